@@ -1,0 +1,97 @@
+//! Places to run: what the rules of [`response`](crate::response) need of them, and nothing more.
+
+pub mod memory;
+pub(crate) mod nginx;
+
+use http::StatusCode;
+
+use crate::error::Error;
+
+/// How [`Host::write_header`] treats what is there under the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Write {
+    /// Replaces it.
+    Set,
+    /// Keeps it, unless the server holds that header only once.
+    Add,
+}
+
+/// The level of a line in the log; the numbers are nginx's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Level {
+    /// Something failed.
+    Error = 4,
+    /// Something was set right, or left out.
+    Warn = 5,
+}
+
+/// The phase that the server itself is in, as far as the rules tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerPhase {
+    /// The one that makes the content.
+    Content,
+    /// The head of the response passes.
+    HeaderFilter,
+    /// The body passes.
+    BodyFilter,
+    /// An upstream server is chosen.
+    Balancer,
+    /// Neither printing nor exiting is possible: set, log.
+    Passive,
+    /// Any other with a request: printing and exiting are the server's to refuse.
+    Active,
+}
+
+/// One request and its response, wherever they live.
+pub trait Host {
+    /// Whether the head of the response is on its way to the client.
+    fn headers_sent(&self) -> bool;
+
+    /// The status of the response; 0 where none is set yet.
+    ///
+    /// # Errors
+    ///
+    /// `API disabled in the current context`
+    fn status(&self) -> Result<u16, Error>;
+
+    /// Sets the status of the response.
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    fn set_status(&mut self, status: StatusCode) -> Result<(), Error>;
+
+    /// The first value of the header `name`, which has no `_` and is not Last-Modified, `connection`
+    /// or `transfer-encoding`; see [`lookup`](crate::response::header::lookup).
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    fn header(&self, name: &[u8]) -> Result<Option<&[u8]>, Error>;
+
+    /// Sets or adds `values` under `name`; to set none removes the header. Values are not empty.
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    fn write_header(&mut self, name: &[u8], values: &[&[u8]], write: Write) -> Result<(), Error>;
+
+    /// The phase that the server is in.
+    fn server_phase(&self) -> ServerPhase;
+
+    /// Whether the request's method is HEAD: its response has no body, whatever its Content-Length.
+    fn is_head(&self) -> bool;
+
+    /// The request's Content-Type.
+    fn request_content_type(&self) -> Option<&[u8]>;
+
+    /// The request's HTTP version: 1.1, 2. `None` where it is unknown.
+    fn http_version(&self) -> Option<f64>;
+
+    /// The values of the request's Accept headers.
+    fn accept(&self) -> Vec<&[u8]>;
+
+    /// Writes a line to the log.
+    fn log(&self, level: Level, message: &[u8]);
+}

@@ -1,0 +1,59 @@
+//! Where the bodies that are being buffered live between two chunks: with the worker, under their
+//! request, until nginx frees it.
+//!
+//! nginx calls a cleanup handler when a request ends, however it ends, so a client that hangs up
+//! costs no memory until Lua's collector comes by.
+#![allow(unsafe_code)]
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::ptr::NonNull;
+
+use super::api::{Api, NgxRequest};
+use crate::error::Error;
+use crate::response::body::BodyBuffer;
+
+thread_local! {
+    /// By request; `None` where the handler is set up and there is no buffer at the moment.
+    static BUFFERS: RefCell<HashMap<usize, Option<BodyBuffer>>> = RefCell::default();
+}
+
+/// Takes the buffer of a request.
+pub fn take(request: NonNull<NgxRequest>) -> Option<BodyBuffer> {
+    BUFFERS.with_borrow_mut(|all| all.get_mut(&key(request))?.take())
+}
+
+/// Keeps the buffer of a request until it is taken or the request ends.
+pub fn keep(api: &Api, request: NonNull<NgxRequest>, buffer: BodyBuffer) -> Result<(), Error> {
+    BUFFERS.with_borrow_mut(|all| {
+        if let Some(slot) = all.get_mut(&key(request)) {
+            *slot = Some(buffer);
+            return Ok(());
+        }
+        // SAFETY: the request is alive. With no size asked for, nginx leaves `data` to us. The handler
+        // runs once, before the request's memory is reused, and never touches the request.
+        unsafe {
+            let cleanup = (api.cleanup_add)(request.as_ptr(), 0);
+            let cleanup = cleanup.as_mut().ok_or_else(|| Error::Host("no memory".to_owned()))?;
+            cleanup.data = request.as_ptr().cast();
+            cleanup.handler = Some(forget);
+        }
+        all.insert(key(request), Some(buffer));
+        Ok(())
+    })
+}
+
+fn key(request: NonNull<NgxRequest>) -> usize {
+    request.as_ptr().addr()
+}
+
+/// nginx's cleanup handler: the request that `data` points to has ended.
+unsafe extern "C" fn forget(data: *mut c_void) {
+    // Nothing here panics but a destroyed thread-local, and then the buffers are gone anyway.
+    let _ = BUFFERS.try_with(|all| {
+        if let Ok(mut all) = all.try_borrow_mut() {
+            all.remove(&data.addr());
+        }
+    });
+}

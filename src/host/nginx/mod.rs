@@ -1,0 +1,8 @@
+//! The request that nginx is serving, through the C functions of lua-nginx-module.
+
+mod api;
+mod buffers;
+mod request;
+
+pub use api::{Api, NgxRequest, api};
+pub use request::{Callbacks, Probe, Request};

@@ -1,0 +1,406 @@
+//! [`Host`] over an `ngx_http_request_t`.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_char, c_int, c_uchar};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+
+use http::StatusCode;
+
+use super::api::{
+    Api, BAD_CONTEXT, FfiStr, FfiTableElt, NGX_AGAIN, NGX_DECLINED, NGX_OK, NO_REQ_CTX, NgxRequest,
+};
+use super::buffers;
+use crate::error::Error;
+use crate::host::{Host, Level, ServerPhase, Write};
+use crate::response::body::BodyBuffer;
+
+/// What lua-nginx-module's context bits say; they are not the gateway's phase bits.
+mod context {
+    pub const SET: i32 = 0x1;
+    pub const CONTENT: i32 = 0x8;
+    pub const LOG: i32 = 0x10;
+    pub const HEADER_FILTER: i32 = 0x20;
+    pub const BODY_FILTER: i32 = 0x40;
+    pub const BALANCER: i32 = 0x200;
+}
+
+/// What only the language side can do for a request.
+pub trait Callbacks {
+    /// The request's HTTP version, which nginx tells to Lua alone.
+    fn http_version(&self) -> Option<f64>;
+
+    /// Logs through the user's own function; `false` where there is none.
+    fn log(&self, level: Level, message: &[u8]) -> bool;
+}
+
+/// What kind of request a Lua VM is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// None, or one without a Lua context: not even `ngx.ctx` works.
+    Absent,
+    /// A stand-in without a client: only `ngx.ctx` works.
+    Fake,
+    /// A client's; whether the head of its response is sent.
+    Real {
+        /// Whether it is.
+        headers_sent: bool,
+    },
+}
+
+/// The request of the running Lua code, for the time of one call.
+///
+/// The lifetime keeps it from being stored: nginx may free the request as soon as the call returns.
+#[derive(Clone, Copy)]
+pub struct Request<'call> {
+    api: &'static Api,
+    request: NonNull<NgxRequest>,
+    callbacks: &'call dyn Callbacks,
+    _call: PhantomData<&'call mut NgxRequest>,
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Request").field(&self.request).finish()
+    }
+}
+
+/// The body as the body filter has it now.
+#[derive(Debug, Clone, Copy)]
+pub struct Chunk {
+    /// Whether this is the last of it.
+    pub last: bool,
+    length: usize,
+    /// Where it is, if it is in one piece.
+    data: Option<NonNull<c_uchar>>,
+}
+
+impl<'call> Request<'call> {
+    /// What kind of request `request` is.
+    ///
+    /// # Safety
+    ///
+    /// `request` is null, or nginx's request of the running Lua code.
+    pub unsafe fn probe(api: &Api, request: *mut NgxRequest) -> Probe {
+        if request.is_null() {
+            return Probe::Absent;
+        }
+        // SAFETY: not null, so by contract a request that is alive.
+        match unsafe { (api.headers_sent)(request) } {
+            NO_REQ_CTX => Probe::Absent,
+            BAD_CONTEXT => Probe::Fake,
+            sent => Probe::Real { headers_sent: sent == 1 },
+        }
+    }
+
+    /// The request `request`.
+    ///
+    /// # Safety
+    ///
+    /// `request` is nginx's request of the running Lua code, [`Probe::Real`], and stays so for `'call`.
+    pub unsafe fn new(
+        api: &'static Api,
+        request: NonNull<NgxRequest>,
+        callbacks: &'call dyn Callbacks,
+    ) -> Self {
+        Self { api, request, callbacks, _call: PhantomData }
+    }
+
+    fn raw(&self) -> *mut NgxRequest {
+        self.request.as_ptr()
+    }
+
+    fn context(&self) -> c_int {
+        let mut message: *mut c_char = ptr::null_mut();
+        // SAFETY: the request is alive for 'call; the message is a static string of the module's.
+        unsafe { (self.api.get_phase)(self.raw(), &mut message) }
+    }
+
+    /// The value of an nginx variable, given in lower case. Not for `$sent_http_*`: to read one that
+    /// the configuration indexes fixes it for the access log.
+    fn variable(&self, name: &str) -> Option<&[u8]> {
+        let mut lowcase = [0u8; 40];
+        if name.len() > lowcase.len() {
+            return None;
+        }
+        let mut value: *mut c_uchar = ptr::null_mut();
+        let mut length = 0;
+        let mut message: *mut c_char = ptr::null_mut();
+        // SAFETY: the request is alive; name and its length belong together; lowcase has room for the
+        // name; the three outputs are valid for writes.
+        let code = unsafe {
+            (self.api.var_get)(
+                self.raw(),
+                name.as_ptr(),
+                name.len(),
+                lowcase.as_mut_ptr(),
+                0,
+                &mut value,
+                &mut length,
+                &mut message,
+            )
+        };
+        // SAFETY: on NGX_OK value points to length bytes that live as long as the request.
+        (code == NGX_OK).then(|| unsafe { slice(value, length) })
+    }
+
+    /// Whether nginx runs the body filter for this request: the only place in which the body may be
+    /// touched, whatever anybody else says.
+    pub fn in_body_filter(&self) -> bool {
+        self.context() == context::BODY_FILTER
+    }
+
+    /// The chunk that the body filter is at.
+    ///
+    /// # Errors
+    ///
+    /// `API disabled in the current context` outside a body filter.
+    pub fn chunk(&self) -> Result<Chunk, Error> {
+        // Elsewhere the module's pointer to the chain dangles.
+        if !self.in_body_filter() {
+            return Err(Error::Disabled);
+        }
+        let mut data: *mut c_uchar = ptr::null_mut();
+        let mut length = 0;
+        // SAFETY: in the body filter of this request the module's chain is this request's; both
+        // outputs are valid for writes. (Also for body_eof.)
+        let (last, code) = unsafe {
+            let last = (self.api.body_eof)(self.raw()) == 1;
+            (last, (self.api.body_chunk)(self.raw(), &mut data, &mut length))
+        };
+        // Of nothing the pointer is not set.
+        let data = if code == NGX_AGAIN || length == 0 { None } else { NonNull::new(data) };
+        if data.is_none() && code != NGX_AGAIN {
+            length = 0;
+        }
+        Ok(Chunk { last, length, data })
+    }
+
+    /// The bytes of `chunk`, without a copy, if they are in one piece.
+    pub fn piece(&self, chunk: Chunk) -> Option<&[u8]> {
+        match chunk.data {
+            // SAFETY: the module said so of the current chunk, which stays until Lua sets ngx.arg.
+            Some(data) => Some(unsafe { slice(data.as_ptr(), chunk.length) }),
+            None => (chunk.length == 0).then_some(&[]),
+        }
+    }
+
+    /// Appends `chunk` to `buffer`.
+    ///
+    /// # Errors
+    ///
+    /// `no memory for a body of <n> bytes`
+    pub fn append(&self, chunk: Chunk, buffer: &mut BodyBuffer) -> Result<(), Error> {
+        if let Some(piece) = self.piece(chunk) {
+            return buffer.append(piece);
+        }
+        buffer.append_with(chunk.length, |room| {
+            // SAFETY: in the body filter still; the module copies exactly the length it told.
+            unsafe { (self.api.copy_body_chunk)(self.raw(), room.as_mut_ptr()) };
+        })
+    }
+
+    /// Takes the buffer of this request's body out of where it is kept.
+    pub fn take_buffer(&self) -> Option<BodyBuffer> {
+        buffers::take(self.request)
+    }
+
+    /// Keeps the buffer of this request's body until it is taken or the request ends.
+    ///
+    /// # Errors
+    ///
+    /// What nginx says: `no memory`.
+    pub fn keep_buffer(&self, buffer: BodyBuffer) -> Result<(), Error> {
+        buffers::keep(self.api, self.request, buffer)
+    }
+
+    /// The length that the upstream promised for its body. It answers also after a plugin removed the
+    /// Content-Length.
+    pub fn promised_length(&self) -> Option<u64> {
+        let value = self.variable("upstream_http_content_length")?;
+        std::str::from_utf8(value).ok()?.parse().ok()
+    }
+}
+
+impl Host for Request<'_> {
+    fn headers_sent(&self) -> bool {
+        // SAFETY: the request is alive.
+        unsafe { (self.api.headers_sent)(self.raw()) == 1 }
+    }
+
+    fn status(&self) -> Result<u16, Error> {
+        // SAFETY: the request is alive.
+        let status = unsafe { (self.api.get_resp_status)(self.raw()) };
+        u16::try_from(status).map_err(|_| Error::Disabled)
+    }
+
+    fn set_status(&mut self, status: StatusCode) -> Result<(), Error> {
+        // SAFETY: the request is alive.
+        match unsafe { (self.api.set_resp_status)(self.raw(), c_int::from(status.as_u16())) } {
+            NGX_OK => Ok(()),
+            NGX_DECLINED => Err(Error::HeadersSent),
+            _ => Err(Error::Disabled),
+        }
+    }
+
+    fn header(&self, name: &[u8]) -> Result<Option<&[u8]>, Error> {
+        let mut dashed = Vec::new();
+        if name.contains(&b'_') {
+            dashed.resize(name.len(), 0);
+        }
+        let mut value = FfiStr::EMPTY;
+        let mut message: *mut c_char = ptr::null_mut();
+        // SAFETY: the request is alive; the module writes to `dashed` only where the name has a `_`,
+        // and then it has room; one value fits into `value`.
+        let count = unsafe {
+            (self.api.get_resp_header)(
+                self.raw(),
+                name.as_ptr(),
+                name.len(),
+                dashed.as_mut_ptr(),
+                &mut value,
+                1,
+                &mut message,
+            )
+        };
+        match count {
+            0 => Ok(None),
+            1 => {
+                let length = usize::try_from(value.len).unwrap_or(0);
+                // SAFETY: the value lives in the request's pool, which nothing frees during the call.
+                Ok(Some(unsafe { slice(value.data, length) }))
+            }
+            _ => Err(refusal(count, message)),
+        }
+    }
+
+    fn write_header(&mut self, name: &[u8], values: &[&[u8]], write: Write) -> Result<(), Error> {
+        let [first, rest @ ..] = values else {
+            return self.call_setter(name, None, &[], write);
+        };
+        if rest.is_empty() {
+            return self.call_setter(name, Some(first), &[], write);
+        }
+        let values = values.iter().map(|value| ffi_str(value)).collect::<Result<Vec<_>, _>>()?;
+        self.call_setter(name, None, &values, write)
+    }
+
+    fn server_phase(&self) -> ServerPhase {
+        match self.context() {
+            context::CONTENT => ServerPhase::Content,
+            context::HEADER_FILTER => ServerPhase::HeaderFilter,
+            context::BODY_FILTER => ServerPhase::BodyFilter,
+            context::BALANCER => ServerPhase::Balancer,
+            context::SET | context::LOG => ServerPhase::Passive,
+            _ => ServerPhase::Active,
+        }
+    }
+
+    fn is_head(&self) -> bool {
+        self.variable("request_method") == Some(b"HEAD")
+    }
+
+    fn request_content_type(&self) -> Option<&[u8]> {
+        self.variable("content_type")
+    }
+
+    fn http_version(&self) -> Option<f64> {
+        self.callbacks.http_version()
+    }
+
+    fn accept(&self) -> Vec<&[u8]> {
+        let mut truncated = 0;
+        // SAFETY: the request is alive; 0 asks for all.
+        let count = unsafe { (self.api.req_get_headers_count)(self.raw(), 0, &mut truncated) };
+        let Ok(room) = usize::try_from(count) else { return Vec::new() };
+        let mut fields = vec![FfiTableElt { key: FfiStr::EMPTY, value: FfiStr::EMPTY }; room];
+        // SAFETY: there is room for `count` headers, and no more are written. Raw (1) leaves the names
+        // as they came.
+        let code = unsafe { (self.api.req_get_headers)(self.raw(), fields.as_mut_ptr(), count, 1) };
+        if code != NGX_OK {
+            return Vec::new();
+        }
+        let bytes = |text: FfiStr| {
+            // SAFETY: names and values live in the request's pool or buffers, for the whole request.
+            unsafe { slice(text.data, usize::try_from(text.len).unwrap_or(0)) }
+        };
+        let accepts =
+            fields.iter().filter(|field| bytes(field.key).eq_ignore_ascii_case(b"accept"));
+        accepts.map(|field| bytes(field.value)).collect()
+    }
+
+    fn log(&self, level: Level, message: &[u8]) {
+        if !self.callbacks.log(level, message) {
+            // SAFETY: the request is alive; the module copies the message.
+            unsafe {
+                (self.api.raw_log)(self.raw(), level as c_int, message.as_ptr(), message.len())
+            };
+        }
+    }
+}
+
+impl Request<'_> {
+    /// `one` value, or `many`, or none of both to remove the header.
+    fn call_setter(
+        &mut self,
+        name: &[u8],
+        one: Option<&[u8]>,
+        many: &[FfiStr],
+        write: Write,
+    ) -> Result<(), Error> {
+        let is_nil = c_int::from(one.is_none() && many.is_empty());
+        let one = one.unwrap_or_default();
+        let many_data = if many.is_empty() { ptr::null() } else { many.as_ptr() };
+        let mut message: *mut c_char = ptr::null_mut();
+        // SAFETY: the request is alive; pointers and lengths belong together; the module copies names
+        // and values into the request's pool.
+        let code = unsafe {
+            (self.api.set_resp_header)(
+                self.raw(),
+                name.as_ptr(),
+                name.len(),
+                is_nil,
+                one.as_ptr(),
+                one.len(),
+                many_data,
+                many.len(),
+                c_int::from(write == Write::Set),
+                &mut message,
+            )
+        };
+        if code == NGX_OK { Ok(()) } else { Err(refusal(code, message)) }
+    }
+}
+
+fn ffi_str(bytes: &[u8]) -> Result<FfiStr, Error> {
+    let len = c_int::try_from(bytes.len()).map_err(|_| Error::Host("no memory".to_owned()))?;
+    Ok(FfiStr { len, data: bytes.as_ptr() })
+}
+
+/// What a code other than NGX_OK means.
+fn refusal(code: c_int, message: *const c_char) -> Error {
+    match code {
+        NO_REQ_CTX | BAD_CONTEXT => Error::Disabled,
+        NGX_DECLINED => Error::HeadersSent,
+        _ if message.is_null() => Error::Host("unknown error".to_owned()),
+        _ => {
+            // SAFETY: the module sets it to a static C string.
+            let message = unsafe { CStr::from_ptr(message) };
+            Error::Host(message.to_string_lossy().into_owned())
+        }
+    }
+}
+
+/// The `length` bytes at `data`, which may be null where there are none.
+///
+/// # Safety
+///
+/// `data` is valid for reads of `length` bytes for `'a`, or `length` is 0.
+unsafe fn slice<'a>(data: *const c_uchar, length: usize) -> &'a [u8] {
+    if length == 0 || data.is_null() {
+        return &[];
+    }
+    // SAFETY: by contract.
+    unsafe { std::slice::from_raw_parts(data, length) }
+}

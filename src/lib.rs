@@ -1,0 +1,15 @@
+//! `kong.response`, the client-response module of Kong Gateway's plugin API, as a native library for
+//! OpenResty, nginx with lua-nginx-module, and plain LuaJIT.
+//!
+//! - [`response`]: the rules, in pure Rust;
+//! - [`host`]: the places to run, which the rules see as a [`Host`](host::Host);
+//! - `lua`: the edge to Lua;
+//! - [`error`] and [`phase`]: what a caller may not do.
+//!
+//! Lua loads it with `require "kong.response"`; `lua/kong/response/instance.lua` is the thin facade.
+
+pub mod error;
+pub mod host;
+mod lua;
+pub mod phase;
+pub mod response;

@@ -1,0 +1,346 @@
+//! `exit`, `error`, and the sending of a delayed response.
+//!
+//! What cannot happen inside a C function is left to the facade: printing, exiting, yielding. It gets
+//! the status to exit with and what to print, or nothing when the response was delayed.
+
+use std::ffi::{CStr, c_int};
+use std::rc::Rc;
+
+use http::StatusCode;
+use mlua::ffi::{self, lua_State};
+
+use super::args;
+use super::call::{Call, Caller, Needs, begin, guard, phase_of, raise};
+use super::headers::number;
+use super::json::LuaTable;
+use super::source::flag;
+use super::stack::{self, push_bytes, push_service, service, string, type_name};
+use super::templates;
+use crate::error::Error;
+use crate::host::{Host, Level};
+use crate::phase;
+use crate::response::error::{self, Pages};
+use crate::response::error_page::{Document, Template};
+use crate::response::exit::{self, Body, Payload, TableBody};
+use crate::response::header::Headers;
+use crate::response::status;
+
+const CALLER: Caller = Caller::ThroughFacade;
+const STATUS: c_int = 1;
+const BODY: c_int = 2;
+const HEADERS: c_int = 3;
+
+const DELAY_RESPONSE: &CStr = c"delay_response";
+const DELAYED_RESPONSE: &CStr = c"delayed_response";
+
+/// What is left for Lua to do.
+enum Left {
+    /// To yield: the response was stored. These are its headers, where they are not the caller's.
+    Delayed(Option<Headers>),
+    /// To print the payload and to exit.
+    Send { status: StatusCode, payload: Payload, in_filter: bool },
+}
+
+/// # Safety
+///
+/// Called by Lua, with the upvalues of [`upvalue`](super::stack::upvalue). So are all below.
+pub unsafe extern "C-unwind" fn exit(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe {
+        let call = begin(state, CALLER, Needs::request_and_ctx(phase::WRITE, 3));
+        let delayed = is_delayed(&call);
+        let left = guard(state, CALLER, || {
+            let answer = read_answer(&call)?;
+            if !delayed {
+                return answer.send(&call);
+            }
+            call.with_request(|request| {
+                let mut table = LuaTable { state, index: BODY };
+                exit::check_later(&request, body_at(state, &mut table), &answer.headers)
+            })?;
+            Ok(Left::Delayed(None))
+        });
+        mark_exited(&call);
+        finish(&call, left, None)
+    }
+}
+
+/// # Safety
+///
+/// As [`exit`].
+pub unsafe extern "C-unwind" fn error(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe {
+        let call = begin(state, CALLER, Needs::request_and_ctx(phase::WRITE, 3));
+        let delayed = is_delayed(&call);
+        let (left, document) = guard(state, CALLER, || compose_error(&call, delayed));
+        mark_exited(&call);
+        finish(&call, left, Some(document))
+    }
+}
+
+/// The callback of a delayed response: its argument is the `ngx.ctx` that holds it.
+///
+/// # Safety
+///
+/// As [`exit`].
+pub unsafe extern "C-unwind" fn flush(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls. Fields are read in front of any Rust value, for that may raise.
+    unsafe {
+        let mut call =
+            begin(state, CALLER, Needs { arguments: 1, phases: None, ctx: false, only_ctx: false });
+        must_be_table(state, 1, "ctx");
+        ffi::lua_getfield(state, 1, DELAYED_RESPONSE.as_ptr());
+        must_be_table(state, 2, "ctx.delayed_response");
+        for field in [c"status_code", c"content", c"headers"] {
+            ffi::lua_getfield(state, 2, field.as_ptr());
+        }
+        // The stack is as for `exit`: status, body, headers; then ctx.
+        ffi::lua_pushvalue(state, 1);
+        ffi::lua_remove(state, 1);
+        ffi::lua_remove(state, 1);
+        call.ctx = 4;
+        let left = guard(state, CALLER, || {
+            call.phase = phase_of(state, call.ctx)?;
+            read_answer(&call)?.send(&call)
+        });
+        finish(&call, left, None)
+    }
+}
+
+unsafe fn must_be_table(state: *mut lua_State, index: c_int, what: &'static str) {
+    // SAFETY: index is valid; nothing of Rust is alive.
+    unsafe {
+        if ffi::lua_type(state, index) != ffi::LUA_TTABLE {
+            let got = type_name(state, index);
+            raise(state, CALLER, Error::NotTable { what, got });
+        }
+    }
+}
+
+/// Whether the response has to wait for the gateway.
+unsafe fn is_delayed(call: &Call) -> bool {
+    // SAFETY: ctx is on the stack; this may raise.
+    unsafe {
+        flag(call.state, call.ctx, DELAY_RESPONSE) && !flag(call.state, call.ctx, DELAYED_RESPONSE)
+    }
+}
+
+/// The arguments of a call of `exit`, checked.
+struct Answer {
+    status: StatusCode,
+    headers: Headers,
+}
+
+/// Reads status, body and headers at 1, 2, 3.
+unsafe fn read_answer(call: &Call) -> Result<Answer, Error> {
+    let state = call.state;
+    refuse_when_sent(call)?;
+    // SAFETY: the three are on the stack.
+    unsafe {
+        let status = status::check(number(state, STATUS).ok_or(Error::StatusType)?)?;
+        match ffi::lua_type(state, BODY) {
+            ffi::LUA_TNIL | ffi::LUA_TSTRING | ffi::LUA_TTABLE => (),
+            _ => return Err(Error::BodyType),
+        }
+        Ok(Answer { status, headers: read_headers(state)? })
+    }
+}
+
+unsafe fn read_headers(state: *mut lua_State) -> Result<Headers, Error> {
+    // SAFETY: the value is on the stack.
+    unsafe {
+        match ffi::lua_type(state, HEADERS) {
+            ffi::LUA_TNIL | ffi::LUA_TTABLE => args::headers(state, HEADERS),
+            _ => Err(Error::HeadersType),
+        }
+    }
+}
+
+fn refuse_when_sent(call: &Call) -> Result<(), Error> {
+    if call.with_request(|request| request.headers_sent()) {
+        return Err(Error::HeadersSent);
+    }
+    Ok(())
+}
+
+/// The body at its place of the stack.
+unsafe fn body_at<'a>(state: *mut lua_State, table: &'a mut LuaTable) -> Body<'a> {
+    // SAFETY: the body stays on the stack, and so does its string.
+    unsafe {
+        match string(state, BODY) {
+            Some(bytes) => Body::Bytes(bytes),
+            None if ffi::lua_type(state, BODY) == ffi::LUA_TTABLE => Body::Table(table),
+            None => Body::None,
+        }
+    }
+}
+
+impl Answer {
+    unsafe fn send(&self, call: &Call) -> Result<Left, Error> {
+        let state = call.state;
+        call.with_request(|mut request| {
+            let mut table = LuaTable { state, index: BODY };
+            // SAFETY: the body is on the stack.
+            let body = unsafe { body_at(state, &mut table) };
+            let in_filter = exit::in_header_filter(&request, call.phase);
+            let payload = exit::send(&mut request, self.status, body, &self.headers, in_filter)?;
+            Ok(Left::Send { status: self.status, payload, in_filter })
+        })
+    }
+}
+
+/// What `error` sends: its document, if there is one, beside what is left to do.
+unsafe fn compose_error(call: &Call, delayed: bool) -> Result<(Left, Option<Vec<u8>>), Error> {
+    let state = call.state;
+    refuse_when_sent(call)?;
+    // SAFETY: status, message and headers are on the stack.
+    unsafe {
+        let status = status::check_error(number(state, STATUS).ok_or(Error::StatusType)?)?;
+        let mut encoded = None;
+        match ffi::lua_type(state, BODY) {
+            ffi::LUA_TNIL | ffi::LUA_TSTRING => (),
+            ffi::LUA_TTABLE => {
+                let mut table = LuaTable { state, index: BODY };
+                encoded = Some(table.encode().map_err(Error::MessageEncoding)?);
+            }
+            _ => return Err(Error::MessageType),
+        }
+        let message = encoded.as_deref().or_else(|| string(state, BODY));
+        let mut headers = read_headers(state)?;
+        call.with_request(|mut request| {
+            exit::check_can_print(&request)?;
+            let mut pages = LuaPages { call };
+            let document = error::document(&request, status, message, &mut headers, &mut pages);
+            if delayed {
+                return Ok((Left::Delayed(Some(headers)), document));
+            }
+            let body = document.as_deref().map_or(Body::None, Body::Bytes);
+            let in_filter = exit::in_header_filter(&request, call.phase);
+            let payload = exit::send(&mut request, status, body, &headers, in_filter)?;
+            Ok((Left::Send { status, payload, in_filter }, document))
+        })
+    }
+}
+
+/// What Lua knows of error documents.
+struct LuaPages<'a> {
+    call: &'a Call,
+}
+
+impl Pages for LuaPages<'_> {
+    fn template(&mut self, document: Document) -> Option<Rc<Template>> {
+        let state = self.call.state;
+        // SAFETY: the upvalues are there. The name is pushed in a protected call, for it allocates.
+        unsafe {
+            push_service(state, service::TEMPLATES);
+            stack::protect(state, 1, 1, &mut |state| {
+                push_bytes(state, document.name().as_bytes());
+                ffi::lua_rawget(state, 1);
+                1
+            })
+            .ok()?;
+            let path = string(state, -1).map(<[u8]>::to_vec);
+            ffi::lua_pop(state, 1);
+            templates::template(document, &path?, |line| {
+                self.call.with_request(|request| request.log(Level::Error, line.as_bytes()));
+            })
+        }
+    }
+
+    fn request_id(&mut self) -> Vec<u8> {
+        let state = self.call.state;
+        // SAFETY: the upvalues are there; the call is protected.
+        unsafe {
+            push_service(state, service::REQUEST_ID);
+            if stack::pcall(state, 0, 1).is_err() {
+                return Vec::new();
+            }
+            let id = string(state, -1).map(<[u8]>::to_vec);
+            ffi::lua_pop(state, 1);
+            id.unwrap_or_default()
+        }
+    }
+}
+
+/// `ctx.KONG_EXITED = true`
+unsafe fn mark_exited(call: &Call) {
+    // SAFETY: ctx is on the stack.
+    unsafe {
+        push_bytes(call.state, b"KONG_EXITED");
+        ffi::lua_pushboolean(call.state, 1);
+        ffi::lua_rawset(call.state, call.ctx);
+    }
+}
+
+/// Hands over to the facade. For `error`, `document` is what it composed; for `exit`, the body is the
+/// caller's, at its place of the stack.
+unsafe fn finish(call: &Call, left: Left, document: Option<Option<Vec<u8>>>) -> c_int {
+    let state = call.state;
+    // SAFETY: ctx and the arguments are on the stack; what is pushed here may raise for want of memory,
+    // which costs no more than what is alive.
+    unsafe {
+        let push_given = |state| match &document {
+            Some(Some(document)) => push_bytes(state, document),
+            Some(None) => ffi::lua_pushnil(state),
+            None => ffi::lua_pushvalue(state, BODY),
+        };
+        match left {
+            Left::Delayed(headers) => {
+                push_bytes(state, DELAYED_RESPONSE.to_bytes());
+                ffi::lua_createtable(state, 0, 3);
+                ffi::lua_pushvalue(state, STATUS);
+                ffi::lua_setfield(state, -2, c"status_code".as_ptr());
+                push_given(state);
+                ffi::lua_setfield(state, -2, c"content".as_ptr());
+                match headers {
+                    Some(headers) => push_headers(state, &headers),
+                    None => ffi::lua_pushvalue(state, HEADERS),
+                }
+                ffi::lua_setfield(state, -2, c"headers".as_ptr());
+                ffi::lua_rawset(state, call.ctx);
+                push_bytes(state, b"delayed_response_callback");
+                push_service(state, service::FLUSH);
+                ffi::lua_rawset(state, call.ctx);
+                0
+            }
+            Left::Send { status, payload, in_filter } => {
+                let code = if in_filter { 0 } else { status.as_u16() };
+                ffi::lua_pushnumber(state, f64::from(code));
+                match &payload {
+                    Payload::None => return 1,
+                    Payload::Given => push_given(state),
+                    Payload::Bytes(bytes) => push_bytes(state, bytes),
+                }
+                if !in_filter {
+                    return 2;
+                }
+                push_bytes(state, b"response_body");
+                ffi::lua_insert(state, -2);
+                ffi::lua_rawset(state, call.ctx);
+                1
+            }
+        }
+    }
+}
+
+/// Pushes a table of headers, as a caller would write it.
+unsafe fn push_headers(state: *mut lua_State, headers: &Headers) {
+    // SAFETY: there are slots enough.
+    unsafe {
+        ffi::lua_createtable(state, 0, 4);
+        for (name, values) in headers.iter() {
+            push_bytes(state, name);
+            if values.len() == 1 {
+                values.for_each(|value| push_bytes(state, value));
+            } else {
+                ffi::lua_createtable(state, values.len() as c_int, 0);
+                for (i, value) in (1..).zip(values) {
+                    push_bytes(state, value);
+                    ffi::lua_rawseti(state, -2, i);
+                }
+            }
+            ffi::lua_rawset(state, -3);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What the library gives to Lua when it is loaded: `require "kong.response.core"`.
+
+use std::ffi::{CStr, c_int, c_void};
+
+use mlua::ffi::{self, lua_CFunction, lua_State};
+
+use super::call::raise_plain;
+use super::stack::{invoke, upvalue};
+use super::{answer, body, headers, source};
+use crate::host::nginx;
+
+/// Its address is the sentinel of an empty array where the host's cjson has none.
+static EMPTY_ARRAY: u8 = 0;
+
+/// The functions of an instance. Those with a facade of the same name in Lua do only its native part.
+const FUNCTIONS: [(&CStr, lua_CFunction); 14] = [
+    (c"get_status", headers::get_status),
+    (c"get_header", headers::get_header),
+    (c"get_headers", headers::get_headers),
+    (c"get_source", source::get_source),
+    (c"set_status", headers::set_status),
+    (c"set_header", headers::set_header),
+    (c"add_header", headers::add_header),
+    (c"clear_header", headers::clear_header),
+    (c"set_headers", headers::set_headers),
+    (c"get_raw_body", body::get_raw_body),
+    (c"set_raw_body", body::set_raw_body),
+    (c"exit", answer::exit),
+    (c"error", answer::error),
+    (c"flush", answer::flush),
+];
+
+/// Opens the module for a Lua VM: a table with `nginx`, `null` and `empty_array`.
+///
+/// # Safety
+///
+/// Called by Lua's `require`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls; nothing of Rust is alive.
+    unsafe {
+        ffi::lua_createtable(state, 0, 2);
+        ffi::lua_pushcclosure(state, bind_nginx, 0);
+        ffi::lua_setfield(state, -2, c"nginx".as_ptr());
+        let address: *const u8 = &EMPTY_ARRAY;
+        ffi::lua_pushlightuserdata(state, address.cast_mut().cast::<c_void>());
+        ffi::lua_setfield(state, -2, c"empty_array".as_ptr());
+        ffi::lua_pushlightuserdata(state, std::ptr::null_mut());
+        ffi::lua_setfield(state, -2, c"null".as_ptr());
+        1
+    }
+}
+
+/// `nginx(ngx, services)`: the functions of one instance, for the request that nginx is serving.
+///
+/// It raises `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`.
+///
+/// # Safety
+///
+/// Called by Lua, with two tables.
+unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe {
+        if let Err(missing) = nginx::api() {
+            raise_plain(state, missing);
+        }
+        ffi::lua_settop(state, 2);
+        ffi::lua_createtable(state, 0, FUNCTIONS.len() as c_int);
+        for (name, function) in FUNCTIONS {
+            // In the order of `upvalue`.
+            ffi::lua_pushvalue(state, 1);
+            for name in [c"kong", c"ctx", c"KONG_PHASE"] {
+                ffi::lua_pushstring(state, name.as_ptr());
+            }
+            ffi::lua_pushvalue(state, 2);
+            ffi::lua_pushcclosure(state, invoke, 0);
+            ffi::lua_pushcclosure(state, function, upvalue::COUNT);
+            ffi::lua_setfield(state, -2, name.as_ptr());
+        }
+        1
+    }
+}

@@ -1,0 +1,354 @@
+//! The way into a function and out of it.
+
+use std::any::Any;
+use std::ffi::c_int;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+
+use bytes::BytesMut;
+use mlua::ffi::{self, lua_State};
+
+use super::stack::{self, push_bytes, push_service, service, upvalue};
+use crate::error::Error;
+use crate::host::Level;
+use crate::host::nginx::{Api, Callbacks, NgxRequest, Probe, Request, api};
+use crate::phase::PhaseSet;
+
+/// Whose line an error names.
+#[derive(Debug, Clone, Copy)]
+#[repr(i32)]
+pub enum Caller {
+    /// The plugin calls the C function itself.
+    Direct = 1,
+    /// A Lua function of ours stands between.
+    ThroughFacade = 2,
+}
+
+/// What a function needs before it can start.
+#[derive(Debug, Clone, Copy)]
+pub struct Needs {
+    /// How many arguments it takes: missing ones become nil, others are dropped.
+    pub arguments: c_int,
+    /// The phases it may be called in; none are checked where there are none.
+    pub phases: Option<PhaseSet>,
+    /// Whether it reads or writes `ngx.ctx` beyond the phase.
+    pub ctx: bool,
+    /// Whether `ngx.ctx` is all it needs: no client's request.
+    pub only_ctx: bool,
+}
+
+impl Needs {
+    /// A request in one of `phases`.
+    pub const fn request(phases: PhaseSet, arguments: c_int) -> Self {
+        Self { arguments, phases: Some(phases), ctx: false, only_ctx: false }
+    }
+
+    /// A request in one of `phases`, and its `ngx.ctx`.
+    pub const fn request_and_ctx(phases: PhaseSet, arguments: c_int) -> Self {
+        Self { arguments, phases: Some(phases), ctx: true, only_ctx: false }
+    }
+}
+
+/// A call that may go on: its request, its phase, its `ngx.ctx`.
+#[derive(Clone, Copy)]
+pub struct Call {
+    pub state: *mut lua_State,
+    api: &'static Api,
+    request: *mut NgxRequest,
+    /// The bits of `ngx.ctx.KONG_PHASE`, where `ngx.ctx` was read and has them.
+    pub phase: Option<u32>,
+    /// Where `ngx.ctx` is on the stack; 0 where it was not needed.
+    pub ctx: c_int,
+}
+
+/// What Lua is handed back.
+pub enum Reply {
+    Nothing,
+    Nil,
+    Number(f64),
+    Bytes(BytesMut),
+    /// Bytes of nginx's, which are still there when Lua copies them.
+    Slice(*const [u8]),
+}
+
+impl Reply {
+    /// Pushes it; says how many values these are.
+    ///
+    /// # Safety
+    ///
+    /// There is a slot on the stack; no `catch_unwind` is below.
+    pub unsafe fn push(self, state: *mut lua_State) -> c_int {
+        // SAFETY: by contract.
+        unsafe {
+            match self {
+                Self::Nothing => return 0,
+                Self::Nil => ffi::lua_pushnil(state),
+                Self::Number(number) => ffi::lua_pushnumber(state, number),
+                Self::Bytes(bytes) => push_bytes(state, &bytes),
+                // SAFETY: nothing has run since the rules took it from nginx.
+                Self::Slice(bytes) => push_bytes(state, &*bytes),
+            }
+        }
+        1
+    }
+}
+
+/// A whole function: checks, works, and answers.
+///
+/// # Safety
+///
+/// Called by a function that Lua calls, as its last act, with the upvalues of [`upvalue`].
+pub unsafe fn run(
+    state: *mut lua_State,
+    caller: Caller,
+    needs: Needs,
+    work: impl FnOnce(&Call) -> Result<Reply, Error>,
+) -> c_int {
+    // SAFETY: by contract.
+    unsafe {
+        let call = begin(state, caller, needs);
+        let reply = guard(state, caller, || work(&call));
+        reply.push(state)
+    }
+}
+
+/// The step before the work: finds the request, and checks the phase.
+///
+/// # Safety
+///
+/// As [`run`]; no Rust value is alive that needs dropping, because this raises.
+pub unsafe fn begin(state: *mut lua_State, caller: Caller, needs: Needs) -> Call {
+    // SAFETY: by contract. Lua gives every C function 20 slots beyond its arguments.
+    unsafe {
+        ffi::lua_settop(state, needs.arguments);
+        match open(state, needs) {
+            Ok(call) => call,
+            Err(error) => raise(state, caller, error),
+        }
+    }
+}
+
+/// The work itself: a panic becomes an error, and an error is raised.
+///
+/// # Safety
+///
+/// As [`run`]. The work calls nothing of Lua that raises, unless through [`stack::protect`].
+pub unsafe fn guard<T>(
+    state: *mut lua_State,
+    caller: Caller,
+    work: impl FnOnce() -> Result<T, Error>,
+) -> T {
+    let outcome = catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(Error::Internal(panic_text(panic.as_ref()))));
+    match outcome {
+        Ok(value) => value,
+        // SAFETY: by contract, and nothing of the work is alive any more.
+        Err(error) => unsafe { raise(state, caller, error) },
+    }
+}
+
+/// Raises `error` as a string with the caller's position.
+///
+/// # Safety
+///
+/// There are four slots on the stack; no `catch_unwind` is below.
+pub unsafe fn raise(state: *mut lua_State, caller: Caller, error: Error) -> ! {
+    // SAFETY: by contract.
+    unsafe {
+        ffi::luaL_where(state, caller as c_int);
+        {
+            let mut text = Vec::new();
+            error.write_to(&mut text);
+            drop(error);
+            push_bytes(state, &text);
+        }
+        ffi::lua_concat(state, 2);
+        ffi::lua_error(state)
+    }
+}
+
+/// Raises `text` as it is.
+///
+/// # Safety
+///
+/// As [`raise`].
+pub unsafe fn raise_plain(state: *mut lua_State, text: String) -> ! {
+    // SAFETY: by contract.
+    unsafe {
+        push_bytes(state, text.as_bytes());
+        drop(text);
+        ffi::lua_error(state)
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".to_owned())
+}
+
+unsafe fn open(state: *mut lua_State, needs: Needs) -> Result<Call, Error> {
+    // SAFETY: the functions are bound only where the API is whole, and called by nginx's Lua, so that
+    // the request is that of the running code.
+    unsafe {
+        let api = api().map_err(Error::Host)?;
+        let request = current_request(state, api);
+        match Request::probe(api, request) {
+            Probe::Real { .. } => (),
+            Probe::Fake if needs.only_ctx => (),
+            Probe::Fake | Probe::Absent => return Err(Error::Disabled),
+        }
+        let mut call = Call { state, api, request, phase: None, ctx: 0 };
+        let checked = needs.phases.filter(|_| gateway_is_here(state));
+        if needs.ctx || checked.is_some() {
+            // `ngx.ctx` runs Lua code.
+            ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::CTX));
+            ffi::lua_gettable(state, ffi::lua_upvalueindex(upvalue::NGX));
+            if ffi::lua_type(state, -1) != ffi::LUA_TTABLE {
+                return Err(Error::Disabled);
+            }
+            call.ctx = ffi::lua_gettop(state);
+            call.phase = phase_of(state, call.ctx)?;
+        }
+        if let Some(phases) = checked {
+            phases.check(call.phase, || call.with_request(|r| in_content(&r)))?;
+        }
+        Ok(call)
+    }
+}
+
+fn in_content(request: &Request<'_>) -> bool {
+    use crate::host::{Host, ServerPhase};
+    request.server_phase() == ServerPhase::Content
+}
+
+/// The bits of `KONG_PHASE` in the table at `ctx`.
+///
+/// # Errors
+///
+/// `ngx.ctx.KONG_PHASE must be a number, got <type>`
+///
+/// # Safety
+///
+/// There is a table at `ctx`, and the upvalues are there.
+pub unsafe fn phase_of(state: *mut lua_State, ctx: c_int) -> Result<Option<u32>, Error> {
+    // SAFETY: by contract; a raw read runs no Lua code.
+    unsafe {
+        ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::KONG_PHASE));
+        ffi::lua_rawget(state, ctx);
+        let phase = match ffi::lua_type(state, -1) {
+            ffi::LUA_TNIL => Ok(None),
+            ffi::LUA_TNUMBER => {
+                let number = ffi::lua_tonumber(state, -1);
+                let bits = number as u32;
+                // What is no set of bits is no phase.
+                Ok(Some(if f64::from(bits) == number { bits } else { 0 }))
+            }
+            _ => Err(Error::PhaseType(stack::type_name(state, -1))),
+        };
+        ffi::lua_pop(state, 1);
+        phase
+    }
+}
+
+/// Whether the globals `kong` and `kong.ctx` exist. It may raise, where `kong` has a metatable that
+/// does.
+unsafe fn gateway_is_here(state: *mut lua_State) -> bool {
+    // SAFETY: there are slots enough on the stack, which is left as it was; nothing of Rust is alive.
+    unsafe {
+        let top = ffi::lua_gettop(state);
+        let mut here = push_kong(state);
+        if here {
+            ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::CTX));
+            here = ffi::lua_gettable(state, -2) != ffi::LUA_TNIL;
+        }
+        ffi::lua_settop(state, top);
+        here
+    }
+}
+
+/// Pushes the global `kong`, if it is a table; says whether it is.
+///
+/// No Lua code runs: globals are often guarded against reading what is not there. Old versions of the
+/// module have the globals in a table behind those of each request.
+unsafe fn push_kong(state: *mut lua_State) -> bool {
+    // SAFETY: as its caller's; an `__index` is followed as long as it is a table.
+    unsafe {
+        ffi::lua_pushvalue(state, ffi::LUA_GLOBALSINDEX);
+        for _ in 0..4 {
+            ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::KONG));
+            match ffi::lua_rawget(state, -2) {
+                ffi::LUA_TNIL => ffi::lua_pop(state, 1),
+                kind => return kind == ffi::LUA_TTABLE,
+            }
+            if ffi::lua_getmetatable(state, -1) == 0 {
+                return false;
+            }
+            push_service(state, service::INDEX);
+            if ffi::lua_rawget(state, -2) != ffi::LUA_TTABLE {
+                return false;
+            }
+        }
+        false
+    }
+}
+
+/// nginx's request of the running coroutine; null where there is none.
+unsafe fn current_request(state: *mut lua_State, api: &Api) -> *mut NgxRequest {
+    // SAFETY: lua_getexdata takes any state. Without it, the module keeps a light userdata among the
+    // globals.
+    unsafe {
+        if let Some(lua_getexdata) = api.lua_getexdata {
+            return lua_getexdata(state);
+        }
+        ffi::lua_getfield(state, ffi::LUA_GLOBALSINDEX, c"__ngx_req".as_ptr());
+        let request = ffi::lua_touserdata(state, -1);
+        ffi::lua_pop(state, 1);
+        request.cast()
+    }
+}
+
+impl Call {
+    /// Lends the request to `work`.
+    pub fn with_request<T>(&self, work: impl FnOnce(Request<'_>) -> T) -> T {
+        let Some(request) = NonNull::new(self.request) else {
+            unreachable!("a call without a request does not begin")
+        };
+        // SAFETY: `open` has found that this is the client's request of the running code, and nginx
+        // does not go on before the call returns.
+        work(unsafe { Request::new(self.api, request, self) })
+    }
+}
+
+impl Callbacks for Call {
+    fn http_version(&self) -> Option<f64> {
+        let state = self.state;
+        // SAFETY: the upvalues are there; the call is a protected one.
+        unsafe {
+            push_service(state, service::HTTP_VERSION);
+            stack::pcall(state, 0, 1).ok()?;
+            let is_number = ffi::lua_type(state, -1) == ffi::LUA_TNUMBER;
+            let version = is_number.then(|| ffi::lua_tonumber(state, -1));
+            ffi::lua_pop(state, 1);
+            version
+        }
+    }
+
+    fn log(&self, level: Level, message: &[u8]) -> bool {
+        let state = self.state;
+        // SAFETY: the upvalues are there; pushing the message may raise, so it is in the job.
+        unsafe {
+            push_service(state, service::LOG);
+            if ffi::lua_type(state, -1) != ffi::LUA_TFUNCTION {
+                ffi::lua_pop(state, 1);
+                return false;
+            }
+            stack::protect(state, 1, 0, &mut |state| {
+                ffi::lua_pushnumber(state, f64::from(level as i32));
+                push_bytes(state, message);
+                ffi::lua_call(state, 2, 0);
+                0
+            })
+            .is_ok()
+        }
+    }
+}

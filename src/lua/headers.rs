@@ -1,0 +1,201 @@
+//! `get_status set_status get_header get_headers set_header add_header clear_header set_headers`.
+
+use std::ffi::c_int;
+
+use mlua::ffi::{self, lua_State};
+
+use super::args::{self, each_item, scalar};
+use super::call::{Call, Caller, Needs, Reply, begin, guard, run};
+use super::stack::{push_service, service, string, type_name};
+use crate::error::{Error, Setter};
+use crate::host::{Host, Write};
+use crate::phase;
+use crate::response::header::{self, Lookup};
+use crate::response::status;
+
+const fn reads(arguments: c_int) -> Needs {
+    Needs::request(phase::READ, arguments)
+}
+
+const fn writes(arguments: c_int) -> Needs {
+    Needs::request(phase::WRITE, arguments)
+}
+
+/// # Safety
+///
+/// Called by Lua, with the upvalues of [`upvalue`](super::stack::upvalue). So are all below.
+pub unsafe extern "C-unwind" fn get_status(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe {
+        run(state, Caller::Direct, reads(0), |call| {
+            let status = call.with_request(|request| request.status())?;
+            Ok(Reply::Number(f64::from(status)))
+        })
+    }
+}
+
+/// # Safety
+///
+/// As [`get_status`].
+pub unsafe extern "C-unwind" fn set_status(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe {
+        run(state, Caller::Direct, writes(1), |call| {
+            refuse_when_sent(call)?;
+            let status = status::check(number(state, 1).ok_or(Error::StatusType)?)?;
+            call.with_request(|mut request| request.set_status(status))?;
+            Ok(Reply::Nothing)
+        })
+    }
+}
+
+/// # Safety
+///
+/// As [`get_status`].
+pub unsafe extern "C-unwind" fn get_header(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls. The name stays where it is, at the bottom of the stack.
+    unsafe {
+        let call = begin(state, Caller::Direct, reads(1));
+        let found = guard(state, Caller::Direct, || {
+            let name = string(state, 1).ok_or(Error::HeaderNameType)?;
+            match header::lookup(name) {
+                Lookup::Direct => call.with_request(|request| {
+                    let value = request.header(name)?;
+                    Ok(Ok(value.map_or(Reply::Nil, |value| Reply::Slice(value))))
+                }),
+                elsewhere => Ok(Err(elsewhere)),
+            }
+        });
+        match found {
+            Ok(reply) => reply.push(state),
+            Err(lookup) => {
+                push_service(state, service::LISTED_HEADER);
+                ffi::lua_pushvalue(state, 1);
+                ffi::lua_pushboolean(state, c_int::from(lookup == Lookup::Synthesised));
+                ffi::lua_call(state, 2, 1);
+                1
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// As [`get_status`].
+pub unsafe extern "C-unwind" fn get_headers(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe {
+        begin(state, Caller::Direct, reads(1));
+        let max = guard(state, Caller::Direct, || match ffi::lua_type(state, 1) {
+            ffi::LUA_TNIL => Ok(None),
+            _ => header::check_max(number(state, 1).ok_or(Error::MaxHeadersType)?).map(Some),
+        });
+        push_service(state, service::ALL_HEADERS);
+        match max {
+            Some(max) => ffi::lua_pushnumber(state, f64::from(max)),
+            None => ffi::lua_pushnil(state),
+        }
+        ffi::lua_call(state, 1, 2);
+        2
+    }
+}
+
+/// # Safety
+///
+/// As [`get_status`].
+pub unsafe extern "C-unwind" fn set_header(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe { run(state, Caller::Direct, writes(2), |call| write(call, Write::Set)) }
+}
+
+/// # Safety
+///
+/// As [`get_status`].
+pub unsafe extern "C-unwind" fn add_header(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe { run(state, Caller::Direct, writes(2), |call| write(call, Write::Add)) }
+}
+
+/// # Safety
+///
+/// As [`get_status`].
+pub unsafe extern "C-unwind" fn clear_header(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe {
+        run(state, Caller::Direct, writes(1), |call| {
+            refuse_when_sent(call)?;
+            let name = string(state, 1).ok_or(Error::HeaderNameType)?;
+            call.with_request(|mut request| request.write_header(name, &[], Write::Set))?;
+            Ok(Reply::Nothing)
+        })
+    }
+}
+
+/// # Safety
+///
+/// As [`get_status`].
+pub unsafe extern "C-unwind" fn set_headers(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe {
+        run(state, Caller::Direct, writes(1), |call| {
+            refuse_when_sent(call)?;
+            if ffi::lua_type(state, 1) != ffi::LUA_TTABLE {
+                return Err(Error::HeadersNotTable);
+            }
+            let headers = args::headers(state, 1)?;
+            call.with_request(|mut request| headers.apply(&mut request))?;
+            Ok(Reply::Nothing)
+        })
+    }
+}
+
+/// `set_header` and `add_header`: the name is at 1, the value at 2.
+unsafe fn write(call: &Call, how: Write) -> Result<Reply, Error> {
+    refuse_when_sent(call)?;
+    let state = call.state;
+    // SAFETY: name and value stay on the stack for the whole call, and with them all their strings:
+    // the table of an array is not changed, for no Lua code runs before the last of them is used.
+    unsafe {
+        let Some(name) = string(state, 1) else {
+            let got = type_name(state, 1);
+            return Err(Error::InvalidHeaderName { name: args::display(state, 1), got });
+        };
+        let set = |values: &[&[u8]]| {
+            values.iter().try_for_each(|value| header::check_value(name, value))?;
+            call.with_request(|mut request| header::write(&mut request, name, values, how))
+        };
+        if let Some(text) = string(state, 2) {
+            set(&[text])?;
+        } else if let Some(mut scalar) = scalar(state, 2)? {
+            set(&[scalar.as_bytes()])?;
+        } else if ffi::lua_type(state, 2) == ffi::LUA_TTABLE {
+            let mut items = Vec::new();
+            each_item(state, 2, name, |item| items.push(item))?;
+            set(&items)?;
+        } else {
+            let (name, got) = (name.to_vec(), type_name(state, 2));
+            return Err(Error::InvalidHeaderValue { name, got, setter: Setter::One });
+        }
+    }
+    Ok(Reply::Nothing)
+}
+
+fn refuse_when_sent(call: &Call) -> Result<(), Error> {
+    if call.with_request(|request| request.headers_sent()) {
+        return Err(Error::HeadersSent);
+    }
+    Ok(())
+}
+
+/// The number at `index`; a string of digits is none.
+///
+/// # Safety
+///
+/// `index` is acceptable.
+pub unsafe fn number(state: *mut lua_State, index: c_int) -> Option<f64> {
+    // SAFETY: index is acceptable; reading a number runs nothing.
+    unsafe {
+        let is_number = ffi::lua_type(state, index) == ffi::LUA_TNUMBER;
+        is_number.then(|| ffi::lua_tonumber(state, index))
+    }
+}

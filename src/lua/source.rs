@@ -1,0 +1,55 @@
+//! `get_source`.
+
+use std::ffi::c_int;
+
+use mlua::ffi::{self, lua_State};
+
+use super::call::{Caller, Needs, begin, raise};
+use super::stack::{push_bytes, type_name};
+use crate::error::Error;
+use crate::phase;
+use crate::response::source::Source;
+
+/// With a table as its argument, that is the `ngx.ctx` to look at, and no phase is checked.
+///
+/// # Safety
+///
+/// Called by Lua, with the upvalues of [`upvalue`](super::stack::upvalue).
+pub unsafe extern "C-unwind" fn get_source(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls. Reading a field may run a metamethod and raise: no Rust value is alive then.
+    unsafe {
+        ffi::lua_settop(state, 1);
+        let ctx = match ffi::lua_type(state, 1) {
+            ffi::LUA_TTABLE => 1,
+            ffi::LUA_TNIL => {
+                let phases = Some(phase::READ);
+                let needs = Needs { arguments: 0, phases, ctx: true, only_ctx: true };
+                begin(state, Caller::Direct, needs).ctx
+            }
+            _ => {
+                let got = type_name(state, 1);
+                raise(state, Caller::Direct, Error::NotTable { what: "ctx", got })
+            }
+        };
+        let unexpected = flag(state, ctx, c"KONG_UNEXPECTED");
+        let exited = !unexpected && flag(state, ctx, c"KONG_EXITED");
+        let proxied = !unexpected && !exited && flag(state, ctx, c"KONG_PROXIED");
+        push_bytes(state, Source::of(unexpected, exited, proxied).name().as_bytes());
+        1
+    }
+}
+
+/// Whether a field of the table at `ctx` is true.
+///
+/// # Safety
+///
+/// There are two slots on the stack; no `catch_unwind` is below.
+pub unsafe fn flag(state: *mut lua_State, ctx: c_int, name: &std::ffi::CStr) -> bool {
+    // SAFETY: by contract.
+    unsafe {
+        ffi::lua_getfield(state, ctx, name.as_ptr());
+        let is_true = ffi::lua_toboolean(state, -1) != 0;
+        ffi::lua_pop(state, 1);
+        is_true
+    }
+}

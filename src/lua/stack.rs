@@ -1,0 +1,211 @@
+//! Lua's stack: reading values without running Lua code, and running what may raise.
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+
+use mlua::ffi::{self, lua_State};
+
+/// The upvalues that every function of an instance has.
+pub mod upvalue {
+    use std::ffi::c_int;
+
+    /// The VM's `ngx`.
+    pub const NGX: c_int = 1;
+    /// The string `kong`.
+    pub const KONG: c_int = 2;
+    /// The string `ctx`.
+    pub const CTX: c_int = 3;
+    /// The string `KONG_PHASE`.
+    pub const KONG_PHASE: c_int = 4;
+    /// The array of [`service`](super::service)s.
+    pub const SERVICES: c_int = 5;
+    /// [`invoke`](super::invoke).
+    pub const INVOKE: c_int = 6;
+    /// How many there are.
+    pub const COUNT: c_int = 6;
+}
+
+/// What Lua brings along for an instance: the places in its array of services, which
+/// `lua/kong/response/instance.lua` fills.
+pub mod service {
+    use std::ffi::c_int;
+
+    /// `function(level, message)`, or false: the user's log.
+    pub const LOG: c_int = 1;
+    /// `function() -> string`: the id of the request.
+    pub const REQUEST_ID: c_int = 2;
+    /// `function() -> number`: the HTTP version of the request.
+    pub const HTTP_VERSION: c_int = 3;
+    /// `function(name, synthesised) -> string|nil`: a header, from nginx's list.
+    pub const LISTED_HEADER: c_int = 4;
+    /// `function(max|nil) -> table, err`: all headers.
+    pub const ALL_HEADERS: c_int = 5;
+    /// A table: the paths of custom templates, by the document's name.
+    pub const TEMPLATES: c_int = 6;
+    /// What `ctx.delayed_response_callback` becomes.
+    pub const FLUSH: c_int = 7;
+    /// Lua's `tostring`.
+    pub const TOSTRING: c_int = 8;
+    /// The strings `__len` and `__index`.
+    pub const LEN: c_int = 9;
+    pub const INDEX: c_int = 10;
+    /// The string `message`.
+    pub const MESSAGE: c_int = 11;
+    /// The sentinels of JSON.
+    pub const EMPTY_ARRAY: c_int = 12;
+    pub const ARRAY_MT: c_int = 13;
+    pub const EMPTY_ARRAY_MT: c_int = 14;
+}
+
+/// The bytes of the string at `index`, without converting a number.
+///
+/// # Safety
+///
+/// `index` is valid, and the string stays reachable from Lua for `'a`.
+pub unsafe fn string<'a>(state: *mut lua_State, index: c_int) -> Option<&'a [u8]> {
+    // SAFETY: of a string, lua_tolstring allocates nothing and gives a pointer to its bytes.
+    unsafe {
+        if ffi::lua_type(state, index) != ffi::LUA_TSTRING {
+            return None;
+        }
+        let mut length = 0;
+        let data = ffi::lua_tolstring(state, index, &mut length);
+        Some(std::slice::from_raw_parts(data.cast(), length))
+    }
+}
+
+/// The name of the type of the value at `index`; `nil` where there is none.
+///
+/// # Safety
+///
+/// `index` is acceptable.
+pub unsafe fn type_name(state: *mut lua_State, index: c_int) -> &'static str {
+    // SAFETY: by contract; the names are static C strings of ASCII.
+    unsafe {
+        let kind = ffi::lua_type(state, index);
+        if kind == ffi::LUA_TNONE {
+            return "nil";
+        }
+        std::ffi::CStr::from_ptr(ffi::lua_typename(state, kind)).to_str().unwrap_or("?")
+    }
+}
+
+/// Pushes a string. It may raise for want of memory.
+///
+/// # Safety
+///
+/// There is a slot on the stack; no `catch_unwind` is below.
+pub unsafe fn push_bytes(state: *mut lua_State, bytes: &[u8]) {
+    // SAFETY: by contract; Lua copies the bytes.
+    unsafe { ffi::lua_pushlstring(state, bytes.as_ptr().cast(), bytes.len()) };
+}
+
+/// Pushes one of the services. It does not raise.
+///
+/// # Safety
+///
+/// The running function has the upvalues of [`upvalue`]; there are two slots on the stack.
+pub unsafe fn push_service(state: *mut lua_State, service: c_int) {
+    // SAFETY: by contract. lua_rawgeti runs no Lua code.
+    unsafe {
+        ffi::lua_rawgeti(state, ffi::lua_upvalueindex(upvalue::SERVICES), service.into());
+    }
+}
+
+/// Work on a Lua stack that may raise.
+type Job<'a> = &'a mut dyn FnMut(*mut lua_State) -> c_int;
+
+thread_local! {
+    /// The work that [`invoke`] is to do. A job never crosses threads, and Lua has no type for it.
+    static JOB: Cell<Option<*mut c_void>> = const { Cell::new(None) };
+}
+
+/// The C function under which [`protect`] runs a job.
+///
+/// # Safety
+///
+/// Called by Lua only.
+pub unsafe extern "C-unwind" fn invoke(state: *mut lua_State) -> c_int {
+    let Some(job) = JOB.take() else { return 0 };
+    // SAFETY: `protect` has put a pointer to a job there that lives until its pcall is over, and this
+    // is the first that takes it.
+    let job = unsafe { &mut *job.cast::<Job<'_>>() };
+    job(state)
+}
+
+/// Runs `job` so that what it raises becomes an error here: its text. The topmost `arguments` values
+/// are the job's stack, and it leaves `results` values in their place.
+///
+/// # Safety
+///
+/// The running function has the upvalues of [`upvalue`]; the stack has two more slots. The job panics
+/// nowhere and owns nothing that needs dropping while it calls Lua.
+pub unsafe fn protect(
+    state: *mut lua_State,
+    arguments: c_int,
+    results: c_int,
+    mut job: Job<'_>,
+) -> Result<(), Vec<u8>> {
+    // SAFETY: by contract. Pushing the upvalue and moving it allocate nothing.
+    unsafe {
+        ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::INVOKE));
+        ffi::lua_insert(state, -(arguments + 1));
+        JOB.set(Some((&raw mut job).cast()));
+        let outcome = pcall(state, arguments, results);
+        JOB.set(None);
+        outcome
+    }
+}
+
+/// Goes from the key on top to the next key and value of the table at `table`; pops the key at the end.
+///
+/// lua_next raises for a key that the table has lost. Where Lua code may have changed the table since
+/// the key was read, `code_ran` makes the step a protected one.
+///
+/// # Safety
+///
+/// `table` is absolute; the upvalues are there, and four slots on the stack.
+pub unsafe fn next(state: *mut lua_State, table: c_int, code_ran: bool) -> Result<bool, Vec<u8>> {
+    // SAFETY: by contract.
+    unsafe {
+        if !code_ran {
+            return Ok(ffi::lua_next(state, table) != 0);
+        }
+        let mut more = false;
+        ffi::lua_pushvalue(state, table);
+        ffi::lua_insert(state, -2);
+        protect(state, 2, 2, &mut |state| {
+            more = ffi::lua_next(state, 1) != 0;
+            if more { 2 } else { 0 }
+        })?;
+        if !more {
+            ffi::lua_pop(state, 2);
+        }
+        Ok(more)
+    }
+}
+
+/// Calls the function below the topmost `arguments` values; what it raises becomes an error here: its
+/// text.
+///
+/// # Safety
+///
+/// The function and the arguments are on the stack.
+pub unsafe fn pcall(
+    state: *mut lua_State,
+    arguments: c_int,
+    results: c_int,
+) -> Result<(), Vec<u8>> {
+    // SAFETY: by contract; lua_pcall itself never raises.
+    unsafe {
+        if ffi::lua_pcall(state, arguments, results, 0) == 0 {
+            return Ok(());
+        }
+        let text = match string(state, -1) {
+            Some(text) => text.to_vec(),
+            None => format!("(error object is a {} value)", type_name(state, -1)).into_bytes(),
+        };
+        ffi::lua_pop(state, 1);
+        Err(text)
+    }
+}

@@ -1,0 +1,33 @@
+//! Custom templates of error documents: files, read once per worker.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::rc::Rc;
+
+use crate::response::error_page::{Document, Template};
+
+thread_local! {
+    /// By path; `None` for a file that could not be read.
+    static TEMPLATES: RefCell<HashMap<Vec<u8>, Option<Rc<Template>>>> = RefCell::default();
+}
+
+/// The template in the file at `path`. Where the file cannot be read, `log` is told so, once.
+pub fn template(document: Document, path: &[u8], log: impl FnOnce(&str)) -> Option<Rc<Template>> {
+    if let Some(known) = TEMPLATES.with_borrow(|all| all.get(path).cloned()) {
+        return known;
+    }
+    let read = std::fs::read(OsStr::from_bytes(path));
+    let template = read.as_deref().ok().map(|text| Rc::new(Template::parse(text)));
+    TEMPLATES.with_borrow_mut(|all| all.insert(path.to_vec(), template.clone()));
+    if let Err(error) = read {
+        let reason = match error.kind() {
+            ErrorKind::NotFound => "file not found".to_owned(),
+            _ => error.to_string(),
+        };
+        log(&format!("failed reading the custom {} error template: {reason}", document.name()));
+    }
+    template
+}

@@ -1,0 +1,120 @@
+//! The phases of a request as a gateway counts them, and the check that every function makes first.
+//!
+//! `ngx.ctx.KONG_PHASE` holds one bit. These bits are not nginx's own (see
+//! [`ServerPhase`](crate::host::ServerPhase)): access is 0x20 here and 0x4 there.
+
+use std::fmt;
+
+use crate::error::Error;
+
+/// Every phase, in ascending bit order: its bit and its name.
+const PHASES: [(u32, &str); 14] = [
+    (0x1, "init_worker"),
+    (0x2, "certificate"),
+    (0x8, "client_hello"),
+    (0x10, "rewrite"),
+    (0x20, "access"),
+    (0x40, "balancer"),
+    (0x80, "response"),
+    (0x100, "cluster_listener"),
+    (HEADER_FILTER, "header_filter"),
+    (0x400, "body_filter"),
+    (LOG, "log"),
+    (0x4000, "preread"),
+    (0x0100_0000, "error"),
+    (ADMIN_API, "admin_api"),
+];
+
+/// The bit of header_filter.
+pub const HEADER_FILTER: u32 = 0x200;
+/// The bit of log.
+pub const LOG: u32 = 0x2000;
+/// The bit of admin_api, which also stands for nginx's content phase where no phase was set.
+pub const ADMIN_API: u32 = 0x1000_0000;
+
+/// Where the head of a response can be read: response, header_filter, body_filter, log, error,
+/// admin_api.
+pub const READ: PhaseSet = PhaseSet(0x80 | HEADER_FILTER | 0x400 | LOG | 0x0100_0000 | ADMIN_API);
+/// Where the head can be written: rewrite, access, balancer, response, header_filter, error,
+/// admin_api.
+pub const WRITE: PhaseSet =
+    PhaseSet(0x10 | 0x20 | 0x40 | 0x80 | HEADER_FILTER | 0x0100_0000 | ADMIN_API);
+/// Where the body passes: body_filter.
+pub const BODY: PhaseSet = PhaseSet(0x400);
+
+/// A set of phases. Displays as the names, in ascending bit order, with `", "` between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PhaseSet(u32);
+
+impl PhaseSet {
+    /// The name of one phase's bit; `'unknown phase'`, with the quotes, for anything else.
+    pub fn name_of(bit: u32) -> &'static str {
+        PHASES.iter().find(|(known, _)| *known == bit).map_or("'unknown phase'", |(_, name)| name)
+    }
+
+    /// Whether a function that may be called in these phases may be called now.
+    ///
+    /// `current` is `ngx.ctx.KONG_PHASE`, or `None` where it is nil; `in_content` says whether nginx
+    /// itself is in its content phase, which counts as admin_api when no phase was set.
+    ///
+    /// # Errors
+    ///
+    /// - `no phase in ngx.ctx.KONG_PHASE, (need one of <names>)`
+    /// - `function cannot be called in <name> phase (only in: <names>)`
+    pub fn check(
+        self,
+        current: Option<u32>,
+        in_content: impl FnOnce() -> bool,
+    ) -> Result<(), Error> {
+        let current = match current {
+            Some(bits) => bits,
+            None if in_content() => ADMIN_API,
+            None => return Err(Error::NoPhase(self)),
+        };
+        if current & self.0 != 0 {
+            Ok(())
+        } else {
+            Err(Error::WrongPhase { current, allowed: self })
+        }
+    }
+}
+
+impl fmt::Display for PhaseSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut first = true;
+        for (bit, name) in PHASES {
+            if self.0 & bit != 0 {
+                if !first {
+                    f.write_str(", ")?;
+                }
+                f.write_str(name)?;
+                first = false;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_phase_is_allowed_where_its_bit_is_in_the_set() {
+        for (bit, name) in PHASES {
+            assert_eq!(PhaseSet::name_of(bit), name);
+            for set in [READ, WRITE, BODY] {
+                let named = set.to_string().split(", ").any(|one| one == name);
+                assert_eq!(set.check(Some(bit), || false).is_ok(), named, "{name} in {set}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_phase_only_content_counts_and_as_admin_api() {
+        assert_eq!(READ.check(None, || true), Ok(()));
+        assert_eq!(READ.check(None, || false), Err(Error::NoPhase(READ)));
+        let refused = Error::WrongPhase { current: ADMIN_API, allowed: BODY };
+        assert_eq!(BODY.check(None, || true), Err(refused));
+    }
+}

@@ -1,0 +1,117 @@
+//! How a response is told to a gRPC client: its status travels in headers.
+
+use http::StatusCode;
+
+/// What the Content-Type of every gRPC message begins with.
+pub const CONTENT_TYPE: &str = "application/grpc";
+
+/// Whether a Content-Type is that of a gRPC message.
+pub fn is_content_type(value: &[u8]) -> bool {
+    value.get(..CONTENT_TYPE.len()).is_some_and(|s| s.eq_ignore_ascii_case(CONTENT_TYPE.as_bytes()))
+}
+
+/// The names of gRPC's statuses, from 0 up.
+const NAMES: [&str; 17] = [
+    "OK",
+    "Canceled",
+    "Unknown",
+    "InvalidArgument",
+    "DeadlineExceeded",
+    "NotFound",
+    "AlreadyExists",
+    "PermissionDenied",
+    "ResourceExhausted",
+    "FailedPrecondition",
+    "Aborted",
+    "OutOfRange",
+    "Unimplemented",
+    "Internal",
+    "Unavailable",
+    "DataLoss",
+    "Unauthenticated",
+];
+
+/// The status of a gRPC call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status(u8);
+
+impl Status {
+    /// The gRPC status for a status of HTTP.
+    pub fn of(http: StatusCode) -> Self {
+        Self(match (http.as_u16(), http.as_u16() / 100) {
+            (400, _) => 3,
+            (401, _) => 16,
+            (403, _) => 7,
+            (404, _) => 5,
+            (409, _) => 6,
+            (429, _) => 8,
+            (499, _) => 1,
+            (501, _) => 12,
+            (503, _) => 14,
+            (504, _) => 4,
+            (_, 5) => 13,
+            (_, 4) => 3,
+            (_, 2) => 0,
+            _ => 2,
+        })
+    }
+
+    /// Its number, as `grpc-status` carries it.
+    pub fn number(self) -> u8 {
+        self.0
+    }
+
+    /// Its name, as `grpc-message` carries it where there is no other message.
+    pub fn name(self) -> &'static str {
+        NAMES[usize::from(self.0)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_http_status_has_a_grpc_status() {
+        let exact = [
+            (200, 0),
+            (400, 3),
+            (401, 16),
+            (403, 7),
+            (404, 5),
+            (409, 6),
+            (429, 8),
+            (499, 1),
+            (500, 13),
+            (501, 12),
+            (503, 14),
+            (504, 4),
+        ];
+        let of = |http| Status::of(StatusCode::from_u16(http).unwrap());
+        for http in 100..=599 {
+            let expected = exact.iter().find(|(status, _)| *status == http).map_or(
+                match http / 100 {
+                    5 => 13,
+                    4 => 3,
+                    2 => 0,
+                    _ => 2,
+                },
+                |(_, grpc)| *grpc,
+            );
+            assert_eq!(of(http).number(), expected, "{http}");
+        }
+        assert_eq!(of(404).name(), "NotFound");
+        assert_eq!(of(401).name(), "Unauthenticated");
+        assert_eq!(of(302).name(), "Unknown");
+    }
+
+    #[test]
+    fn content_types_are_told_by_their_beginning() {
+        for grpc in ["application/grpc", "application/grpc+proto", "Application/gRPC; a=b"] {
+            assert!(is_content_type(grpc.as_bytes()), "{grpc}");
+        }
+        for other in ["", "application/grp", "application/json", "text/application/grpc"] {
+            assert!(!is_content_type(other.as_bytes()), "{other}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! JSON as lua-cjson writes it, byte for byte: numbers, strings, and why a value has no JSON form.
+//! What walks a Lua table with them is `lua::json`.
+
+mod error;
+mod number;
+mod power;
+mod string;
+
+pub use error::EncodeError;
+pub use number::{NotFinite, write_number};
+pub use string::{write_escaped, write_string};
