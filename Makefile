@@ -1,0 +1,48 @@
+# `make help` lists what there is.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+LUA_LIB_DIR ?= $(PREFIX)/share/lua/5.1
+DESTDIR ?=
+
+LUALIB := build/lualib
+
+SERVER_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core curl
+TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-busted lua-check \
+	binutils gcc libc6-dev procps
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test install uninstall clean
+
+help: ## what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build/lualib: what lua_package_path and lua_package_cpath need, and nothing else
+	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
+	$(CARGO) build --release --locked
+	@rm -rf $(LUALIB).new
+	@cd lua && find . -name '*.lua' -exec install -D -m 644 {} ../$(LUALIB).new/{} \;
+	@install -D -m 755 target/release/libkong_response.so $(LUALIB).new/kong/response/core.so
+	@rm -rf $(LUALIB) && mv $(LUALIB).new $(LUALIB)
+
+demo: ## an upstream, a gateway and a plugin on loopback: what clients get before and after
+	@ci/install.sh $(SERVER_PACKAGES)
+	@$(MAKE) --no-print-directory build
+	@examples/demo/run.sh
+
+test: ## formatting, lints, Rust tests, Lua specs in LuaJIT and in a real nginx
+	@ci/install.sh $(TEST_PACKAGES)
+	@$(MAKE) --no-print-directory build
+	@ci/test.sh
+
+install: build ## copies build/lualib to LUA_LIB_DIR (below DESTDIR)
+	@cd $(LUALIB) && find . -type f -exec install -D -m 644 {} "$(DESTDIR)$(LUA_LIB_DIR)/{}" \;
+
+uninstall: ## removes what install copied
+	@cd lua && find . -name '*.lua' -exec rm -f "$(DESTDIR)$(LUA_LIB_DIR)/{}" \;
+	@rm -f "$(DESTDIR)$(LUA_LIB_DIR)/kong/response/core.so"
+	@rmdir "$(DESTDIR)$(LUA_LIB_DIR)/kong/response" "$(DESTDIR)$(LUA_LIB_DIR)/kong" 2> /dev/null || true
+
+clean: ## removes what was built
+	@$(CARGO) clean --quiet
+	@rm -rf build

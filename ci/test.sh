@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Everything that is tested, and the totals of all runners at the end. Called by `make test`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+failed=0
+
+# step TITLE COMMAND...: goes on after a failure, so that one run shows them all.
+step() {
+  printf '\n== %s\n' "$1"
+  shift
+  "$@" 2>&1 | tee -a "$log" || failed=1
+}
+
+step "formatting" cargo fmt --check
+step "lints, Rust" cargo clippy --locked --all-targets -- -D warnings
+step "lints, Rust, linked to LuaJIT" \
+  cargo clippy --locked --all-targets --no-default-features -- -D warnings
+step "lints, Lua" luacheck -q lua spec examples
+step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+step "Rust" cargo test --locked --no-default-features --quiet
+step "numbers against libc" \
+  cargo test --locked --no-default-features --release --quiet --test number_against_libc
+step "Lua, without a server" busted --lua=/usr/bin/luajit --run=unit
+step "Lua, in nginx" busted --lua=/usr/bin/luajit --run=nginx
+
+# cargo: "test result: ok. 3 passed; 0 failed; 0 ignored"; busted: "5 successes / 0 failures / 0 errors"
+printf '\n== totals\n'
+awk -v failed="$failed" '
+  /^test result:/ {
+    for (i = 1; i <= NF; i++) {
+      if ($i ~ /^passed/) rust_ok += $(i - 1)
+      if ($i ~ /^failed/) rust_bad += $(i - 1)
+    }
+  }
+  / successes? \/ / {
+    lua_ok += $1; lua_bad += $4 + $7
+  }
+  END {
+    printf "Rust: %d passed, %d failed\n", rust_ok, rust_bad
+    printf "Lua: %d passed, %d failed\n", lua_ok, lua_bad
+    if (failed && rust_bad + lua_bad == 0) print "a step failed: see above"
+    printf "%d passed, %d failed\n", rust_ok + lua_ok, rust_bad + lua_bad
+  }' "$log"
+exit "$failed"
