@@ -305,7 +305,7 @@ unsafe fn finish(call: &Call, left: Left, document: Option<Option<Vec<u8>>>) -> 
                 0
             }
             Left::Send { status, payload, in_filter } => {
-                let code = if in_filter { 0 } else { status.as_u16() };
+                let code = if in_filter { 0 } else { exit::exit_code(status, &payload) };
                 ffi::lua_pushnumber(state, f64::from(code));
                 match &payload {
                     Payload::None => return 1,

@@ -242,6 +242,17 @@ pub fn send<H: Host>(
     })
 }
 
+/// What the server is told to exit with after a response of this status.
+///
+/// nginx hangs up on 408 and 499 and drops what it has not sent yet: once a body is printed, its head
+/// is on its way with the right status, and the request simply ends.
+pub fn exit_code(status: StatusCode, payload: &Payload) -> u16 {
+    match status.as_u16() {
+        408 | 499 if *payload != Payload::None => 200,
+        status => status,
+    }
+}
+
 /// Sets the Content-Length, unless the call brings one that fits; says whether it did.
 fn set_length<H: Host>(
     host: &mut H,
@@ -381,6 +392,16 @@ mod tests {
             let expected = if warned { vec![(Level::Warn, text.to_owned())] } else { vec![] };
             assert_eq!(host.logged(), expected);
         }
+    }
+
+    #[test]
+    fn a_printed_body_is_not_cut_off() {
+        let code = |status, payload| exit_code(StatusCode::from_u16(status).unwrap(), &payload);
+        assert_eq!(code(408, Payload::Given), 200);
+        assert_eq!(code(499, Payload::Bytes(vec![])), 200);
+        assert_eq!(code(408, Payload::None), 408);
+        assert_eq!(code(444, Payload::Given), 444);
+        assert_eq!(code(403, Payload::Given), 403);
     }
 
     #[test]

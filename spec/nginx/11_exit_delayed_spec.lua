@@ -1,0 +1,333 @@
+local stages = require "spec.support.stages"
+
+
+-- What a gateway does with its plugins in access: each handler runs in a coroutine, and the first
+-- `exit` is sent when all of them have run.
+local GATEWAY = [[
+local function gateway(...)
+  local ctx = ngx.ctx
+  ctx.delay_response = true
+  for i = 1, select("#", ...) do
+    if not ctx.delayed_response then
+      local handler = select(i, ...)
+      coroutine.wrap(handler)()
+    end
+  end
+  return ctx
+end
+]]
+
+
+describe("exit, delayed,", function()
+  local server
+
+  setup(function()
+    server = stages.start { gateway = true }
+  end)
+
+  teardown(function()
+    server:stop()
+  end)
+
+  before_each(function()
+    server:clear_log()
+  end)
+
+  --- Runs the code in access, behind the gateway's own; line 1 is the code's first line.
+  local function run(code, request)
+    local case = request or {}
+    case.access = GATEWAY:gsub("\n", " ") .. " " .. code
+    return server:run(case)
+  end
+
+
+  it("is stored and sent by the callback", function()
+    local r = run [[
+      local ctx = gateway(function()
+        response.exit(403, { message = "no" }, { ["X-A"] = "1" })
+        note("the handler ran on")
+      end, function() note("the second handler ran") end)
+      note(ctx.delayed_response.status_code, ctx.KONG_EXITED, ngx.headers_sent)
+      ctx.delayed_response_callback(ctx)
+      note("ran on behind the callback")
+    ]]
+    assert.equal(403, r.status)
+    assert.equal([[{"message":"no"}]], r.body)
+    assert.same({ "application/json; charset=utf-8" }, r:values("Content-Type"))
+    assert.same({ "16" }, r:values("Content-Length"))
+    assert.equal("1", r:header("X-A"))
+    assert.same({ "403 true false" }, server:noted())
+  end)
+
+  it("works the same with coroutine.create and in rewrite", function()
+    local r = server:run {
+      rewrite = [[
+        local ctx = ngx.ctx
+        ctx.delay_response = true
+        local thread = coroutine.create(function()
+          response.exit(401, "no")
+        end)
+        local ok, value = coroutine.resume(thread)
+        note(ok, value, coroutine.status(thread))
+        ctx.delayed_response_callback(ctx)
+      ]],
+    }
+    assert.equal(401, r.status)
+    assert.equal("no", r.body)
+    assert.same({ "true nil suspended" }, server:noted())
+  end)
+
+  it("keeps what the caller gave", function()
+    run [[
+      local content, headers = { message = "no" }, { ["X-A"] = "1" }
+      local ctx = gateway(function() response.exit(403, content, headers) end)
+      local stored = ctx.delayed_response
+      note(stored.content == content, stored.content.message, stored.headers["X-A"])
+      ctx.delayed_response_callback(ctx)
+    ]]
+    assert.same({ "true no 1" }, server:noted())
+  end)
+
+  it("stores no content and no headers where there were none", function()
+    local r = run [[
+      local ctx = gateway(function() response.exit(200) end)
+      local stored = ctx.delayed_response
+      note(stored.status_code, stored.content, stored.headers)
+      ctx.delayed_response_callback(ctx)
+    ]]
+    assert.equal(200, r.status)
+    assert.equal("", r.body)
+    assert.same({ "0" }, r:values("Content-Length"))
+    assert.same({ "200 nil nil" }, server:noted())
+  end)
+
+  it("sends what is stored when the callback is called", function()
+    local r = run [[
+      local ctx = gateway(function()
+        response.exit(403, { message = "no" }, { ["X-A"] = "1" })
+      end)
+      ctx.delayed_response.status_code = 402
+      ctx.delayed_response.content = "pay"
+      ctx.delayed_response.headers = { ["X-B"] = "2" }
+      ctx.delayed_response_callback(ctx)
+    ]]
+    assert.equal(402, r.status)
+    assert.equal("pay", r.body)
+    assert.is_nil(r:header("X-A"))
+    assert.equal("2", r:header("X-B"))
+  end)
+
+  it("changes nothing before the callback", function()
+    local r = run [[
+      gateway(function() response.exit(403, "no", { ["X-A"] = "1" }) end)
+      ngx.ctx.delayed_response = nil
+    ]]
+    assert.equal(200, r.status)
+    assert.equal("content", r.body)
+    assert.is_nil(r:header("X-A"))
+  end)
+
+  it("lets only the first of several exits be stored; the second is sent at once", function()
+    local r = run [[
+      local ctx = gateway(function() response.exit(403, "first", { ["X-A"] = "1" }) end)
+      response.exit(500, "second")
+      note("ran on")
+      ctx.delayed_response_callback(ctx)
+    ]]
+    assert.equal(500, r.status)
+    assert.equal("second", r.body)
+    assert.is_nil(r:header("X-A"))
+    assert.is_nil(server:log():find("noted", 1, true))
+  end)
+
+  it("is sent at once without ctx.delay_response", function()
+    local r = server:run {
+      access = [[
+        coroutine.wrap(function() response.exit(403, "no") end)()
+        note("ran on")
+      ]],
+    }
+    assert.equal(403, r.status)
+    assert.equal("no", r.body)
+    assert.is_nil(server:log():find("noted", 1, true))
+  end)
+
+  it("returns nothing to a coroutine that is resumed", function()
+    local r = server:run {
+      access = [[
+        local ctx = ngx.ctx
+        ctx.delay_response = true
+        local resume = coroutine.wrap(function()
+          note(select("#", response.exit(403, "no")))
+          return "ran on"
+        end)
+        note(resume() or "yielded")
+        note(resume("a value"))
+        ctx.delayed_response_callback(ctx)
+      ]],
+    }
+    assert.equal(403, r.status)
+    assert.equal("no", r.body)
+    assert.same({ "yielded", "0", "ran on" }, server:noted(3))
+  end)
+
+  it("sends a binary body, an empty one and a status with a fraction", function()
+    local r = run [[
+      local ctx = gateway(function() response.exit(200.9, "a\0\255\r\n") end)
+      ctx.delayed_response_callback(ctx)
+    ]]
+    assert.equal(200, r.status)
+    assert.equal("a\0\255\r\n", r.body)
+
+    r = run [[
+      local ctx = gateway(function() response.exit(404, "") end)
+      ctx.delayed_response_callback(ctx)
+    ]]
+    assert.equal(404, r.status)
+    assert.equal("", r.body)
+  end)
+
+  it("leaves the error page to nginx without a body", function()
+    local r = run [[
+      local ctx = gateway(function() response.exit(404) end)
+      ctx.delayed_response_callback(ctx)
+    ]]
+    assert.equal(404, r.status)
+    assert.matches("<h1>404 Not Found</h1>", r.body, 1, true)
+  end)
+
+  it("corrects a Content-Length when it is sent", function()
+    local r = run [[
+      local ctx = gateway(function()
+        response.exit(200, "hello", { ["Content-Length"] = "9", ["Transfer-Encoding"] = "x" })
+      end)
+      note(ctx.delayed_response.headers["Content-Length"])
+      ctx.delayed_response_callback(ctx)
+    ]]
+    assert.equal("hello", r.body)
+    assert.same({ "5" }, r:values("Content-Length"))
+    assert.is_nil(r:header("Transfer-Encoding"))
+    assert.same({ "9" }, server:noted())
+    assert.is_string(server:wait_log("(Content%-Length 9 does not match the body's 5 bytes)"))
+    assert.is_string(server:wait_log("(manually setting Transfer%-Encoding%. Ignored%.)"))
+  end)
+
+
+  describe("refuses at the call", function()
+    it("what exit refuses, with the plugin's line", function()
+      for call, message in pairs {
+        ["'x'"] = "code must be a number",
+        ["99"] = "code must be a number between 100 and 599",
+        ["200, 1"] = "body must be a nil, string or table",
+        ["200, 'x', 1"] = "headers must be a nil or table",
+        ["200, { print }"] = "body encoding failed while flushing response: "
+          .. "Cannot serialise function: type not supported",
+        ["200, { { 0/0 } }"] = "body encoding failed while flushing response: "
+          .. "Cannot serialise number: must not be NaN or Infinity",
+      } do
+        server:clear_log()
+        local r = run([[
+          local ctx = gateway(function()
+            local ok, err = pcall(function()
+              response.exit(]] .. call .. [[)
+            end)
+            note(type(err), err)
+          end)
+          note(ctx.KONG_EXITED, ctx.delayed_response, ctx.delayed_response_callback)
+        ]])
+        assert.equal("content", r.body)
+        assert.same({ "string plugin.lua:3: " .. message, "nil nil nil" }, server:noted(2))
+      end
+    end)
+
+    it("so that the coroutine dies on it", function()
+      run [[
+        ngx.ctx.delay_response = true
+        local thread = coroutine.create(function()
+          response.exit(200, { print })
+        end)
+        note(coroutine.resume(thread))
+        note(coroutine.status(thread))
+      ]]
+      assert.same({
+        "false plugin.lua:3: body encoding failed while flushing response: "
+          .. "Cannot serialise function: type not supported",
+        "dead",
+      }, server:noted(2))
+    end)
+  end)
+
+
+  describe("raises in the callback", function()
+    it("with the position of who called it", function()
+      local r = run [[
+        local ctx = gateway(function() response.exit(403, "no") end)
+        ngx.print("begun")
+        ngx.flush(true)
+        local ok, err = pcall(function()
+
+          ctx.delayed_response_callback(ctx)
+        end)
+        note(type(err), err)
+      ]]
+      assert.equal("begun", r.body:sub(1, 5))
+      assert.same({ "string plugin.lua:6: headers have already been sent" }, server:noted())
+    end)
+
+    it("without a position under pcall", function()
+      run [[
+        local ctx = gateway(function() response.exit(403, "no") end)
+        ngx.print("begun")
+        note(select(2, pcall(ctx.delayed_response_callback, ctx)))
+      ]]
+      assert.same({ "headers have already been sent" }, server:noted())
+    end)
+
+    it("for a table that can no longer be encoded", function()
+      local r = run [[
+        local content = {}
+        local ctx = gateway(function() response.exit(403, content, { ["X-A"] = "1" }) end)
+        content.handler = print
+        local ok, err = pcall(function()
+          ctx.delayed_response_callback(ctx)
+        end)
+        note(type(err), err)
+        note(ngx.status, ngx.headers_sent)
+      ]]
+      assert.equal(200, r.status)
+      assert.is_nil(r:header("X-A"))
+      assert.same({
+        "string plugin.lua:5: body encoding failed while flushing response: "
+          .. "Cannot serialise function: type not supported",
+        "0 false",
+      }, server:noted(2))
+    end)
+
+    it("for a table when the response has become gRPC", function()
+      run [[
+        local ctx = gateway(function() response.exit(403, { message = "no" }) end)
+        ngx.header.content_type = "application/grpc"
+        local ok, err = pcall(function()
+          ctx.delayed_response_callback(ctx)
+        end)
+        note(err)
+      ]]
+      assert.same({
+        "plugin.lua:4: table body encoding with gRPC is not supported",
+      }, server:noted())
+    end)
+  end)
+
+
+  it("comes from error as well: the document arrives, whoever sends it", function()
+    local r = run [[
+      local ctx = gateway(function() response.error(403, "no", { ["X-A"] = "1" }) end)
+      if ctx.delayed_response then
+        ctx.delayed_response_callback(ctx)
+      end
+    ]]
+    assert.equal(403, r.status)
+    assert.matches('"message":"no"', r.body, 1, true)
+    assert.equal("1", r:header("X-A"))
+  end)
+end)
