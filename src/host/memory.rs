@@ -1,12 +1,14 @@
 //! An in-memory request and response that treat headers as nginx does: which are held once, what is
 //! escaped, and where in the list a header ends up.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use http::StatusCode;
 
 use crate::error::Error;
-use crate::host::{Host, Level, ServerPhase, Write};
+use crate::host::{BodyFilter, Chunk, ChunkBytes, Host, Level, ServerPhase, Write};
+use crate::response::body::BodyBuffer;
 use crate::response::header;
 
 /// Headers of which nginx keeps a list of its own: a removed one's place is taken by the next.
@@ -31,6 +33,9 @@ pub struct Memory {
     sent: bool,
     slots: Vec<Slot>,
     content_type: Vec<u8>,
+    chunk: Vec<Vec<u8>>,
+    last_chunk: bool,
+    buffer: RefCell<Option<BodyBuffer>>,
     log: RefCell<Vec<(Level, String)>>,
 }
 
@@ -47,6 +52,9 @@ impl Memory {
             sent: false,
             slots: Vec::new(),
             content_type: Vec::new(),
+            chunk: Vec::new(),
+            last_chunk: false,
+            buffer: RefCell::default(),
             log: RefCell::default(),
         }
     }
@@ -81,6 +89,13 @@ impl Memory {
         self
     }
 
+    /// Puts the body filter at a chunk, given in pieces.
+    pub fn at_chunk(&mut self, pieces: &[&[u8]], last: bool) {
+        self.phase = ServerPhase::BodyFilter;
+        self.chunk = pieces.iter().map(|piece| piece.to_vec()).collect();
+        self.last_chunk = last;
+    }
+
     /// The lines logged so far.
     pub fn logged(&self) -> Vec<(Level, String)> {
         self.log.borrow().clone()
@@ -98,7 +113,7 @@ impl Memory {
     /// The first value of a header.
     pub fn first(&self, name: &str) -> Option<String> {
         let value = self.header(name.as_bytes()).ok()??;
-        Some(String::from_utf8_lossy(value).into_owned())
+        Some(String::from_utf8_lossy(&value).into_owned())
     }
 
     fn request_header(&self, name: &str) -> impl Iterator<Item = &[u8]> {
@@ -174,12 +189,12 @@ impl Host for Memory {
         Ok(())
     }
 
-    fn header(&self, name: &[u8]) -> Result<Option<&[u8]>, Error> {
+    fn header(&self, name: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Error> {
         if header::is(name, b"Content-Type") && !self.content_type.is_empty() {
-            return Ok(Some(&self.content_type));
+            return Ok(Some(Cow::Borrowed(&self.content_type)));
         }
         let named = |slot: &&Slot| slot.live && slot.name.eq_ignore_ascii_case(name);
-        Ok(self.slots.iter().find(named).map(|slot| slot.value.as_slice()))
+        Ok(self.slots.iter().find(named).map(|slot| Cow::Borrowed(&slot.value[..])))
     }
 
     fn write_header(&mut self, name: &[u8], values: &[&[u8]], write: Write) -> Result<(), Error> {
@@ -209,20 +224,51 @@ impl Host for Memory {
         self.method == b"HEAD"
     }
 
-    fn request_content_type(&self) -> Option<&[u8]> {
-        self.request_header("Content-Type").next()
+    fn request_content_type(&self) -> Option<Cow<'_, [u8]>> {
+        self.request_header("Content-Type").next().map(Cow::Borrowed)
     }
 
     fn http_version(&self) -> Option<f64> {
         Some(self.http_version)
     }
 
-    fn accept(&self) -> Vec<&[u8]> {
-        self.request_header("Accept").collect()
+    fn accept(&self) -> Vec<Cow<'_, [u8]>> {
+        self.request_header("Accept").map(Cow::Borrowed).collect()
     }
 
     fn log(&self, level: Level, message: &[u8]) {
         self.log.borrow_mut().push((level, String::from_utf8_lossy(message).into_owned()));
+    }
+}
+
+impl BodyFilter for Memory {
+    fn chunk(&self) -> Result<Chunk<'_>, Error> {
+        if self.phase != ServerPhase::BodyFilter {
+            return Err(Error::Disabled);
+        }
+        let bytes = match &self.chunk[..] {
+            [] => ChunkBytes::Whole(Cow::Borrowed(&[])),
+            [piece] => ChunkBytes::Whole(Cow::Borrowed(piece)),
+            pieces => ChunkBytes::Scattered(pieces.iter().map(Vec::len).sum()),
+        };
+        Ok(Chunk { last: self.last_chunk, bytes })
+    }
+
+    fn gather(&self, room: &mut [u8]) {
+        room.copy_from_slice(&self.chunk.concat());
+    }
+
+    fn take_buffer(&self) -> Option<BodyBuffer> {
+        self.buffer.take()
+    }
+
+    fn keep_buffer(&self, buffer: BodyBuffer) -> Result<(), Error> {
+        self.buffer.replace(Some(buffer));
+        Ok(())
+    }
+
+    fn promised_length(&self) -> Option<u64> {
+        None
     }
 }
 

@@ -3,9 +3,12 @@
 pub mod memory;
 pub(crate) mod nginx;
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 
 use crate::error::Error;
+use crate::response::body::BodyBuffer;
 
 /// How [`Host::write_header`] treats what is there under the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +71,7 @@ pub trait Host {
     /// # Errors
     ///
     /// What the server says.
-    fn header(&self, name: &[u8]) -> Result<Option<&[u8]>, Error>;
+    fn header(&self, name: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Error>;
 
     /// Sets or adds `values` under `name`; to set none removes the header. Values are not empty.
     ///
@@ -84,14 +87,59 @@ pub trait Host {
     fn is_head(&self) -> bool;
 
     /// The request's Content-Type.
-    fn request_content_type(&self) -> Option<&[u8]>;
+    fn request_content_type(&self) -> Option<Cow<'_, [u8]>>;
 
     /// The request's HTTP version: 1.1, 2. `None` where it is unknown.
     fn http_version(&self) -> Option<f64>;
 
     /// The values of the request's Accept headers.
-    fn accept(&self) -> Vec<&[u8]>;
+    fn accept(&self) -> Vec<Cow<'_, [u8]>>;
 
     /// Writes a line to the log.
     fn log(&self, level: Level, message: &[u8]);
+}
+
+/// The body of a response on its way through the body filter.
+pub trait BodyFilter: Host {
+    /// The chunk that the filter is at.
+    ///
+    /// # Errors
+    ///
+    /// `API disabled in the current context` outside a body filter.
+    fn chunk(&self) -> Result<Chunk<'_>, Error>;
+
+    /// Copies a chunk that is in several pieces into `room`, which has its length.
+    fn gather(&self, room: &mut [u8]);
+
+    /// Takes the buffer of this request's body out of where it is kept.
+    fn take_buffer(&self) -> Option<BodyBuffer>;
+
+    /// Keeps the buffer of this request's body until it is taken or the request ends.
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    fn keep_buffer(&self, buffer: BodyBuffer) -> Result<(), Error>;
+
+    /// The length that the upstream promised for its body, also after a plugin removed the
+    /// Content-Length.
+    fn promised_length(&self) -> Option<u64>;
+}
+
+/// A chunk of a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk<'a> {
+    /// Whether this is the last of the body.
+    pub last: bool,
+    /// Its bytes.
+    pub bytes: ChunkBytes<'a>,
+}
+
+/// The bytes of a [`Chunk`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChunkBytes<'a> {
+    /// In one piece.
+    Whole(Cow<'a, [u8]>),
+    /// In several, of this length together: [`BodyFilter::gather`] copies them.
+    Scattered(usize),
 }

@@ -1,6 +1,7 @@
 //! The way into a function and out of it.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
@@ -69,6 +70,15 @@ pub enum Reply {
     Bytes(BytesMut),
     /// Bytes of nginx's, which are still there when Lua copies them.
     Slice(*const [u8]),
+}
+
+impl From<Cow<'_, [u8]>> for Reply {
+    fn from(bytes: Cow<'_, [u8]>) -> Self {
+        match bytes {
+            Cow::Borrowed(bytes) => Self::Slice(bytes),
+            Cow::Owned(bytes) => Self::Bytes(BytesMut::from(&bytes[..])),
+        }
+    }
 }
 
 impl Reply {

@@ -61,7 +61,7 @@ pub unsafe extern "C-unwind" fn get_header(state: *mut lua_State) -> c_int {
             match header::lookup(name) {
                 Lookup::Direct => call.with_request(|request| {
                     let value = request.header(name)?;
-                    Ok(Ok(value.map_or(Reply::Nil, |value| Reply::Slice(value))))
+                    Ok(Ok(value.map_or(Reply::Nil, Reply::from)))
                 }),
                 elsewhere => Ok(Err(elsewhere)),
             }

@@ -1,11 +1,66 @@
 //! The body of a response while it is being buffered.
 
+use std::borrow::Cow;
+
 use bytes::BytesMut;
 
 use crate::error::Error;
+use crate::host::{BodyFilter, ChunkBytes};
 
 /// How much is reserved ahead of what has arrived, whatever a Content-Length promises.
 const MOST_AHEAD: usize = 1 << 20;
+
+/// What became of a chunk.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Consumed<'a> {
+    /// It is buffered: nothing of it may go out now.
+    Buffered,
+    /// It was the whole body, and may go out as it is.
+    AsItIs(Cow<'a, [u8]>),
+    /// It was the end of this body, which has to take its place.
+    Whole(BytesMut),
+}
+
+/// Consumes the chunk that the body filter is at: `get_raw_body`.
+///
+/// # Errors
+///
+/// - `API disabled in the current context` outside a body filter
+/// - `no memory for a body of <n> bytes`
+pub fn consume<H: BodyFilter>(host: &H) -> Result<Consumed<'_>, Error> {
+    let chunk = host.chunk()?;
+    let mut buffer = match (host.take_buffer(), chunk.last) {
+        (Some(buffer), _) => buffer,
+        (None, true) => match chunk.bytes {
+            ChunkBytes::Whole(bytes) => return Ok(Consumed::AsItIs(bytes)),
+            ChunkBytes::Scattered(_) => BodyBuffer::new(None),
+        },
+        (None, false) => BodyBuffer::new(host.promised_length()),
+    };
+    match &chunk.bytes {
+        ChunkBytes::Whole(bytes) => buffer.append(bytes)?,
+        ChunkBytes::Scattered(length) => buffer.append_with(*length, |room| host.gather(room))?,
+    }
+    if chunk.last {
+        return Ok(Consumed::Whole(buffer.bytes));
+    }
+    host.keep_buffer(buffer)?;
+    Ok(Consumed::Buffered)
+}
+
+/// Makes sure that the body can be replaced by `body`, and forgets what was buffered: `set_raw_body`.
+/// `None` stands for what is no string.
+///
+/// # Errors
+///
+/// - `API disabled in the current context` outside a body filter
+/// - `body must be a string`
+pub fn replace<H: BodyFilter>(host: &H, body: Option<&[u8]>) -> Result<(), Error> {
+    host.chunk()?;
+    body.ok_or(Error::RawBodyType)?;
+    drop(host.take_buffer());
+    Ok(())
+}
 
 /// A body that is not complete yet.
 #[derive(Debug, Default)]
@@ -25,11 +80,6 @@ impl BodyBuffer {
     /// What has arrived.
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes
-    }
-
-    /// The whole body.
-    pub fn into_bytes(self) -> BytesMut {
-        self.bytes
     }
 
     /// Appends a chunk.
@@ -91,6 +141,45 @@ fn grown(length: usize, needed: usize, promised: Option<usize>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::memory::Memory;
+
+    #[test]
+    fn the_first_chunk_that_is_the_last_stays_as_it_is() {
+        let mut host = Memory::new();
+        host.at_chunk(&[b"whole"], true);
+        assert_eq!(consume(&host), Ok(Consumed::AsItIs(Cow::Borrowed(&b"whole"[..]))));
+        host.at_chunk(&[], true);
+        assert_eq!(consume(&host), Ok(Consumed::AsItIs(Cow::Borrowed(&[]))));
+        host.at_chunk(&[b"in ", b"pieces"], true);
+        assert_eq!(consume(&host), Ok(Consumed::Whole(BytesMut::from("in pieces"))));
+    }
+
+    #[test]
+    fn chunks_are_buffered_to_the_end() {
+        let mut host = Memory::new();
+        host.at_chunk(&[b"one "], false);
+        assert_eq!(consume(&host), Ok(Consumed::Buffered));
+        host.at_chunk(&[b"two ", b"three "], false);
+        assert_eq!(consume(&host), Ok(Consumed::Buffered));
+        host.at_chunk(&[b"four"], true);
+        let whole = BytesMut::from("one two three four");
+        assert_eq!(consume(&host), Ok(Consumed::Whole(whole)));
+        assert!(host.take_buffer().is_none());
+    }
+
+    #[test]
+    fn a_body_is_replaced_only_by_a_string_and_in_the_body_filter() {
+        let mut host = Memory::new();
+        assert_eq!(replace(&host, Some(b"x")), Err(Error::Disabled));
+        assert_eq!(consume(&host), Err(Error::Disabled));
+        host.at_chunk(&[b"one"], false);
+        consume(&host).unwrap();
+        assert_eq!(replace(&host, None), Err(Error::RawBodyType));
+        assert!(host.take_buffer().is_some());
+        consume(&host).unwrap();
+        assert_eq!(replace(&host, Some(b"")), Ok(()));
+        assert!(host.take_buffer().is_none());
+    }
 
     #[test]
     fn chunks_add_up() {

@@ -39,7 +39,7 @@ pub fn document<H: Host>(
         }
         None if is_grpc_request(host) => (grpc::CONTENT_TYPE.as_bytes().to_vec(), None),
         None => {
-            let document = accept::negotiate(host.accept());
+            let document = accept::negotiate(host.accept().iter().map(|field| &**field));
             (document.content_type().as_bytes().to_vec(), Some(document))
         }
     };

@@ -1,5 +1,7 @@
 //! `exit`: a response of our own instead of the upstream's.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 
 use crate::error::Error;
@@ -75,18 +77,18 @@ enum Grpc {
 
 /// Whether the request is a gRPC call: by its Content-Type, and over HTTP/2.
 pub fn is_grpc_request<H: Host>(host: &H) -> bool {
-    host.request_content_type().is_some_and(grpc::is_content_type)
+    host.request_content_type().is_some_and(|value| grpc::is_content_type(&value))
         && host.http_version() == Some(2.0)
 }
 
 /// Which kind of response this becomes with `headers` set.
 fn classify<H: Host>(host: &H, headers: &Headers) -> Result<Grpc, Error> {
     let content_type = match headers.last(CONTENT_TYPE) {
-        Some(own) => Some(own),
+        Some(own) => Some(Cow::Borrowed(own)),
         None => host.header(CONTENT_TYPE)?,
     };
     Ok(match content_type {
-        Some(value) if grpc::is_content_type(value) => Grpc::Output,
+        Some(value) if grpc::is_content_type(&value) => Grpc::Output,
         Some(_) => Grpc::No,
         None if is_grpc_request(host) => Grpc::Message,
         None => Grpc::No,

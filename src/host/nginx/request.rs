@@ -1,6 +1,7 @@
 //! [`Host`] over an `ngx_http_request_t`.
 #![allow(unsafe_code)]
 
+use std::borrow::Cow;
 use std::ffi::{CStr, c_char, c_int, c_uchar};
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,7 +14,7 @@ use super::api::{
 };
 use super::buffers;
 use crate::error::Error;
-use crate::host::{Host, Level, ServerPhase, Write};
+use crate::host::{BodyFilter, Chunk, ChunkBytes, Host, Level, ServerPhase, Write};
 use crate::response::body::BodyBuffer;
 
 /// What lua-nginx-module's context bits say; they are not the gateway's phase bits.
@@ -64,16 +65,6 @@ impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Request").field(&self.request).finish()
     }
-}
-
-/// The body as the body filter has it now.
-#[derive(Debug, Clone, Copy)]
-pub struct Chunk {
-    /// Whether this is the last of it.
-    pub last: bool,
-    length: usize,
-    /// Where it is, if it is in one piece.
-    data: Option<NonNull<c_uchar>>,
 }
 
 impl<'call> Request<'call> {
@@ -144,83 +135,6 @@ impl<'call> Request<'call> {
         // SAFETY: on NGX_OK value points to length bytes that live as long as the request.
         (code == NGX_OK).then(|| unsafe { slice(value, length) })
     }
-
-    /// Whether nginx runs the body filter for this request: the only place in which the body may be
-    /// touched, whatever anybody else says.
-    pub fn in_body_filter(&self) -> bool {
-        self.context() == context::BODY_FILTER
-    }
-
-    /// The chunk that the body filter is at.
-    ///
-    /// # Errors
-    ///
-    /// `API disabled in the current context` outside a body filter.
-    pub fn chunk(&self) -> Result<Chunk, Error> {
-        // Elsewhere the module's pointer to the chain dangles.
-        if !self.in_body_filter() {
-            return Err(Error::Disabled);
-        }
-        let mut data: *mut c_uchar = ptr::null_mut();
-        let mut length = 0;
-        // SAFETY: in the body filter of this request the module's chain is this request's; both
-        // outputs are valid for writes. (Also for body_eof.)
-        let (last, code) = unsafe {
-            let last = (self.api.body_eof)(self.raw()) == 1;
-            (last, (self.api.body_chunk)(self.raw(), &mut data, &mut length))
-        };
-        // Of nothing the pointer is not set.
-        let data = if code == NGX_AGAIN || length == 0 { None } else { NonNull::new(data) };
-        if data.is_none() && code != NGX_AGAIN {
-            length = 0;
-        }
-        Ok(Chunk { last, length, data })
-    }
-
-    /// The bytes of `chunk`, without a copy, if they are in one piece.
-    pub fn piece(&self, chunk: Chunk) -> Option<&[u8]> {
-        match chunk.data {
-            // SAFETY: the module said so of the current chunk, which stays until Lua sets ngx.arg.
-            Some(data) => Some(unsafe { slice(data.as_ptr(), chunk.length) }),
-            None => (chunk.length == 0).then_some(&[]),
-        }
-    }
-
-    /// Appends `chunk` to `buffer`.
-    ///
-    /// # Errors
-    ///
-    /// `no memory for a body of <n> bytes`
-    pub fn append(&self, chunk: Chunk, buffer: &mut BodyBuffer) -> Result<(), Error> {
-        if let Some(piece) = self.piece(chunk) {
-            return buffer.append(piece);
-        }
-        buffer.append_with(chunk.length, |room| {
-            // SAFETY: in the body filter still; the module copies exactly the length it told.
-            unsafe { (self.api.copy_body_chunk)(self.raw(), room.as_mut_ptr()) };
-        })
-    }
-
-    /// Takes the buffer of this request's body out of where it is kept.
-    pub fn take_buffer(&self) -> Option<BodyBuffer> {
-        buffers::take(self.request)
-    }
-
-    /// Keeps the buffer of this request's body until it is taken or the request ends.
-    ///
-    /// # Errors
-    ///
-    /// What nginx says: `no memory`.
-    pub fn keep_buffer(&self, buffer: BodyBuffer) -> Result<(), Error> {
-        buffers::keep(self.api, self.request, buffer)
-    }
-
-    /// The length that the upstream promised for its body. It answers also after a plugin removed the
-    /// Content-Length.
-    pub fn promised_length(&self) -> Option<u64> {
-        let value = self.variable("upstream_http_content_length")?;
-        std::str::from_utf8(value).ok()?.parse().ok()
-    }
 }
 
 impl Host for Request<'_> {
@@ -244,7 +158,7 @@ impl Host for Request<'_> {
         }
     }
 
-    fn header(&self, name: &[u8]) -> Result<Option<&[u8]>, Error> {
+    fn header(&self, name: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Error> {
         let mut dashed = Vec::new();
         if name.contains(&b'_') {
             dashed.resize(name.len(), 0);
@@ -269,7 +183,7 @@ impl Host for Request<'_> {
             1 => {
                 let length = usize::try_from(value.len).unwrap_or(0);
                 // SAFETY: the value lives in the request's pool, which nothing frees during the call.
-                Ok(Some(unsafe { slice(value.data, length) }))
+                Ok(Some(Cow::Borrowed(unsafe { slice(value.data, length) })))
             }
             _ => Err(refusal(count, message)),
         }
@@ -301,15 +215,15 @@ impl Host for Request<'_> {
         self.variable("request_method") == Some(b"HEAD")
     }
 
-    fn request_content_type(&self) -> Option<&[u8]> {
-        self.variable("content_type")
+    fn request_content_type(&self) -> Option<Cow<'_, [u8]>> {
+        self.variable("content_type").map(Cow::Borrowed)
     }
 
     fn http_version(&self) -> Option<f64> {
         self.callbacks.http_version()
     }
 
-    fn accept(&self) -> Vec<&[u8]> {
+    fn accept(&self) -> Vec<Cow<'_, [u8]>> {
         let mut truncated = 0;
         // SAFETY: the request is alive; 0 asks for all.
         let count = unsafe { (self.api.req_get_headers_count)(self.raw(), 0, &mut truncated) };
@@ -327,7 +241,7 @@ impl Host for Request<'_> {
         };
         let accepts =
             fields.iter().filter(|field| bytes(field.key).eq_ignore_ascii_case(b"accept"));
-        accepts.map(|field| bytes(field.value)).collect()
+        accepts.map(|field| Cow::Borrowed(bytes(field.value))).collect()
     }
 
     fn log(&self, level: Level, message: &[u8]) {
@@ -337,6 +251,52 @@ impl Host for Request<'_> {
                 (self.api.raw_log)(self.raw(), level as c_int, message.as_ptr(), message.len())
             };
         }
+    }
+}
+
+impl BodyFilter for Request<'_> {
+    fn chunk(&self) -> Result<Chunk<'_>, Error> {
+        // Elsewhere the module's pointer to the chain dangles, whatever anybody says of the phase.
+        if self.context() != context::BODY_FILTER {
+            return Err(Error::Disabled);
+        }
+        let mut data: *mut c_uchar = ptr::null_mut();
+        let mut length = 0;
+        // SAFETY: in the body filter of this request the module's chain is this request's; both
+        // outputs are valid for writes.
+        let (last, code) = unsafe {
+            let last = (self.api.body_eof)(self.raw()) == 1;
+            (last, (self.api.body_chunk)(self.raw(), &mut data, &mut length))
+        };
+        let bytes = if code == NGX_AGAIN {
+            ChunkBytes::Scattered(length)
+        } else {
+            // SAFETY: the module said so of the current chunk, which stays until Lua sets ngx.arg. Of
+            // nothing it leaves the pointer null.
+            ChunkBytes::Whole(Cow::Borrowed(unsafe { slice(data, length) }))
+        };
+        Ok(Chunk { last, bytes })
+    }
+
+    fn gather(&self, room: &mut [u8]) {
+        let fits = |chunk: Chunk<'_>| chunk.bytes == ChunkBytes::Scattered(room.len());
+        if self.chunk().is_ok_and(fits) {
+            // SAFETY: this is the body filter, and the module copies just the length it has told.
+            unsafe { (self.api.copy_body_chunk)(self.raw(), room.as_mut_ptr()) };
+        }
+    }
+
+    fn take_buffer(&self) -> Option<BodyBuffer> {
+        buffers::take(self.request)
+    }
+
+    fn keep_buffer(&self, buffer: BodyBuffer) -> Result<(), Error> {
+        buffers::keep(self.api, self.request, buffer)
+    }
+
+    fn promised_length(&self) -> Option<u64> {
+        let value = self.variable("upstream_http_content_length")?;
+        std::str::from_utf8(value).ok()?.parse().ok()
     }
 }
 
