@@ -6,7 +6,7 @@ use mlua::ffi::{self, lua_CFunction, lua_State};
 
 use super::call::raise_plain;
 use super::stack::{invoke, upvalue};
-use super::{answer, body, headers, source};
+use super::{answer, body, headers, source, stream};
 use crate::host::nginx;
 
 /// Its address is the sentinel of an empty array where the host's cjson has none.
@@ -30,7 +30,7 @@ const FUNCTIONS: [(&CStr, lua_CFunction); 14] = [
     (c"flush", answer::flush),
 ];
 
-/// Opens the module for a Lua VM: a table with `nginx`, `null` and `empty_array`.
+/// Opens the module for a Lua VM: a table with `nginx`, `stream`, `null` and `empty_array`.
 ///
 /// # Safety
 ///
@@ -39,9 +39,11 @@ const FUNCTIONS: [(&CStr, lua_CFunction); 14] = [
 pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls; nothing of Rust is alive.
     unsafe {
-        ffi::lua_createtable(state, 0, 2);
+        ffi::lua_createtable(state, 0, 4);
         ffi::lua_pushcclosure(state, bind_nginx, 0);
         ffi::lua_setfield(state, -2, c"nginx".as_ptr());
+        ffi::lua_pushcclosure(state, bind_stream, 0);
+        ffi::lua_setfield(state, -2, c"stream".as_ptr());
         let address: *const u8 = &EMPTY_ARRAY;
         ffi::lua_pushlightuserdata(state, address.cast_mut().cast::<c_void>());
         ffi::lua_setfield(state, -2, c"empty_array".as_ptr());
@@ -64,9 +66,31 @@ unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
         if let Err(missing) = nginx::api() {
             raise_plain(state, missing);
         }
+        push_functions(state, &FUNCTIONS)
+    }
+}
+
+/// `stream(ngx, services)`: the functions of one instance, for the stream that nginx is serving.
+///
+/// # Safety
+///
+/// Called by Lua, with two tables.
+unsafe extern "C-unwind" fn bind_stream(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe { push_functions(state, &stream::FUNCTIONS) }
+}
+
+/// Pushes a table of `functions` that share `ngx` and the services.
+///
+/// # Safety
+///
+/// The two are the arguments; nothing of Rust is alive.
+unsafe fn push_functions(state: *mut lua_State, functions: &[(&CStr, lua_CFunction)]) -> c_int {
+    // SAFETY: by contract.
+    unsafe {
         ffi::lua_settop(state, 2);
-        ffi::lua_createtable(state, 0, FUNCTIONS.len() as c_int);
-        for (name, function) in FUNCTIONS {
+        ffi::lua_createtable(state, 0, functions.len() as c_int);
+        for &(name, function) in functions {
             // In the order of `upvalue`.
             ffi::lua_pushvalue(state, 1);
             for name in [c"kong", c"ctx", c"KONG_PHASE"] {

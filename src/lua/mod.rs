@@ -18,4 +18,5 @@ mod headers;
 mod json;
 mod source;
 mod stack;
+mod stream;
 mod templates;
