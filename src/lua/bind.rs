@@ -6,7 +6,7 @@ use mlua::ffi::{self, lua_CFunction, lua_State};
 
 use super::call::raise_plain;
 use super::stack::{invoke, upvalue};
-use super::{answer, body, headers, source};
+use super::{answer, body, headers, memory, source};
 use crate::host::nginx;
 
 /// Its address is the sentinel of an empty array where the host's cjson has none.
@@ -30,7 +30,8 @@ const FUNCTIONS: [(&CStr, lua_CFunction); 14] = [
     (c"flush", answer::flush),
 ];
 
-/// Opens the module for a Lua VM: a table with `nginx`, `null` and `empty_array`.
+/// Opens the module for a Lua VM: a table with `nginx`, `memory`, `memory_host`,
+/// `null` and `empty_array`.
 ///
 /// # Safety
 ///
@@ -42,6 +43,10 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
         ffi::lua_createtable(state, 0, 2);
         ffi::lua_pushcclosure(state, bind_nginx, 0);
         ffi::lua_setfield(state, -2, c"nginx".as_ptr());
+        ffi::lua_pushcclosure(state, memory::bind, 0);
+        ffi::lua_setfield(state, -2, c"memory".as_ptr());
+        ffi::lua_pushcclosure(state, memory::new_host, 0);
+        ffi::lua_setfield(state, -2, c"memory_host".as_ptr());
         let address: *const u8 = &EMPTY_ARRAY;
         ffi::lua_pushlightuserdata(state, address.cast_mut().cast::<c_void>());
         ffi::lua_setfield(state, -2, c"empty_array".as_ptr());
@@ -65,6 +70,21 @@ unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
             raise_plain(state, missing);
         }
         ffi::lua_settop(state, 2);
+        ffi::lua_pushnil(state);
+        push_functions(state);
+        1
+    }
+}
+
+/// Pushes the functions of an instance: `ngx`, its services and its in-memory host, or nil, are at
+/// 1, 2 and 3.
+///
+/// # Safety
+///
+/// They are; there are 10 slots on the stack, and no `catch_unwind` is below.
+pub unsafe fn push_functions(state: *mut lua_State) {
+    // SAFETY: by contract.
+    unsafe {
         ffi::lua_createtable(state, 0, FUNCTIONS.len() as c_int);
         for (name, function) in FUNCTIONS {
             // In the order of `upvalue`.
@@ -74,9 +94,9 @@ unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
             }
             ffi::lua_pushvalue(state, 2);
             ffi::lua_pushcclosure(state, invoke, 0);
+            ffi::lua_pushvalue(state, 3);
             ffi::lua_pushcclosure(state, function, upvalue::COUNT);
             ffi::lua_setfield(state, -2, name.as_ptr());
         }
-        1
     }
 }
