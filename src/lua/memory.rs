@@ -19,7 +19,7 @@ const TYPE: &CStr = c"kong.response.memory_host";
 /// The name of the metatable of lists of headers in the registry.
 const HEADERS_TYPE: &CStr = c"kong.response.memory_headers";
 
-const METHODS: [(&CStr, lua_CFunction); 20] = [
+const METHODS: [(&CStr, lua_CFunction); 22] = [
     (c"upstream", upstream),
     (c"set_phase", set_phase),
     (c"get_phase", get_phase),
@@ -32,6 +32,8 @@ const METHODS: [(&CStr, lua_CFunction); 20] = [
     (c"get_headers", get_headers),
     (c"start_output", start_output),
     (c"special_response", special_response),
+    (c"abort", abort),
+    (c"clean_head", clean_head),
     (c"finish_head", finish_head),
     (c"set_chunk", set_chunk),
     (c"get_chunk", get_chunk),
@@ -478,6 +480,22 @@ method! {
         push_bytes(state, &page);
         1
     }
+}
+
+method! {
+    /// `host:abort()`
+    abort(0) |state, memory| {
+        memory.borrow_mut().abort();
+        Ok(())
+    }, |()| { 0 }
+}
+
+method! {
+    /// `host:clean_head()`
+    clean_head(0) |state, memory| {
+        memory.borrow_mut().clean_head();
+        Ok(())
+    }, |()| { 0 }
 }
 
 method! {

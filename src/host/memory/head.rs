@@ -98,6 +98,9 @@ pub struct Head {
     pub status: u16,
     /// The status of nginx's own page, which overrides the other.
     pub error_status: u16,
+    /// Whether the status is an upstream's, with its reason: nginx writes it as it came, and does not
+    /// look what it means for the body.
+    pub status_as_it_came: bool,
 }
 
 /// A value that nginx cannot take.
@@ -108,6 +111,15 @@ impl Head {
     /// One in which nothing is set; WWW-Authenticate may repeat, or is held once.
     pub fn new(www_authenticate_repeats: bool) -> Self {
         Self { www_authenticate_repeats, ..Self::default() }
+    }
+
+    /// Forgets everything that was set.
+    pub fn clean(&mut self) {
+        *self = Self {
+            www_authenticate_repeats: self.www_authenticate_repeats,
+            content_type_written: self.content_type_written,
+            ..Self::default()
+        };
     }
 
     /// The headers of the list.
@@ -238,9 +250,7 @@ impl Head {
             for (i, slot) in self.slots.iter_mut().enumerate() {
                 if slot.live && slot.name.eq_ignore_ascii_case(&name) {
                     slot.live = at.is_none() && !value.is_empty();
-                    if slot.live {
-                        slot.value.clone_from(&value);
-                    }
+                    slot.value = if slot.live { value.clone() } else { Vec::new() };
                     at = Some(i);
                 }
             }
@@ -254,8 +264,9 @@ impl Head {
         }
     }
 
+    /// nginx's mark of a dead slot is a hash of 0, which is that of an empty name.
     fn push(&mut self, name: Vec<u8>, value: Vec<u8>) -> usize {
-        let live = !value.is_empty();
+        let live = !value.is_empty() && !name.is_empty();
         self.slots.push(Slot { name, value, live });
         self.slots.len() - 1
     }
@@ -264,7 +275,8 @@ impl Head {
     pub fn read(&self, name: &[u8]) -> Vec<Vec<u8>> {
         let name = dashed(name);
         if name.eq_ignore_ascii_case(b"Last-Modified") {
-            return self.last_modified.map(date::format).into_iter().map(Into::into).collect();
+            let time = self.last_modified.filter(|time| *time >= 0);
+            return time.map(date::format).into_iter().map(Into::into).collect();
         }
         if let Some(value) = self.beside_the_list(&name) {
             return vec![value];
@@ -426,6 +438,12 @@ mod tests {
         assert_eq!(written(&steps), ["Location: /a", "Location: /b"]);
         let steps = [("Location", "/a", Write::Set), ("location", "http://b", Write::Set)];
         assert_eq!(written(&steps), ["Location: http://b"]);
+        let steps = [
+            ("Location", "/a", Write::Set),
+            ("Location", "", Write::Set),
+            ("location", "b", Write::Set),
+        ];
+        assert_eq!(written(&steps), ["location: b"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! which headers are held once, what is escaped, where in the list a header ends up, what a cleared
 //! chunk becomes, what goes to the wire.
 
+mod browser;
 mod chain;
 mod date;
 mod escape;
@@ -23,6 +24,7 @@ pub use wire::Wire;
 use crate::error::Error;
 use crate::host::{BodyFilter, Chunk, ChunkBytes, Host, Level, ServerPhase, Write};
 use crate::response::body::BodyBuffer;
+use browser::Browser;
 use chain::Chain;
 use head::Head;
 
@@ -43,6 +45,7 @@ pub struct Memory {
     stage: &'static Stage,
     sent: bool,
     keepalive: bool,
+    aborted: bool,
     chunked: bool,
     head: Head,
     promised: Option<Vec<u8>>,
@@ -64,6 +67,7 @@ impl Memory {
             stage: Stage::of(ServerPhase::Active),
             sent: false,
             keepalive: true,
+            aborted: false,
             chunked: false,
             head: Head::new(true),
             promised: None,
@@ -76,6 +80,7 @@ impl Memory {
     /// The same with another method.
     pub fn with_method(mut self, method: impl AsRef<[u8]>) -> Self {
         self.method = method.as_ref().to_vec();
+        self.keepalive = self.is_kept_alive();
         self
     }
 
@@ -181,6 +186,7 @@ impl Memory {
         headers: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
     ) {
         let mut chunked = false;
+        self.head.content_length = None;
         for (name, value) in headers {
             if name.eq_ignore_ascii_case(b"Content-Length") && self.promised.is_none() {
                 self.promised = Some(value.to_vec());
@@ -193,6 +199,12 @@ impl Memory {
             self.head.content_length = None;
         }
         self.head.status = status;
+        self.head.status_as_it_came = true;
+    }
+
+    /// Ends the connection without further ado, as nginx does for the statuses 408, 444 and 499.
+    pub fn abort(&mut self) {
+        self.aborted = true;
     }
 
     /// Sends the head, as far as the rules can tell.
@@ -210,6 +222,7 @@ impl Memory {
         if !self.sent {
             self.head.status = status;
             self.head.error_status = 0;
+            self.head.status_as_it_came = false;
         }
     }
 
@@ -223,7 +236,8 @@ impl Memory {
         if let Some(length) = self.head.length_without_slot() {
             add("content-length", length.to_string().as_bytes());
         }
-        let over = self.stage.name == "log" && self.http_version < 2.0;
+        // When a response is over, nginx has decided what becomes of the connection.
+        let over = self.stage.name == "log" && self.http_version < 2.0 && !self.aborted;
         add(
             "connection",
             if over && self.head.status != 101 { b"close" } else { self.connection() },
@@ -282,7 +296,14 @@ impl Memory {
         self.method == b"HEAD"
     }
 
+    fn browser(&self) -> Browser {
+        Browser::of(self.request_header("User-Agent").next().unwrap_or_default())
+    }
+
     fn is_kept_alive(&self) -> bool {
+        if self.method == b"POST" && self.browser().msie6 {
+            return false;
+        }
         let contains = |value: &[u8], word: &[u8]| {
             value.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
         };

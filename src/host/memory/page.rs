@@ -1,5 +1,7 @@
 //! nginx's own pages: what answers when a status is all that was said.
 
+use super::browser::Browser;
+
 /// Ends every page, where nginx does not tell its version.
 const TAIL: &str = "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n";
 /// Keeps old browsers from showing a page of their own.
@@ -51,7 +53,7 @@ fn words(status: u16) -> Option<(&'static str, Option<&'static str>)> {
 }
 
 /// The page for a status; `None` where nginx has none and sends an empty body.
-pub fn page(status: u16, user_agent: &[u8]) -> Option<Vec<u8>> {
+pub fn page(status: u16, browser: Browser) -> Option<Vec<u8>> {
     let mut page = match words(status)? {
         (title, None) => format!(
             "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n\
@@ -63,19 +65,10 @@ pub fn page(status: u16, user_agent: &[u8]) -> Option<Vec<u8>> {
         ),
     };
     page.push_str(TAIL);
-    if status >= 400 && wants_padding(user_agent) {
+    if status >= 400 && browser.hides_short_pages() {
         page.push_str(&PADDING.repeat(6));
     }
     Some(page.into_bytes())
-}
-
-fn wants_padding(user_agent: &[u8]) -> bool {
-    let find = |word: &[u8]| user_agent.windows(word.len()).position(|window| window == word);
-    if find(b"Opera").is_some() {
-        return false;
-    }
-    let msie = find(b"MSIE ").is_some_and(|at| at + 7 < user_agent.len());
-    msie || (find(b"Gecko/").is_none() && find(b"Chrome/").is_some())
 }
 
 /// Whether nginx ends the connection after its own page of this status.

@@ -42,14 +42,18 @@ impl Memory {
         }
     }
 
+    /// Forgets the head: nginx does when a header filter exits with another code than the phase before.
+    pub fn clean_head(&mut self) {
+        self.head.clean();
+    }
+
     /// Makes nginx's own page of `status` the response. Returns its body.
     pub fn special_response(&mut self, status: u16) -> Vec<u8> {
         self.head.error_status = if matches!(status, 494..=497) { 400 } else { status };
         if page::closes(status) {
             self.keepalive = false;
         }
-        let agent = self.request_header("User-Agent").next().unwrap_or_default();
-        let page = page::page(status, agent);
+        let page = page::page(status, self.browser());
         self.head.set_content_type(page.as_ref().map_or(&b""[..], |_| b"text/html").to_vec());
         let page = page.unwrap_or_default();
         self.head.content_length = Some(page.len() as u64);
@@ -66,12 +70,20 @@ impl Memory {
     pub fn finish_head(&mut self) -> Wire {
         if self.head.error_status != 0 {
             self.head.status = self.head.error_status;
+            self.head.status_as_it_came = false;
         }
         let status = self.head.status;
         let http2 = self.http_version >= 2.0;
-        let no_body = matches!(status, 204 | 304) || self.is_head_request();
+        let bodiless = matches!(status, 204 | 304);
+        let looked_at = http2 || !self.head.status_as_it_came;
+        let no_body = bodiless && looked_at || self.is_head_request();
         self.sent = true;
-        if !no_body && status >= 200 && !http2 && self.head.content_length.is_none() {
+        if !bodiless
+            && !self.is_head_request()
+            && status >= 200
+            && !http2
+            && self.head.content_length.is_none()
+        {
             if self.http_version >= 1.1 {
                 self.chunked = true;
             } else {
@@ -82,7 +94,7 @@ impl Memory {
             self.head.last_modified = None;
             self.head.lose(Single::LastModified);
         }
-        if status == 204 {
+        if status == 204 && looked_at {
             self.head.set_content_type(Vec::new());
             self.head.content_length = None;
             self.head.lose(Single::ContentLength);
@@ -98,6 +110,8 @@ impl Memory {
         }
         if let Some(value) = self.head.content_type_sent() {
             add("Content-Type", &value);
+            // From now on nginx knows it so: the access log shows what was sent.
+            self.head.content_type = value;
         }
         if let Some(length) = self.head.length_without_slot() {
             add("Content-Length", length.to_string().as_bytes());
