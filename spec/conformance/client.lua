@@ -26,6 +26,10 @@ local OPTIONS = {
     keepalive_timeout 60s;
     proxy_http_version 1.1;
     proxy_redirect off;
+    upstream balanced {
+      server 0.0.0.1;
+      balancer_by_lua_block { require("spec.conformance.server").balancer(%{upstream_port}) }
+    }
   ]],
   locations = ([[
     location /local {
@@ -35,6 +39,10 @@ local OPTIONS = {
     location /memory {
       return 204;
       header_filter_by_lua_block { require("spec.conformance.server").memory() }
+    }
+    location /balanced {
+      proxy_pass http://balanced;
+      %{filters}
     }
     location /proxied {
       proxy_pass http://127.0.0.1:%{upstream_port};
@@ -85,7 +93,9 @@ end
 
 local function request_text(case)
   local request = case.sequence.request
-  local path = (case.sequence.upstream and "/proxied?" or "/local?") .. case.query
+  local sequence = case.sequence
+  local path = sequence.balancer and "/balanced?" or sequence.upstream and "/proxied?" or "/local?"
+  path = path .. case.query
   local lines = { ("%s %s HTTP/%.1f"):format(request.method, path, request.version), "Host: x" }
   for _, header in ipairs(request.headers) do
     lines[#lines + 1] = header[1] .. ": " .. header[2]

@@ -138,7 +138,9 @@ end
 
 
 local PRINT = { rewrite = true, access = true, content = true }
-local LEAVE = { rewrite = true, access = true, content = true, header_filter = true }
+local LEAVE = {
+  rewrite = true, access = true, content = true, balancer = true, header_filter = true,
+}
 
 
 function Server:check_phase(allowed)
@@ -214,7 +216,8 @@ end
 
 
 function Server:exit(code)
-  if self:check_phase(LEAVE) == "header_filter" then
+  local phase = self:check_phase(LEAVE)
+  if phase == "header_filter" or phase == "balancer" then
     self.exited = code
     return
   end
@@ -280,6 +283,19 @@ end
 
 function Server:proxy()
   local host, upstream = self.host, self.sequence.upstream
+  if self.sequence.balancer then
+    self.exited = nil
+    self:phase "balancer"
+    if self.exited and self.exited ~= 0 then
+      -- Whatever it exits with, nginx has found no server.
+      local page = host:special_response(500)
+      self:send_head()
+      if not self.aborted then
+        self:send_chunk({ page }, true)
+      end
+      return
+    end
+  end
   host:upstream(upstream.status, upstream.headers)
   host:set_phase("content")
   self:send_head()

@@ -10,7 +10,7 @@ local fmt = string.format
 local BATCH = 400
 -- How often a sequence is made smaller and played again.
 local MOST_TRIES = 3000
-local PHASES = { "rewrite", "access", "content", "header_filter", "body_filter", "log" }
+local PHASES = { "rewrite", "access", "content", "balancer", "header_filter", "body_filter", "log" }
 
 
 local function response_text(response)

@@ -50,6 +50,12 @@ function _M.log()
 end
 
 
+function _M.balancer(port)
+  _M.phase "balancer"
+  require("ngx.balancer").set_current_peer("127.0.0.1", port)
+end
+
+
 --- Plays a sequence in memory, in the midst of a request of nginx's.
 function _M.memory()
   local seed, index = ngx.var.arg_seed, ngx.var.arg_index
