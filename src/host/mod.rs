@@ -99,6 +99,15 @@ pub trait Host {
     fn log(&self, level: Level, message: &[u8]);
 }
 
+/// What only the language side can do for a request.
+pub trait Callbacks {
+    /// The request's HTTP version, which nginx tells to Lua alone.
+    fn http_version(&self) -> Option<f64>;
+
+    /// Logs through the user's own function; `false` where there is none.
+    fn log(&self, level: Level, message: &[u8]) -> bool;
+}
+
 /// The body of a response on its way through the body filter.
 pub trait BodyFilter: Host {
     /// The chunk that the filter is at.

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
@@ -9,10 +10,13 @@ use std::ptr::NonNull;
 use bytes::BytesMut;
 use mlua::ffi::{self, lua_State};
 
+use super::memory;
+use super::served::Served;
 use super::stack::{self, push_bytes, push_service, service, upvalue};
 use crate::error::Error;
-use crate::host::Level;
-use crate::host::nginx::{Api, Callbacks, NgxRequest, Probe, Request, api};
+use crate::host::memory::{Client, Memory, Shared};
+use crate::host::nginx::{Api, NgxRequest, Probe, Request, api};
+use crate::host::{Callbacks, Host, Level, ServerPhase};
 use crate::phase::PhaseSet;
 
 /// Whose line an error names.
@@ -54,12 +58,22 @@ impl Needs {
 #[derive(Clone, Copy)]
 pub struct Call {
     pub state: *mut lua_State,
-    api: &'static Api,
-    request: *mut NgxRequest,
+    place: Place,
     /// The bits of `ngx.ctx.KONG_PHASE`, where `ngx.ctx` was read and has them.
     pub phase: Option<u32>,
     /// Where `ngx.ctx` is on the stack; 0 where it was not needed.
     pub ctx: c_int,
+}
+
+/// Where the request of a call lives.
+#[derive(Clone, Copy)]
+enum Place {
+    Nginx {
+        api: &'static Api,
+        request: *mut NgxRequest,
+    },
+    /// In the host that the function is bound to, which is one of its upvalues: it outlives the call.
+    Memory(NonNull<RefCell<Memory>>),
 }
 
 /// What Lua is handed back.
@@ -197,17 +211,31 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 unsafe fn open(state: *mut lua_State, needs: Needs) -> Result<Call, Error> {
-    // SAFETY: the functions are bound only where the API is whole, and called by nginx's Lua, so that
-    // the request is that of the running code.
+    // SAFETY: without a host in memory, the functions are bound only where the API is whole, and
+    // called by nginx's Lua, so that the request is that of the running code.
     unsafe {
-        let api = api().map_err(Error::Host)?;
-        let request = current_request(state, api);
-        match Request::probe(api, request) {
-            Probe::Real { .. } => (),
-            Probe::Fake if needs.only_ctx => (),
-            Probe::Fake | Probe::Absent => return Err(Error::Disabled),
+        let host = ffi::lua_touserdata(state, ffi::lua_upvalueindex(upvalue::HOST));
+        let (place, client) = if host.is_null() {
+            let api = api().map_err(Error::Host)?;
+            let request = current_request(state, api);
+            let client = match Request::probe(api, request) {
+                Probe::Real { .. } => Client::Real,
+                Probe::Fake => Client::Fake,
+                Probe::Absent => Client::Absent,
+            };
+            (Place::Nginx { api, request }, client)
+        } else {
+            let memory = memory::held(host).ok_or(Error::Disabled)?;
+            // SAFETY: the host is alive, being an upvalue, and nobody borrows it while Lua runs.
+            let client = memory.as_ref().borrow().stage().client;
+            (Place::Memory(memory), client)
+        };
+        match client {
+            Client::Real => (),
+            Client::Fake if needs.only_ctx => (),
+            Client::Fake | Client::Absent => return Err(Error::Disabled),
         }
-        let mut call = Call { state, api, request, phase: None, ctx: 0 };
+        let mut call = Call { state, place, phase: None, ctx: 0 };
         let checked = needs.phases.filter(|_| gateway_is_here(state));
         if needs.ctx || checked.is_some() {
             // `ngx.ctx` runs Lua code.
@@ -226,8 +254,7 @@ unsafe fn open(state: *mut lua_State, needs: Needs) -> Result<Call, Error> {
     }
 }
 
-fn in_content(request: &Request<'_>) -> bool {
-    use crate::host::{Host, ServerPhase};
+fn in_content(request: &Served<'_>) -> bool {
     request.server_phase() == ServerPhase::Content
 }
 
@@ -319,13 +346,22 @@ unsafe fn current_request(state: *mut lua_State, api: &Api) -> *mut NgxRequest {
 
 impl Call {
     /// Lends the request to `work`.
-    pub fn with_request<T>(&self, work: impl FnOnce(Request<'_>) -> T) -> T {
-        let Some(request) = NonNull::new(self.request) else {
-            unreachable!("a call without a request does not begin")
-        };
-        // SAFETY: `open` has found that this is the client's request of the running code, and nginx
-        // does not go on before the call returns.
-        work(unsafe { Request::new(self.api, request, self) })
+    pub fn with_request<T>(&self, work: impl FnOnce(Served<'_>) -> T) -> T {
+        match self.place {
+            Place::Nginx { api, request } => {
+                let Some(request) = NonNull::new(request) else {
+                    unreachable!("a call without a request does not begin")
+                };
+                // SAFETY: `open` has found that this is the client's request of the running code, and
+                // nginx does not go on before the call returns.
+                work(Served::Nginx(unsafe { Request::new(api, request, self) }))
+            }
+            Place::Memory(memory) => {
+                // SAFETY: the host is an upvalue of the running function: nothing collects it.
+                let memory = unsafe { memory.as_ref() };
+                work(Served::Memory(Shared::new(memory, self)))
+            }
+        }
     }
 }
 

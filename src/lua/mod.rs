@@ -16,6 +16,8 @@ mod body;
 mod call;
 mod headers;
 mod json;
+mod memory;
+mod served;
 mod source;
 mod stack;
 mod stream;

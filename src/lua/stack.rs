@@ -21,8 +21,10 @@ pub mod upvalue {
     pub const SERVICES: c_int = 5;
     /// [`invoke`](super::invoke).
     pub const INVOKE: c_int = 6;
+    /// The in-memory request; nil where nginx's is served.
+    pub const HOST: c_int = 7;
     /// How many there are.
-    pub const COUNT: c_int = 6;
+    pub const COUNT: c_int = 7;
 }
 
 /// What Lua brings along for an instance: the places in its array of services, which

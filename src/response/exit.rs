@@ -125,6 +125,15 @@ fn check_place<H: Host>(host: &H, in_filter: bool, prints: bool) -> Result<(), E
     }
 }
 
+/// Whether a body can be sent: in the header filter only as `ctx.response_body`.
+fn can_print<H: Host>(host: &H, in_filter: bool) -> bool {
+    match host.server_phase() {
+        ServerPhase::Balancer => false,
+        ServerPhase::HeaderFilter => in_filter,
+        _ => true,
+    }
+}
+
 /// Refuses the balancer, where the server cannot print.
 ///
 /// # Errors
@@ -234,8 +243,9 @@ pub fn send<H: Host>(
         set(host, GRPC_MESSAGE, status.name().as_bytes())?;
     }
     Ok(match payload {
-        // The balancer cannot print; elsewhere the default page of an error must not reach gRPC.
-        Payload::None if kind != Grpc::No && host.server_phase() != ServerPhase::Balancer => {
+        // Where nothing can be printed, nothing is; elsewhere the default page of an error must not
+        // reach gRPC.
+        Payload::None if kind != Grpc::No && can_print(host, in_filter) => {
             Payload::Bytes(Vec::new())
         }
         // Its head promises no body, so that of the upstream must not follow.
@@ -363,6 +373,25 @@ mod tests {
         let own = headers(&[("content_type", "application/problem+json")]);
         reply(&mut host, 200, Body::Table(&mut table), &own, false).unwrap();
         assert_eq!(host.first("content-type").as_deref(), Some("application/problem+json"));
+    }
+
+    #[test]
+    fn grpc_prints_nothing_where_nothing_can_be_printed() {
+        let own = headers(&[("Content-Type", "application/grpc")]);
+        let cases = [
+            (ServerPhase::Active, false, Payload::Bytes(Vec::new())),
+            (ServerPhase::HeaderFilter, true, Payload::Bytes(Vec::new())),
+            (ServerPhase::HeaderFilter, false, Payload::None),
+            (ServerPhase::Balancer, false, Payload::None),
+        ];
+        for (phase, in_filter, payload) in cases {
+            let mut host = Memory::new().in_phase(phase);
+            assert_eq!(
+                reply(&mut host, 502, Body::None, &own, in_filter),
+                Ok(payload),
+                "{phase:?}"
+            );
+        }
     }
 
     #[test]

@@ -5,4 +5,4 @@ mod buffers;
 mod request;
 
 pub use api::{Api, NgxRequest, api};
-pub use request::{Callbacks, Probe, Request};
+pub use request::{Probe, Request};

@@ -14,7 +14,7 @@ use super::api::{
 };
 use super::buffers;
 use crate::error::Error;
-use crate::host::{BodyFilter, Chunk, ChunkBytes, Host, Level, ServerPhase, Write};
+use crate::host::{BodyFilter, Callbacks, Chunk, ChunkBytes, Host, Level, ServerPhase, Write};
 use crate::response::body::BodyBuffer;
 
 /// What lua-nginx-module's context bits say; they are not the gateway's phase bits.
@@ -25,15 +25,6 @@ mod context {
     pub const HEADER_FILTER: i32 = 0x20;
     pub const BODY_FILTER: i32 = 0x40;
     pub const BALANCER: i32 = 0x200;
-}
-
-/// What only the language side can do for a request.
-pub trait Callbacks {
-    /// The request's HTTP version, which nginx tells to Lua alone.
-    fn http_version(&self) -> Option<f64>;
-
-    /// Logs through the user's own function; `false` where there is none.
-    fn log(&self, level: Level, message: &[u8]) -> bool;
 }
 
 /// What kind of request a Lua VM is in.

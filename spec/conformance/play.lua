@@ -1,0 +1,209 @@
+--- Does what a sequence says, in nginx as in memory, and writes down what comes of it.
+
+local values = require "spec.conformance.values"
+local BITS = require("spec.conformance.generate").BITS
+
+local fmt = string.format
+
+
+-- The plugin's own frame, whose line an error names.
+local function plugin(f, ...)
+  local a, b, c = f(...)
+  return a, b, c
+end
+
+
+-- Where a value lives and where this file lies are not what is compared.
+local function clean(text)
+  text = text:gsub("0x%x+", "0x")
+  text = text:gsub("^[^:\n]*play%.lua:%d+: ", "plugin: ")
+  -- nginx's own errors name its own files
+  text = text:gsub("^[^:\n]*%.lua:%d+: API disabled", "API disabled")
+  return text
+end
+
+
+local function show(...)
+  local shown = {}
+  for i = 1, select("#", ...) do
+    shown[i] = values.source((select(i, ...)))
+  end
+  return clean(table.concat(shown, ", "))
+end
+
+
+local NGX = {}
+
+NGX["ngx.header"] = function(ngx, name)
+  return ngx.header[name]
+end
+
+NGX["ngx.header="] = function(ngx, name, value)
+  ngx.header[name] = value
+end
+
+NGX["ngx.resp.get_headers"] = function(ngx, max, raw)
+  local headers, err = ngx.resp.get_headers(max, raw)
+  return headers, err, headers.x_foo
+end
+
+NGX["ngx.status"] = function(ngx)
+  return ngx.status
+end
+
+NGX["ngx.status="] = function(ngx, status)
+  ngx.status = status
+end
+
+NGX["ngx.arg"] = function(ngx, index)
+  return ngx.arg[index]
+end
+
+NGX["ngx.arg="] = function(ngx, index, value)
+  ngx.arg[index] = value
+end
+
+NGX["ngx.print"] = function(ngx, text)
+  ngx.print(text)
+end
+
+function NGX.send_response_body(ngx)
+  local body = ngx.ctx.response_body
+  if body then
+    ngx.arg[2] = true
+    ngx.arg[1] = body
+  end
+end
+
+
+local Player = {}
+Player.__index = Player
+
+--- Called where nginx's scheduler gets a say.
+function Player.before_yield()
+end
+
+
+function Player:note(text)
+  self.notes[#self.notes + 1] = text
+end
+
+
+function Player:outcome(what, ok, ...)
+  local text
+  if ok then
+    text = show(...)
+  else
+    local err = (...)
+    text = "raises " .. (type(err) == "string" and values.source(clean(err)) or type(err))
+    -- nginx's own errors name its own files
+    if what:find("^ngx") then
+      text = text:gsub('^(raises ")[^"]-:%d+: ', "%1"):gsub('^(raises ")plugin: ', "%1")
+    end
+  end
+  self:note(what .. " -> " .. text)
+end
+
+
+--- As a gateway does it: the call gives up its coroutine, and the response is sent later.
+function Player:delayed(name, ...)
+  local ctx = self.ngx.ctx
+  ctx.delay_response = true
+  local f, arguments, count = self.response[name], { ... }, select("#", ...)
+  local thread = coroutine.wrap(function()
+    self:outcome(name, pcall(plugin, f, unpack(arguments, 1, count)))
+    return "ended"
+  end)
+  self.before_yield()
+  local ended = thread()
+  ctx.delay_response = nil
+  local stored = ctx.delayed_response
+  self:note("delayed -> " .. show(ended, stored))
+  if stored then
+    self:outcome("flush", pcall(ctx.delayed_response_callback, ctx))
+    ctx.delayed_response = nil
+  end
+end
+
+
+function Player:operation(operation)
+  local name = operation[1]
+  local arguments, count = {}, operation.n
+  for i = 1, count do
+    arguments[i] = values.real(operation[i + 1])
+  end
+  local delayed = name:match("^delayed_(.*)")
+  if delayed then
+    return self:delayed(delayed, unpack(arguments, 1, count))
+  elseif NGX[name] then
+    return self:outcome(name, pcall(NGX[name], self.ngx, unpack(arguments, 1, count)))
+  end
+  -- Written down also when nothing comes back.
+  self:note("> " .. name)
+  local f = self.response[name]
+  if #self.notes % 3 == 0 then
+    self:outcome(name, pcall(f, unpack(arguments, 1, count)))
+  else
+    self:outcome(name, pcall(plugin, f, unpack(arguments, 1, count)))
+  end
+end
+
+
+--- Plays a phase. The filters run inside of the phase that prints.
+function Player:phase(phase)
+  local sequence, ctx = self.sequence, self.ngx.ctx
+  local list = sequence[phase] or {}
+  if phase == "body_filter" then
+    self.chunks = (self.chunks or 0) + 1
+    list = list[math.min(self.chunks, #list)] or {}
+  end
+
+  local before, kong = ctx.KONG_PHASE, rawget(_G, "kong")
+  local told = sequence.phases[phase]
+  if told == nil then
+    told = BITS[phase]
+  elseif told == "nil" then
+    told = nil
+  end
+  ctx.KONG_PHASE = told
+  rawset(_G, "kong", sequence.kong and { ctx = {} } or nil)
+
+  -- Where an upstream's body is cut into chunks is up to the network.
+  local notes = self.notes
+  local silent = phase == "body_filter" and sequence.upstream and not self.ngx.arg[2]
+  if silent then
+    self.notes = {}
+  end
+  self:note("-- " .. phase)
+  for _, operation in ipairs(list) do
+    self:operation(operation)
+  end
+  self.notes = notes
+
+  ctx.KONG_PHASE = before
+  rawset(_G, "kong", kong)
+  if phase == "log" then
+    self:note(fmt("ctx -> %s", show(ctx.KONG_EXITED, ctx.response_body)))
+  end
+end
+
+
+local _M = {}
+
+
+--- A player of a sequence; `make(options)` gives the thirteen functions.
+function _M.new(sequence, ngx, make)
+  local self = setmetatable({ sequence = sequence, ngx = ngx, notes = {} }, Player)
+  self.response = make {
+    log = function(level, message)
+      self:note(fmt("logs %d %s", level, values.source(message)))
+    end,
+    request_id = function()
+      return "request"
+    end,
+  }
+  return self
+end
+
+
+return _M

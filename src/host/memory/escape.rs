@@ -1,0 +1,57 @@
+//! What nginx's Lua module writes for the bytes that a header cannot hold.
+
+/// Which part of a header is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Name,
+    Value,
+}
+
+/// Percent-escapes control bytes but TAB in a value; in a name also TAB, the separators of RFC 9110
+/// section 5.6.2 without `!#$%&'*+-.^_|~`, and every byte from 0x80.
+pub fn escape(bytes: &[u8], part: Part) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    for &byte in bytes {
+        let escaped = match byte {
+            b'\t' => part == Part::Name,
+            0..=0x1F | 0x7F => true,
+            b' '
+            | b'"'
+            | b'('
+            | b')'
+            | b','
+            | b'/'
+            | b':'..=b'@'
+            | b'['
+            | b'\\'
+            | b']'
+            | b'{'
+            | b'}'
+            | 0x80.. => part == Part::Name,
+            _ => false,
+        };
+        if escaped {
+            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        } else {
+            out.push(byte);
+        }
+    }
+    out
+}
+
+/// `name` with `_` as `-`.
+pub fn dashed(name: &[u8]) -> Vec<u8> {
+    name.iter().map(|&byte| if byte == b'_' { b'-' } else { byte }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_bytes_are_escaped() {
+        assert_eq!(escape(b"a\r\nX: 1\t\x7f\xff", Part::Value), b"a%0D%0AX: 1\t%7F\xff");
+        assert_eq!(escape(b"a b:\t\xff!#~", Part::Name), b"a%20b%3A%09%FF!#~");
+        assert_eq!(escape(b"<=>?@[\\]^_`{|}~", Part::Name), b"%3C%3D%3E%3F%40%5B%5C%5D^_`%7B|%7D~");
+    }
+}

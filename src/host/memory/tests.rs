@@ -1,0 +1,81 @@
+use super::*;
+
+#[test]
+fn a_proxied_head_reaches_the_wire() {
+    let mut host = Memory::new();
+    let headers: [(&[u8], &[u8]); 6] = [
+        (b"Server", b"up"),
+        (b"Connection", b"close"),
+        (b"Content-Type", b"text/html"),
+        (b"content-length", b"5"),
+        (b"X_Foo", b""),
+        (b"Cache-Control", b"no-store"),
+    ];
+    host.upstream(200, headers);
+    host.write_header(b"Server", &[], Write::Set).unwrap();
+    let wire = host.finish_head();
+    let text = |(name, value): &(Vec<u8>, Vec<u8>)| {
+        format!("{}: {}", String::from_utf8_lossy(name), String::from_utf8_lossy(value))
+    };
+    let lines: Vec<String> = wire.fields.iter().map(text).collect();
+    let expected = [
+        "Date: Thu, 01 Jan 1970 00:00:00 GMT",
+        "Content-Type: text/html",
+        "Content-Length: 5",
+        "Connection: keep-alive",
+        "X_Foo: ",
+        "Cache-Control: no-store",
+    ];
+    assert_eq!(lines, expected);
+    assert!(wire.body_allowed && host.headers_sent());
+    assert_eq!(host.write_header(b"X-A", &[b"1"], Write::Set), Err(Error::HeadersSent));
+}
+
+#[test]
+fn without_a_length_the_body_is_chunked_or_ends_the_connection() {
+    let names = |host: &mut Memory| -> Vec<String> {
+        host.start_output(None);
+        let wire = host.finish_head();
+        wire.fields[2..].iter().map(|(_, value)| String::from_utf8_lossy(value).into()).collect()
+    };
+    assert_eq!(names(&mut Memory::new()), ["text/plain", "chunked", "keep-alive"]);
+    let mut old =
+        Memory::new().with_http_version(1.0).with_request_header("connection", "keep-alive");
+    assert_eq!(names(&mut old), ["text/plain", "close"]);
+    assert_eq!(names(&mut Memory::new().with_method("HEAD")), ["text/plain", "keep-alive"]);
+}
+
+#[test]
+fn nginxs_own_page_takes_the_place_of_what_was_set() {
+    let mut host = Memory::new();
+    host.set_status(StatusCode::OK).unwrap();
+    for (name, value) in [("Content-Length", "3"), ("ETag", "x"), ("Content-Type", "a/b")] {
+        host.write_header(name.as_bytes(), &[value.as_bytes()], Write::Set).unwrap();
+    }
+    let page = host.special_response(404);
+    assert!(page.starts_with(b"<html>\r\n<head><title>404 Not Found</title>"));
+    assert_eq!(host.status(), Ok(404));
+    assert_eq!(host.listed(), [("Content-Type".to_owned(), "text/html".to_owned())]);
+    assert_eq!(host.first("Content-Length"), Some(page.len().to_string()));
+    assert_eq!(host.special_response(418), b"");
+    assert_eq!(host.first("Content-Type"), None);
+}
+
+#[test]
+fn a_list_counts_dead_slots_and_what_nginx_adds() {
+    let mut host = Memory::new();
+    for name in [&b"X-A"[..], b"X-B", b"X-C"] {
+        host.write_header(name, &[b"1"], Write::Set).unwrap();
+    }
+    host.write_header(b"X-A", &[], Write::Set).unwrap();
+    let names = |max| {
+        let (listed, truncated) = host.list(max);
+        let names: Vec<String> =
+            listed.iter().map(|(name, _)| String::from_utf8_lossy(name).into()).collect();
+        (names.join(" "), truncated)
+    };
+    assert_eq!(names(None), ("connection X-B X-C".to_owned(), false));
+    assert_eq!(names(Some(3)), ("connection X-B X-C".to_owned(), true));
+    assert_eq!(names(Some(1)), ("connection X-B".to_owned(), true));
+    assert_eq!(names(Some(0)), ("connection X-B X-C".to_owned(), false));
+}

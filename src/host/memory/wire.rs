@@ -1,0 +1,143 @@
+//! What goes to the client: the head as nginx's filters write it.
+
+use super::head::Single;
+use super::page;
+use super::{Field, Memory};
+
+/// The date that a response of a test has.
+pub const DATE: &str = "Thu, 01 Jan 1970 00:00:00 GMT";
+
+/// A head on its way to the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wire {
+    /// The headers, in order.
+    pub fields: Vec<Field>,
+    /// Whether a body follows.
+    pub body_allowed: bool,
+}
+
+impl Memory {
+    /// What nginx does before it sends what Lua code printed: the status is 200 where none is set,
+    /// and Content-Type gets its default. `length` is that of the whole body, where it is known: a
+    /// client that speaks HTTP/1.0 is told.
+    pub fn start_output(&mut self, length: Option<u64>) {
+        if self.sent {
+            return;
+        }
+        if self.head.status == 0 {
+            self.head.status = 200;
+        }
+        if !self.head.content_type_written {
+            self.head.content_type_written = true;
+            if self.head.content_type.is_empty() && self.head.status != 304 {
+                self.head.set_content_type(self.default_type.clone());
+            }
+        }
+        if self.http_version < 1.1
+            && self.head.content_length.is_none()
+            && self.head.single(Single::ContentLength).is_none()
+            && !self.is_head_request()
+        {
+            self.head.content_length = length;
+        }
+    }
+
+    /// Forgets the head: nginx does when a header filter exits with another code than the phase before.
+    pub fn clean_head(&mut self) {
+        self.head.clean();
+    }
+
+    /// Makes nginx's own page of `status` the response. Returns its body.
+    pub fn special_response(&mut self, status: u16) -> Vec<u8> {
+        self.head.error_status = if matches!(status, 494..=497) { 400 } else { status };
+        if page::closes(status) {
+            self.keepalive = false;
+        }
+        let page = page::page(status, self.browser());
+        self.head.set_content_type(page.as_ref().map_or(&b""[..], |_| b"text/html").to_vec());
+        let page = page.unwrap_or_default();
+        self.head.content_length = Some(page.len() as u64);
+        for single in
+            [Single::ContentLength, Single::AcceptRanges, Single::LastModified, Single::ETag]
+        {
+            self.head.drop_single(single);
+        }
+        self.head.last_modified = None;
+        page
+    }
+
+    /// Sends the head: the last of nginx's header filters.
+    pub fn finish_head(&mut self) -> Wire {
+        if self.head.error_status != 0 {
+            self.head.status = self.head.error_status;
+            self.head.status_as_it_came = false;
+        }
+        let status = self.head.status;
+        let http2 = self.http_version >= 2.0;
+        let bodiless = matches!(status, 204 | 304);
+        let looked_at = http2 || !self.head.status_as_it_came;
+        let no_body = bodiless && looked_at || self.is_head_request();
+        self.sent = true;
+        if !bodiless
+            && !self.is_head_request()
+            && status >= 200
+            && !http2
+            && self.head.content_length.is_none()
+        {
+            if self.http_version >= 1.1 {
+                self.chunked = true;
+            } else {
+                self.keepalive = false;
+            }
+        }
+        if !matches!(status, 200 | 206 | 304) && (http2 || self.head.last_modified.is_some()) {
+            self.head.last_modified = None;
+            self.head.lose(Single::LastModified);
+        }
+        if status == 204 && looked_at {
+            self.head.set_content_type(Vec::new());
+            self.head.content_length = None;
+            self.head.lose(Single::ContentLength);
+        }
+
+        let mut fields: Vec<Field> = Vec::new();
+        let mut add = |name: &str, value: &[u8]| fields.push((name.into(), value.to_vec()));
+        if self.head.single(Single::Server).is_none() {
+            add("Server", b"nginx");
+        }
+        if self.head.single(Single::Date).is_none() {
+            add("Date", DATE.as_bytes());
+        }
+        if let Some(value) = self.head.content_type_sent() {
+            add("Content-Type", &value);
+            // From now on nginx knows it so: the access log shows what was sent.
+            self.head.content_type = value;
+        }
+        if let Some(length) = self.head.length_without_slot() {
+            add("Content-Length", length.to_string().as_bytes());
+        }
+        if !http2 {
+            if self.chunked {
+                add("Transfer-Encoding", b"chunked");
+            }
+            add("Connection", self.connection());
+        }
+        let live = self.head.slots().iter().filter(|slot| slot.live);
+        fields.extend(live.map(|slot| (slot.name.clone(), slot.value.clone())));
+        if http2 {
+            fields.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
+        }
+        Wire { fields, body_allowed: !no_body }
+    }
+
+    /// The value of Connection.
+    pub(super) fn connection(&self) -> &'static [u8] {
+        if self.head.status == 101 {
+            b"upgrade"
+        } else if self.keepalive {
+            b"keep-alive"
+        } else {
+            b"close"
+        }
+    }
+}

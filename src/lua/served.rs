@@ -1,0 +1,98 @@
+//! The request that a call is about, wherever it lives.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+
+use crate::error::Error;
+use crate::host::memory::Shared;
+use crate::host::nginx::Request;
+use crate::host::{BodyFilter, Chunk, Host, Level, ServerPhase, Write};
+use crate::response::body::BodyBuffer;
+
+/// A request, for the time of one call.
+#[derive(Clone, Copy, Debug)]
+pub enum Served<'call> {
+    /// The one that nginx is serving.
+    Nginx(Request<'call>),
+    /// One in memory.
+    Memory(Shared<'call>),
+}
+
+/// The same question to either.
+macro_rules! ask {
+    ($served:ident.$method:ident($($argument:expr),*)) => {
+        match $served {
+            Self::Nginx(request) => request.$method($($argument),*),
+            Self::Memory(request) => request.$method($($argument),*),
+        }
+    };
+}
+
+impl Host for Served<'_> {
+    fn headers_sent(&self) -> bool {
+        ask!(self.headers_sent())
+    }
+
+    fn status(&self) -> Result<u16, Error> {
+        ask!(self.status())
+    }
+
+    fn set_status(&mut self, status: StatusCode) -> Result<(), Error> {
+        ask!(self.set_status(status))
+    }
+
+    fn header(&self, name: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Error> {
+        ask!(self.header(name))
+    }
+
+    fn write_header(&mut self, name: &[u8], values: &[&[u8]], write: Write) -> Result<(), Error> {
+        ask!(self.write_header(name, values, write))
+    }
+
+    fn server_phase(&self) -> ServerPhase {
+        ask!(self.server_phase())
+    }
+
+    fn is_head(&self) -> bool {
+        ask!(self.is_head())
+    }
+
+    fn request_content_type(&self) -> Option<Cow<'_, [u8]>> {
+        ask!(self.request_content_type())
+    }
+
+    fn http_version(&self) -> Option<f64> {
+        ask!(self.http_version())
+    }
+
+    fn accept(&self) -> Vec<Cow<'_, [u8]>> {
+        ask!(self.accept())
+    }
+
+    fn log(&self, level: Level, message: &[u8]) {
+        ask!(self.log(level, message))
+    }
+}
+
+impl BodyFilter for Served<'_> {
+    fn chunk(&self) -> Result<Chunk<'_>, Error> {
+        ask!(self.chunk())
+    }
+
+    fn gather(&self, room: &mut [u8]) {
+        ask!(self.gather(room))
+    }
+
+    fn take_buffer(&self) -> Option<BodyBuffer> {
+        ask!(self.take_buffer())
+    }
+
+    fn keep_buffer(&self, buffer: BodyBuffer) -> Result<(), Error> {
+        ask!(self.keep_buffer(buffer))
+    }
+
+    fn promised_length(&self) -> Option<u64> {
+        ask!(self.promised_length())
+    }
+}
