@@ -6,7 +6,7 @@ use mlua::ffi::{self, lua_CFunction, lua_State};
 
 use super::call::raise_plain;
 use super::stack::{invoke, upvalue};
-use super::{answer, body, headers, memory, source, stream};
+use super::{answer, body, decode, headers, memory, source, stream};
 use crate::host::nginx;
 
 /// Its address is the sentinel of an empty array where the host's cjson has none.
@@ -30,8 +30,8 @@ pub const FUNCTIONS: [(&CStr, lua_CFunction); 14] = [
     (c"flush", answer::flush),
 ];
 
-/// Opens the module for a Lua VM: a table with `nginx`, `stream`, `memory`, `memory_host`, `null` and
-/// `empty_array`.
+/// Opens the module for a Lua VM: a table with `nginx`, `stream`, `memory`, `memory_host`,
+/// `json_decode`, `null` and `empty_array`.
 ///
 /// # Safety
 ///
@@ -49,6 +49,8 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
         ffi::lua_setfield(state, -2, c"memory".as_ptr());
         ffi::lua_pushcclosure(state, memory::new_host, 0);
         ffi::lua_setfield(state, -2, c"memory_host".as_ptr());
+        ffi::lua_pushcclosure(state, decode::json_decode, 0);
+        ffi::lua_setfield(state, -2, c"json_decode".as_ptr());
         let address: *const u8 = &EMPTY_ARRAY;
         ffi::lua_pushlightuserdata(state, address.cast_mut().cast::<c_void>());
         ffi::lua_setfield(state, -2, c"empty_array".as_ptr());

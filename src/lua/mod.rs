@@ -14,6 +14,7 @@ mod args;
 mod bind;
 mod body;
 mod call;
+mod decode;
 mod headers;
 mod json;
 mod memory;
