@@ -1,0 +1,563 @@
+--- One request on its way through a gateway: what nginx does with what plugins print, exit with and
+-- filter.
+
+local core = require "kong.response.core"
+local http = require "kong.response.http"
+local log = require "kong.response.testing.log"
+local pages = require "kong.response.testing.pages"
+local strict = require "kong.response.testing.strict"
+
+
+local co_create = coroutine.create
+local co_resume = coroutine.resume
+local co_status = coroutine.status
+local co_yield = coroutine.yield
+local concat = table.concat
+local getmetatable = getmetatable
+local pairs = pairs
+local pcall = pcall
+local setmetatable = setmetatable
+local tostring = tostring
+local type = type
+
+
+local ERR = 4
+
+-- The bits of `ngx.ctx.KONG_PHASE`.
+local PHASES = {
+  rewrite = 0x10,
+  access = 0x20,
+  response = 0x80,
+  header_filter = 0x200,
+  body_filter = 0x400,
+  log = 0x2000,
+  error = 0x1000000,
+}
+
+-- What is a part of another phase for nginx.
+local NGINX_PHASES = { response = "access", error = "content" }
+
+-- nginx closes the connection, and answers nothing.
+local CLOSES = { [408] = true, [444] = true, [499] = true }
+
+-- The templates of error documents, in `kong.configuration`.
+local TEMPLATES = {
+  json = "error_template_json",
+  html = "error_template_html",
+  xml = "error_template_xml",
+  plain = "error_template_plain",
+}
+
+-- What a handler yields that must not run on.
+local EXIT = {}
+
+
+local Session = {}
+Session.__index = Session
+
+
+--- Enters a phase; returns what goes back to the one before.
+function Session:enter(phase)
+  local ctx, host = self.ngx.ctx, self.host
+  local outer, outer_bit, outer_nginx = self.phase, ctx.KONG_PHASE, host:get_phase()
+  self.phase = phase
+  ctx.KONG_PHASE = PHASES[phase]
+  host:set_phase(NGINX_PHASES[phase] or phase)
+
+  return function()
+    self.phase = outer
+    self.ngx.ctx.KONG_PHASE = outer_bit
+    host:set_phase(outer_nginx)
+  end
+end
+
+
+local function note_phase(self, phase)
+  if not self.ran[phase] then
+    self.ran[phase] = true
+    self.phases[#self.phases + 1] = phase
+  end
+end
+
+
+-- Busted gives its failed assertions a type of their own.
+local function is_failure(err)
+  local kind = type(err) == "table" and (getmetatable(err) or {}).__type
+  return kind == "failure" or kind == "pending"
+end
+
+
+--- Logs what a handler raised. An assertion of the test's own that failed in there is no mistake of
+-- the plugin's: it fails the test.
+function Session:failed(err)
+  if is_failure(err) and not self.failure then
+    self.failure = err
+  end
+  log.add(self.log, ERR, tostring(err))
+end
+
+
+--- Runs a function as nginx runs a handler.
+-- @treturn string `returned`, `exited`, `yielded` (and stays so) or `failed`
+-- @return what it raised
+function Session:call(code, ...)
+  local co = co_create(code)
+  local ok, value = co_resume(co, ...)
+  while ok and co_status(co) == "suspended" do
+    if value == EXIT then
+      return "exited"
+    elseif self.phase == "access" then
+      -- A gateway never resumes the handlers of this phase.
+      return "yielded"
+    elseif NGINX_PHASES[self.phase] == nil and self.phase ~= "rewrite" then
+      return "failed", "attempt to yield across C-call boundary"
+    end
+    ok, value = co_resume(co)
+  end
+  if not ok then
+    return "failed", value
+  end
+  return "returned"
+end
+
+
+-- Spies are tables.
+local function callable(handler)
+  return function(...)
+    return handler(...)
+  end
+end
+
+
+--- Calls the handlers of the phase, in order, as long as `go_on` likes their outcomes.
+function Session:handlers(phase, go_on)
+  local kong_ctx = self.kong.ctx
+  for i = 1, #self.plugins do
+    local entry = self.plugins[i]
+    local handler = entry.plugin[phase]
+    if handler then
+      if type(handler) ~= "function" then
+        handler = callable(handler)
+      end
+      kong_ctx.plugin = entry.ctx
+      if self.strict then
+        self.strict:before(handler)
+      end
+      local outcome, err = self:call(handler, entry.plugin, entry.config)
+      if self.strict then
+        self.strict:after()
+      end
+      kong_ctx.plugin = nil
+      if outcome == "failed" then
+        self:failed(err)
+      end
+      if not go_on(outcome) then
+        return outcome
+      end
+    end
+  end
+end
+
+
+local function until_failed(outcome)
+  return outcome ~= "failed"
+end
+
+
+local function until_left(outcome)
+  return outcome == "returned"
+end
+
+
+local function to_the_end()
+  return true
+end
+
+
+-- The head of the upstream and of the plugins makes room for an error's.
+local function clear_headers(host)
+  for name in pairs((host:get_headers(0, true))) do
+    -- nginx makes these two.
+    if name ~= "connection" and name ~= "transfer-encoding" then
+      host:set_header(name, nil)
+    end
+  end
+end
+
+
+--- Sends the head, unless it was sent.
+-- @treturn boolean whether there is one
+function Session:send_head()
+  local host = self.host
+  if host:headers_sent() then
+    return true
+  end
+  if self.closed then
+    return false
+  end
+  if self.strict then
+    self.strict:before_head()
+  end
+
+  note_phase(self, "header_filter")
+  local leave = self:enter "header_filter"
+  local outcome = self:handlers("header_filter", until_failed)
+  if outcome == "failed" then
+    local ctx = self.ngx.ctx
+    local exited = ctx.KONG_EXITED
+    ctx.KONG_UNEXPECTED = true
+    clear_headers(host)
+    local ok, err = pcall(self.functions.error, 500)
+    ctx.KONG_EXITED = exited
+    if not ok then
+      self:failed(err)
+      self.closed = true
+    end
+  end
+  leave()
+  if self.closed then
+    return false
+  end
+
+  self.status = host:get_status()
+  self.headers, self.body_allowed = host:finish_head()
+  if self.strict then
+    self.strict:after_head()
+  end
+  return true
+end
+
+
+--- Hands a piece of the body to the body filter.
+function Session:output(piece, last)
+  if self.complete or self.closed or self.broken then
+    return
+  end
+  if not self.body_allowed then
+    if self.strict and piece ~= "" then
+      self.strict:body_without_right()
+    end
+    self.complete = self.complete or last
+    return
+  end
+
+  local host = self.host
+  note_phase(self, "body_filter")
+  local leave = self:enter "body_filter"
+  host:set_chunk(piece, last)
+  local replaced = self.ngx.ctx.response_body
+  if replaced then
+    -- The end first: behind an empty chunk nginx would lose it.
+    host:set_arg(2, true)
+    host:set_arg(1, replaced)
+  end
+  local outcome = self:handlers("body_filter", until_failed)
+  if outcome == "failed" then
+    self.ngx.ctx.KONG_UNEXPECTED = true
+    self.broken = true
+  else
+    local sent, ended = host:get_chunk()
+    if sent and sent ~= "" then
+      self.chunks[#self.chunks + 1] = sent
+    end
+    self.complete = ended
+  end
+  leave()
+end
+
+
+--- `ngx.print`
+function Session:print(text)
+  if not self:send_head() then
+    return nil, "nginx output filter error"
+  end
+  if text ~= "" then
+    self:output(text, false)
+  end
+  return 1
+end
+
+
+--- `ngx.exit`
+function Session:exit(status)
+  if self.phase == "header_filter" then
+    if self.strict then
+      self.strict:exited_in_filter()
+    end
+    return
+  end
+  self.exit_status = status
+  self.exiting = true
+  co_yield(EXIT)
+end
+
+
+--- A header or the status was set behind the head. nginx only logs it.
+function Session:late(what)
+  log.add(self.log, ERR, "attempt to set " .. what .. " after sending out response headers")
+  if self.strict then
+    self.strict:late(what)
+  end
+end
+
+
+--- The page that nginx has for a status.
+local function send_page(self, status)
+  local host = self.host
+  host:set_status(status)
+  local page = pages.prepare(host, status)
+  if self:send_head() then
+    self:output(page or "", true)
+  end
+end
+
+
+--- What nginx does after `ngx.exit`.
+-- @treturn boolean whether the request goes on with the next phase
+local function finish_exit(self)
+  local status = self.exit_status
+  self.exiting = false
+  if self.host:headers_sent() then
+    self:output("", true)
+  elseif self.closed or CLOSES[status] or status == -1 then
+    self.closed = true
+  elseif status == 201 or status == 204 or status >= 300 then
+    send_page(self, status)
+  elseif status >= 100 then
+    if self.host:get_status() == 0 then
+      self.host:set_status(status)
+    end
+    if self:send_head() then
+      self:output("", true)
+    end
+  else
+    return true
+  end
+  return false
+end
+
+
+-- Runs code of the gateway itself that answers the request.
+local function answer(self, code, ...)
+  local outcome, err = self:call(code, ...)
+  if outcome == "failed" then
+    self:failed(err)
+    self.ngx.ctx.KONG_UNEXPECTED = true
+    if self.host:headers_sent() then
+      self.broken = true
+    else
+      send_page(self, 500)
+    end
+  elseif outcome == "exited" then
+    finish_exit(self)
+  elseif self.host:headers_sent() then
+    self:output("", true)
+  end
+end
+
+
+--- Answers with the gateway's document for a status.
+local function answer_error(self, status)
+  local ctx = self.ngx.ctx
+  ctx.KONG_UNEXPECTED = true
+  ctx.delay_response = nil
+  if self.host:headers_sent() or self.closed then
+    self.broken = true
+    return
+  end
+  local exited = ctx.KONG_EXITED
+  local leave = self:enter "error"
+  answer(self, self.functions.error, status)
+  leave()
+  ctx.KONG_EXITED = exited
+end
+
+
+-- A phase in which `exit` ends the request.
+-- @treturn boolean whether the request goes on
+local function run_direct(self, phase)
+  note_phase(self, phase)
+  local leave = self:enter(phase)
+  local outcome = self:handlers(phase, until_left)
+  local goes_on = not outcome
+  if outcome == "exited" then
+    goes_on = finish_exit(self)
+  elseif outcome == "failed" then
+    answer_error(self, 500)
+  elseif self.host:headers_sent() then
+    -- A handler has printed, and that is the answer.
+    self:output("", true)
+    goes_on = false
+  end
+  leave()
+  return goes_on
+end
+
+
+-- Sends a response that a plugin has stored by itself.
+local function send_stored(ctx, self)
+  local stored = ctx.delayed_response
+  self.functions.exit(stored.status_code, stored.content, stored.headers)
+end
+
+
+-- In this phase the gateway collects: what a plugin exits with is sent behind all of them.
+local function run_access(self)
+  note_phase(self, "access")
+  local leave = self:enter "access"
+  local ctx = self.ngx.ctx
+  ctx.delay_response = true
+
+  local outcome = self:handlers("access", function(outcome)
+    return outcome ~= "exited" and outcome ~= "failed" and not self.ngx.ctx.delayed_response
+  end)
+  ctx = self.ngx.ctx
+  ctx.delay_response = nil
+
+  local goes_on = false
+  if outcome == "failed" then
+    answer_error(self, 500)
+  elseif ctx.delayed_response then
+    answer(self, ctx.delayed_response_callback or send_stored, ctx, self)
+  elseif outcome == "exited" then
+    goes_on = finish_exit(self)
+  elseif self.host:headers_sent() then
+    self:output("", true)
+  else
+    goes_on = true
+  end
+  leave()
+  return goes_on
+end
+
+
+local function has_handler(self, phase)
+  for i = 1, #self.plugins do
+    if self.plugins[i].plugin[phase] then
+      return true
+    end
+  end
+  return false
+end
+
+
+local function proxy(self)
+  local upstream, ctx = self.upstream, self.ngx.ctx
+  self.upstream_called = true
+  ctx.KONG_PROXIED = true
+  self.buffered = has_handler(self, "response")
+
+  local failure = upstream.failure
+  if failure then
+    log.add(self.log, ERR, failure.log)
+    if self.buffered or not upstream.cut_off then
+      return answer_error(self, failure.status)
+    end
+  end
+
+  self.answered = true
+  self.host:upstream(upstream.status, upstream.headers)
+
+  if self.buffered then
+    if run_direct(self, "response") then
+      answer(self, function()
+        self:print(concat(upstream.chunks))
+      end)
+    end
+    return
+  end
+
+  if self:send_head() then
+    for i = 1, #upstream.chunks do
+      self:output(upstream.chunks[i], false)
+    end
+    if upstream.cut_off then
+      -- nginx flushes what it has; the end never comes.
+      self:output("", false)
+      self.broken = not self.complete
+    else
+      self:output("", true)
+    end
+  end
+end
+
+
+--- Runs the request through all phases.
+function Session:run()
+  if run_direct(self, "rewrite") and run_access(self) then
+    proxy(self)
+  end
+  note_phase(self, "log")
+  local leave = self:enter "log"
+  self:handlers("log", to_the_end)
+  leave()
+end
+
+
+local _M = {}
+
+_M.EXIT = EXIT
+
+
+--- A new session.
+-- @tparam table case `plugins`, `request`, `upstream`, `configuration`, `strict`
+-- @tparam table ngx
+-- @tparam table kong
+function _M.new(case, ngx, kong)
+  local request = case.request
+  local self = setmetatable({
+    ngx = ngx,
+    kong = kong,
+    plugins = case.plugins,
+    request = request,
+    upstream = case.upstream,
+    host = core.memory_host {
+      method = request.method,
+      http_version = request.http_version,
+      headers = request.headers,
+      variables = request.variables,
+    },
+    log = log.new(),
+    phases = {}, -- in the order in which they ran
+    ran = {},
+    chunks = {},
+    upstream_called = false,
+  }, Session)
+
+  local function native(table, services)
+    return core.memory(self.host, table, services)
+  end
+
+  local templates = {}
+  for document, field in pairs(TEMPLATES) do
+    templates[document] = case.configuration and case.configuration[field]
+  end
+
+  local bound = {}
+  function self.bind(options)
+    local functions = bound[options]
+    if not functions then
+      local own = {}
+      for name, value in pairs(options) do
+        own[name] = value
+      end
+      own.log = own.log or function(level, message)
+        log.add(self.log, level, message)
+      end
+      own.error_templates = own.error_templates or templates
+      functions = http(own, ngx, native)
+      if self.strict then
+        self.strict:wrap(functions)
+      end
+      bound[options] = functions
+    end
+    return functions
+  end
+
+  self.strict = case.strict and strict.new(self) or nil
+  self.functions = self.bind({})
+  return self
+end
+
+
+return _M
