@@ -50,8 +50,7 @@ describe("json-transform", function()
     assert.response(result).has.status(502)
     assert.response(result).has_no.header("Content-Encoding")
     assert.response(result).has.jsonbody {
-      message = "The upstream has answered in an encoding that cannot be transformed",
-      encoding = "gzip",
+      message = "The upstream has answered with an encoding that is not understood: gzip",
     }
   end)
 

@@ -37,8 +37,7 @@ function JsonTransform:header_filter(config)
     kong.response.clear_header("Content-Encoding")
     kong.response.clear_header("ETag")
     return kong.response.exit(502, {
-      message = "The upstream has answered in an encoding that cannot be transformed",
-      encoding = encoding,
+      message = "The upstream has answered with an encoding that is not understood: " .. encoding,
     })
   end
 

@@ -15,6 +15,7 @@
 -- it, also when it fails.
 
 local instance = require "kong.response.instance"
+local coroutines = require "kong.response.testing.coroutines"
 local fields = require "kong.response.testing.fields"
 local gateway = require "kong.response.testing.gateway"
 local matchers = require "kong.response.testing.matchers"
@@ -26,7 +27,6 @@ local sessions = require "kong.response.testing.session"
 local upstreams = require "kong.response.testing.upstream"
 
 
-local coroutine = coroutine
 local error = error
 local fmt = string.format
 local loaded = package.loaded
@@ -36,10 +36,6 @@ local rawget = rawget
 local rawset = rawset
 local sort = table.sort
 local type = type
-
-local co_create = coroutine.create
-local co_resume = coroutine.resume
-local co_yield = coroutine.yield
 
 
 local FIELDS = {
@@ -61,57 +57,25 @@ local ENTRY_FIELDS = {
   name = "string",
 }
 
-local EXIT = sessions.EXIT
 local MODULE = "kong.response"
 
 local ngx_table, restore_ngx = nginx.new()
 local kong_table, restore_kong = gateway.new()
 
 
--- `ngx.exit` in a coroutine of the plugin's own ends the handler, too.
-local function after_resume(ok, value, ...)
-  if ok and value == EXIT then
-    co_yield(EXIT)
-  end
-  return ok, value, ...
-end
-
-
-local function resume(co, ...)
-  return after_resume(co_resume(co, ...))
-end
-
-
-local function unwrap(ok, ...)
-  if not ok then
-    error((...), 0)
-  end
-  return ...
-end
-
-
-local function wrap(code)
-  local co = co_create(code)
-  return function(...)
-    return unwrap(after_resume(co_resume(co, ...)))
-  end
-end
-
-
 -- Takes over what code under test finds by name; returns what gives it back.
 local function install()
   local kong, ngx, module = rawget(_G, "kong"), rawget(_G, "ngx"), loaded[MODULE]
-  local old_resume, old_wrap = coroutine.resume, coroutine.wrap
+  local uninstall_coroutines = coroutines.install()
   rawset(_G, "kong", kong_table)
   rawset(_G, "ngx", ngx_table)
   loaded[MODULE] = kong_table.response
-  coroutine.resume, coroutine.wrap = resume, wrap
 
   return function()
     rawset(_G, "kong", kong)
     rawset(_G, "ngx", ngx)
     loaded[MODULE] = module
-    coroutine.resume, coroutine.wrap = old_resume, old_wrap
+    uninstall_coroutines()
     restore_ngx()
     restore_kong()
   end

@@ -3,15 +3,16 @@
 
 local core = require "kong.response.core"
 local http = require "kong.response.http"
+local coroutines = require "kong.response.testing.coroutines"
 local log = require "kong.response.testing.log"
 local pages = require "kong.response.testing.pages"
 local strict = require "kong.response.testing.strict"
 
 
-local co_create = coroutine.create
-local co_resume = coroutine.resume
-local co_status = coroutine.status
-local co_yield = coroutine.yield
+local co_create = coroutines.create
+local co_resume = coroutines.resume
+local co_status = coroutines.status
+local co_yield = coroutines.yield
 local concat = table.concat
 local getmetatable = getmetatable
 local pairs = pairs
@@ -48,8 +49,7 @@ local TEMPLATES = {
   plain = "error_template_plain",
 }
 
--- What a handler yields that must not run on.
-local EXIT = {}
+local EXIT = coroutines.EXIT
 
 
 local Session = {}
@@ -495,8 +495,6 @@ end
 
 
 local _M = {}
-
-_M.EXIT = EXIT
 
 
 --- A new session.
