@@ -223,6 +223,14 @@ describe("what else plugins find", function()
     assert.is_nil((ask(function() return kong.request.x end)))
   end)
 
+  it("default_type is the type of what has none", function()
+    local function access() return kong.response.exit(200, "x") end
+    local plugin = { access = access }
+    assert.is_nil(testing.run({ plugin = plugin }).headers["Content-Type"])
+    assert.equal("text/plain",
+      testing.run({ plugin = plugin, default_type = "text/plain" }).headers["Content-Type"])
+  end)
+
   it("the log has lines by level", function()
     local result = testing.run {
       plugin = {

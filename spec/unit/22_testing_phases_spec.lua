@@ -367,6 +367,16 @@ describe("exit", function()
     assert.equal("0", result.headers["Content-Length"])
   end)
 
+  it("of nginx in header_filter puts its own page in the place of the response", function()
+    local result = testing.run {
+      plugin = { header_filter = function() ngx.exit(403) end },
+      upstream = { headers = { ["X-Upstream"] = "yes" }, body = "secret" },
+    }
+    assert.equal(403, result.status)
+    assert.is_nil(result.headers["X-Upstream"])
+    assert.matches("403 Forbidden", result.body, 1, true)
+  end)
+
   it("444 closes the connection", function()
     local result = testing.run {
       plugin = { access = function() return kong.response.exit(444) end },

@@ -387,3 +387,28 @@ describe("a header written after the head was sent", function()
     }))
   end)
 end)
+
+
+describe("an end of the body that is set behind an empty chunk", function()
+  it("is found: the client would wait for ever", function()
+    local found, result = mistakes({
+      body_filter = function()
+        ngx.arg[1] = nil
+        ngx.arg[2] = true
+      end,
+    }, { upstream = { body = { "a", "b" } } })
+    assert.same({
+      "ngx.arg[2] was set after ngx.arg[1] was cleared: the end of the body is lost",
+    }, found)
+    assert.is_true(result.truncated)
+  end)
+
+  it("is none when the end is set first", function()
+    assert.same({}, (mistakes({
+      body_filter = function()
+        ngx.arg[2] = true
+        ngx.arg[1] = nil
+      end,
+    }, { upstream = { body = { "a", "b" } } })))
+  end)
+end)

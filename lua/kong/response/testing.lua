@@ -46,6 +46,7 @@ local FIELDS = {
   request = "table",
   upstream = "table",
   configuration = "table",
+  default_type = "string",
   kong = "table",
   ngx = "table",
   strict = "boolean",
@@ -189,6 +190,7 @@ local function run(given)
     request = requests.new(given.request),
     upstream = upstreams.new(given.upstream),
     configuration = given.configuration,
+    default_type = given.default_type,
     strict = given.strict,
   }
 
@@ -270,6 +272,8 @@ local _M = {}
 ---@field request? kong.response.testing.Request
 ---@field upstream? kong.response.testing.Upstream
 ---@field configuration? table `kong.configuration`
+---@field default_type? string nginx's `default_type`: the Content-Type of a response that has none;
+---  none by default, as in a gateway
 ---@field kong? table what else there is in `kong`
 ---@field ngx? table what else there is in `ngx`
 ---@field strict? boolean fail for mistakes that production lets through

@@ -163,12 +163,7 @@ local function make_arg()
       if session.host:get_phase() ~= "body_filter" then
         error("API disabled in the current context", 2)
       end
-      local chunk, last = session.host:get_chunk()
-      if index == 1 then
-        return chunk
-      elseif index == 2 then
-        return last
-      end
+      return session.host:get_arg(index)
     end,
     __newindex = function(_, index, value)
       local session = current()

@@ -2,7 +2,7 @@
 
 local core = require "kong.response.core"
 local fields = require "kong.response.testing.fields"
-local pages = require "kong.response.testing.pages"
+local reason = require "kong.response.testing.reasons"
 
 
 local concat = table.concat
@@ -35,7 +35,7 @@ local Result = {}
 
 
 local function status_line(self)
-  return fmt("HTTP/1.1 %d %s", self.status, pages.reason(self.status))
+  return fmt("HTTP/1.1 %d %s", self.status, reason(self.status))
 end
 
 

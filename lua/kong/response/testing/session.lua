@@ -5,7 +5,6 @@ local core = require "kong.response.core"
 local http = require "kong.response.http"
 local coroutines = require "kong.response.testing.coroutines"
 local log = require "kong.response.testing.log"
-local pages = require "kong.response.testing.pages"
 local strict = require "kong.response.testing.strict"
 
 
@@ -185,6 +184,20 @@ local function clear_headers(host)
 end
 
 
+-- nginx begins the response again when a header filter exits with another code than the phase
+-- before it: with its own page, and once more through the header filters.
+local function restart(self)
+  local host, status = self.host, self.filter_exit
+  self.exit_status = status
+  host:clean_head()
+  local page = host:special_response(status)
+  if self:send_head() then
+    self:output(page, true)
+  end
+  return true
+end
+
+
 --- Sends the head, unless it was sent.
 -- @treturn boolean whether there is one
 function Session:send_head()
@@ -219,6 +232,10 @@ function Session:send_head()
     return false
   end
 
+  if self.filter_exit and self.filter_exit ~= (self.exit_status or 0) then
+    return restart(self)
+  end
+
   self.status = host:get_status()
   self.headers, self.body_allowed = host:finish_head()
   if self.strict then
@@ -230,7 +247,7 @@ end
 
 --- Hands a piece of the body to the body filter.
 function Session:output(piece, last)
-  if self.complete or self.closed or self.broken then
+  if self.complete or self.closed or self.broken or self.ended then
     return
   end
   if not self.body_allowed then
@@ -261,6 +278,11 @@ function Session:output(piece, last)
       self.chunks[#self.chunks + 1] = sent
     end
     self.complete = ended
+    -- nginx runs no filter on what comes behind the end that one has set.
+    self.ended = host:body_ended()
+    if self.strict and self.ended and not ended then
+      self.strict:lost_end()
+    end
   end
   leave()
 end
@@ -268,6 +290,7 @@ end
 
 --- `ngx.print`
 function Session:print(text)
+  self.host:start_output()
   if not self:send_head() then
     return nil, "nginx output filter error"
   end
@@ -281,6 +304,7 @@ end
 --- `ngx.exit`
 function Session:exit(status)
   if self.phase == "header_filter" then
+    self.filter_exit = status
     if self.strict then
       self.strict:exited_in_filter()
     end
@@ -303,11 +327,9 @@ end
 
 --- The page that nginx has for a status.
 local function send_page(self, status)
-  local host = self.host
-  host:set_status(status)
-  local page = pages.prepare(host, status)
+  local page = self.host:special_response(status)
   if self:send_head() then
-    self:output(page or "", true)
+    self:output(page, true)
   end
 end
 
@@ -321,17 +343,18 @@ local function finish_exit(self)
     self:output("", true)
   elseif self.closed or CLOSES[status] or status == -1 then
     self.closed = true
-  elseif status == 201 or status == 204 or status >= 300 then
-    send_page(self, status)
-  elseif status >= 100 then
+  elseif status < 100 then
+    return true
+  else
     if self.host:get_status() == 0 then
       self.host:set_status(status)
     end
-    if self:send_head() then
+    if status == 204 or status >= 300 then
+      send_page(self, status)
+    else
+      self:print("")
       self:output("", true)
     end
-  else
-    return true
   end
   return false
 end
@@ -514,6 +537,7 @@ function _M.new(case, ngx, kong)
       http_version = request.http_version,
       headers = request.headers,
       variables = request.variables,
+      default_type = case.default_type or "",
     },
     log = log.new(),
     phases = {}, -- in the order in which they ran

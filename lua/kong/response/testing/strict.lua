@@ -192,6 +192,12 @@ function Strict:body_without_right()
 end
 
 
+--- The end of the body was set on a chunk that was cleared.
+function Strict:lost_end()
+  self:mistake("ngx.arg[2] was set after ngx.arg[1] was cleared: the end of the body is lost")
+end
+
+
 --- Something was set after the head was sent.
 function Strict:late(what)
   self:mistake("%s was set after the headers were sent: nginx ignores it", what)
