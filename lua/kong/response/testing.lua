@@ -20,6 +20,7 @@ local fields = require "kong.response.testing.fields"
 local gateway = require "kong.response.testing.gateway"
 local matchers = require "kong.response.testing.matchers"
 local nginx = require "kong.response.testing.nginx"
+local phases = require "kong.response.testing.phases"
 local requests = require "kong.response.testing.request"
 local results = require "kong.response.testing.result"
 local running = require "kong.response.testing.running"
@@ -173,7 +174,7 @@ local function run_session(case)
   add(kong_table, case.given.kong)
   add(ngx_table, case.given.ngx)
 
-  session:run()
+  phases.run(session)
   return session, results.new(session)
 end
 

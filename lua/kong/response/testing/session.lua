@@ -1,5 +1,5 @@
---- One request on its way through a gateway: what nginx does with what plugins print, exit with and
--- filter.
+--- One request, from nginx's side: how it runs handlers, and what it does with what they print,
+-- exit with and filter.
 
 local core = require "kong.response.core"
 local http = require "kong.response.http"
@@ -12,7 +12,6 @@ local co_create = coroutines.create
 local co_resume = coroutines.resume
 local co_status = coroutines.status
 local co_yield = coroutines.yield
-local concat = table.concat
 local getmetatable = getmetatable
 local pairs = pairs
 local pcall = pcall
@@ -60,6 +59,10 @@ function Session:enter(phase)
   local ctx, host = self.ngx.ctx, self.host
   local outer, outer_bit, outer_nginx = self.phase, ctx.KONG_PHASE, host:get_phase()
   self.phase = phase
+  if not self.ran[phase] then
+    self.ran[phase] = true
+    self.phases[#self.phases + 1] = phase
+  end
   ctx.KONG_PHASE = PHASES[phase]
   host:set_phase(NGINX_PHASES[phase] or phase)
 
@@ -67,14 +70,6 @@ function Session:enter(phase)
     self.phase = outer
     self.ngx.ctx.KONG_PHASE = outer_bit
     host:set_phase(outer_nginx)
-  end
-end
-
-
-local function note_phase(self, phase)
-  if not self.ran[phase] then
-    self.ran[phase] = true
-    self.phases[#self.phases + 1] = phase
   end
 end
 
@@ -163,16 +158,6 @@ local function until_failed(outcome)
 end
 
 
-local function until_left(outcome)
-  return outcome == "returned"
-end
-
-
-local function to_the_end()
-  return true
-end
-
-
 -- The head of the upstream and of the plugins makes room for an error's.
 local function clear_headers(host)
   for name in pairs((host:get_headers(0, true))) do
@@ -212,7 +197,6 @@ function Session:send_head()
     self.strict:before_head()
   end
 
-  note_phase(self, "header_filter")
   local leave = self:enter "header_filter"
   local outcome = self:handlers("header_filter", until_failed)
   if outcome == "failed" then
@@ -236,8 +220,8 @@ function Session:send_head()
     return restart(self)
   end
 
-  self.status = host:get_status()
   self.headers, self.body_allowed = host:finish_head()
+  self.status = host:get_status()
   if self.strict then
     self.strict:after_head()
   end
@@ -259,7 +243,6 @@ function Session:output(piece, last)
   end
 
   local host = self.host
-  note_phase(self, "body_filter")
   local leave = self:enter "body_filter"
   host:set_chunk(piece, last)
   local replaced = self.ngx.ctx.response_body
@@ -311,7 +294,6 @@ function Session:exit(status)
     return
   end
   self.exit_status = status
-  self.exiting = true
   co_yield(EXIT)
 end
 
@@ -325,8 +307,8 @@ function Session:late(what)
 end
 
 
---- The page that nginx has for a status.
-local function send_page(self, status)
+--- Answers with the page that nginx has for a status.
+function Session:send_page(status)
   local page = self.host:special_response(status)
   if self:send_head() then
     self:output(page, true)
@@ -336,9 +318,8 @@ end
 
 --- What nginx does after `ngx.exit`.
 -- @treturn boolean whether the request goes on with the next phase
-local function finish_exit(self)
+function Session:finish_exit()
   local status = self.exit_status
-  self.exiting = false
   if self.host:headers_sent() then
     self:output("", true)
   elseif self.closed or CLOSES[status] or status == -1 then
@@ -350,170 +331,13 @@ local function finish_exit(self)
       self.host:set_status(status)
     end
     if status == 204 or status >= 300 then
-      send_page(self, status)
+      self:send_page(status)
     else
       self:print("")
       self:output("", true)
     end
   end
   return false
-end
-
-
--- Runs code of the gateway itself that answers the request.
-local function answer(self, code, ...)
-  local outcome, err = self:call(code, ...)
-  if outcome == "failed" then
-    self:failed(err)
-    self.ngx.ctx.KONG_UNEXPECTED = true
-    if self.host:headers_sent() then
-      self.broken = true
-    else
-      send_page(self, 500)
-    end
-  elseif outcome == "exited" then
-    finish_exit(self)
-  elseif self.host:headers_sent() then
-    self:output("", true)
-  end
-end
-
-
---- Answers with the gateway's document for a status.
-local function answer_error(self, status)
-  local ctx = self.ngx.ctx
-  ctx.KONG_UNEXPECTED = true
-  ctx.delay_response = nil
-  if self.host:headers_sent() or self.closed then
-    self.broken = true
-    return
-  end
-  local exited = ctx.KONG_EXITED
-  local leave = self:enter "error"
-  answer(self, self.functions.error, status)
-  leave()
-  ctx.KONG_EXITED = exited
-end
-
-
--- A phase in which `exit` ends the request.
--- @treturn boolean whether the request goes on
-local function run_direct(self, phase)
-  note_phase(self, phase)
-  local leave = self:enter(phase)
-  local outcome = self:handlers(phase, until_left)
-  local goes_on = not outcome
-  if outcome == "exited" then
-    goes_on = finish_exit(self)
-  elseif outcome == "failed" then
-    answer_error(self, 500)
-  elseif self.host:headers_sent() then
-    -- A handler has printed, and that is the answer.
-    self:output("", true)
-    goes_on = false
-  end
-  leave()
-  return goes_on
-end
-
-
--- Sends a response that a plugin has stored by itself.
-local function send_stored(ctx, self)
-  local stored = ctx.delayed_response
-  self.functions.exit(stored.status_code, stored.content, stored.headers)
-end
-
-
--- In this phase the gateway collects: what a plugin exits with is sent behind all of them.
-local function run_access(self)
-  note_phase(self, "access")
-  local leave = self:enter "access"
-  local ctx = self.ngx.ctx
-  ctx.delay_response = true
-
-  local outcome = self:handlers("access", function(outcome)
-    return outcome ~= "exited" and outcome ~= "failed" and not self.ngx.ctx.delayed_response
-  end)
-  ctx = self.ngx.ctx
-  ctx.delay_response = nil
-
-  local goes_on = false
-  if outcome == "failed" then
-    answer_error(self, 500)
-  elseif ctx.delayed_response then
-    answer(self, ctx.delayed_response_callback or send_stored, ctx, self)
-  elseif outcome == "exited" then
-    goes_on = finish_exit(self)
-  elseif self.host:headers_sent() then
-    self:output("", true)
-  else
-    goes_on = true
-  end
-  leave()
-  return goes_on
-end
-
-
-local function has_handler(self, phase)
-  for i = 1, #self.plugins do
-    if self.plugins[i].plugin[phase] then
-      return true
-    end
-  end
-  return false
-end
-
-
-local function proxy(self)
-  local upstream, ctx = self.upstream, self.ngx.ctx
-  self.upstream_called = true
-  ctx.KONG_PROXIED = true
-  self.buffered = has_handler(self, "response")
-
-  local failure = upstream.failure
-  if failure then
-    log.add(self.log, ERR, failure.log)
-    if self.buffered or not upstream.cut_off then
-      return answer_error(self, failure.status)
-    end
-  end
-
-  self.answered = true
-  self.host:upstream(upstream.status, upstream.headers)
-
-  if self.buffered then
-    if run_direct(self, "response") then
-      answer(self, function()
-        self:print(concat(upstream.chunks))
-      end)
-    end
-    return
-  end
-
-  if self:send_head() then
-    for i = 1, #upstream.chunks do
-      self:output(upstream.chunks[i], false)
-    end
-    if upstream.cut_off then
-      -- nginx flushes what it has; the end never comes.
-      self:output("", false)
-      self.broken = not self.complete
-    else
-      self:output("", true)
-    end
-  end
-end
-
-
---- Runs the request through all phases.
-function Session:run()
-  if run_direct(self, "rewrite") and run_access(self) then
-    proxy(self)
-  end
-  note_phase(self, "log")
-  local leave = self:enter "log"
-  self:handlers("log", to_the_end)
-  leave()
 end
 
 
@@ -541,7 +365,7 @@ function _M.new(case, ngx, kong)
     },
     log = log.new(),
     phases = {}, -- in the order in which they ran
-    ran = {},
+    ran = { error = true }, -- in which no plugin's code runs
     chunks = {},
     upstream_called = false,
   }, Session)
