@@ -43,6 +43,10 @@ end
 local _M = {}
 
 
+--- The options of `kong.response`.
+_M.OPTIONS = {}
+
+
 --- Makes the table, and what puts it back between two tests.
 -- @treturn table
 -- @treturn function
@@ -50,7 +54,7 @@ function _M.new()
   local kong = {
     version = "3.9.0",
     version_num = 3009000,
-    response = instance.for_tests({}),
+    response = instance.for_tests(_M.OPTIONS),
     request = requests.kong_request(),
     client = requests.kong_client(),
     service = { response = upstreams.kong_service_response() },

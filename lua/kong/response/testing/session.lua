@@ -4,6 +4,7 @@
 local core = require "kong.response.core"
 local http = require "kong.response.http"
 local coroutines = require "kong.response.testing.coroutines"
+local gateway = require "kong.response.testing.gateway"
 local log = require "kong.response.testing.log"
 local strict = require "kong.response.testing.strict"
 
@@ -401,7 +402,7 @@ function _M.new(case, ngx, kong)
   end
 
   self.strict = case.strict and strict.new(self) or nil
-  self.functions = self.bind({})
+  self.functions = self.bind(gateway.OPTIONS)
   return self
 end
 
