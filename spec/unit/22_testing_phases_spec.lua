@@ -624,3 +624,51 @@ describe("handlers", function()
     assert.is_false(result.upstream_called)
   end)
 end)
+
+
+describe("odd things that plugins do", function()
+  local cases = {
+    ["an ngx.ctx that is no table"] = {
+      function() ngx.ctx = nil end, "ngx.ctx must be a table, got nil",
+    },
+    ["a status that is none"] = {
+      function() ngx.status = "none" end, "22_testing_phases_spec.lua:%d+: code must be a number",
+    },
+    ["an exit with no status"] = {
+      function() ngx.exit() end, "bad argument #1 to 'exit' %(status expected, got nil%)",
+    },
+    ["an exit with one that is too great"] = {
+      function() ngx.exit(9999) end, "bad argument #1 to 'exit' %(status expected, got 9999%)",
+    },
+    ["no kong"] = { function() rawset(_G, "kong", nil) kong.response.exit(403) end, "kong" },
+    ["an error that cannot be shown"] = {
+      function() error(setmetatable({}, { __tostring = function() error "x" end })) end,
+      "error object is a table value",
+    },
+  }
+  for name, case in pairs(cases) do
+    it("are runtime errors: " .. name, function()
+      local result = testing.run { plugin = { access = case[1] } }
+      assert.equal(500, result.status)
+      assert.equal("error", result.source)
+      assert.matches(case[2], result.log.err[1])
+      assert.equal("log", result.phases[#result.phases])
+    end)
+  end
+
+  it("break a body off: a replaced body that is none", function()
+    local result = testing.run {
+      plugin = { header_filter = function() ngx.ctx.response_body = print end },
+      upstream = { body = "x" },
+    }
+    assert.is_true(result.truncated)
+    assert.equal("error", result.source)
+  end)
+
+  it("do not stop the kit: no kong.ctx", function()
+    assert.equal(200, testing.run({ plugin = {
+      access = function() kong.ctx = nil end,
+      log = function() end,
+    } }).status)
+  end)
+end)

@@ -16,6 +16,7 @@ local os_time = os.time
 local rawset = rawset
 local select = select
 local setmetatable = setmetatable
+local tonumber = tonumber
 local tostring = tostring
 local type = type
 
@@ -132,7 +133,7 @@ local function make_fields()
       session:late("ngx.status")
       return
     end
-    session.host:set_status(value)
+    return session.host:set_status(tonumber(value) or value)
   end
 
   return status
@@ -150,7 +151,7 @@ local function make_header()
         session:late(fmt("ngx.header[%q]", tostring(name)))
         return
       end
-      session.host:set_header(name, value)
+      return session.host:set_header(name, value)
     end,
   })
 end
@@ -170,7 +171,7 @@ local function make_arg()
       if session.host:get_phase() ~= "body_filter" then
         error(fmt("API disabled in the context of %s_by_lua*", session.host:get_phase()), 2)
       end
-      session.host:set_arg(index, value)
+      return session.host:set_arg(index, value)
     end,
   })
 end
@@ -287,8 +288,8 @@ function _M.new()
   function ngx.exit(status)
     local session = current()
     check_phase(session, EXITS)
-    if type(status) ~= "number" then
-      error("bad argument #1 to 'exit' (number expected, got " .. type(status) .. ")", 2)
+    if type(status) ~= "number" or status >= 1000 or status ~= status then
+      error(fmt("bad argument #1 to 'exit' (status expected, got %s)", tostring(status)), 2)
     end
     return session:exit(status)
   end

@@ -43,6 +43,8 @@ local CLIENT_FIELDS = {
   credential = "table",
 }
 
+local VERSIONS = { [1.0] = true, [1.1] = true, [2] = true, [3] = true }
+
 local REQUEST_ID = "0123456789abcdef0123456789abcdef"
 
 
@@ -93,6 +95,11 @@ function _M.new(given)
   local path = mark and sub(target, 1, mark - 1) or target
   local query = mark and sub(target, mark + 1) or ""
 
+  local version = given.http_version or 1.1
+  if not VERSIONS[version] then
+    error(fmt("request.http_version must be 1.0, 1.1, 2 or 3, got %s", tostring(version)), 0)
+  end
+
   local scheme = given.scheme or "http"
   local headers = fields.headers(given.headers, "request.headers")
   local host = given.host or fields.find(headers, "host") or "localhost"
@@ -125,7 +132,7 @@ function _M.new(given)
     path = path,
     query = query,
     headers = headers,
-    http_version = given.http_version or 1.1,
+    http_version = version,
     scheme = scheme,
     host = gsub(host, ":%d+$", ""),
     port = port,

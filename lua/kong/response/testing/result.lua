@@ -145,6 +145,13 @@ local function source_of(ctx)
 end
 
 
+-- Where nothing was sent, nginx logs one of these.
+local function unsent_status(session, ctx)
+  local exit_status = session.exit_status
+  return not ctx.KONG_UNEXPECTED and exit_status and exit_status >= 100 and exit_status or 500
+end
+
+
 local _M = {}
 
 
@@ -156,7 +163,7 @@ function _M.new(session)
   local body, missing = as_read(concat(session.chunks), headers, has_body)
   local closed = session.closed or false
   return setmetatable({
-    status = session.status or ctx.KONG_UNEXPECTED and 500 or session.exit_status,
+    status = session.status or unsent_status(session, ctx),
     headers = setmetatable(headers, headers_mt),
     body = body,
     chunks = session.chunks,

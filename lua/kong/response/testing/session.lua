@@ -88,7 +88,8 @@ function Session:failed(err)
   if is_failure(err) and not self.failure then
     self.failure = err
   end
-  log.add(self.log, ERR, tostring(err))
+  local ok, text = pcall(tostring, err)
+  log.add(self.log, ERR, ok and text or "(error object is a " .. type(err) .. " value)")
 end
 
 
@@ -126,7 +127,7 @@ end
 
 --- Calls the handlers of the phase, in order, as long as `go_on` likes their outcomes.
 function Session:handlers(phase, go_on)
-  local kong_ctx = self.kong.ctx
+  local kong_ctx = self.kong_ctx
   for i = 1, #self.plugins do
     local entry = self.plugins[i]
     local handler = entry.plugin[phase]
@@ -143,6 +144,10 @@ function Session:handlers(phase, go_on)
         self.strict:after()
       end
       kong_ctx.plugin = nil
+      if type(self.ngx.ctx) ~= "table" then
+        outcome, err = "failed", "ngx.ctx must be a table, got " .. type(self.ngx.ctx)
+        self.ngx.ctx = {}
+      end
       if outcome == "failed" then
         self:failed(err)
       end
@@ -246,13 +251,17 @@ function Session:output(piece, last)
   local host = self.host
   local leave = self:enter "body_filter"
   host:set_chunk(piece, last)
-  local replaced = self.ngx.ctx.response_body
+  local replaced, outcome = self.ngx.ctx.response_body, nil
   if replaced then
     -- The end first: behind an empty chunk nginx would lose it.
     host:set_arg(2, true)
-    host:set_arg(1, replaced)
+    local ok, err = pcall(host.set_arg, host, 1, replaced)
+    if not ok then
+      outcome = "failed"
+      self:failed(err)
+    end
   end
-  local outcome = self:handlers("body_filter", until_failed)
+  outcome = outcome or self:handlers("body_filter", until_failed)
   if outcome == "failed" then
     self.ngx.ctx.KONG_UNEXPECTED = true
     self.broken = true
@@ -353,7 +362,7 @@ function _M.new(case, ngx, kong)
   local request = case.request
   local self = setmetatable({
     ngx = ngx,
-    kong = kong,
+    kong_ctx = kong.ctx,
     plugins = case.plugins,
     request = request,
     upstream = case.upstream,

@@ -75,6 +75,10 @@ function _M.new(given)
   end
 
   local status = given.status or 200
+  if not (status >= 100 and status <= 599 and status % 1 == 0) then
+    error(fmt("upstream.status must be a whole number from 100 to 599, got %s", tostring(status)),
+          0)
+  end
   local headers = fields.headers(given.headers, "upstream.headers")
   local chunks = given.body or ""
   if type(chunks) == "table" then
