@@ -82,6 +82,11 @@ impl BodyBuffer {
         &self.bytes
     }
 
+    /// How many bytes it can hold without growing.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Appends a chunk.
     ///
     /// # Errors

@@ -51,9 +51,25 @@ fn key(request: NonNull<NgxRequest>) -> usize {
 /// nginx's cleanup handler: the request that `data` points to has ended.
 unsafe extern "C" fn forget(data: *mut c_void) {
     // Nothing here panics but a destroyed thread-local, and then the buffers are gone anyway.
-    let _ = BUFFERS.try_with(|all| {
-        if let Ok(mut all) = all.try_borrow_mut() {
-            all.remove(&data.addr());
+    let slot = BUFFERS.try_with(|all| all.try_borrow_mut().ok()?.remove(&data.addr()));
+    if let Ok(Some(Some(abandoned))) = slot {
+        let is_large = abandoned.capacity() >= LARGE;
+        drop(abandoned);
+        if is_large {
+            give_back();
         }
-    });
+    }
+}
+
+/// An abandoned buffer from this size on is worth a walk over the heap.
+const LARGE: usize = 1 << 20;
+
+/// Gives freed memory back to the system. glibc keeps up to 64 MB of it at the top of the heap once it
+/// has seen large blocks, and a client that hangs up must not cost that.
+fn give_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim may be called at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
