@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use mlua::ffi::{self, lua_State};
 
 use super::memory;
-use super::served::Served;
+use super::served::{Served, aside};
 use super::stack::{self, push_bytes, push_service, service, upvalue};
 use crate::error::Error;
 use crate::host::memory::{Client, Memory, Shared};
@@ -225,10 +225,12 @@ unsafe fn open(state: *mut lua_State, needs: Needs) -> Result<Call, Error> {
             };
             (Place::Nginx { api, request }, client)
         } else {
-            let memory = memory::held(host).ok_or(Error::Disabled)?;
-            // SAFETY: the host is alive, being an upvalue, and nobody borrows it while Lua runs.
-            let client = memory.as_ref().borrow().stage().client;
-            (Place::Memory(memory), client)
+            aside(|| {
+                let memory = memory::held(host).ok_or(Error::Disabled)?;
+                // SAFETY: the host is alive, being an upvalue, and nobody borrows it while Lua runs.
+                let client = memory.as_ref().borrow().stage().client;
+                Ok((Place::Memory(memory), client))
+            })?
         };
         match client {
             Client::Real => (),
@@ -359,7 +361,7 @@ impl Call {
             Place::Memory(memory) => {
                 // SAFETY: the host is an upvalue of the running function: nothing collects it.
                 let memory = unsafe { memory.as_ref() };
-                work(Served::Memory(Shared::new(memory, self)))
+                aside(|| work(Served::Memory(Shared::new(memory, self))))
             }
         }
     }
