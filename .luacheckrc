@@ -4,3 +4,4 @@ globals = { "kong" }
 -- Phase methods take (self, conf) whether they need both or not.
 files["examples/**"] = { unused_args = false, self = false }
 files["spec/**"] = { std = "ngx_lua+busted" }
+files["examples/**/*_spec.lua"] = { std = "ngx_lua+busted" }

@@ -90,6 +90,10 @@ pub enum Error {
     MessageEncoding(EncodeError),
     /// A table body for a response that is gRPC.
     GrpcTableBody,
+    /// A code that `exit` does not take on layer 4.
+    StreamCode,
+    /// A table body on layer 4 that JSON cannot say.
+    StreamBody(EncodeError),
     /// An argument that must be a table is none.
     NotTable {
         /// What it is called.
@@ -138,6 +142,9 @@ impl Error {
             Self::RawBodyType => "body must be a string",
             Self::MessageType => "message must be a nil, a string or a table",
             Self::GrpcTableBody => "table body encoding with gRPC is not supported",
+            Self::StreamCode => {
+                "unacceptable code, only 200, 400, 403, 500, 502 and 503 are accepted"
+            }
             Self::Host(words) => words,
             Self::DisabledIn(place) => {
                 return concat(out, &[b"API disabled in the context of ", place.as_bytes()]);
@@ -192,6 +199,10 @@ impl Error {
             }
             Self::MessageEncoding(reason) => {
                 out.extend_from_slice(b"could not JSON encode the error message: ");
+                return reason.write_to(out);
+            }
+            Self::StreamBody(reason) => {
+                out.extend_from_slice(b"invalid body: ");
                 return reason.write_to(out);
             }
             Self::NotTable { what, got } => {

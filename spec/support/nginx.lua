@@ -643,7 +643,8 @@ local function launch(options)
       if exit then
         return "ended"
       end
-      local fd = #server:worker_pids() == server.workers and open_socket(server.ports.port)
+      -- a cache brings processes of its own
+      local fd = #server:worker_pids() >= server.workers and open_socket(server.ports.port)
       if fd then
         C.close(fd)
         return "ready"

@@ -13,7 +13,7 @@ use super::args;
 use super::call::{Call, Caller, Needs, begin, guard, phase_of, raise};
 use super::headers::number;
 use super::json::LuaTable;
-use super::source::flag;
+use super::source::{flag, push_field};
 use super::stack::{self, push_bytes, push_service, service, string, type_name};
 use super::templates;
 use crate::error::Error;
@@ -48,7 +48,7 @@ pub unsafe extern "C-unwind" fn exit(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
         let call = begin(state, CALLER, Needs::request_and_ctx(phase::WRITE, 3));
-        let delayed = is_delayed(&call);
+        let delayed = is_delayed(state, call.ctx);
         let left = guard(state, CALLER, || {
             let answer = read_answer(&call)?;
             if !delayed {
@@ -60,7 +60,7 @@ pub unsafe extern "C-unwind" fn exit(state: *mut lua_State) -> c_int {
             })?;
             Ok(Left::Delayed(None))
         });
-        mark_exited(&call);
+        mark_exited(state, call.ctx);
         finish(&call, left, None)
     }
 }
@@ -72,9 +72,9 @@ pub unsafe extern "C-unwind" fn error(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
         let call = begin(state, CALLER, Needs::request_and_ctx(phase::WRITE, 3));
-        let delayed = is_delayed(&call);
+        let delayed = is_delayed(state, call.ctx);
         let (left, document) = guard(state, CALLER, || compose_error(&call, delayed));
-        mark_exited(&call);
+        mark_exited(state, call.ctx);
         finish(&call, left, Some(document))
     }
 }
@@ -89,22 +89,34 @@ pub unsafe extern "C-unwind" fn flush(state: *mut lua_State) -> c_int {
     unsafe {
         let mut call =
             begin(state, CALLER, Needs { arguments: 1, phases: None, ctx: false, only_ctx: false });
-        must_be_table(state, 1, "ctx");
-        ffi::lua_getfield(state, 1, DELAYED_RESPONSE.as_ptr());
-        must_be_table(state, 2, "ctx.delayed_response");
-        for field in [c"status_code", c"content", c"headers"] {
-            ffi::lua_getfield(state, 2, field.as_ptr());
-        }
-        // The stack is as for `exit`: status, body, headers; then ctx.
-        ffi::lua_pushvalue(state, 1);
-        ffi::lua_remove(state, 1);
-        ffi::lua_remove(state, 1);
-        call.ctx = 4;
+        call.ctx = unpack_delayed(state);
         let left = guard(state, CALLER, || {
             call.phase = phase_of(state, call.ctx)?;
             read_answer(&call)?.send(&call)
         });
         finish(&call, left, None)
+    }
+}
+
+/// Makes the stack that of the `exit` which was delayed: status, body, headers; then the `ngx.ctx` that
+/// was the argument, at the index returned. It may raise.
+///
+/// # Safety
+///
+/// The stack has one argument; no `catch_unwind` is below.
+pub unsafe fn unpack_delayed(state: *mut lua_State) -> c_int {
+    // SAFETY: by contract.
+    unsafe {
+        must_be_table(state, 1, "ctx");
+        push_field(state, 1, DELAYED_RESPONSE, CALLER);
+        must_be_table(state, 2, "ctx.delayed_response");
+        for field in [c"status_code", c"content", c"headers"] {
+            push_field(state, 2, field, CALLER);
+        }
+        ffi::lua_pushvalue(state, 1);
+        ffi::lua_remove(state, 1);
+        ffi::lua_remove(state, 1);
+        4
     }
 }
 
@@ -118,11 +130,15 @@ unsafe fn must_be_table(state: *mut lua_State, index: c_int, what: &'static str)
     }
 }
 
-/// Whether the response has to wait for the gateway.
-unsafe fn is_delayed(call: &Call) -> bool {
-    // SAFETY: ctx is on the stack; this may raise.
+/// Whether the response has to wait for the gateway. It may raise.
+///
+/// # Safety
+///
+/// `ngx.ctx` is at `ctx`; no `catch_unwind` is below.
+pub unsafe fn is_delayed(state: *mut lua_State, ctx: c_int) -> bool {
+    // SAFETY: by contract.
     unsafe {
-        flag(call.state, call.ctx, DELAY_RESPONSE) && !flag(call.state, call.ctx, DELAYED_RESPONSE)
+        flag(state, ctx, DELAY_RESPONSE, CALLER) && !flag(state, ctx, DELAYED_RESPONSE, CALLER)
     }
 }
 
@@ -231,12 +247,13 @@ struct LuaPages<'a> {
 impl Pages for LuaPages<'_> {
     fn template(&mut self, document: Document) -> Option<Rc<Template>> {
         let state = self.call.state;
-        // SAFETY: the upvalues are there. The name is pushed in a protected call, for it allocates.
+        // SAFETY: the upvalues are there. The name is pushed in a protected call, for it allocates, and
+        // the path may come from a metamethod.
         unsafe {
             push_service(state, service::TEMPLATES);
             stack::protect(state, 1, 1, &mut |state| {
                 push_bytes(state, document.name().as_bytes());
-                ffi::lua_rawget(state, 1);
+                ffi::lua_gettable(state, 1);
                 1
             })
             .ok()?;
@@ -264,12 +281,44 @@ impl Pages for LuaPages<'_> {
 }
 
 /// `ctx.KONG_EXITED = true`
-unsafe fn mark_exited(call: &Call) {
-    // SAFETY: ctx is on the stack.
+///
+/// # Safety
+///
+/// `ngx.ctx` is at `ctx`, which is absolute; no `catch_unwind` is below.
+pub unsafe fn mark_exited(state: *mut lua_State, ctx: c_int) {
+    // SAFETY: by contract.
     unsafe {
-        push_bytes(call.state, b"KONG_EXITED");
-        ffi::lua_pushboolean(call.state, 1);
-        ffi::lua_rawset(call.state, call.ctx);
+        push_bytes(state, b"KONG_EXITED");
+        ffi::lua_pushboolean(state, 1);
+        ffi::lua_rawset(state, ctx);
+    }
+}
+
+/// Stores a response for the gateway to send when the phase is over, and what sends it.
+///
+/// # Safety
+///
+/// As [`mark_exited`]; the status is at its place of the stack; both functions push one value.
+pub unsafe fn store_delayed(
+    state: *mut lua_State,
+    ctx: c_int,
+    push_content: impl FnOnce(*mut lua_State),
+    push_headers: impl FnOnce(*mut lua_State),
+) {
+    // SAFETY: by contract.
+    unsafe {
+        push_bytes(state, DELAYED_RESPONSE.to_bytes());
+        ffi::lua_createtable(state, 0, 3);
+        ffi::lua_pushvalue(state, STATUS);
+        ffi::lua_setfield(state, -2, c"status_code".as_ptr());
+        push_content(state);
+        ffi::lua_setfield(state, -2, c"content".as_ptr());
+        push_headers(state);
+        ffi::lua_setfield(state, -2, c"headers".as_ptr());
+        ffi::lua_rawset(state, ctx);
+        push_bytes(state, b"delayed_response_callback");
+        push_service(state, service::FLUSH);
+        ffi::lua_rawset(state, ctx);
     }
 }
 
@@ -287,21 +336,10 @@ unsafe fn finish(call: &Call, left: Left, document: Option<Option<Vec<u8>>>) -> 
         };
         match left {
             Left::Delayed(headers) => {
-                push_bytes(state, DELAYED_RESPONSE.to_bytes());
-                ffi::lua_createtable(state, 0, 3);
-                ffi::lua_pushvalue(state, STATUS);
-                ffi::lua_setfield(state, -2, c"status_code".as_ptr());
-                push_given(state);
-                ffi::lua_setfield(state, -2, c"content".as_ptr());
-                match headers {
+                store_delayed(state, call.ctx, push_given, |state| match headers {
                     Some(headers) => push_headers(state, &headers),
                     None => ffi::lua_pushvalue(state, HEADERS),
-                }
-                ffi::lua_setfield(state, -2, c"headers".as_ptr());
-                ffi::lua_rawset(state, call.ctx);
-                push_bytes(state, b"delayed_response_callback");
-                push_service(state, service::FLUSH);
-                ffi::lua_rawset(state, call.ctx);
+                });
                 0
             }
             Left::Send { status, payload, in_filter } => {

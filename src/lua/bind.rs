@@ -6,14 +6,14 @@ use mlua::ffi::{self, lua_CFunction, lua_State};
 
 use super::call::raise_plain;
 use super::stack::{invoke, upvalue};
-use super::{answer, body, headers, memory, source};
+use super::{answer, body, decode, headers, memory, source, stream};
 use crate::host::nginx;
 
 /// Its address is the sentinel of an empty array where the host's cjson has none.
 static EMPTY_ARRAY: u8 = 0;
 
 /// The functions of an instance. Those with a facade of the same name in Lua do only its native part.
-const FUNCTIONS: [(&CStr, lua_CFunction); 14] = [
+pub const FUNCTIONS: [(&CStr, lua_CFunction); 14] = [
     (c"get_status", headers::get_status),
     (c"get_header", headers::get_header),
     (c"get_headers", headers::get_headers),
@@ -30,8 +30,8 @@ const FUNCTIONS: [(&CStr, lua_CFunction); 14] = [
     (c"flush", answer::flush),
 ];
 
-/// Opens the module for a Lua VM: a table with `nginx`, `memory`, `memory_host`,
-/// `null` and `empty_array`.
+/// Opens the module for a Lua VM: a table with `nginx`, `stream`, `memory`, `memory_host`,
+/// `json_decode`, `null` and `empty_array`.
 ///
 /// # Safety
 ///
@@ -40,13 +40,17 @@ const FUNCTIONS: [(&CStr, lua_CFunction); 14] = [
 pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls; nothing of Rust is alive.
     unsafe {
-        ffi::lua_createtable(state, 0, 2);
+        ffi::lua_createtable(state, 0, 4);
         ffi::lua_pushcclosure(state, bind_nginx, 0);
         ffi::lua_setfield(state, -2, c"nginx".as_ptr());
+        ffi::lua_pushcclosure(state, bind_stream, 0);
+        ffi::lua_setfield(state, -2, c"stream".as_ptr());
         ffi::lua_pushcclosure(state, memory::bind, 0);
         ffi::lua_setfield(state, -2, c"memory".as_ptr());
         ffi::lua_pushcclosure(state, memory::new_host, 0);
         ffi::lua_setfield(state, -2, c"memory_host".as_ptr());
+        ffi::lua_pushcclosure(state, decode::json_decode, 0);
+        ffi::lua_setfield(state, -2, c"json_decode".as_ptr());
         let address: *const u8 = &EMPTY_ARRAY;
         ffi::lua_pushlightuserdata(state, address.cast_mut().cast::<c_void>());
         ffi::lua_setfield(state, -2, c"empty_array".as_ptr());
@@ -70,23 +74,35 @@ unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
             raise_plain(state, missing);
         }
         ffi::lua_settop(state, 2);
-        ffi::lua_pushnil(state);
-        push_functions(state);
-        1
+        push_functions(state, &FUNCTIONS)
     }
 }
 
-/// Pushes the functions of an instance: `ngx`, its services and its in-memory host, or nil, are at
-/// 1, 2 and 3.
+/// `stream(ngx, services)`: the functions of one instance, for the stream that nginx is serving.
 ///
 /// # Safety
 ///
-/// They are; there are 10 slots on the stack, and no `catch_unwind` is below.
-pub unsafe fn push_functions(state: *mut lua_State) {
+/// Called by Lua, with two tables.
+unsafe extern "C-unwind" fn bind_stream(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe {
+        ffi::lua_settop(state, 2);
+        push_functions(state, &stream::FUNCTIONS)
+    }
+}
+
+/// Pushes a table of `functions` that share `ngx`, the services, and the in-memory host, if there is
+/// one: at 1, 2 and 3.
+///
+/// # Safety
+///
+/// They are there, the third as nil or not at all where there is no such host; nothing of Rust is alive.
+pub unsafe fn push_functions(state: *mut lua_State, functions: &[(&CStr, lua_CFunction)]) -> c_int {
     // SAFETY: by contract.
     unsafe {
-        ffi::lua_createtable(state, 0, FUNCTIONS.len() as c_int);
-        for (name, function) in FUNCTIONS {
+        ffi::lua_settop(state, 3);
+        ffi::lua_createtable(state, 0, functions.len() as c_int);
+        for &(name, function) in functions {
             // In the order of `upvalue`.
             ffi::lua_pushvalue(state, 1);
             for name in [c"kong", c"ctx", c"KONG_PHASE"] {
@@ -98,5 +114,6 @@ pub unsafe fn push_functions(state: *mut lua_State) {
             ffi::lua_pushcclosure(state, function, upvalue::COUNT);
             ffi::lua_setfield(state, -2, name.as_ptr());
         }
+        1
     }
 }

@@ -1,11 +1,11 @@
 //! `get_source`.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 
 use mlua::ffi::{self, lua_State};
 
 use super::call::{Caller, Needs, begin, raise};
-use super::stack::{push_bytes, type_name};
+use super::stack::{self, push_bytes, type_name};
 use crate::error::Error;
 use crate::phase;
 use crate::response::source::Source;
@@ -16,7 +16,7 @@ use crate::response::source::Source;
 ///
 /// Called by Lua, with the upvalues of [`upvalue`](super::stack::upvalue).
 pub unsafe extern "C-unwind" fn get_source(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls. Reading a field may run a metamethod and raise: no Rust value is alive then.
+    // SAFETY: Lua calls. Reading a field may raise: no Rust value is alive then.
     unsafe {
         ffi::lua_settop(state, 1);
         let ctx = match ffi::lua_type(state, 1) {
@@ -31,25 +31,53 @@ pub unsafe extern "C-unwind" fn get_source(state: *mut lua_State) -> c_int {
                 raise(state, Caller::Direct, Error::NotTable { what: "ctx", got })
             }
         };
-        let unexpected = flag(state, ctx, c"KONG_UNEXPECTED");
-        let exited = !unexpected && flag(state, ctx, c"KONG_EXITED");
-        let proxied = !unexpected && !exited && flag(state, ctx, c"KONG_PROXIED");
+        let caller = Caller::Direct;
+        let unexpected = flag(state, ctx, c"KONG_UNEXPECTED", caller);
+        let exited = !unexpected && flag(state, ctx, c"KONG_EXITED", caller);
+        let proxied = !unexpected && !exited && flag(state, ctx, c"KONG_PROXIED", caller);
         push_bytes(state, Source::of(unexpected, exited, proxied).name().as_bytes());
         1
     }
 }
 
-/// Whether a field of the table at `ctx` is true.
+/// Whether a field of the table at `ctx` is true. It raises what a metamethod raises, as a string.
 ///
 /// # Safety
 ///
-/// There are two slots on the stack; no `catch_unwind` is below.
-pub unsafe fn flag(state: *mut lua_State, ctx: c_int, name: &std::ffi::CStr) -> bool {
+/// The upvalues are there, and six slots on the stack; no `catch_unwind` is below.
+pub unsafe fn flag(state: *mut lua_State, ctx: c_int, name: &CStr, caller: Caller) -> bool {
     // SAFETY: by contract.
     unsafe {
-        ffi::lua_getfield(state, ctx, name.as_ptr());
+        push_field(state, ctx, name, caller);
         let is_true = ffi::lua_toboolean(state, -1) != 0;
         ffi::lua_pop(state, 1);
         is_true
+    }
+}
+
+/// Pushes a field of the table at `table`. It raises what a metamethod raises, as a string.
+///
+/// # Safety
+///
+/// As [`flag`]; `table` is absolute.
+pub unsafe fn push_field(state: *mut lua_State, table: c_int, name: &CStr, caller: Caller) {
+    // SAFETY: by contract.
+    unsafe {
+        push_bytes(state, name.to_bytes());
+        if ffi::lua_rawget(state, table) != ffi::LUA_TNIL
+            || ffi::lua_getmetatable(state, table) == 0
+        {
+            return;
+        }
+        ffi::lua_pop(state, 2);
+        ffi::lua_pushvalue(state, table);
+        push_bytes(state, name.to_bytes());
+        let read = stack::protect(state, 2, 1, &mut |state| {
+            ffi::lua_gettable(state, 1);
+            1
+        });
+        if let Err(text) = read {
+            raise(state, caller, Error::thrown(text));
+        }
     }
 }

@@ -11,3 +11,4 @@ pub mod header;
 pub mod json;
 pub mod source;
 pub mod status;
+pub mod stream;

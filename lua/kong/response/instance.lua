@@ -1,19 +1,10 @@
 --- Makes tables of the thirteen functions of `kong.response`.
--- The functions are native. What is here is what a C function cannot do: print, exit, yield, and
--- set `ngx.arg`.
-
-local core = require "kong.response.core"
-local json = require "kong.response.json"
-
+-- Where they run decides which: `kong.response.http`, `kong.response.stream`.
 
 local error = error
 local pairs = pairs
-local pcall = pcall
 local type = type
 local fmt = string.format
-local gsub = string.gsub
-local lower = string.lower
-local setmetatable = setmetatable
 local rawget = rawget
 
 
@@ -23,7 +14,11 @@ local FUNCTIONS = {
   "get_raw_body", "set_raw_body", "exit", "error",
 }
 
-local MAX_HEADERS_DEFAULT = 100
+-- What binds the functions, by nginx's subsystem.
+local BINDINGS = {
+  http = "kong.response.http",
+  stream = "kong.response.stream",
+}
 
 local OPTIONS = {
   log = "function",
@@ -68,185 +63,43 @@ local function check_options(options)
 end
 
 
-local function copy(table)
-  local new = {}
-  for key, value in pairs(table) do
-    new[key] = value
-  end
-  return new
-end
-
-
--- nginx's own metatable for headers never finds an upstream's literal `X_Foo` under that name.
-local headers_mt = {
-  __index = function(headers, name)
-    if type(name) ~= "string" then
-      return nil
-    end
-    name = lower(name)
-    local value = rawget(headers, name)
-    if value == nil then
-      value = rawget(headers, (gsub(name, "_", "-")))
-    end
-    return value
-  end,
-}
-
-
-local function first(value)
-  if type(value) == "table" then
-    return value[1]
-  end
-  return value
-end
-
-
--- What the native functions ask Lua for.
-local function make_services(options, ngx)
-  local request_id = options.request_id
-  local gateway_id
-
-  local function default_request_id()
-    if gateway_id == nil then
-      local found, module = pcall(require, "kong.observability.tracing.request_id")
-      gateway_id = found and type(module) == "table" and module.get or false
-    end
-    if gateway_id then
-      return gateway_id()
-    end
-    return ngx.var.request_id
-  end
-
-  return {
-    options.log or false,
-
-    request_id or default_request_id,
-
-    -- Looked up when asked: gateways and their tests replace it.
-    function()
-      return ngx.req.http_version()
-    end,
-
-    function(name, synthesised)
-      name = lower(name)
-      if synthesised then
-        local value = ngx.resp.get_headers(1, true)[name]
-        if value == nil then
-          value = ngx.header[name]
-        end
-        return first(value)
-      end
-      return first(setmetatable(ngx.resp.get_headers(0), headers_mt)[name])
-    end,
-
-    function(max)
-      if not max then
-        local kong = rawget(_G, "kong")
-        local configuration = type(kong) == "table" and kong.configuration
-        max = type(configuration) == "table" and configuration.lua_max_resp_headers
-              or MAX_HEADERS_DEFAULT
-      end
-      local headers, err = ngx.resp.get_headers(max)
-      return setmetatable(headers, headers_mt), err
-    end,
-
-    copy(options.error_templates or {}),
-
-    false, -- what sends a delayed response: `bind` has it
-
-    tostring,
-    "__len",
-    "__index",
-    "message",
-    json.empty_array,
-    json.array_mt,
-    json.empty_array_mt,
-  }
-end
-
-local FLUSH = 7
-
-
-local function bind(options, ngx)
-  local services = make_services(options, ngx)
-  local native = core.nginx(ngx, services)
-  local worker_events = options.worker_events
-
-  local core_exit = native.exit
-  local core_error = native.error
-  local core_flush = native.flush
-  local core_get_raw_body = native.get_raw_body
-  local core_set_raw_body = native.set_raw_body
-
-  local function poll()
-    if worker_events and ngx.get_phase() == "content" then
-      worker_events.poll()
-    end
-  end
-
-  local function send(code, body)
-    if not code then
-      -- Delayed. Gateways never resume this coroutine.
-      coroutine.yield()
-      return
-    end
-    if body then
-      ngx.print(body)
-    end
-    return ngx.exit(code)
-  end
-
-  services[FLUSH] = function(ctx)
-    local code, body = core_flush(ctx or ngx.ctx)
-    return send(code, body)
-  end
-
-  local response = {}
-  for i = 1, #FUNCTIONS do
-    response[FUNCTIONS[i]] = native[FUNCTIONS[i]]
-  end
-
-  function response.exit(status, body, headers)
-    poll()
-    local code, payload = core_exit(status, body, headers)
-    return send(code, payload)
-  end
-
-  function response.error(status, message, headers)
-    poll()
-    local code, payload = core_error(status, message, headers)
-    return send(code, payload)
-  end
-
-  function response.get_raw_body()
-    local body, keep = core_get_raw_body()
-    if not keep then
-      ngx.arg[1] = body
-    end
-    return body
-  end
-
-  function response.set_raw_body(body)
-    core_set_raw_body(body)
-    local arg = ngx.arg
-    -- Gateways send a newline for an empty body.
-    arg[1] = body == "" and "\n" or body
-    arg[2] = true
-  end
-
-  return response
-end
-
-
-local function unbound()
-  error("kong.response has no request here: this process is not nginx with lua-nginx-module", 2)
+local function disabled()
+  error("API disabled in the current context", 2)
 end
 
 
 local _M = {}
 
 
+--- Set while a test of `kong.response.testing` runs: `test(options)` gives the functions for the
+-- request of that test.
+_M.test = nil
+
+
+--- Makes functions that work on the request of whichever test is running when they are called.
+-- @tparam table options checked ones
+-- @treturn table
+function _M.for_tests(options)
+  local response = {}
+  for i = 1, #FUNCTIONS do
+    local name = FUNCTIONS[i]
+    response[name] = function(...)
+      local test = _M.test
+      if not test then
+        error("kong.response has no request here: this process is not nginx with"
+              .. " lua-nginx-module", 2)
+      end
+      -- A tail call: errors name the line of our caller.
+      return test(options)[name](...)
+    end
+  end
+  return response
+end
+
+
 --- Makes an independent table of the thirteen functions.
+-- In nginx's stream subsystem `exit` works, and the others raise
+-- `API disabled in the current context`.
 -- @tparam[opt] table options
 -- @tparam[opt=nginx's error log] function options.log `function(level, message)`, with nginx's
 --   numbers for levels (`ngx.WARN`, `ngx.ERR`): `ngx.log` is one
@@ -267,13 +120,17 @@ function _M.new(options)
   end
 
   local ngx = rawget(_G, "ngx")
-  if type(ngx) == "table" and ngx.config and ngx.config.subsystem == "http" then
-    return bind(options or {}, ngx)
+  local subsystem = type(ngx) == "table" and ngx.config and ngx.config.subsystem
+  local binding = BINDINGS[subsystem]
+  if _M.test or not binding then
+    return _M.for_tests(options or {})
   end
 
-  local response = {}
+  local response = require(binding)(options or {}, ngx)
+  -- A stream has no status, no headers and no body.
   for i = 1, #FUNCTIONS do
-    response[FUNCTIONS[i]] = unbound
+    local name = FUNCTIONS[i]
+    response[name] = response[name] or disabled
   end
   return response
 end

@@ -1,5 +1,13 @@
 //! The powers of ten that a double can be scaled by, to 128 bits.
 
+use std::ops::RangeInclusive;
+
+/// The powers whose significands have no more than 54 bits and are exact.
+///
+/// Only these bring a double to a true half, an odd number of 2 * 10^15 to 2 * 10^16 halves: none
+/// of those numbers has the factor 5^24, and five times one is too long for a mantissa.
+pub(super) const EXACT: RangeInclusive<i32> = 0..=23;
+
 /// The least and the greatest power that scales a double to sixteen digits before the point.
 const LEAST: i32 = 15 - 308;
 const GREATEST: i32 = 15 + 324;
@@ -106,6 +114,8 @@ mod tests {
             let exact = 10_u128.pow(power);
             assert_eq!(significand(power as i32), exact << exact.leading_zeros(), "10^{power}");
             assert_eq!(floor_log2(power as i32), 127 - exact.leading_zeros() as i32);
+            let short = significand(power as i32).trailing_zeros() >= 128 - 54;
+            assert_eq!(short, EXACT.contains(&(power as i32)), "10^{power}");
         }
     }
 

@@ -1,0 +1,78 @@
+-- Removes fields from JSON bodies, and adds some. A body that it cannot read could hold what
+-- clients must not see, so it is refused: a compressed one above all.
+--
+--     { plugin = require "examples.json-transform.plugin", config = {
+--         remove = { "internal" },
+--         add = { served_by = "gateway" },
+--     } }
+
+-- Gateways bring lua-cjson along; busted, where the plugin is tested, brings dkjson.
+local found, json = pcall(require, "cjson.safe")
+if not found then
+  json = require "dkjson"
+elseif json.decode_array_with_array_mt then
+  -- So that `[]` stays an array, without changing it for others.
+  json = json.new()
+  json.decode_array_with_array_mt(true)
+end
+
+
+local JsonTransform = { PRIORITY = 800 }
+
+
+local function is_json(content_type)
+  local media_type = (content_type or ""):match("^%s*([^;%s]+)")
+  media_type = media_type and media_type:lower()
+  return media_type == "application/json" or media_type and media_type:match("%+json$") ~= nil
+end
+
+
+function JsonTransform:header_filter(config)
+  if kong.response.get_source() ~= "service" then
+    return
+  end
+  if not is_json(kong.response.get_header("Content-Type")) then
+    return
+  end
+
+  local encoding = kong.response.get_header("Content-Encoding")
+  if encoding and encoding:lower() ~= "identity" then
+    kong.response.clear_header("Content-Encoding")
+    kong.response.clear_header("ETag")
+    return kong.response.exit(502, {
+      message = "The upstream has answered with an encoding that is not understood: " .. encoding,
+    })
+  end
+
+  kong.ctx.plugin.transform = true
+  -- The body will be another one.
+  kong.response.clear_header("Content-Length")
+  kong.response.clear_header("ETag")
+end
+
+
+function JsonTransform:body_filter(config)
+  if not kong.ctx.plugin.transform then
+    return
+  end
+
+  local body = kong.response.get_raw_body()
+  if not body then
+    return -- there is more to come
+  end
+
+  local object = json.decode(body)
+  if type(object) ~= "table" then
+    return kong.response.set_raw_body('{"message":"The upstream has not answered with JSON"}')
+  end
+  for _, name in ipairs(config.remove or {}) do
+    object[name] = nil
+  end
+  for name, value in pairs(config.add or {}) do
+    object[name] = value
+  end
+  kong.response.set_raw_body(json.encode(object))
+end
+
+
+return JsonTransform

@@ -1,0 +1,515 @@
+--- Runs plugins in the phases of nginx, as a gateway runs them, where there is no gateway.
+--
+--     init_by_lua_block {
+--       lifecycle = require("kong.response.lifecycle").new {
+--         { plugin = require "plugins.keys", config = { header = "apikey" } },
+--         { plugin = require "plugins.tidy" },
+--       }
+--     }
+--
+--     rewrite_by_lua_block { lifecycle.rewrite() }
+--     access_by_lua_block { lifecycle.access() }
+--     header_filter_by_lua_block { lifecycle.header_filter() }
+--     body_filter_by_lua_block { lifecycle.body_filter() }
+--     log_by_lua_block { lifecycle.log() }
+--
+-- A plugin is a table with a method for each phase it takes part in: `plugin:access(config)`. Those
+-- with a higher `PRIORITY` run first.
+--
+-- nginx drops `ngx.ctx` on an internal redirect (`error_page`, `try_files`, `ngx.exec`). The phases
+-- find it again, so that `get_source`, `kong.ctx` and everything else in it survive. That needs
+-- `lua_code_cache on`, nginx's default.
+
+local coroutine = coroutine
+local error = error
+local getmetatable = getmetatable
+local pairs = pairs
+local pcall = pcall
+local rawget = rawget
+local rawset = rawset
+local setmetatable = setmetatable
+local tostring = tostring
+local type = type
+local xpcall = xpcall
+local fmt = string.format
+local sort = table.sort
+local traceback = debug.traceback
+
+
+-- The bits of `ngx.ctx.KONG_PHASE`.
+local BITS = {
+  rewrite = 0x10,
+  access = 0x20,
+  header_filter = 0x200,
+  body_filter = 0x400,
+  log = 0x2000,
+  error = 0x1000000,
+}
+
+local PHASES = { "rewrite", "access", "header_filter", "body_filter", "log" }
+
+local FIELDS = { plugin = "table", config = "table", name = "string" }
+
+-- Answers that nginx keeps of a service which it does not ask again.
+local FROM_CACHE = { HIT = true, STALE = true, UPDATING = true, REVALIDATED = true }
+
+local CHANGES_OF_CTX = "kong.ctx cannot be changed, only kong.ctx.shared and kong.ctx.plugin"
+
+
+-- Where the state of a request is in its `ngx.ctx`: no name of a plugin's can be in the way.
+local STATE = {}
+
+-- The `ngx.ctx` of each request. The values are weak: what keeps them is nginx, until the request
+-- ends, however it ends. A stale one is never found, because a key is never used again.
+local contexts = setmetatable({}, { __mode = "v" })
+
+
+-- nginx numbers its connections, and the requests on each. A subrequest has the numbers of its
+-- parent, and a context of its own.
+local function key_of_request()
+  if ngx.is_subrequest then
+    return nil
+  end
+  local var = ngx.var
+  return var.connection .. ":" .. var.connection_requests
+end
+
+
+--- `ngx.ctx` and the state in it: found, found again, or made.
+local function current()
+  local ctx = ngx.ctx
+  local state = rawget(ctx, STATE)
+  if state then
+    return ctx, state
+  end
+
+  -- Timers have an `ngx.ctx` too, but no connection.
+  local ok, key = pcall(key_of_request)
+  key = ok and key or nil
+
+  local kept = key and contexts[key]
+  if kept then
+    for name, value in pairs(ctx) do
+      kept[name] = value
+    end
+    -- The phase that would have sent a delayed response was left.
+    kept.delay_response = nil
+    ngx.ctx = kept
+    return kept, kept[STATE]
+  end
+
+  state = {
+    key = key,
+    shared = {}, -- kong.ctx.shared
+    own = {}, -- kong.ctx.plugin, by plugin
+    running = nil, -- the plugin whose handler runs
+    progress = {}, -- by lifecycle
+  }
+  ctx[STATE] = state
+  if key then
+    contexts[key] = ctx
+  end
+  return ctx, state
+end
+
+
+local function enter(phase)
+  local ctx, state = current()
+  ctx.KONG_PHASE = BITS[phase]
+  return ctx, state
+end
+
+
+local function read_kong_ctx(_, name)
+  if name == "shared" then
+    local _, state = current()
+    return state.shared
+
+  elseif name == "plugin" then
+    local _, state = current()
+    local running = state.running
+    if not running then
+      return nil
+    end
+    local own = state.own[running]
+    if not own then
+      own = {}
+      state.own[running] = own
+    end
+    return own
+  end
+end
+
+
+--- The global `kong`, with what plugins need of it. What it has already stays.
+local function prepare_kong()
+  local kong = rawget(_G, "kong")
+  if kong == nil then
+    kong = {}
+    rawset(_G, "kong", kong)
+  elseif type(kong) ~= "table" then
+    error(fmt("the global kong must be a table, got %s", type(kong)), 3)
+  end
+
+  if kong.response == nil then
+    rawset(kong, "response", require "kong.response")
+  end
+
+  local ctx = kong.ctx
+  if ctx == nil then
+    rawset(kong, "ctx", setmetatable({}, {
+      __index = read_kong_ctx,
+      __newindex = function()
+        error(CHANGES_OF_CTX, 2)
+      end,
+    }))
+  elseif type(ctx) == "table" and getmetatable(ctx) == nil then
+    setmetatable(ctx, { __index = read_kong_ctx })
+  end
+  return kong
+end
+
+
+local function check_entry(i, entry)
+  if type(entry) ~= "table" then
+    error(fmt("plugins[%d] must be a table, got %s", i, type(entry)), 4)
+  end
+  for field, value in pairs(entry) do
+    local expected = FIELDS[field]
+    if not expected then
+      error(fmt("plugins[%d]: unknown field %q", i, tostring(field)), 4)
+    elseif type(value) ~= expected then
+      error(fmt("plugins[%d].%s must be a %s, got %s", i, field, expected, type(value)), 4)
+    end
+  end
+
+  local plugin = entry.plugin
+  if not plugin then
+    error(fmt("plugins[%d].plugin must be a table, got nil", i), 4)
+  end
+  local priority = plugin.PRIORITY
+  if priority ~= nil and (type(priority) ~= "number" or priority ~= priority) then
+    error(fmt("plugins[%d]: PRIORITY must be a number, got %s", i, tostring(priority)), 4)
+  end
+  for _, phase in pairs(PHASES) do
+    local handler = plugin[phase]
+    if handler ~= nil and type(handler) ~= "function" then
+      error(fmt("plugins[%d]: %s must be a function, got %s", i, phase, type(handler)), 4)
+    end
+  end
+  if plugin.response ~= nil then
+    error(fmt("plugins[%d]: the response phase needs a gateway", i), 4)
+  end
+end
+
+
+--- The entries in the order in which they run; those of one priority as they were given.
+local function in_order(plugins)
+  if type(plugins) ~= "table" then
+    error(fmt("plugins must be a table, got %s", type(plugins)), 3)
+  end
+  -- A hole would leave out the plugins behind it, and what they guard.
+  for key in pairs(plugins) do
+    if type(key) ~= "number" or key < 1 or key > #plugins or key % 1 ~= 0 then
+      error("plugins must be an array without holes", 3)
+    end
+  end
+
+  local entries = {}
+  for i = 1, #plugins do
+    local entry = plugins[i]
+    check_entry(i, entry)
+    entries[i] = {
+      index = i,
+      name = entry.name or fmt("plugins[%d]", i),
+      plugin = entry.plugin,
+      config = entry.config or {},
+      priority = entry.plugin.PRIORITY or 0,
+    }
+  end
+  sort(entries, function(one, other)
+    if one.priority ~= other.priority then
+      return one.priority > other.priority
+    end
+    return one.index < other.index
+  end)
+  return entries
+end
+
+
+local function with_traceback(err)
+  return traceback(tostring(err), 2)
+end
+
+
+local function log_failure(entry, phase, err)
+  ngx.log(ngx.ERR, "the ", phase, " handler of plugin \"", entry.name, "\" failed: ", err)
+end
+
+
+--- Calls a handler in a phase that nginx cannot interrupt.
+local function call(state, entry, phase)
+  local before = state.running
+  state.running = entry
+  local ok, err = xpcall(entry.plugin[phase], with_traceback, entry.plugin, entry.config)
+  state.running = before
+  return ok, err
+end
+
+
+--- Calls a handler in a coroutine, which it leaves for good when it makes a response.
+local function call_until_response(ctx, state, entry, phase)
+  state.running = entry
+  local handler = coroutine.create(entry.plugin[phase])
+  local ok, err = coroutine.resume(handler, entry.plugin, entry.config)
+  -- A handler that yields for another reason waits for its turn.
+  while ok and not ctx.delayed_response and coroutine.status(handler) == "suspended" do
+    coroutine.yield()
+    ok, err = coroutine.resume(handler)
+  end
+  state.running = nil
+  return ok, not ok and traceback(handler, tostring(err)) or nil
+end
+
+
+--- Says where the response comes from, unless something has said so before.
+local function tell_source(ctx)
+  if ctx.KONG_UNEXPECTED or ctx.KONG_EXITED or ctx.KONG_PROXIED then
+    return
+  end
+
+  local var = ngx.var
+  if FROM_CACHE[var.upstream_cache_status] then
+    ctx.KONG_PROXIED = true
+    return
+  end
+
+  -- A time for each attempt, `-` for one that got no answer; ` : ` stands between what was asked
+  -- before an internal redirect and after it.
+  local times = var.upstream_header_time
+  if not times then
+    return
+  end
+  local answered = times:find("%d$") ~= nil
+  local is_error_page = ngx.status >= 500 and times:find("- :", 1, true) ~= nil
+  if answered and not is_error_page then
+    ctx.KONG_PROXIED = true
+  else
+    ctx.KONG_UNEXPECTED = true
+  end
+end
+
+
+--- Replaces the response by the page of an unexpected error, in the client's format.
+local function send_unexpected(kong, ctx)
+  ctx.KONG_UNEXPECTED = true
+  local ok, err = pcall(kong.response.error, 500)
+  if not ok then
+    -- Too late for a page: the client must see that something is missing.
+    ngx.log(ngx.ERR, "the page of an unexpected error cannot be sent: ", err)
+    return ngx.exit(ngx.ERROR)
+  end
+end
+
+
+--- Removes what the upstream and the plugins have put into the head of a response.
+local function clear_headers()
+  for name in pairs(ngx.resp.get_headers(0)) do
+    -- nginx makes these two.
+    if name ~= "connection" and name ~= "transfer-encoding" then
+      ngx.header[name] = nil
+    end
+  end
+end
+
+
+local _M = {}
+
+
+--- Makes the functions that run a list of plugins.
+-- Call it once, in `init_by_lua*`. It sets what is missing of the global `kong`: `kong.response`,
+-- and `kong.ctx` with `kong.ctx.shared` (one table per request) and `kong.ctx.plugin` (one per
+-- request and entry of the list; nil outside of a plugin).
+-- @tparam table plugins an array of
+--   `{ plugin = <table>, config = <table, {} by default>, name = <string, for the log> }`
+-- @treturn table with the functions `rewrite`, `access`, `header_filter`, `body_filter`, `log` and
+--   `error_page`
+-- @raise `plugins must be a table, got <type>`, `plugins must be an array without holes`,
+--   `plugins[<i>] must be a table, got <type>`, `plugins[<i>]: unknown field "<name>"`,
+--   `plugins[<i>].<field> must be a <type>, got <type>`,
+--   `plugins[<i>]: PRIORITY must be a number, got <value>`,
+--   `plugins[<i>]: <phase> must be a function, got <type>`,
+--   `plugins[<i>]: the response phase needs a gateway`,
+--   `the global kong must be a table, got <type>`
+-- @usage
+-- lifecycle = require("kong.response.lifecycle").new {
+--   { plugin = require "plugins.keys", config = { header = "apikey" }, name = "keys" },
+-- }
+function _M.new(plugins)
+  local entries = in_order(plugins)
+  local kong = prepare_kong()
+
+  local lists = {}
+  for _, phase in pairs(PHASES) do
+    local list = {}
+    for i = 1, #entries do
+      if entries[i].plugin[phase] then
+        list[#list + 1] = entries[i]
+      end
+    end
+    lists[phase] = list
+  end
+
+  local self = {}
+
+  local function run_until_response(phase)
+    local ctx, state = enter(phase)
+    local progress = state.progress[self]
+    if not progress then
+      progress = {}
+      state.progress[self] = progress
+    elseif progress.over then
+      return
+    end
+
+    ctx.delayed_response = nil
+    ctx.delayed_response_callback = nil
+    ctx.delay_response = true
+
+    local list, failed = lists[phase], false
+    for i = (progress[phase] or 0) + 1, #list do
+      -- Should the handler leave for another location, that one goes on behind it.
+      progress[phase] = i
+      local ok, err = call_until_response(ctx, state, list[i], phase)
+      -- The filters have run if the handler has printed.
+      ctx.KONG_PHASE = BITS[phase]
+      if not ok then
+        log_failure(list[i], phase, err)
+        failed = true
+      end
+      if failed or ctx.delayed_response then
+        progress.over = true
+        break
+      end
+    end
+    ctx.delay_response = nil
+
+    if not failed and ctx.delayed_response then
+      -- It comes back only when it has failed.
+      local ok, err = pcall(ctx.delayed_response_callback, ctx)
+      if not ok then
+        ngx.log(ngx.ERR, "a delayed response cannot be sent: ", err)
+        failed = true
+      end
+    end
+    if failed then
+      return send_unexpected(kong, ctx)
+    end
+  end
+
+
+  --- For `rewrite_by_lua*`. When a handler makes a response, no later one of this phase or of
+  -- access runs, and the response is sent; header_filter, body_filter and log follow. When one
+  -- fails, the log says so and the client gets a 500, with `kong.response.error`.
+  --
+  -- A request runs each handler once, also where an internal redirect leads to a location that
+  -- calls this function again.
+  function self.rewrite()
+    return run_until_response("rewrite")
+  end
+
+
+  --- For `access_by_lua*`; see `rewrite`.
+  function self.access()
+    return run_until_response("access")
+  end
+
+
+  --- For `header_filter_by_lua*`. nginx cannot interrupt this phase: after an exit the handlers
+  -- run on, as they do on gateways. When one fails, the rest is left out and a 500 takes the place
+  -- of the response, with none of its headers.
+  function self.header_filter()
+    local ctx, state = enter("header_filter")
+    ctx.delay_response = nil
+    tell_source(ctx)
+
+    local list = lists.header_filter
+    for i = 1, #list do
+      local ok, err = call(state, list[i], "header_filter")
+      if not ok then
+        log_failure(list[i], "header_filter", err)
+        clear_headers()
+        return send_unexpected(kong, ctx)
+      end
+    end
+  end
+
+
+  --- For `body_filter_by_lua*`. It sends `ngx.ctx.response_body` in place of the body. When a
+  -- handler fails, the error is raised again: nginx logs it and breaks the response off, so that no
+  -- client takes half a body for a whole one.
+  function self.body_filter()
+    local ctx, state = enter("body_filter")
+
+    local body = ctx.response_body
+    if body then
+      -- The end first: after an empty chunk it would get lost.
+      local arg = ngx.arg
+      arg[2] = true
+      arg[1] = body
+    end
+
+    local list = lists.body_filter
+    for i = 1, #list do
+      local ok, err = call(state, list[i], "body_filter")
+      if not ok then
+        ctx.KONG_UNEXPECTED = true
+        error(fmt("the body_filter handler of plugin %q failed: %s", list[i].name, err), 0)
+      end
+    end
+  end
+
+
+  --- For `log_by_lua*`. When a handler fails, the log says so, and the next one runs.
+  function self.log()
+    local ctx, state = enter("log")
+    tell_source(ctx)
+
+    local list = lists.log
+    for i = 1, #list do
+      local ok, err = call(state, list[i], "log")
+      if not ok then
+        log_failure(list[i], "log", err)
+      end
+    end
+
+    if state.key then
+      contexts[state.key] = nil
+    end
+  end
+
+
+  --- For the `content_by_lua*` of an internal location that `error_page` names: answers with
+  -- `kong.response.error` and the status that nginx found, 500 where nginx hides that from the
+  -- location (`error_page 504 = ...`).
+  --
+  -- The source is `error`, unless a plugin has called `exit` without a body and so asked for the
+  -- page.
+  function self.error_page()
+    local ctx = enter("error")
+    if not ctx.KONG_EXITED then
+      ctx.KONG_UNEXPECTED = true
+    end
+    local status = ngx.status
+    if status < 400 or status > 599 then
+      status = 500
+    end
+    return kong.response.error(status)
+  end
+
+
+  return self
+end
+
+
+return _M

@@ -1,0 +1,84 @@
+--- `kong.response.exit` for the stream that nginx is serving: layer 4.
+-- It needs nothing but `ngx.ctx`, `ngx.print`, `ngx.log` and `ngx.exit`.
+
+local core = require "kong.response.core"
+local json = require "kong.response.json"
+
+
+local error = error
+local pcall = pcall
+local tostring = tostring
+
+
+local FLUSH = 7
+
+
+--- @tparam table options those of `kong.response.instance`, checked
+-- @tparam table ngx
+-- @treturn table `exit`
+return function(options, ngx)
+  -- In the order of the services of `kong.response.http`. A stream has no id, headers or documents.
+  local services = {
+    false, false, false, false, false, false,
+    false, -- FLUSH, which needs the services itself
+    tostring,
+    "__len",
+    "__index",
+    "message",
+    json.empty_array,
+    json.array_mt,
+    json.empty_array_mt,
+  }
+  local native = core.stream(ngx, services)
+  local core_exit = native.exit
+  local core_flush = native.flush
+  local log = options.log
+
+  -- Always a tail call, so that an error names the line of the function's caller.
+  local function send(code, body, line)
+    if not code then
+      -- Delayed. Gateways never resume this coroutine.
+      coroutine.yield()
+      return
+    end
+
+    if line then
+      if log then
+        log(ngx.ERR, line)
+      else
+        ngx.log(ngx.ERR, line)
+      end
+    elseif body then
+      -- Some phases of a stream cannot print: then it raises.
+      local ok, sent, err = pcall(ngx.print, body)
+      if not ok then
+        error(sent, 2)
+      elseif not sent then
+        error("unable to send body to client: " .. tostring(err), 2)
+      end
+    end
+
+    ngx.ctx.KONG_EXITED = true
+    return ngx.exit(code)
+  end
+
+  services[FLUSH] = function(ctx)
+    return send(core_flush(ctx or ngx.ctx))
+  end
+
+  return {
+    --- Ends the connection.
+    -- A body with 500, 502 or 503 goes to the log, at error level, as
+    -- `unable to proxy stream connection, status: <code>, err: <body>`; else to the client.
+    -- @tparam number status 200, 400, 403, 500, 502 or 503: for logs and statistics only
+    -- @tparam[opt] string|table body a table is encoded as JSON
+    -- @param headers ignored
+    -- @raise `code must be a number`,
+    --   `unacceptable code, only 200, 400, 403, 500, 502 and 503 are accepted`,
+    --   `body must be a nil, string or table`, `invalid body: <reason>`,
+    --   `unable to send body to client: <reason>`, `API disabled in the current context`
+    exit = function(status, body, headers)
+      return send(core_exit(status, body, headers))
+    end,
+  }
+end

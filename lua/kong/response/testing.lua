@@ -1,0 +1,350 @@
+--- Runs plugins through the phases of a gateway, in plain LuaJIT, in microseconds.
+--
+--     local testing = require "kong.response.testing"
+--
+--     local result = testing.run {
+--       plugin = "my.plugin.handler",
+--       config = { header = "apikey" },
+--       request = { path = "/coffee", headers = { apikey = "wrong" } },
+--       upstream = { status = 200, body = "espresso" },
+--     }
+--     assert.response(result).has.status(403)
+--
+-- The rules of `kong.response` are those that run in nginx; status, headers and body are those of a
+-- request in memory. The globals `kong` and `ngx` exist while a test runs, and are put back behind
+-- it, also when it fails.
+
+local instance = require "kong.response.instance"
+local coroutines = require "kong.response.testing.coroutines"
+local fields = require "kong.response.testing.fields"
+local gateway = require "kong.response.testing.gateway"
+local matchers = require "kong.response.testing.matchers"
+local nginx = require "kong.response.testing.nginx"
+local phases = require "kong.response.testing.phases"
+local requests = require "kong.response.testing.request"
+local results = require "kong.response.testing.result"
+local running = require "kong.response.testing.running"
+local sessions = require "kong.response.testing.session"
+local upstreams = require "kong.response.testing.upstream"
+
+
+local error = error
+local fmt = string.format
+local loaded = package.loaded
+local pairs = pairs
+local pcall = pcall
+local rawget = rawget
+local rawset = rawset
+local sort = table.sort
+local type = type
+
+
+local FIELDS = {
+  plugin = "table string",
+  plugins = "table",
+  config = "table",
+  name = "string",
+  request = "table",
+  upstream = "table",
+  configuration = "table",
+  default_type = "string",
+  kong = "table",
+  ngx = "table",
+  strict = "boolean",
+}
+
+local ENTRY_FIELDS = {
+  plugin = "table string",
+  config = "table",
+  name = "string",
+}
+
+local MODULE = "kong.response"
+
+local ngx_table, restore_ngx = nginx.new()
+local kong_table, restore_kong = gateway.new()
+
+
+-- Takes over what code under test finds by name; returns what gives it back.
+local function install()
+  local kong, ngx, module = rawget(_G, "kong"), rawget(_G, "ngx"), loaded[MODULE]
+  local uninstall_coroutines = coroutines.install()
+  rawset(_G, "kong", kong_table)
+  rawset(_G, "ngx", ngx_table)
+  loaded[MODULE] = kong_table.response
+
+  return function()
+    rawset(_G, "kong", kong)
+    rawset(_G, "ngx", ngx)
+    loaded[MODULE] = module
+    uninstall_coroutines()
+    restore_ngx()
+    restore_kong()
+  end
+end
+
+
+-- `require`, with the globals in place.
+local function load(name)
+  if rawget(_G, "kong") == kong_table then
+    return require(name)
+  end
+  local uninstall = install()
+  local ok, module = pcall(require, name)
+  uninstall()
+  if not ok then
+    error(module, 0)
+  end
+  return module
+end
+
+
+local function read_entry(i, given, what)
+  fields.check(given, ENTRY_FIELDS, what)
+  local plugin = given.plugin
+  if plugin == nil then
+    error(fmt("%s.plugin must be a table or string, got nil", what), 0)
+  elseif type(plugin) == "string" then
+    plugin = load(plugin)
+    if type(plugin) ~= "table" then
+      error(fmt("the module %q must give a table, got %s", given.plugin, type(plugin)), 0)
+    end
+  end
+  local priority = plugin.PRIORITY or 0
+  if type(priority) ~= "number" then
+    error(fmt("%s: PRIORITY must be a number, got %s", what, type(priority)), 0)
+  end
+  return {
+    index = i,
+    plugin = plugin,
+    config = given.config or {},
+    priority = priority,
+    ctx = {},
+  }
+end
+
+
+local function runs_before(one, other)
+  if one.priority ~= other.priority then
+    return one.priority > other.priority
+  end
+  return one.index < other.index
+end
+
+
+local function read_plugins(case)
+  if case.plugins and (case.plugin or case.config or case.name) then
+    error("a test has either plugin, config and name, or plugins", 0)
+  elseif not case.plugins then
+    return { read_entry(1, { plugin = case.plugin, config = case.config }, "the test") }
+  end
+
+  local entries = {}
+  for i = 1, #case.plugins do
+    entries[i] = read_entry(i, case.plugins[i], fmt("plugins[%d]", i))
+  end
+  sort(entries, runs_before)
+  return entries
+end
+
+
+-- Fields of a table are added to those of a table that is there.
+local function add(target, given)
+  for name, value in pairs(given or {}) do
+    local there = rawget(target, name)
+    if type(value) == "table" and type(there) == "table" then
+      for key, item in pairs(value) do
+        there[key] = item
+      end
+    else
+      target[name] = value
+    end
+  end
+end
+
+
+local function run_session(case)
+  local session = sessions.new(case, ngx_table, kong_table)
+  running.session = session
+  instance.test = session.bind
+
+  ngx_table.ctx = {}
+  kong_table.ctx.shared = {}
+  kong_table.configuration = case.configuration or {}
+  add(kong_table, case.given.kong)
+  add(ngx_table, case.given.ngx)
+
+  phases.run(session)
+  return session, results.new(session)
+end
+
+
+local function run(given)
+  if running.session then
+    error("a test is running already", 0)
+  end
+  fields.check(given, FIELDS, "the test")
+
+  local case = {
+    given = given,
+    plugins = read_plugins(given),
+    request = requests.new(given.request),
+    upstream = upstreams.new(given.upstream),
+    configuration = given.configuration,
+    default_type = given.default_type,
+    strict = given.strict,
+  }
+
+  local uninstall = install()
+  local ok, session, result = pcall(run_session, case)
+  running.session = nil
+  instance.test = nil
+  uninstall()
+
+  if not ok then
+    error(session, 0)
+  elseif session.failure then
+    error(session.failure, 0)
+  elseif session.strict then
+    session.strict:finish(result)
+  end
+  return result
+end
+
+
+-- Luassert is optional, and may be loaded later than this module.
+local registered
+
+local function register()
+  local luassert = loaded["luassert"]
+  if luassert and luassert ~= registered then
+    registered = luassert
+    matchers.register(luassert, results.is)
+  end
+end
+
+register()
+
+
+-- A mistake in the description of a test names the line of the test: this is called by a tail call.
+local function checked(ok, value)
+  if ok then
+    return value
+  end
+  error(value, type(value) == "string" and 2 or 0)
+end
+
+
+local _M = {}
+
+
+---@class kong.response.testing.Request
+---@field method? string `GET` by default
+---@field path? string with its query; `/` by default
+---@field headers? table by name, an array repeats one; or an ordered list of `{ name, value }`
+---@field http_version? number 1.1 by default
+---@field scheme? string `http` by default
+---@field host? string by default that of the header Host, else `localhost`
+---@field port? number
+---@field body? string
+---@field id? string the request id
+---@field client? kong.response.testing.Client
+---@field variables? table<string, string> nginx's variables, as `ngx.var` has them
+
+---@class kong.response.testing.Client
+---@field ip? string `127.0.0.1` by default
+---@field port? number
+---@field forwarded_ip? string
+---@field forwarded_port? number
+---@field consumer? table
+---@field credential? table
+
+---@class kong.response.testing.Upstream
+---@field status? number 200 by default
+---@field headers? table as those of the request. A body that is a string brings its Content-Length.
+---@field body? string|string[] a list is sent in chunks
+---@field failure? "timeout"|"refused"|"cut_off" `cut_off`: all chunks but the last arrive, of a
+---  string its first half
+
+---@class kong.response.testing.Case
+---@field plugin? table|string the plugin, or the name of its module (see `load`)
+---@field config? table what its handlers get
+---@field plugins? table[] several, as `{ plugin =, config = }`; a higher `PRIORITY` runs first
+---@field request? kong.response.testing.Request
+---@field upstream? kong.response.testing.Upstream
+---@field configuration? table `kong.configuration`
+---@field default_type? string nginx's `default_type`: the Content-Type of a response that has none;
+---  none by default, as in a gateway
+---@field kong? table what else there is in `kong`
+---@field ngx? table what else there is in `ngx`
+---@field strict? boolean fail for mistakes that production lets through
+
+---@class kong.response.testing.Result
+---@field status number
+---@field headers table an ordered list of `{ name, value }`. By name, in any case: the value, or an
+---  array of them where the header is repeated
+---@field body string as the client reads it: no longer than the Content-Length it was told
+---@field json fun(): any the body, read as JSON; raises `the body is no JSON: <reason>`
+---@field source "service"|"exit"|"error"
+---@field exited boolean whether a plugin has answered
+---@field phases string[] the phases that ran, in order
+---@field log table a list of `{ level =, message = }`; `log.err` and so on are lists of messages
+---@field upstream_called boolean whether the gateway turned to the upstream
+---@field closed boolean whether the connection was closed without an answer
+---@field truncated boolean whether the body breaks off
+---@field chunks string[] the body as it was sent
+---@field ctx table the `ngx.ctx` of the request
+
+
+--- Runs a request through plugins.
+-- What `tostring` makes of the result is the HTTP/1.1 message that the client gets.
+-- @tparam kong.response.testing.Case case
+-- @treturn kong.response.testing.Result
+-- @raise `a test is running already`, `unknown field "<name>" of <what>`, `<what>.<name> must be a
+--   <type>, got <type>`, `upstream.failure must be timeout, refused or cut_off, got "<value>"` and
+--   others about the description; with `strict`, `strict mode found:`, the mistakes and the
+--   response; an assertion that failed inside of a handler
+-- @usage
+-- local result = testing.run {
+--   plugin = "plugins.keys",
+--   request = { headers = { apikey = "secret" } },
+--   upstream = { body = { "one ", "two" } },
+-- }
+function _M.run(case)
+  register()
+  return checked(pcall(run, case))
+end
+
+
+--- A `run` with defaults: fields of a case replace those of the defaults, one by one.
+-- @tparam kong.response.testing.Case defaults
+-- @treturn function `run(case)`
+-- @usage
+-- local run = testing.with { plugin = "plugins.keys", strict = true }
+-- local result = run { request = { path = "/" } }
+function _M.with(defaults)
+  return function(case)
+    local merged = {}
+    for name, value in pairs(defaults) do
+      merged[name] = value
+    end
+    for name, value in pairs(case or {}) do
+      merged[name] = value
+    end
+    register()
+    return checked(pcall(run, merged))
+  end
+end
+
+
+--- Loads a module that takes `kong` or `ngx` at its top (`local kong = kong`): they are there while
+-- it loads, and are those of each later test.
+-- @tparam string name as for `require`
+-- @return what `require` returns
+-- @raise what `require` raises
+function _M.load(name)
+  return load(name)
+end
+
+
+return _M

@@ -1,0 +1,129 @@
+--- Reads the tables that describe a test: their fields, and lists of headers.
+
+local error = error
+local pairs = pairs
+local tostring = tostring
+local type = type
+local fmt = string.format
+local gsub = string.gsub
+local lower = string.lower
+local rawget = rawget
+local setmetatable = setmetatable
+local sort = table.sort
+
+
+local _M = {}
+
+
+--- Sees to it that a table has no field but the known ones, each of its type.
+-- @tparam table value
+-- @tparam table known types by name: `"string"`, or several as `{ "string", "table" }`
+-- @tparam string what the name of the table in errors
+-- @raise `<what> must be a table, got <type>`, `unknown field "<name>" of <what>`,
+--   `<what>.<name> must be a <type>, got <type>`
+function _M.check(value, known, what)
+  if type(value) ~= "table" then
+    error(fmt("%s must be a table, got %s", what, type(value)), 0)
+  end
+  for name, field in pairs(value) do
+    local expected = known[name]
+    if not expected then
+      error(fmt("unknown field %q of %s", tostring(name), what), 0)
+    end
+    if not (" " .. expected .. " "):find(" " .. type(field) .. " ", 1, true) then
+      error(fmt("%s.%s must be a %s, got %s", what, name, gsub(expected, " ", " or "),
+                type(field)), 0)
+    end
+  end
+end
+
+
+local function value_of(value, name, what)
+  local kind = type(value)
+  if kind ~= "string" and kind ~= "number" and kind ~= "boolean" then
+    error(fmt("%s[%q] must be a string or a list of strings, got %s", what, name, kind), 0)
+  end
+  return tostring(value)
+end
+
+
+--- An ordered list of `{ name, value }` of headers given as such a list, or by name (then sorted);
+-- an array as a value repeats the header.
+-- @raise `<what>[<i>] must be { name, value }`, `<what>["<name>"] must be a string or a list of
+--   strings, got <type>`
+function _M.headers(given, what)
+  local list = {}
+  local names = {}
+  for name, value in pairs(given or {}) do
+    if type(name) == "string" then
+      names[#names + 1] = name
+    elseif type(value) ~= "table" or type(value[1]) ~= "string" then
+      error(fmt("%s[%s] must be { name, value }", what, tostring(name)), 0)
+    end
+  end
+  for i = 1, #(given or {}) do
+    local name = given[i][1]
+    list[i] = { name, value_of(given[i][2], name, what) }
+  end
+  sort(names)
+  for i = 1, #names do
+    local name = names[i]
+    local value = given[name]
+    if type(value) == "table" then
+      for j = 1, #value do
+        list[#list + 1] = { name, value_of(value[j], name, what) }
+      end
+    else
+      list[#list + 1] = { name, value_of(value, name, what) }
+    end
+  end
+  return list
+end
+
+
+local function fold(name)
+  return (gsub(lower(name), "_", "-"))
+end
+
+
+--- The first value of a header in a list.
+function _M.find(list, name)
+  name = fold(name)
+  for i = 1, #list do
+    if fold(list[i][1]) == name then
+      return list[i][2]
+    end
+  end
+  return nil
+end
+
+
+local by_name = {
+  __index = function(headers, name)
+    if type(name) == "string" then
+      return rawget(headers, fold(name))
+    end
+  end,
+}
+
+
+--- A table of a list: values by lower-case name, an array of them where the header is repeated.
+-- Names are found in any case, and with `_` for `-`.
+function _M.by_name(list)
+  local headers = {}
+  for i = 1, #list do
+    local name, value = lower(list[i][1]), list[i][2]
+    local before = headers[name]
+    if type(before) == "table" then
+      before[#before + 1] = value
+    elseif before then
+      headers[name] = { before, value }
+    else
+      headers[name] = value
+    end
+  end
+  return setmetatable(headers, by_name)
+end
+
+
+return _M

@@ -1,0 +1,179 @@
+--- The phases of a request, from a gateway's side.
+
+local log = require "kong.response.testing.log"
+
+
+local concat = table.concat
+
+
+local ERR = 4
+
+
+local function until_left(outcome)
+  return outcome == "returned"
+end
+
+
+local function to_the_end()
+  return true
+end
+
+
+-- Runs code of the gateway itself that answers the request.
+local function answer(session, code, ...)
+  local outcome, err = session:call(code, ...)
+  if outcome == "failed" then
+    session:failed(err)
+    session.ngx.ctx.KONG_UNEXPECTED = true
+    if session.host:headers_sent() then
+      session.broken = true
+    else
+      session:send_page(500)
+    end
+  elseif outcome == "exited" then
+    session:finish_exit()
+  elseif session.host:headers_sent() then
+    session:output("", true)
+  end
+end
+
+
+--- Answers with the gateway's document for a status.
+local function answer_error(session, status)
+  local ctx = session.ngx.ctx
+  ctx.KONG_UNEXPECTED = true
+  ctx.delay_response = nil
+  if session.host:headers_sent() or session.closed then
+    session.broken = true
+    return
+  end
+  local exited = ctx.KONG_EXITED
+  local leave = session:enter "error"
+  answer(session, session.functions.error, status)
+  leave()
+  ctx.KONG_EXITED = exited
+end
+
+
+-- A phase in which `exit` ends the request.
+-- @treturn boolean whether the request goes on
+local function run_direct(session, phase)
+  local leave = session:enter(phase)
+  local outcome = session:handlers(phase, until_left)
+  local goes_on = not outcome
+  if outcome == "exited" then
+    goes_on = session:finish_exit()
+  elseif outcome == "failed" then
+    answer_error(session, 500)
+  elseif session.host:headers_sent() then
+    -- A handler has printed, and that is the answer.
+    session:output("", true)
+    goes_on = false
+  end
+  leave()
+  return goes_on
+end
+
+
+-- Sends a response that a plugin has stored by itself.
+local function send_stored(ctx, session)
+  local stored = ctx.delayed_response
+  session.functions.exit(stored.status_code, stored.content, stored.headers)
+end
+
+
+-- In this phase the gateway collects: what a plugin exits with is sent behind all of them.
+local function run_access(session)
+  local leave = session:enter "access"
+  local ctx = session.ngx.ctx
+  ctx.delay_response = true
+
+  local outcome = session:handlers("access", function(outcome)
+    return outcome ~= "exited" and outcome ~= "failed" and not session.ngx.ctx.delayed_response
+  end)
+  ctx = session.ngx.ctx
+  ctx.delay_response = nil
+
+  local goes_on = false
+  if outcome == "failed" then
+    answer_error(session, 500)
+  elseif ctx.delayed_response then
+    answer(session, ctx.delayed_response_callback or send_stored, ctx, session)
+  elseif outcome == "exited" then
+    goes_on = session:finish_exit()
+  elseif session.host:headers_sent() then
+    session:output("", true)
+  else
+    goes_on = true
+  end
+  leave()
+  return goes_on
+end
+
+
+local function has_handler(session, phase)
+  for i = 1, #session.plugins do
+    if session.plugins[i].plugin[phase] then
+      return true
+    end
+  end
+  return false
+end
+
+
+local function proxy(session)
+  local upstream, ctx = session.upstream, session.ngx.ctx
+  session.upstream_called = true
+  ctx.KONG_PROXIED = true
+  session.buffered = has_handler(session, "response")
+
+  local failure = upstream.failure
+  if failure then
+    log.add(session.log, ERR, failure.log)
+    if session.buffered or not upstream.cut_off then
+      return answer_error(session, failure.status)
+    end
+  end
+
+  session.answered = true
+  session.host:upstream(upstream.status, upstream.headers)
+
+  if session.buffered then
+    if run_direct(session, "response") then
+      answer(session, function()
+        session:print(concat(upstream.chunks))
+      end)
+    end
+    return
+  end
+
+  if session:send_head() then
+    for i = 1, #upstream.chunks do
+      session:output(upstream.chunks[i], false)
+    end
+    if upstream.cut_off then
+      -- nginx flushes what it has; the end never comes.
+      session:output("", false)
+      session.broken = not session.complete
+    else
+      session:output("", true)
+    end
+  end
+end
+
+
+local _M = {}
+
+
+--- Runs a session's request through all phases.
+function _M.run(session)
+  if run_direct(session, "rewrite") and run_access(session) then
+    proxy(session)
+  end
+  local leave = session:enter "log"
+  session:handlers("log", to_the_end)
+  leave()
+end
+
+
+return _M

@@ -1,0 +1,190 @@
+--- What a test's client has got, and what happened on the way.
+
+local core = require "kong.response.core"
+local fields = require "kong.response.testing.fields"
+local reason = require "kong.response.testing.reasons"
+
+
+local concat = table.concat
+local error = error
+local fmt = string.format
+local lower = string.lower
+local setmetatable = setmetatable
+local sub = string.sub
+local tonumber = tonumber
+local type = type
+
+
+-- Lines of the log that a failed test shows: these explain it.
+local TELLING = { emerg = true, alert = true, crit = true, err = true, warn = true }
+
+
+local headers_mt = {}
+
+--- By name: the value, or an array of them where the header is repeated.
+function headers_mt.__index(headers, name)
+  if type(name) ~= "string" then
+    return nil
+  end
+  local by_name = fields.by_name(headers)
+  return by_name[name]
+end
+
+
+local Result = {}
+
+
+local function status_line(self)
+  return fmt("HTTP/1.1 %d %s", self.status, reason(self.status))
+end
+
+
+--- The message as it went over the wire.
+local function message(self)
+  if self.closed then
+    return ""
+  end
+
+  local lines = { status_line(self) }
+  local chunked = false
+  for i = 1, #self.headers do
+    local header = self.headers[i]
+    lines[#lines + 1] = header[1] .. ": " .. header[2]
+    chunked = chunked or lower(header[1]) == "transfer-encoding" and lower(header[2]) == "chunked"
+  end
+  lines[#lines + 1] = "\r\n"
+  local head = concat(lines, "\r\n")
+
+  if not chunked then
+    return head .. self.body
+  end
+  local pieces = { head }
+  for i = 1, #self.chunks do
+    local chunk = self.chunks[i]
+    pieces[#pieces + 1] = fmt("%x\r\n%s\r\n", #chunk, chunk)
+  end
+  if not self.truncated and self.has_body then
+    pieces[#pieces + 1] = "0\r\n\r\n"
+  end
+  return concat(pieces)
+end
+
+
+--- The response for a person to read, with the lines of the log that may explain it.
+function Result:describe()
+  local lines = {}
+  if self.closed then
+    lines[1] = "(the connection was closed without an answer)"
+  else
+    lines[1] = status_line(self)
+    for i = 1, #self.headers do
+      lines[#lines + 1] = self.headers[i][1] .. ": " .. self.headers[i][2]
+    end
+    lines[#lines + 1] = ""
+    lines[#lines + 1] = self.body
+    if self.truncated then
+      lines[#lines + 1] = "(the body breaks off here)"
+    end
+  end
+
+  lines[#lines + 1] = fmt("\nsource: %s; phases: %s", self.source, concat(self.phases, ", "))
+  for i = 1, #self.log do
+    local line = self.log[i]
+    if TELLING[line.level] then
+      lines[#lines + 1] = fmt("log: [%s] %s", line.level, line.message)
+    end
+  end
+  return concat(lines, "\n")
+end
+
+
+--- The body, read as JSON; null is the `null` of `kong.response.json`.
+-- @raise `the body is no JSON: <reason>` and the response
+local function read_json(self)
+  local value, err = core.json_decode(self.body)
+  if err then
+    error(fmt("the body is no JSON: %s\n\n%s", err, self:describe()), 0)
+  end
+  return value
+end
+
+
+local result_mt = { __tostring = message }
+
+function result_mt.__index(self, name)
+  if name == "json" then
+    -- Both `result.json()` and `result:json()`.
+    return function()
+      return read_json(self)
+    end
+  end
+  return Result[name]
+end
+
+
+-- What a client takes for the body, with the Content-Length that it was told.
+local function as_read(body, headers, has_body)
+  if not has_body then
+    return "", false
+  end
+  local length = tonumber(fields.find(headers, "content-length"))
+  if length and #body > length then
+    return sub(body, 1, length), false
+  end
+  return body, length ~= nil and #body < length
+end
+
+
+local function source_of(ctx)
+  if ctx.KONG_UNEXPECTED then
+    return "error"
+  elseif ctx.KONG_EXITED then
+    return "exit"
+  end
+  return ctx.KONG_PROXIED and "service" or "error"
+end
+
+
+-- Where nothing was sent, nginx logs one of these.
+local function unsent_status(session, ctx)
+  local exit_status = session.exit_status
+  return not ctx.KONG_UNEXPECTED and exit_status and exit_status >= 100 and exit_status or 500
+end
+
+
+local _M = {}
+
+
+--- The result of a session that has run. Its fields are described in `kong.response.testing`.
+function _M.new(session)
+  local ctx = session.ngx.ctx
+  local headers = session.headers or {}
+  local has_body = session.body_allowed or false
+  local body, missing = as_read(concat(session.chunks), headers, has_body)
+  local closed = session.closed or false
+  return setmetatable({
+    status = session.status or unsent_status(session, ctx),
+    headers = setmetatable(headers, headers_mt),
+    body = body,
+    chunks = session.chunks,
+    source = source_of(ctx),
+    exited = ctx.KONG_EXITED == true,
+    closed = closed,
+    truncated = not closed and has_body
+                and (missing or session.broken or not session.complete) or false,
+    phases = session.phases,
+    log = session.log,
+    upstream_called = session.upstream_called,
+    ctx = ctx,
+    has_body = has_body,
+  }, result_mt)
+end
+
+
+--- Whether something is a result.
+function _M.is(value)
+  return type(value) == "table" and debug.getmetatable(value) == result_mt
+end
+
+
+return _M

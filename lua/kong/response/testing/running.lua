@@ -1,0 +1,48 @@
+--- The test that is running.
+-- What plugins hold on to (`local ngx = ngx` at the top of a file) stays the same from test to test
+-- and asks here which of them it is now.
+
+local error = error
+local next = next
+local rawset = rawset
+
+
+local _M = {}
+
+
+--- The session of the running test, nil outside of one.
+_M.session = nil
+
+
+--- The session of the running test.
+-- @raise `no test of kong.response.testing is running`
+function _M.current()
+  local session = _M.session
+  if not session then
+    error("no test of kong.response.testing is running", 3)
+  end
+  return session
+end
+
+
+--- Remembers the fields of a table.
+-- @treturn function puts them back: what was added is gone, what was replaced or removed is there
+function _M.keep(table)
+  local kept = {}
+  for key, value in next, table do
+    kept[key] = value
+  end
+  return function()
+    for key in next, table do
+      if kept[key] == nil then
+        rawset(table, key, nil)
+      end
+    end
+    for key, value in next, kept do
+      rawset(table, key, value)
+    end
+  end
+end
+
+
+return _M

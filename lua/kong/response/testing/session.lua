@@ -1,0 +1,419 @@
+--- One request, from nginx's side: how it runs handlers, and what it does with what they print,
+-- exit with and filter.
+
+local core = require "kong.response.core"
+local http = require "kong.response.http"
+local coroutines = require "kong.response.testing.coroutines"
+local gateway = require "kong.response.testing.gateway"
+local log = require "kong.response.testing.log"
+local strict = require "kong.response.testing.strict"
+
+
+local co_create = coroutines.create
+local co_resume = coroutines.resume
+local co_status = coroutines.status
+local co_yield = coroutines.yield
+local getmetatable = getmetatable
+local pairs = pairs
+local pcall = pcall
+local setmetatable = setmetatable
+local tostring = tostring
+local type = type
+
+
+local ERR = 4
+
+-- The bits of `ngx.ctx.KONG_PHASE`.
+local PHASES = {
+  rewrite = 0x10,
+  access = 0x20,
+  response = 0x80,
+  header_filter = 0x200,
+  body_filter = 0x400,
+  log = 0x2000,
+  error = 0x1000000,
+}
+
+-- What is a part of another phase for nginx.
+local NGINX_PHASES = { response = "access", error = "content" }
+
+-- nginx closes the connection, and answers nothing.
+local CLOSES = { [408] = true, [444] = true, [499] = true }
+
+-- The templates of error documents, in `kong.configuration`.
+local TEMPLATES = {
+  json = "error_template_json",
+  html = "error_template_html",
+  xml = "error_template_xml",
+  plain = "error_template_plain",
+}
+
+local EXIT = coroutines.EXIT
+
+
+local Session = {}
+Session.__index = Session
+
+
+--- Enters a phase; returns what goes back to the one before.
+function Session:enter(phase)
+  local ctx, host = self.ngx.ctx, self.host
+  local outer, outer_bit, outer_nginx = self.phase, ctx.KONG_PHASE, host:get_phase()
+  self.phase = phase
+  if not self.ran[phase] then
+    self.ran[phase] = true
+    self.phases[#self.phases + 1] = phase
+  end
+  ctx.KONG_PHASE = PHASES[phase]
+  host:set_phase(NGINX_PHASES[phase] or phase)
+
+  return function()
+    self.phase = outer
+    self.ngx.ctx.KONG_PHASE = outer_bit
+    host:set_phase(outer_nginx)
+  end
+end
+
+
+-- Busted gives its failed assertions a type of their own.
+local function is_failure(err)
+  local kind = type(err) == "table" and (getmetatable(err) or {}).__type
+  return kind == "failure" or kind == "pending"
+end
+
+
+--- Logs what a handler raised. An assertion of the test's own that failed in there is no mistake of
+-- the plugin's: it fails the test.
+function Session:failed(err)
+  if is_failure(err) and not self.failure then
+    self.failure = err
+  end
+  local ok, text = pcall(tostring, err)
+  log.add(self.log, ERR, ok and text or "(error object is a " .. type(err) .. " value)")
+end
+
+
+--- Runs a function as nginx runs a handler.
+-- @treturn string `returned`, `exited`, `yielded` (and stays so) or `failed`
+-- @return what it raised
+function Session:call(code, ...)
+  local co = co_create(code)
+  local ok, value = co_resume(co, ...)
+  while ok and co_status(co) == "suspended" do
+    if value == EXIT then
+      return "exited"
+    elseif self.phase == "access" then
+      -- A gateway never resumes the handlers of this phase.
+      return "yielded"
+    elseif NGINX_PHASES[self.phase] == nil and self.phase ~= "rewrite" then
+      return "failed", "attempt to yield across C-call boundary"
+    end
+    ok, value = co_resume(co)
+  end
+  if not ok then
+    return "failed", value
+  end
+  return "returned"
+end
+
+
+-- Spies are tables.
+local function callable(handler)
+  return function(...)
+    return handler(...)
+  end
+end
+
+
+--- Calls the handlers of the phase, in order, as long as `go_on` likes their outcomes.
+function Session:handlers(phase, go_on)
+  local kong_ctx = self.kong_ctx
+  for i = 1, #self.plugins do
+    local entry = self.plugins[i]
+    local handler = entry.plugin[phase]
+    if handler then
+      if type(handler) ~= "function" then
+        handler = callable(handler)
+      end
+      kong_ctx.plugin = entry.ctx
+      if self.strict then
+        self.strict:before(handler)
+      end
+      local outcome, err = self:call(handler, entry.plugin, entry.config)
+      if self.strict then
+        self.strict:after()
+      end
+      kong_ctx.plugin = nil
+      if type(self.ngx.ctx) ~= "table" then
+        outcome, err = "failed", "ngx.ctx must be a table, got " .. type(self.ngx.ctx)
+        self.ngx.ctx = {}
+      end
+      if outcome == "failed" then
+        self:failed(err)
+      end
+      if not go_on(outcome) then
+        return outcome
+      end
+    end
+  end
+end
+
+
+local function until_failed(outcome)
+  return outcome ~= "failed"
+end
+
+
+-- The head of the upstream and of the plugins makes room for an error's.
+local function clear_headers(host)
+  for name in pairs((host:get_headers(0, true))) do
+    -- nginx makes these two.
+    if name ~= "connection" and name ~= "transfer-encoding" then
+      host:set_header(name, nil)
+    end
+  end
+end
+
+
+-- nginx begins the response again when a header filter exits with another code than the phase
+-- before it: with its own page, and once more through the header filters.
+local function restart(self)
+  local host, status = self.host, self.filter_exit
+  self.exit_status = status
+  host:clean_head()
+  local page = host:special_response(status)
+  if self:send_head() then
+    self:output(page, true)
+  end
+  return true
+end
+
+
+--- Sends the head, unless it was sent.
+-- @treturn boolean whether there is one
+function Session:send_head()
+  local host = self.host
+  if host:headers_sent() then
+    return true
+  end
+  if self.closed then
+    return false
+  end
+  if self.strict then
+    self.strict:before_head()
+  end
+
+  local leave = self:enter "header_filter"
+  local outcome = self:handlers("header_filter", until_failed)
+  if outcome == "failed" then
+    local ctx = self.ngx.ctx
+    local exited = ctx.KONG_EXITED
+    ctx.KONG_UNEXPECTED = true
+    clear_headers(host)
+    local ok, err = pcall(self.functions.error, 500)
+    ctx.KONG_EXITED = exited
+    if not ok then
+      self:failed(err)
+      self.closed = true
+    end
+  end
+  leave()
+  if self.closed then
+    return false
+  end
+
+  if self.filter_exit and self.filter_exit ~= (self.exit_status or 0) then
+    return restart(self)
+  end
+
+  self.headers, self.body_allowed = host:finish_head()
+  self.status = host:get_status()
+  if self.strict then
+    self.strict:after_head()
+  end
+  return true
+end
+
+
+--- Hands a piece of the body to the body filter.
+function Session:output(piece, last)
+  if self.complete or self.closed or self.broken or self.ended then
+    return
+  end
+  if not self.body_allowed then
+    if self.strict and piece ~= "" then
+      self.strict:body_without_right()
+    end
+    self.complete = self.complete or last
+    return
+  end
+
+  local host = self.host
+  local leave = self:enter "body_filter"
+  host:set_chunk(piece, last)
+  local replaced, outcome = self.ngx.ctx.response_body, nil
+  if replaced then
+    -- The end first: behind an empty chunk nginx would lose it.
+    host:set_arg(2, true)
+    local ok, err = pcall(host.set_arg, host, 1, replaced)
+    if not ok then
+      outcome = "failed"
+      self:failed(err)
+    end
+  end
+  outcome = outcome or self:handlers("body_filter", until_failed)
+  if outcome == "failed" then
+    self.ngx.ctx.KONG_UNEXPECTED = true
+    self.broken = true
+  else
+    local sent, ended = host:get_chunk()
+    if sent and sent ~= "" then
+      self.chunks[#self.chunks + 1] = sent
+    end
+    self.complete = ended
+    -- nginx runs no filter on what comes behind the end that one has set.
+    self.ended = host:body_ended()
+    if self.strict and self.ended and not ended then
+      self.strict:lost_end()
+    end
+  end
+  leave()
+end
+
+
+--- `ngx.print`
+function Session:print(text)
+  self.host:start_output()
+  if not self:send_head() then
+    return nil, "nginx output filter error"
+  end
+  if text ~= "" then
+    self:output(text, false)
+  end
+  return 1
+end
+
+
+--- `ngx.exit`
+function Session:exit(status)
+  if self.phase == "header_filter" then
+    self.filter_exit = status
+    if self.strict then
+      self.strict:exited_in_filter()
+    end
+    return
+  end
+  self.exit_status = status
+  co_yield(EXIT)
+end
+
+
+--- A header or the status was set behind the head. nginx only logs it.
+function Session:late(what)
+  log.add(self.log, ERR, "attempt to set " .. what .. " after sending out response headers")
+  if self.strict then
+    self.strict:late(what)
+  end
+end
+
+
+--- Answers with the page that nginx has for a status.
+function Session:send_page(status)
+  local page = self.host:special_response(status)
+  if self:send_head() then
+    self:output(page, true)
+  end
+end
+
+
+--- What nginx does after `ngx.exit`.
+-- @treturn boolean whether the request goes on with the next phase
+function Session:finish_exit()
+  local status = self.exit_status
+  if self.host:headers_sent() then
+    self:output("", true)
+  elseif self.closed or CLOSES[status] or status == -1 then
+    self.closed = true
+  elseif status < 100 then
+    return true
+  else
+    if self.host:get_status() == 0 then
+      self.host:set_status(status)
+    end
+    if status == 204 or status >= 300 then
+      self:send_page(status)
+    else
+      self:print("")
+      self:output("", true)
+    end
+  end
+  return false
+end
+
+
+local _M = {}
+
+
+--- A new session.
+-- @tparam table case `plugins`, `request`, `upstream`, `configuration`, `strict`
+-- @tparam table ngx
+-- @tparam table kong
+function _M.new(case, ngx, kong)
+  local request = case.request
+  local self = setmetatable({
+    ngx = ngx,
+    kong_ctx = kong.ctx,
+    plugins = case.plugins,
+    request = request,
+    upstream = case.upstream,
+    host = core.memory_host {
+      method = request.method,
+      http_version = request.http_version,
+      headers = request.headers,
+      variables = request.variables,
+      default_type = case.default_type or "",
+    },
+    log = log.new(),
+    phases = {}, -- in the order in which they ran
+    ran = { error = true }, -- in which no plugin's code runs
+    chunks = {},
+    upstream_called = false,
+  }, Session)
+
+  local function native(table, services)
+    return core.memory(self.host, table, services)
+  end
+
+  local templates = {}
+  for document, field in pairs(TEMPLATES) do
+    templates[document] = case.configuration and case.configuration[field]
+  end
+
+  local bound = {}
+  function self.bind(options)
+    local functions = bound[options]
+    if not functions then
+      local own = {}
+      for name, value in pairs(options) do
+        own[name] = value
+      end
+      own.log = own.log or function(level, message)
+        log.add(self.log, level, message)
+      end
+      own.error_templates = own.error_templates or templates
+      functions = http(own, ngx, native)
+      if self.strict then
+        self.strict:wrap(functions)
+      end
+      bound[options] = functions
+    end
+    return functions
+  end
+
+  self.strict = case.strict and strict.new(self) or nil
+  self.functions = self.bind(gateway.OPTIONS)
+  return self
+end
+
+
+return _M

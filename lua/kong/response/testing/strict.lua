@@ -1,0 +1,267 @@
+--- Finds mistakes that production lets through without a word.
+
+local concat = table.concat
+local error = error
+local find = string.find
+local fmt = string.format
+local gethook = debug.gethook
+local getinfo = debug.getinfo
+local io_open = io.open
+local jit_off = jit and jit.off
+local lower = string.lower
+local match = string.match
+local running_coroutine = coroutine.running
+local setmetatable = setmetatable
+local sethook = debug.sethook
+local tonumber = tonumber
+local tostring = tostring
+local type = type
+
+
+local THIS = getinfo(1, "S").source
+local OURS = match(THIS, "^(.*)strict%.lua$")
+
+-- Lines that do no more than leave the function.
+local LEAVES = {
+  "^%s*end[%s%),;]*$",
+  "^%s*else%s*$",
+  "^%s*return%s*;?%s*$",
+  "^%s*return%s*;?%s+end[%s%),;]*$",
+  "^%s*return%s+[%w_]+%s*;?%s*$",
+}
+
+
+-- The text of a line, without a comment at its end.
+local function line_of(source, number)
+  local file = match(source, "^@(.*)") and io_open(match(source, "^@(.*)"), "rb")
+  if not file then
+    return nil
+  end
+  local text
+  local n = 0
+  for line in file:lines() do
+    n = n + 1
+    if n == number then
+      text = line
+      break
+    end
+  end
+  file:close()
+  return text and (match(text, "^(.-)%s*%-%-") or text)
+end
+
+
+local function only_leaves(info)
+  local text = line_of(info.source, info.currentline)
+  if not text then
+    return info.currentline == info.lastlinedefined and info.linedefined ~= info.lastlinedefined
+  end
+  for i = 1, #LEAVES do
+    if find(text, LEAVES[i]) then
+      return true
+    end
+  end
+  return false
+end
+
+
+-- Functions of the kit, and of spies.
+local function is_ours(source)
+  return find(source, OURS, 1, true) == 1 or find(source, "luassert", 1, true) ~= nil
+end
+
+
+local Strict = {}
+Strict.__index = Strict
+
+
+--- Notes a mistake, each once.
+function Strict:mistake(text, ...)
+  text = fmt(text, ...)
+  if not self.noted[text] then
+    self.noted[text] = true
+    self.mistakes[#self.mistakes + 1] = text
+  end
+end
+
+
+--- A handler is about to run.
+function Strict:before(handler)
+  if self.session.phase == "header_filter" then
+    self.inside = true
+    -- Compiled code calls no hooks.
+    if jit_off then
+      jit_off(handler, true)
+    end
+  end
+end
+
+
+--- It has run.
+function Strict:after()
+  if self.hooked then
+    sethook(self.hook, self.mask, self.count)
+    self.hooked = false
+  end
+  self.inside = false
+end
+
+
+--- `ngx.exit` is about to return to a handler of the header filter: watches what that does next.
+function Strict:exited_in_filter()
+  if not self.inside or self.hooked then
+    return
+  end
+
+  -- The lines that the call came from: they are still running.
+  local calling = {}
+  local level = 2
+  local info = getinfo(level, "fl")
+  while info do
+    calling[info.func] = info.currentline
+    level = level + 1
+    info = getinfo(level, "fl")
+  end
+
+  local thread = running_coroutine()
+  self.hooked = true
+  self.hook, self.mask, self.count = gethook()
+  sethook(function(event)
+    if running_coroutine() ~= thread then
+      return
+    end
+    local at
+    if event == "line" then
+      at = getinfo(2, "Slf")
+      if is_ours(at.source) or calling[at.func] == at.currentline or only_leaves(at) then
+        return
+      end
+    else
+      -- What calls; its callee, where it left by that call.
+      at = getinfo(3, "Slf")
+      if not at then
+        at = getinfo(2, "Slf")
+      elseif is_ours(at.source) then
+        return
+      end
+    end
+    sethook(self.hook, self.mask, self.count)
+    self.hooked = false
+    self:mistake("code ran on after an exit in header_filter, at %s:%d", at.short_src,
+                 at.currentline)
+  end, "cl")
+end
+
+
+local function listed(host, name)
+  local value = host:get_header(name)
+  if type(value) == "table" then
+    value = value[1]
+  end
+  return value and tostring(value)
+end
+
+
+--- The header filter is about to run.
+function Strict:before_head()
+  self.length_before = listed(self.session.host, "Content-Length")
+end
+
+
+--- The head was sent.
+function Strict:after_head()
+  for i = 1, #self.session.headers do
+    local header = self.session.headers[i]
+    if lower(header[1]) == "content-length" then
+      self.length = header[2]
+    end
+  end
+  local replaced = self.session.ngx.ctx.response_body
+  if not self.session.body_allowed and replaced and replaced ~= "" then
+    self:body_without_right()
+  end
+end
+
+
+--- There was a body, and its status or its method allows none.
+function Strict:body_without_right()
+  local status = self.session.status
+  if status == 204 or status == 304 then
+    self:mistake("a body with status %d: it is not sent", status)
+  end
+end
+
+
+--- The end of the body was set on a chunk that was cleared.
+function Strict:lost_end()
+  self:mistake("ngx.arg[2] was set after ngx.arg[1] was cleared: the end of the body is lost")
+end
+
+
+--- Something was set after the head was sent.
+function Strict:late(what)
+  self:mistake("%s was set after the headers were sent: nginx ignores it", what)
+end
+
+
+--- Puts checks around functions. All calls are tail calls: errors name the caller's line.
+function Strict:wrap(functions)
+  local host = self.session.host
+  local get_raw_body, set_raw_body = functions.get_raw_body, functions.set_raw_body
+
+  function functions.get_raw_body()
+    local encoding = listed(host, "Content-Encoding")
+    if encoding and lower(encoding) ~= "identity" then
+      self:mistake("get_raw_body read a body with Content-Encoding: %s", encoding)
+    end
+    return get_raw_body()
+  end
+
+  function functions.set_raw_body(body)
+    self.body_set = true
+    return set_raw_body(body)
+  end
+
+  for _, name in pairs {
+    "set_status", "set_header", "add_header", "clear_header", "set_headers", "exit", "error",
+  } do
+    local call = functions[name]
+    functions[name] = function(...)
+      if host:headers_sent() then
+        self:mistake("%s was called after the headers were sent", name)
+      end
+      return call(...)
+    end
+  end
+end
+
+
+--- Raises what was found.
+function Strict:finish(result)
+  local length = self.length
+  if self.body_set and length then
+    local sent = #concat(self.session.chunks)
+    -- Equal by chance is no better: the next body has another length.
+    if tonumber(length) ~= sent or length == self.length_before then
+      self:mistake("Content-Length: %s was left in place, and set_raw_body made the body %d bytes",
+                   length, sent)
+    end
+  end
+
+  if #self.mistakes > 0 then
+    error(fmt("strict mode found:\n  %s\n\n%s", concat(self.mistakes, "\n  "), result:describe()),
+          0)
+  end
+end
+
+
+local _M = {}
+
+
+--- Watches a session.
+function _M.new(session)
+  return setmetatable({ session = session, mistakes = {}, noted = {} }, Strict)
+end
+
+
+return _M

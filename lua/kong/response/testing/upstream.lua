@@ -1,0 +1,148 @@
+--- The answer of a test's upstream, and what plugins read of it: `kong.service.response`.
+
+local fields = require "kong.response.testing.fields"
+local running = require "kong.response.testing.running"
+
+
+local concat = table.concat
+local current = running.current
+local error = error
+local floor = math.floor
+local fmt = string.format
+local sub = string.sub
+local tostring = tostring
+local type = type
+
+
+local FIELDS = {
+  status = "number",
+  headers = "table",
+  body = "string table",
+  failure = "string",
+}
+
+-- What a gateway answers, and what nginx logs.
+local FAILURES = {
+  timeout = {
+    status = 504,
+    log = "upstream timed out (110: Connection timed out) while reading response header from"
+          .. " upstream",
+  },
+  refused = {
+    status = 502,
+    log = "connect() failed (111: Connection refused) while connecting to upstream",
+  },
+  cut_off = {
+    status = 502,
+    log = "upstream prematurely closed connection while reading upstream",
+  },
+}
+
+
+local function has_no_body(status)
+  return status < 200 or status == 204 or status == 304
+end
+
+
+-- What arrives of a body that is cut off: all pieces but the last; of a single one its first half.
+local function cut(chunks)
+  local arrived = {}
+  for i = 1, #chunks - 1 do
+    arrived[i] = chunks[i]
+  end
+  if #chunks == 1 then
+    arrived[1] = sub(chunks[1], 1, floor(#chunks[1] / 2))
+  end
+  return arrived
+end
+
+
+local _M = {}
+
+
+--- Reads the description of an upstream's answer.
+-- @tparam[opt] table given see `kong.response.testing`
+-- @treturn table
+function _M.new(given)
+  given = given or {}
+  fields.check(given, FIELDS, "upstream")
+  local failure
+  if given.failure then
+    failure = FAILURES[given.failure]
+    if not failure then
+      error(fmt("upstream.failure must be timeout, refused or cut_off, got %q", given.failure), 0)
+    end
+  end
+
+  local status = given.status or 200
+  if not (status >= 100 and status <= 599 and status % 1 == 0) then
+    error(fmt("upstream.status must be a whole number from 100 to 599, got %s", tostring(status)),
+          0)
+  end
+  local headers = fields.headers(given.headers, "upstream.headers")
+  local chunks = given.body or ""
+  if type(chunks) == "table" then
+    for i = 1, #chunks do
+      if type(chunks[i]) ~= "string" then
+        error(fmt("upstream.body[%d] must be a string, got %s", i, type(chunks[i])), 0)
+      end
+    end
+  else
+    -- Servers that know the length tell it.
+    if not fields.find(headers, "content-length")
+      and not fields.find(headers, "transfer-encoding") and not has_no_body(status)
+    then
+      headers[#headers + 1] = { "Content-Length", tostring(#chunks) }
+    end
+    chunks = chunks == "" and {} or { chunks }
+  end
+
+  local cut_off = given.failure == "cut_off"
+  return {
+    status = status,
+    headers = headers,
+    chunks = cut_off and cut(chunks) or chunks,
+    cut_off = cut_off,
+    failure = failure,
+  }
+end
+
+
+--- `kong.service.response`
+function _M.kong_service_response()
+  local response = {}
+
+  local function answer()
+    local session = current()
+    return session.answered and session.upstream
+  end
+
+  function response.get_status()
+    local upstream = answer()
+    return upstream and upstream.status or nil
+  end
+
+  function response.get_header(name)
+    local upstream = answer()
+    return upstream and fields.find(upstream.headers, name) or nil
+  end
+
+  function response.get_headers()
+    local upstream = answer()
+    return fields.by_name(upstream and upstream.headers or {})
+  end
+
+  -- Only where there is a `response` handler: else the body is not complete.
+  function response.get_raw_body()
+    local upstream = answer()
+    if not upstream or not current().buffered then
+      error("service body is only available with a response handler", 2)
+    end
+    return concat(upstream.chunks)
+  end
+
+  return response
+end
+
+
+return _M

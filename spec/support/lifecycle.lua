@@ -1,0 +1,182 @@
+--- An nginx whose phases run three plugins through `kong.response.lifecycle`: `one` before `two`
+-- before `three`. What their handlers do stands in the spec, beside what it expects.
+--
+--     local server = lifecycle.start {}
+--     local r = server:run { one = { access = "kong.response.exit(403)" } }
+--     assert.same({}, r.notes)
+--
+-- A handler is a chunk named `<plugin>.<phase>`. It sees `conf`, and `note(...)`, which collects
+-- what `r.notes` has. The code for `upstream` runs in the upstream's content phase. `/` is proxied,
+-- `/content` is answered by the code for `content`; further locations are a spec's own.
+
+local nginx = require "spec.support.nginx"
+
+
+local PLUGINS = [==[
+local _M = {}
+
+function _M.note(...)
+  local texts = { ... }
+  for i = 1, select("#", ...) do
+    texts[i] = tostring(texts[i])
+  end
+  ngx.log(ngx.NOTICE, "noted <<", table.concat(texts, " "), ">>")
+end
+
+local loaded = {}
+
+-- The code of a case is in files, for a redirect may drop the query.
+function _M.run(name, ...)
+  local case = ngx.req.get_headers()["case"]
+  if not case then
+    return
+  end
+  local path = "%{dir}/case/" .. case .. "/" .. name
+  local chunk = loaded[path]
+  if chunk == nil then
+    local file = io.open(path)
+    if file then
+      chunk = assert(loadstring("local note, conf = ...; " .. file:read("*a"), "@" .. name))
+      file:close()
+    end
+    loaded[path] = chunk or false
+  end
+  if chunk then
+    return chunk(_M.note, ...)
+  end
+end
+
+function _M.plugin(name, priority)
+  local plugin = { PRIORITY = priority }
+  for _, phase in ipairs { "rewrite", "access", "header_filter", "body_filter", "log" } do
+    plugin[phase] = function(_, conf)
+      return _M.run(name .. "." .. phase, conf)
+    end
+  end
+  return plugin
+end
+
+return _M
+]==]
+
+local INIT = [[
+lifecycle = require("kong.response.lifecycle").new {
+  { plugin = require("plugins").plugin("two", 20), config = { of = "two" } },
+  { plugin = require("plugins").plugin("three", 10), config = { of = "three" }, name = "three" },
+  { plugin = require("plugins").plugin("one", 30), config = { of = "one" }, name = "one" },
+}
+]]
+
+local FILTERS = [[
+  header_filter_by_lua_block { lifecycle.header_filter() }
+  body_filter_by_lua_block { lifecycle.body_filter() }
+  log_by_lua_block {
+    lifecycle.log()
+    ngx.log(ngx.NOTICE, "ended <<", ngx.req.get_headers()["case"], ">>")
+  }
+]]
+
+local HANDLERS = [[
+    rewrite_by_lua_block { lifecycle.rewrite() }
+    access_by_lua_block { lifecycle.access() }
+]]
+
+local LOCATIONS = FILTERS .. [[
+  location / {
+]] .. HANDLERS .. [[
+    proxy_pass http://127.0.0.1:%{upstream_port};
+  }
+  location /content {
+]] .. HANDLERS .. [[
+    content_by_lua_block { require("plugins").run("content") }
+  }
+]]
+
+local UPSTREAM = [[
+server {
+  listen 127.0.0.1:%{upstream_port};
+  location / {
+    content_by_lua_block {
+      if require("plugins").run("upstream") == nil then
+        ngx.header["X-Upstream"] = "yes"
+        ngx.print("upstream")
+      end
+    }
+  }
+}
+]]
+
+
+local function write(path, text)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+end
+
+
+--- Writes the code of a case; returns the header that names it.
+local function prepare(self, case)
+  self.cases = (self.cases or 0) + 1
+  local folder = self.dir .. "/case/" .. self.cases
+  os.execute("mkdir -p " .. folder)
+  for _, name in ipairs { "one", "two", "three", "other" } do
+    for phase, code in pairs(case[name] or {}) do
+      write(folder .. "/" .. name .. "." .. phase, code)
+    end
+  end
+  for _, name in ipairs { "content", "upstream" } do
+    if case[name] then
+      write(folder .. "/" .. name, case[name])
+    end
+  end
+  return "Case: " .. self.cases
+end
+
+
+--- Sends one request (the fields are those of `server:request`, and the code), and waits for its
+-- log phase. `r.notes` is what was noted, `r.log` what nginx logged meanwhile.
+local function run(self, case)
+  local request = {}
+  for key, value in pairs(case) do
+    request[key] = value
+  end
+  request.headers = { prepare(self, case), unpack(case.headers or {}) }
+  self:clear_log()
+  local r = self:request(request)
+  r.ended = self:wait_log("ended <<" .. self.cases .. ">>", 3) ~= nil
+  r.log = self:log()
+  r.notes = {}
+  for note in r.log:gmatch("noted <<(.-)>>") do
+    r.notes[#r.notes + 1] = note
+  end
+  return r
+end
+
+
+local _M = {
+  --- The directives of a location whose requests the plugins handle.
+  HANDLERS = HANDLERS,
+}
+
+
+--- Takes the options of `nginx.start`.
+function _M.start(options)
+  local settings = {}
+  for key, value in pairs(options or {}) do
+    settings[key] = value
+  end
+  settings.init = (settings.init or "") .. INIT
+  settings.locations = LOCATIONS .. (settings.locations or "")
+  settings.servers = UPSTREAM .. (settings.servers or "")
+  settings.files = { ["plugins.lua"] = PLUGINS }
+  for name, text in pairs(options and options.files or {}) do
+    settings.files[name] = text
+  end
+
+  local server = nginx.start(settings)
+  server.prepare, server.run = prepare, run
+  return server
+end
+
+
+return _M

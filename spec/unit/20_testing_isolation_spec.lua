@@ -1,0 +1,268 @@
+local testing = require "kong.response.testing"
+
+
+local UNBOUND = "kong.response has no request here: this process is not nginx with lua-nginx-module"
+
+local FUNCTIONS = {
+  "get_status", "get_header", "get_headers", "get_source",
+  "set_status", "set_header", "add_header", "clear_header", "set_headers",
+  "get_raw_body", "set_raw_body", "exit", "error",
+}
+
+
+local function in_access(code)
+  return testing.run { plugin = { access = code } }
+end
+
+
+describe("outside of a test", function()
+  it("every function of kong.response raises one clear error", function()
+    local response = require "kong.response"
+    for _, name in ipairs(FUNCTIONS) do
+      local ok, err = pcall(function()
+        response[name](200)
+        return nil
+      end)
+      assert.is_false(ok)
+      assert.equal(UNBOUND, err:match("^spec/unit/20_testing_isolation_spec.lua:%d+: (.*)$"))
+    end
+  end)
+
+  it("so does an instance with options", function()
+    local response = require("kong.response.instance").new { log = function() end }
+    assert.error_matches(function() response.set_status(200) end, UNBOUND, 1, true)
+  end)
+
+  it("so do they behind a test", function()
+    local response = require "kong.response"
+    in_access(function() end)
+    assert.error_matches(function() response.set_status(200) end, UNBOUND, 1, true)
+  end)
+
+  it("what a plugin has kept of ngx and kong says so", function()
+    local header, request
+    in_access(function()
+      header, request = ngx.header, kong.request
+    end)
+    assert.error_matches(function() return header.foo end,
+      "no test of kong.response.testing is running", 1, true)
+    assert.error_matches(function() return request.get_method() end,
+      "no test of kong.response.testing is running", 1, true)
+  end)
+end)
+
+
+describe("inside of a test", function()
+  it("kong.response works that was loaded before", function()
+    local response = require "kong.response"
+    local result = in_access(function()
+      response.set_header("X-Foo", "bar")
+    end)
+    assert.equal("bar", result.headers["X-Foo"])
+  end)
+
+  it("kong.response works that is loaded there", function()
+    local result = in_access(function()
+      require("kong.response").set_header("X-Foo", "bar")
+    end)
+    assert.equal("bar", result.headers["X-Foo"])
+  end)
+
+  it("an instance with options works, made before or there", function()
+    local lines = {}
+    local options = { log = function(_, message) lines[#lines + 1] = message end }
+    local before = require("kong.response.instance").new(options)
+    in_access(function()
+      before.set_header("Transfer-Encoding", "x")
+      require("kong.response.instance").new(options).set_header("Transfer-Encoding", "x")
+    end)
+    local warning = "manually setting Transfer-Encoding. Ignored."
+    assert.same({ warning, warning }, lines)
+  end)
+
+  it("errors name the plugin's line", function()
+    local errors = {}
+    in_access(function()
+      local _, err = pcall(function()
+        kong.response.set_status("200")
+        return nil
+      end)
+      errors[1] = err
+      _, err = pcall(function()
+        kong.response.exit("200")
+        return nil
+      end)
+      errors[2] = err
+    end)
+    for i = 1, 2 do
+      assert.matches("^spec/unit/20_testing_isolation_spec.lua:%d+: code must be a number$",
+        errors[i])
+    end
+  end)
+
+  it("another test cannot be run", function()
+    local _, err
+    in_access(function()
+      _, err = pcall(in_access, function() end)
+    end)
+    assert.matches("a test is running already", err, 1, true)
+  end)
+
+  it("a module loaded with the globals at its top is good for all tests", function()
+    for _ = 1, 2 do
+      local result = testing.run {
+        plugin = "spec.unit.fixtures.captures",
+        config = { exit = true },
+        request = { path = "/a", scheme = "https" },
+      }
+      assert.response(result).has.jsonbody { path = "/a", scheme = "https" }
+
+      result = testing.run { plugin = "spec.unit.fixtures.captures" }
+      assert.equal("true", result.headers["X-Same-Ctx"])
+    end
+    assert.is_nil(rawget(_G, "kong"))
+  end)
+
+  it("so is one that testing.load has loaded", function()
+    local plugin = testing.load "spec.unit.fixtures.captures"
+    assert.is_nil(rawget(_G, "kong"))
+    assert.equal("true", testing.run({ plugin = plugin }).headers["X-Same-Ctx"])
+  end)
+
+  it("testing.load raises what require raises, and restores the globals", function()
+    assert.error_matches(function() testing.load "no.such.module" end, "module 'no.such.module'")
+    assert.is_nil(rawget(_G, "kong"))
+  end)
+end)
+
+
+describe("the globals", function()
+  after_each(function()
+    rawset(_G, "kong", nil)
+    rawset(_G, "ngx", nil)
+  end)
+
+  local function check_restored(code)
+    local kong, ngx = { name = "kong" }, { name = "ngx" }
+    local module, resume = package.loaded["kong.response"], coroutine.resume
+    rawset(_G, "kong", kong)
+    rawset(_G, "ngx", ngx)
+    code()
+    assert.equal(kong, rawget(_G, "kong"))
+    assert.equal(ngx, rawget(_G, "ngx"))
+    assert.equal(module, package.loaded["kong.response"])
+    assert.equal(resume, coroutine.resume)
+    assert.same({ name = "kong" }, kong)
+    assert.same({ name = "ngx" }, ngx)
+  end
+
+  it("are put back behind a test", function()
+    check_restored(function()
+      in_access(function()
+        assert.is_nil(kong.name)
+        assert.equal("http", ngx.config.subsystem)
+      end)
+    end)
+  end)
+
+  it("are put back when a handler fails", function()
+    check_restored(function()
+      in_access(function() error "boom" end)
+    end)
+  end)
+
+  it("are put back when an assertion in a handler fails", function()
+    check_restored(function()
+      local ok, err = pcall(in_access, function()
+        assert.equal(1, 2)
+      end)
+      assert.is_false(ok)
+      assert.matches("Expected objects to be equal", tostring(err), 1, true)
+    end)
+  end)
+
+  it("are put back when strict mode fails the test", function()
+    check_restored(function()
+      local ok = pcall(testing.run, {
+        plugin = { log = function() ngx.status = 1 end },
+        strict = true,
+      })
+      assert.is_false(ok)
+    end)
+  end)
+
+  it("are put back when the description of the test is wrong", function()
+    check_restored(function()
+      assert.is_false(pcall(testing.run, { plugin = "no.such.module" }))
+      assert.is_false(pcall(testing.run, { plugin = {}, ngx = { status = {} } }))
+      assert.is_false(pcall(testing.run, { plugin = {}, request = { path = "x" } }))
+    end)
+  end)
+
+  it("are absent again where they were", function()
+    in_access(function() end)
+    assert.is_nil(rawget(_G, "kong"))
+    assert.is_nil(rawget(_G, "ngx"))
+  end)
+end)
+
+
+describe("two tests", function()
+  it("share nothing that a plugin has left behind", function()
+    local seen
+    in_access(function()
+      kong.ctx.shared.x = 1
+      kong.ctx.plugin.x = 1
+      kong.ctx.x = 1
+      kong.x = 1
+      kong.response.x = 1
+      kong.response.exit = nil
+      kong.log.err = nil
+      local nginx = rawget(_G, "ngx")
+      nginx.ctx.x = 1
+      nginx.x = 1
+      nginx.print = nil
+      nginx.var.x = "1"
+      nginx.req.x = 1
+      kong.response.set_header("X", "1")
+      kong.response.set_status(404)
+    end)
+    local result = in_access(function()
+      local nginx = rawget(_G, "ngx")
+      seen = {
+        kong.ctx.shared.x or false, kong.ctx.plugin.x or false, kong.ctx.x or false,
+        kong.x or false, kong.response.x or false, nginx.ctx.x or false, nginx.x or false,
+        nginx.var.x or false, nginx.req.x or false, nginx.header.X or false,
+      }
+      kong.log.err("there")
+      ngx.log(ngx.ERR, type(ngx.print))
+      return kong.response.exit(200, "there")
+    end)
+    assert.same({ false, false, false, false, false, false, false, false, false, false }, seen)
+    assert.same({ "there", "function" }, result.log.err)
+    assert.response(result).has.status(200)
+    assert.response(result).has.body("there")
+  end)
+
+  it("share no body that was being buffered", function()
+    local function run(body)
+      return testing.run {
+        plugin = {
+          body_filter = function()
+            kong.response.get_raw_body()
+          end,
+        },
+        upstream = { body = body, failure = #body == 2 and "cut_off" or nil },
+      }
+    end
+    assert.equal("", run({ "secret of the first test", "" }).body)
+    assert.equal("abc", run({ "a", "b", "c" }).body)
+  end)
+
+  it("share no results", function()
+    local one, other = in_access(function() end), in_access(function() end)
+    one.headers[1][2] = "changed"
+    assert.not_equal("changed", other.headers[1][2])
+    assert.not_equal(one.ctx, other.ctx)
+  end)
+end)

@@ -1,0 +1,267 @@
+local testing = require "kong.response.testing"
+
+
+-- What code in the access phase returns.
+local function ask(code, request, case)
+  local values
+  local given = { plugin = { access = function() values = { code() } end }, request = request }
+  for name, value in pairs(case or {}) do
+    given[name] = value
+  end
+  testing.run(given)
+  return unpack(values)
+end
+
+
+describe("the description of a test", function()
+  local refused = {
+    { 'unknown field "upstrem" of the test', { upstrem = {} } },
+    { "the test.config must be a table, got number", { config = 1 } },
+    { "the test.plugin must be a table or string, got nil", { plugin = false } },
+    { 'unknown field "header" of request', { request = { header = {} } } },
+    { "request.path must be a string, got number", { request = { path = 1 } } },
+    { 'request.path must start with a slash, got "a"', { request = { path = "a" } } },
+    { "request.http_version must be 1.0, 1.1, 2 or 3, got 1.5",
+      { request = { http_version = 1.5 } } },
+    { "upstream.status must be a whole number from 100 to 599, got 99",
+      { upstream = { status = 99 } } },
+    { "upstream.status must be a whole number from 100 to 599, got 200.5",
+      { upstream = { status = 200.5 } } },
+    { 'unknown field "address" of request.client', { request = { client = { address = "" } } } },
+    { 'request.headers["A"] must be a string or a list of strings, got function',
+      { request = { headers = { A = print } } } },
+    { "request.headers[1] must be { name, value }", { request = { headers = { "A: b" } } } },
+    { 'unknown field "code" of upstream', { upstream = { code = 200 } } },
+    { "upstream.body must be a string or table, got number", { upstream = { body = 1 } } },
+    { "upstream.body[2] must be a string, got number", { upstream = { body = { "a", 1 } } } },
+    { 'upstream.failure must be timeout, refused or cut_off, got "down"',
+      { upstream = { failure = "down" } } },
+    { "a test has either plugin, config and name, or plugins", { plugins = {} } },
+  }
+
+  for _, case in ipairs(refused) do
+    it("is refused: " .. case[1], function()
+      local given = case[2]
+      if given.plugin == nil then
+        given.plugin = {}
+      elseif not given.plugin then
+        given.plugin = nil
+      end
+      local ok, err = pcall(function()
+        testing.run(given)
+        return nil
+      end)
+      assert.is_false(ok)
+      assert.equal(case[1], err:match("^spec/unit/21_testing_description_spec.lua:%d+: (.*)$"))
+    end)
+  end
+
+  it("is refused with an entry of several plugins", function()
+    assert.error_matches(function()
+      testing.run { plugins = { { plugin = {} }, { plugn = {} } } }
+    end, 'unknown field "plugn" of plugins[2]', 1, true)
+    assert.error_matches(function()
+      testing.run { plugins = { { plugin = { PRIORITY = "high" } } } }
+    end, "plugins[1]: PRIORITY must be a number, got string", 1, true)
+  end)
+
+  it("is not changed", function()
+    local case = {
+      plugin = { access = function() kong.response.set_header("A", "b") end },
+      request = { headers = { A = "1" }, client = { ip = "10.0.0.1" } },
+      upstream = { headers = { B = "2" }, body = "x" },
+      kong = { db = {} },
+    }
+    testing.run(case)
+    assert.same({ headers = { A = "1" }, client = { ip = "10.0.0.1" } }, case.request)
+    assert.same({ headers = { B = "2" }, body = "x" }, case.upstream)
+    assert.same({ db = {} }, case.kong)
+  end)
+
+  it("takes defaults, which a case replaces", function()
+    local run = testing.with {
+      plugin = {},
+      request = { path = "/a" },
+      upstream = { status = 201 },
+    }
+    assert.equal(201, run().status)
+    assert.equal(404, run({ upstream = { status = 404 } }).status)
+    assert.equal(201, run({}).status)
+    local _, err = pcall(function()
+      run { x = 1 }
+      return nil
+    end)
+    assert.matches('^spec/unit/21_testing_description_spec.lua:%d+: unknown field "x" of the test$',
+      err)
+  end)
+end)
+
+
+describe("the request", function()
+  it("has defaults", function()
+    assert.same({ "GET", "/", "", "http", "localhost", 80, 1.1, "127.0.0.1", "" }, {
+      ask(function()
+        local request = kong.request
+        return request.get_method(), request.get_path(), request.get_raw_query(),
+          request.get_scheme(), request.get_host(), request.get_port(),
+          request.get_http_version(), kong.client.get_ip(), request.get_raw_body()
+      end),
+    })
+  end)
+
+  it("has the method, the path, its query and the version that were given", function()
+    assert.same({ "POST", "/a", "b=c&d", "/a?b=c&d", 2, "c", true, "body", 443 }, {
+      ask(function()
+        local request = kong.request
+        return request.get_method(), request.get_path(), request.get_raw_query(),
+          request.get_path_with_query(), request.get_http_version(), request.get_query_arg("b"),
+          request.get_query_arg("d"), request.get_raw_body(), request.get_port()
+      end, { method = "POST", path = "/a?b=c&d", http_version = 2, body = "body",
+             scheme = "https" }),
+    })
+  end)
+
+  it("reads arguments", function()
+    assert.same({ { a = { "1", "2 3" }, b = "&" } }, {
+      ask(function() return kong.request.get_query() end, { path = "/?a=1&a=2+3&b=%26" }),
+    })
+  end)
+
+  it("has headers, by name or as an ordered list", function()
+    for _, headers in ipairs {
+      { ["X-Foo"] = { "a", "b" }, Accept = "text/html", Length = 3 },
+      { { "Accept", "text/html" }, { "X-Foo", "a" }, { "x-foo", "b" }, { "Length", 3 } },
+    } do
+      assert.same({ "a", { "a", "b" }, "text/html", "3", "localhost", { "a", "b" } }, {
+        ask(function()
+          return kong.request.get_header("x-foo"), kong.request.get_headers().x_foo,
+            ngx.req.get_headers().accept, ngx.var.http_length, ngx.var.http_host,
+            ngx.req.get_headers()["X-Foo"]
+        end, { headers = headers }),
+      })
+    end
+  end)
+
+  it("takes its host from the header", function()
+    assert.equal("example.com", (ask(function() return kong.request.get_host() end,
+      { headers = { Host = "example.com:8000" } })))
+  end)
+
+  it("has a client", function()
+    local consumer = { username = "alice" }
+    assert.same({ "10.0.0.7", 5000, "192.0.2.1", consumer, "10.0.0.7" }, {
+      ask(function()
+        local client = kong.client
+        return client.get_ip(), client.get_port(), client.get_forwarded_ip(),
+          client.get_consumer(), ngx.var.remote_addr
+      end, { client = { ip = "10.0.0.7", port = 5000, forwarded_ip = "192.0.2.1",
+                        consumer = consumer } }),
+    })
+  end)
+
+  it("has a client that a plugin can authenticate", function()
+    assert.same({ { id = 1 }, { key = 2 } }, {
+      ask(function()
+        kong.client.authenticate({ id = 1 }, { key = 2 })
+        return kong.client.get_consumer(), kong.client.get_credential()
+      end),
+    })
+  end)
+
+  it("has variables, which plugins may set", function()
+    assert.same({ "/a?b=c", "c", "coffee", "tea", "0123456789abcdef0123456789abcdef" }, {
+      ask(function()
+        ngx.var.drink = "tea"
+        return ngx.var.request_uri, ngx.var.arg_b, ngx.var.shop, ngx.var.drink, ngx.var.request_id
+      end, { path = "/a?b=c", variables = { shop = "coffee" } }),
+    })
+  end)
+
+  it("negotiates an error document, with the request's id", function()
+    local result = testing.run {
+      plugin = { access = function() return kong.response.error(404) end },
+      request = { id = "4711", headers = { Accept = "text/plain" } },
+    }
+    assert.equal("Not found\nrequest_id: 4711\n", result.body)
+  end)
+
+  it("tells gRPC by its version and its type", function()
+    local result = testing.run {
+      plugin = { access = function() return kong.response.exit(404, "no") end },
+      request = { http_version = 2, headers = { ["Content-Type"] = "application/grpc" } },
+    }
+    assert.equal("5", result.headers["grpc-status"])
+    assert.equal("no", result.headers["grpc-message"])
+    assert.equal("", result.body)
+  end)
+end)
+
+
+describe("what else plugins find", function()
+  it("kong.configuration is what was given", function()
+    assert.equal(7, (ask(function() return kong.configuration.lua_max_resp_headers end, nil,
+      { configuration = { lua_max_resp_headers = 7 } })))
+  end)
+
+  it("custom templates of kong.configuration are used", function()
+    local path = os.tmpname()
+    local file = assert(io.open(path, "wb"))
+    file:write("<<%s>> <<%s>>")
+    file:close()
+    local result = testing.run {
+      plugin = { access = function() return kong.response.error(404, "no") end },
+      request = { id = "4711" },
+      configuration = { error_template_json = path },
+    }
+    os.remove(path)
+    assert.equal("<<no>> <<4711>>", result.body)
+  end)
+
+  it("tables given as kong and ngx are added to what is there", function()
+    assert.same({ "found", "function", "abc", "function" }, {
+      ask(function()
+        return kong.db.find(), type(kong.request.get_path), ngx.md5(), type(ngx.req.get_method)
+      end, nil, {
+        kong = { db = { find = function() return "found" end }, request = { x = 1 } },
+        ngx = { md5 = function() return "abc" end, req = { y = 2 } },
+      }),
+    })
+    assert.is_nil((ask(function() return kong.request.x end)))
+  end)
+
+  it("default_type is the type of what has none", function()
+    local function access() return kong.response.exit(200, "x") end
+    local plugin = { access = access }
+    assert.is_nil(testing.run({ plugin = plugin }).headers["Content-Type"])
+    assert.equal("text/plain",
+      testing.run({ plugin = plugin, default_type = "text/plain" }).headers["Content-Type"])
+  end)
+
+  it("the log has lines by level", function()
+    local result = testing.run {
+      plugin = {
+        access = function()
+          kong.log("a ", 1)
+          kong.log.err("b", nil, true)
+          ngx.log(ngx.WARN, "c", { "d" })
+          kong.log.debug("e")
+        end,
+      },
+    }
+    assert.same({ "a 1" }, result.log.notice)
+    assert.same({ "bniltrue" }, result.log.err)
+    assert.same({ "cd" }, result.log.warn)
+    assert.same({ "e" }, result.log.debug)
+    assert.same({}, result.log.crit)
+    assert.same({ level = "err", message = "bniltrue" }, result.log[2])
+  end)
+
+  it("warnings of kong.response are in the log", function()
+    local result = testing.run {
+      plugin = {
+        access = function() kong.response.set_header("Transfer-Encoding", "chunked") end,
+      },
+    }
+    assert.same({ "manually setting Transfer-Encoding. Ignored." }, result.log.warn)
+  end)
+end)

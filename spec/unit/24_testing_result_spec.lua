@@ -1,0 +1,240 @@
+local json = require "kong.response.json"
+local testing = require "kong.response.testing"
+
+
+local function answer(...)
+  local arguments = { ... }
+  return testing.run {
+    plugin = {
+      access = function() return kong.response.exit(unpack(arguments, 1, 3)) end,
+    },
+  }
+end
+
+
+describe("the headers of a result", function()
+  local result = answer(200, "x", {
+    ["Set-Cookie"] = { "a=1", "b=2" },
+    ["X-Foo"] = "bar",
+  })
+
+  it("are an ordered list", function()
+    local names = {}
+    for i, header in ipairs(result.headers) do
+      names[i] = header[1]
+      assert.equal("string", type(header[2]))
+    end
+    assert.same({ "Server", "Date", "Connection", "Set-Cookie", "Set-Cookie", "X-Foo",
+                  "Content-Length" }, names)
+  end)
+
+  it("are found by name, in any case", function()
+    assert.equal("bar", result.headers["X-Foo"])
+    assert.equal("bar", result.headers["x-foo"])
+    assert.equal("bar", result.headers.x_foo)
+    assert.is_nil(result.headers["X-None"])
+  end)
+
+  it("are an array where they are repeated", function()
+    assert.same({ "a=1", "b=2" }, result.headers["set-cookie"])
+  end)
+end)
+
+
+describe("json", function()
+  it("reads the body", function()
+    local value = { a = { 1, 2.5, true, "é" }, b = json.null, c = {} }
+    local result = answer(200, value)
+    assert.same(value, result.json())
+    assert.same(value, result:json())
+    assert.equal(json.null, result.json().b)
+  end)
+
+  it("reads what is no table", function()
+    assert.equal("a", answer(200, '"a"').json())
+    assert.is_false(answer(200, "false").json())
+    assert.equal(json.null, answer(200, "null").json())
+  end)
+
+  it("says why it cannot be read, and shows the response", function()
+    for _, body in ipairs { "{", "", "nil", '{"a":1} x' } do
+      local ok, err = pcall(answer(403, body).json)
+      assert.is_false(ok)
+      assert.matches("^the body is no JSON: ", err)
+      assert.matches("HTTP/1.1 403 Forbidden\n", err, 1, true)
+    end
+  end)
+end)
+
+
+describe("the message", function()
+  local DATE = "Thu, 01 Jan 1970 00:00:00 GMT"
+
+  it("is what goes over the wire", function()
+    assert.equal("HTTP/1.1 403 Forbidden\r\n"
+      .. "Server: nginx\r\n"
+      .. "Date: " .. DATE .. "\r\n"
+      .. "Connection: keep-alive\r\n"
+      .. "X-Foo: bar\r\n"
+      .. "Content-Length: 2\r\n"
+      .. "\r\n"
+      .. "no", tostring(answer(403, "no", { ["X-Foo"] = "bar" })))
+  end)
+
+  it("is chunked where the body is", function()
+    local result = testing.run {
+      plugin = {},
+      upstream = { body = { "one", "ten more bytes", "" } },
+    }
+    assert.matches("Transfer-Encoding: chunked\r\n", tostring(result), 1, true)
+    assert.matches("\r\n\r\n3\r\none\r\ne\r\nten more bytes\r\n0\r\n\r\n$", tostring(result))
+  end)
+
+  it("has no end where the body breaks off", function()
+    local result = testing.run {
+      plugin = {},
+      upstream = { body = { "one", "two" }, failure = "cut_off" },
+    }
+    assert.matches("\r\n\r\n3\r\none\r\n$", tostring(result))
+  end)
+
+  it("has no body for HEAD", function()
+    local result = testing.run {
+      plugin = {},
+      request = { method = "HEAD" },
+      upstream = { body = "abc" },
+    }
+    assert.matches("Content-Length: 3\r\n", tostring(result), 1, true)
+    assert.matches("\r\n\r\n$", tostring(result))
+  end)
+
+  it("has a status without a reason where nginx knows none", function()
+    assert.matches("^HTTP/1.1 418 \r\n", tostring(answer(418, "x")))
+  end)
+
+  it("cannot be split by what a plugin sets", function()
+    local result = answer(200, "x", { ["X-Foo"] = "a\r\nB: c" })
+    assert.matches("X-Foo: a%0D%0AB: c\r\n", tostring(result), 1, true)
+  end)
+end)
+
+
+describe("assert.response(result)", function()
+  local result = answer(403, { message = "no" }, {
+    ["X-Foo"] = "bar",
+    ["X-Number"] = 1,
+    ["Set-Cookie"] = { "a=1", "b=2" },
+  })
+
+  local function fails(code)
+    local ok, err = pcall(code)
+    assert.is_false(ok)
+    return tostring(err)
+  end
+
+  local function shows_response(err)
+    assert.matches("HTTP/1.1 403 Forbidden\nServer: nginx\n", err, 1, true)
+    assert.matches("\nX-Foo: bar\n", err, 1, true)
+    assert.matches('\n\n{"message":"no"}\n', err, 1, true)
+    assert.matches("source: exit; phases: rewrite, access, header_filter, body_filter, log", err, 1,
+      true)
+  end
+
+  it("has.status", function()
+    assert.response(result).has.status(403)
+    assert.response(result).has_no.status(404)
+    local err = fails(function() assert.response(result).has.status(404) end)
+    assert.matches("Expected a response with status 404, but it is:\n\n", err, 1, true)
+    shows_response(err)
+    err = fails(function() assert.response(result).has_no.status(403) end)
+    assert.matches("Expected a response without status 403, but it is:\n\n", err, 1, true)
+    shows_response(err)
+  end)
+
+  it("has.header", function()
+    assert.response(result).has.header("x-foo")
+    assert.response(result).has.header("x-foo", "bar")
+    assert.response(result).has.header("x-number", 1)
+    assert.response(result).has.header("set-cookie", "b=2")
+    assert.response(result).has.header("set-cookie", { "a=1", "b=2" })
+    assert.response(result).has_no.header("x-none")
+    assert.response(result).has_no.header("x-foo", "BAR")
+    assert.response(result).has_no.header("set-cookie", { "a=1" })
+    assert.response(result).has_no.header("x-none", "bar")
+    local err = fails(function() assert.response(result).has.header("x-foo", "baz") end)
+    assert.matches('Expected a response with header "x-foo" with the value "baz", but it is:', err,
+      1, true)
+    shows_response(err)
+    err = fails(function() assert.response(result).has.header("set-cookie", { "a=1" }) end)
+    assert.matches('header "set-cookie" with the values "a=1", but it is:', err, 1, true)
+    err = fails(function() assert.response(result).has.header("x-none") end)
+    assert.matches('Expected a response with header "x-none", but it is:', err, 1, true)
+    err = fails(function() assert.response(result).has.header() end)
+    assert.matches("needs a name, got nil", err, 1, true)
+  end)
+
+  it("has.body", function()
+    assert.response(result).has.body('{"message":"no"}')
+    shows_response(fails(function() assert.response(result).has.body("no") end))
+  end)
+
+  it("has.jsonbody", function()
+    assert.response(result).has.jsonbody()
+    assert.response(result).has.jsonbody { message = "no" }
+    assert.response(result).has_no.jsonbody { message = "no", more = 1 }
+    assert.response(answer(200, "x")).has_no.jsonbody()
+    assert.response(answer(200, "x")).has_no.jsonbody {}
+    local err = fails(function() assert.response(result).has.jsonbody { message = "yes" } end)
+    assert.matches("Expected a response with the JSON body (table", err, 1, true)
+    assert.matches("[message] = 'yes'", err, 1, true)
+    shows_response(err)
+  end)
+
+  it("gives what it has found", function()
+    assert.equal("bar", assert.response(result).has.header("x-foo"))
+    assert.same({ message = "no" }, assert.response(result).has.jsonbody())
+  end)
+
+  it("shows the log lines that explain a response", function()
+    local failed = testing.run {
+      plugin = {
+        access = function()
+          kong.log.debug("not this")
+          error("boom", 0)
+        end,
+      },
+    }
+    local err = fails(function() assert.response(failed).has.status(200) end)
+    assert.matches("\nlog: [err] boom", err, 1, true)
+    assert.not_matches("not this", err, 1, true)
+  end)
+
+  it("shows percent signs and bytes as they are", function()
+    local err = fails(function() assert.response(answer(200, "100% \1")).has.status(1) end)
+    assert.matches("\n\n100% \1\n", err, 1, true)
+  end)
+
+  it("takes results only", function()
+    local err = fails(function() assert.response({ status = 200 }).has.status(200) end)
+    assert.matches("assert.response needs a result of kong.response.testing, got table", err, 1,
+      true)
+    err = fails(function() assert.has.status(200) end)
+    assert.matches("say which response: assert.response(result).has.status(...)", err, 1, true)
+  end)
+
+  it("is not needed: without luassert the kit works", function()
+    local code = [[
+      package.path, package.cpath = %q, %q
+      local result = require("kong.response.testing").run { plugin = {} }
+      assert(package.loaded.luassert == nil)
+      os.exit(result.status == 200 and 0 or 1)
+    ]]
+    local path = os.tmpname()
+    local file = assert(io.open(path, "wb"))
+    file:write(code:format(package.path, package.cpath))
+    file:close()
+    local status = os.execute("luajit " .. path)
+    os.remove(path)
+    assert.equal(0, status)
+  end)
+end)

@@ -1,0 +1,414 @@
+local testing = require "kong.response.testing"
+
+
+local FILE = "spec/unit/25_testing_strict_spec.lua"
+
+
+-- The mistakes that strict mode finds. Without it the same test must pass.
+local function mistakes(plugin, case)
+  local given = { plugin = plugin }
+  for name, value in pairs(case or {}) do
+    given[name] = value
+  end
+  local result = testing.run(given)
+
+  given.strict = true
+  local ok, err = pcall(testing.run, given)
+  if ok then
+    return {}, result
+  end
+  local found = {}
+  local list, shown = err:match("^strict mode found:\n(.-)\n\n(.*)$")
+  for line in list:gmatch("  ([^\n]+)") do
+    found[#found + 1] = line
+  end
+  assert.equal(result:describe(), shown)
+  return found, result
+end
+
+
+local function line_here()
+  return debug.getinfo(2, "l").currentline
+end
+
+
+describe("strict mode", function()
+  it("is off by default, and lets a good plugin pass", function()
+    assert.same({}, mistakes({
+      access = function() kong.response.set_header("A", "b") end,
+      header_filter = function()
+        kong.response.clear_header("Content-Length")
+        kong.response.set_header("C", "d")
+      end,
+      body_filter = function()
+        local body = kong.response.get_raw_body()
+        if body then
+          kong.response.set_raw_body(body .. "!")
+        end
+      end,
+      log = function() return kong.response.get_status() end,
+    }, { upstream = { body = "abc" } }))
+  end)
+
+  it("names the line of the test", function()
+    local ok, err = pcall(function()
+      testing.run { plugin = { log = function() ngx.status = 1 end }, strict = true }
+      return nil
+    end)
+    assert.is_false(ok)
+    assert.matches("^" .. FILE .. ":%d+: strict mode found:\n  ngx.status was set after", err)
+  end)
+
+  it("lists several mistakes, each once", function()
+    assert.same({
+      "ngx.status was set after the headers were sent: nginx ignores it",
+      'ngx.header["A"] was set after the headers were sent: nginx ignores it',
+    }, (mistakes {
+      log = function()
+        for _ = 1, 2 do
+          ngx.status = 404
+          ngx.header.A = "b"
+        end
+      end,
+    }))
+  end)
+
+  it("keeps the positions of errors", function()
+    local function position(code)
+      local err
+      testing.run {
+        plugin = {
+          access = function()
+            local _, raised = pcall(code)
+            err = raised
+          end,
+        },
+        strict = true,
+      }
+      return err
+    end
+    assert.matches("^" .. FILE .. ":%d+: code must be a number$",
+      position(function() kong.response.set_status("1") return nil end))
+    assert.matches("^" .. FILE .. ":%d+: code must be a number$",
+      position(function() kong.response.exit("1") return nil end))
+  end)
+end)
+
+
+describe("code behind an exit in header_filter", function()
+  local function found(handler, case)
+    return (mistakes({ header_filter = handler }, case))
+  end
+
+  local function at(line)
+    return { ("code ran on after an exit in header_filter, at %s:%d"):format(FILE, line) }
+  end
+
+  it("is found", function()
+    local line
+    assert.same(at(line_here() + 2), found(function()
+      kong.response.exit(403)
+      line = 1
+    end))
+    assert.equal(1, line)
+  end)
+
+  it("is found when it calls a function", function()
+    local line = line_here() + 3
+    assert.same(at(line), found(function()
+      kong.response.exit(403)
+      kong.response.set_header("X-Foo", "bar")
+    end))
+  end)
+
+  it("is found behind error, too", function()
+    local line = line_here() + 3
+    assert.same(at(line), found(function()
+      kong.response.error(403)
+      kong.response.set_header("X-Foo", "bar")
+    end))
+  end)
+
+  it("is found on the line of the exit", function()
+    local line = line_here() + 2
+    assert.same(at(line), found(function()
+      kong.response.exit(403) kong.response.set_header("X-Foo", "bar")
+    end))
+  end)
+
+  it("is found in the function that has called the one with the exit", function()
+    local function refuse()
+      kong.response.exit(403)
+    end
+    local line = line_here() + 3
+    assert.same(at(line), found(function()
+      refuse()
+      if ngx.ctx.nothing then
+        return
+      end
+    end))
+  end)
+
+  it("is found in a tail call", function()
+    local function more()
+      return kong.response.get_status()
+    end
+    local before = line_here()
+    local list = found(function()
+      kong.response.exit(403)
+      return more()
+    end)
+    assert.equal(1, #list)
+    local line = tonumber(list[1]:match(":(%d+)$"))
+    assert.is_true(line >= before - 3 and line <= before + 4)
+  end)
+
+  it("is found in every run, compiled or not", function()
+    local handler = function()
+      kong.response.exit(403)
+      kong.response.set_header("X-Foo", "bar")
+    end
+    for _ = 1, 200 do
+      local ok = pcall(testing.run, { plugin = { header_filter = handler }, strict = true })
+      assert.is_false(ok)
+    end
+  end)
+
+  it("is none where the exit is returned", function()
+    assert.same({}, found(function()
+      return kong.response.exit(403, { message = "no" })
+    end))
+  end)
+
+  it("is none where the handler only leaves", function()
+    assert.same({}, found(function()
+      kong.response.exit(403, { message = "no" })
+    end))
+    assert.same({}, found(function()
+      if kong.response.get_status() == 200 then
+        kong.response.exit(403)
+      else
+        kong.response.set_header("A", "b")
+      end
+    end))
+    assert.same({}, found(function()
+      kong.response.exit(403)
+      return -- done
+    end))
+    assert.same({}, found(function()
+      local function refuse()
+        return kong.response.exit(403)
+      end
+      refuse()
+    end))
+    assert.same({}, found(function() kong.response.exit(403) end))
+  end)
+
+  it("is none where another plugin's handler follows", function()
+    local given = {
+      plugins = {
+        { plugin = { header_filter = function() return kong.response.exit(403) end } },
+        { plugin = { header_filter = function() kong.response.set_header("A", "b") end } },
+      },
+      strict = true,
+    }
+    assert.equal(403, testing.run(given).status)
+  end)
+
+  it("is none where the handler fails: the kit itself answers", function()
+    assert.same({}, found(function() error "boom" end))
+  end)
+
+  it("leaves a hook in place that was set", function()
+    local calls = 0
+    local function hook()
+      calls = calls + 1
+    end
+    debug.sethook(hook, "", 1000000)
+    pcall(found, function()
+      kong.response.exit(403)
+      kong.response.set_header("A", "b")
+    end)
+    pcall(found, function() return kong.response.exit(403) end)
+    local now = debug.gethook()
+    debug.sethook()
+    assert.equal(hook, now)
+  end)
+end)
+
+
+describe("Content-Length behind set_raw_body", function()
+  local function replacing(body, header_filter)
+    return {
+      header_filter = header_filter,
+      body_filter = function()
+        if kong.response.get_raw_body() then
+          kong.response.set_raw_body(body)
+        end
+      end,
+    }
+  end
+
+  local upstream = { upstream = { body = "abc" } }
+
+  it("is found when it was left in place", function()
+    assert.same({
+      "Content-Length: 3 was left in place, and set_raw_body made the body 6 bytes",
+    }, (mistakes(replacing("abcdef"), upstream)))
+  end)
+
+  it("is found when the new body has the same length by chance", function()
+    assert.same({
+      "Content-Length: 3 was left in place, and set_raw_body made the body 3 bytes",
+    }, (mistakes(replacing("def"), upstream)))
+  end)
+
+  it("is found when an exit has set it", function()
+    local plugin = replacing("abcdef")
+    plugin.access = function() return kong.response.exit(200, "abc") end
+    assert.equal(1, #mistakes(plugin))
+  end)
+
+  it("is no mistake when it was cleared, or set to the right length", function()
+    assert.same({}, (mistakes(replacing("abcdef", function()
+      kong.response.clear_header("Content-Length")
+    end), upstream)))
+    assert.same({}, (mistakes(replacing("abcdef", function()
+      kong.response.set_header("Content-Length", 6)
+    end), upstream)))
+  end)
+
+  it("is no mistake when the body was not set", function()
+    assert.same({}, (mistakes({ body_filter = function() kong.response.get_raw_body() end },
+      upstream)))
+  end)
+end)
+
+
+describe("a body with a status that has none", function()
+  for _, status in ipairs { 204, 304 } do
+    local expected = { ("a body with status %d: it is not sent"):format(status) }
+
+    it("is found: exit(" .. status .. ", body)", function()
+      local found, result = mistakes {
+        access = function() return kong.response.exit(status, "x") end,
+      }
+      assert.same(expected, found)
+      assert.equal("", result.body)
+    end)
+
+    it("is found: exit(" .. status .. ", body) in header_filter", function()
+      assert.same(expected, (mistakes {
+        header_filter = function() return kong.response.exit(status, "x") end,
+      }))
+    end)
+
+    it("is found: set_status(" .. status .. ") for the upstream's body", function()
+      assert.same(expected, (mistakes({
+        header_filter = function() kong.response.set_status(status) end,
+      }, { upstream = { body = "x" } })))
+    end)
+
+    it("is none: exit(" .. status .. ")", function()
+      assert.same({}, (mistakes { access = function() return kong.response.exit(status) end }))
+      assert.same({}, (mistakes {
+        access = function() return kong.response.exit(status, "") end,
+      }))
+      assert.same({}, (mistakes({}, { upstream = { status = status } })))
+    end)
+  end
+
+  it("is none where it is the answer to HEAD", function()
+    assert.same({}, (mistakes({
+      access = function() return kong.response.exit(200, "x") end,
+    }, { request = { method = "HEAD" } })))
+  end)
+end)
+
+
+describe("reading a body that is encoded", function()
+  local function reading(encoding)
+    return (mistakes({
+      body_filter = function() kong.response.get_raw_body() end,
+    }, { upstream = { headers = { ["Content-Encoding"] = encoding }, body = "x" } }))
+  end
+
+  it("is found", function()
+    assert.same({ "get_raw_body read a body with Content-Encoding: gzip" }, reading("gzip"))
+    assert.same({ "get_raw_body read a body with Content-Encoding: BR" }, reading("BR"))
+  end)
+
+  it("is none for identity, or without an encoding", function()
+    assert.same({}, reading("identity"))
+    assert.same({}, (mistakes({ body_filter = function() kong.response.get_raw_body() end })))
+  end)
+end)
+
+
+describe("a header written after the head was sent", function()
+  local function late(name)
+    return { name .. " was set after the headers were sent: nginx ignores it" }
+  end
+
+  it("is found: ngx.header", function()
+    for _, phase in ipairs { "body_filter", "log" } do
+      local found, result = mistakes { [phase] = function() ngx.header["X-Foo"] = "bar" end }
+      assert.same(late 'ngx.header["X-Foo"]', found)
+      assert.is_nil(result.headers["X-Foo"])
+      assert.matches("attempt to set ngx.header", result.log.err[1], 1, true)
+    end
+  end)
+
+  it("is found: ngx.status", function()
+    local found, result = mistakes { body_filter = function() ngx.status = 404 end }
+    assert.same(late "ngx.status", found)
+    assert.equal(200, result.status)
+  end)
+
+  it("is found: behind ngx.print", function()
+    assert.same(late 'ngx.header["X-Foo"]', (mistakes {
+      access = function()
+        ngx.print("x")
+        ngx.header["X-Foo"] = "bar"
+        ngx.exit(200)
+      end,
+    }))
+  end)
+
+  it("is found: a function of kong.response whose error was caught", function()
+    assert.same({ "set_header was called after the headers were sent" }, (mistakes {
+      access = function()
+        ngx.print("x")
+        pcall(kong.response.set_header, "X-Foo", "bar")
+      end,
+    }))
+    assert.same({ "exit was called after the headers were sent" }, (mistakes {
+      log = function() pcall(kong.response.exit, 403) end,
+    }))
+  end)
+end)
+
+
+describe("an end of the body that is set behind an empty chunk", function()
+  it("is found: the client would wait for ever", function()
+    local found, result = mistakes({
+      body_filter = function()
+        ngx.arg[1] = nil
+        ngx.arg[2] = true
+      end,
+    }, { upstream = { body = { "a", "b" } } })
+    assert.same({
+      "ngx.arg[2] was set after ngx.arg[1] was cleared: the end of the body is lost",
+    }, found)
+    assert.is_true(result.truncated)
+  end)
+
+  it("is none when the end is set first", function()
+    assert.same({}, (mistakes({
+      body_filter = function()
+        ngx.arg[2] = true
+        ngx.arg[1] = nil
+      end,
+    }, { upstream = { body = { "a", "b" } } })))
+  end)
+end)
