@@ -12,10 +12,10 @@ TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-bu
 	binutils gcc libc6-dev procps
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test install uninstall clean
+.PHONY: help build demo test conformance bench install uninstall clean
 
 help: ## what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build/lualib: what lua_package_path and lua_package_cpath need, and nothing else
 	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
@@ -25,15 +25,30 @@ build: ## build/lualib: what lua_package_path and lua_package_cpath need, and no
 	@install -D -m 755 target/release/libkong_response.so $(LUALIB).new/kong/response/core.so
 	@rm -rf $(LUALIB) && mv $(LUALIB).new $(LUALIB)
 
-demo: ## an upstream, a gateway and a plugin on loopback: what clients get before and after
+demo: ## upstreams, gateways and plugins on loopback: what clients get before and after
 	@ci/install.sh $(SERVER_PACKAGES)
 	@$(MAKE) --no-print-directory build
 	@examples/demo/run.sh
+	@examples/openresty/run.sh
 
 test: ## formatting, lints, Rust tests, Lua specs in LuaJIT and in a real nginx
 	@ci/install.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory build
 	@ci/test.sh
+
+N ?= 100000
+SEED ?= 1
+
+conformance: ## N=100000 SEED=1: random plugins in memory and in nginx, which must agree
+	@ci/install.sh $(TEST_PACKAGES)
+	@$(MAKE) --no-print-directory build
+	@CONFORMANCE_N=$(N) CONFORMANCE_SEED=$(SEED) \
+		busted --lua=/usr/bin/luajit spec/nginx/40_conformance_spec.lua
+
+bench: ## what one case of a plugin's test costs
+	@ci/install.sh luajit2
+	@$(MAKE) --no-print-directory build
+	@luajit bench/testing.lua
 
 install: build ## copies build/lualib to LUA_LIB_DIR (below DESTDIR)
 	@cd $(LUALIB) && find . -type f -exec install -D -m 644 {} "$(DESTDIR)$(LUA_LIB_DIR)/{}" \;

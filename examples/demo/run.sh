@@ -1,85 +1,17 @@
 #!/usr/bin/env bash
-# Starts an upstream and a gateway on free ports of 127.0.0.1, shows what clients get from each, and
-# stops both. Everything it writes is in a temporary folder.
+# Shows what clients get from an upstream, and through the plugin in front of it.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-lualib=$(cd "$here/../../build/lualib" && pwd)
-nginx=$(command -v openresty || command -v nginx || echo /usr/sbin/nginx)
-dir=$(mktemp -d)
+. "$here/../serve.sh"
 
-stop() {
-  if [ -s "$dir/nginx.pid" ]; then
-    pid=$(cat "$dir/nginx.pid")
-    kill "$pid" 2>/dev/null || true
-    for _ in $(seq 100); do
-      kill -0 "$pid" 2>/dev/null || break
-      sleep 0.05
-    done
-  fi
-  rm -rf "$dir"
-}
-trap stop EXIT
-
-# Debian packages the Lua module apart, and what it needs; OpenResty has both built in.
-load_module=""
-if [ "$(basename "$nginx")" = nginx ]; then
-  for module in ndk_http_module ngx_http_lua_module; do
-    file=/usr/lib/nginx/modules/$module.so
-    [ ! -f "$file" ] || load_module="$load_module load_module $file;"
-  done
-fi
-# Workers of a root's nginx run as another user, who may not see the checkout.
-if [ "$(id -u)" = 0 ]; then
-  load_module="user root; $load_module"
-fi
-
-started=""
-for _ in 1 2 3 4 5; do
-  upstream=$((20000 + RANDOM % 20000))
-  gateway=$((upstream + 1))
-  sed -e "s|@LOAD_MODULE@|$load_module|" -e "s|@DIR@|$dir|g" -e "s|@HERE@|$here|g" \
-    -e "s|@LUALIB@|$lualib|g" -e "s|@UPSTREAM@|$upstream|g" -e "s|@GATEWAY@|$gateway|g" \
-    "$here/nginx.conf" > "$dir/nginx.conf"
-  if "$nginx" -p "$dir" -e "$dir/error.log" -c "$dir/nginx.conf" 2> "$dir/start.log"; then
-    started=yes
-    break
-  fi
-  grep -q "Address already in use" "$dir/start.log" || break
-done
-if [ -z "$started" ]; then
-  cat "$dir/start.log" >&2
-  exit 1
-fi
-
-if [ -t 1 ]; then
-  bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'
-else
-  bold="" dim="" plain=""
-fi
-
-# show TITLE PORT [curl arguments]
-show() {
-  local title=$1 port=$2
-  shift 2
-  printf '%s%s%s\n' "$bold" "$title" "$plain"
-  local command="curl -i http://127.0.0.1:$port/coffee" argument
-  for argument in "$@"; do
-    case $argument in
-      *' '*) command="$command '$argument'" ;;
-      *) command="$command $argument" ;;
-    esac
-  done
-  printf '%s$ %s%s\n' "$dim" "$command" "$plain"
-  curl -sS -i --max-time 5 "$@" "http://127.0.0.1:$port/coffee" | tr -d '\r' | sed 's/^/  /'
-  printf '\n\n'
-}
-
-show "Before: what the upstream answers" "$upstream"
-show "After: headers rewritten, body transformed" "$gateway" -H "apikey: key-of-alice"
-show "No key: exit(401, table, headers)" "$gateway"
-show "Wrong key: error(403, message), as JSON" "$gateway" -H "apikey: <b>" -H "Accept: application/json"
-show "Wrong key: error(403, message), as HTML" "$gateway" -H "apikey: <b>" -H "Accept: text/html"
+show "Before: what the upstream answers" "$upstream" /coffee
+show "After: headers rewritten, body transformed" "$gateway" /coffee -H "apikey: key-of-alice"
+show "No key: exit(401, table, headers)" "$gateway" /coffee
+show "Wrong key: error(403, message), as JSON" "$gateway" /coffee \
+  -H "apikey: <b>" -H "Accept: application/json"
+show "Wrong key: error(403, message), as HTML" "$gateway" /coffee \
+  -H "apikey: <b>" -H "Accept: text/html"
 
 if [ -s "$dir/error.log" ]; then
   echo "nginx logged:" >&2
