@@ -114,7 +114,7 @@ function Server:send_head()
   local page = self.host:special_response(self.exited)
   self:send_head()
   self:send_chunk({ page }, true)
-  self.aborted = true
+  self.aborted, self.restarted = true, true
 end
 
 
@@ -373,7 +373,7 @@ local function run(sequence)
     headers = server.fields,
     body = table.concat(server.body),
     complete = server.complete or not server.body_allowed,
-    aborted = server.aborted,
+    restarted = server.restarted,
     no_body = not server.body_allowed and #server.body == 0,
   }
   return notes, response

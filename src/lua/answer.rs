@@ -44,10 +44,10 @@ enum Left {
 /// # Safety
 ///
 /// Called by Lua, with the upvalues of [`upvalue`](super::stack::upvalue). So are all below.
-pub unsafe extern "C-unwind" fn exit(state: *mut lua_State) -> c_int {
+pub unsafe extern "C-unwind" fn exit<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        let call = begin(state, CALLER, Needs::request_and_ctx(phase::WRITE, 3));
+        let call = begin::<MEMORY>(state, CALLER, Needs::request_and_ctx(phase::WRITE, 3));
         let delayed = is_delayed(state, call.ctx);
         let left = guard(state, CALLER, || {
             let answer = read_answer(&call)?;
@@ -68,10 +68,10 @@ pub unsafe extern "C-unwind" fn exit(state: *mut lua_State) -> c_int {
 /// # Safety
 ///
 /// As [`exit`].
-pub unsafe extern "C-unwind" fn error(state: *mut lua_State) -> c_int {
+pub unsafe extern "C-unwind" fn error<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        let call = begin(state, CALLER, Needs::request_and_ctx(phase::WRITE, 3));
+        let call = begin::<MEMORY>(state, CALLER, Needs::request_and_ctx(phase::WRITE, 3));
         let delayed = is_delayed(state, call.ctx);
         let (left, document) = guard(state, CALLER, || compose_error(&call, delayed));
         mark_exited(state, call.ctx);
@@ -84,11 +84,14 @@ pub unsafe extern "C-unwind" fn error(state: *mut lua_State) -> c_int {
 /// # Safety
 ///
 /// As [`exit`].
-pub unsafe extern "C-unwind" fn flush(state: *mut lua_State) -> c_int {
+pub unsafe extern "C-unwind" fn flush<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls. Fields are read in front of any Rust value, for that may raise.
     unsafe {
-        let mut call =
-            begin(state, CALLER, Needs { arguments: 1, phases: None, ctx: false, only_ctx: false });
+        let mut call = begin::<MEMORY>(
+            state,
+            CALLER,
+            Needs { arguments: 1, phases: None, ctx: false, only_ctx: false },
+        );
         call.ctx = unpack_delayed(state);
         let left = guard(state, CALLER, || {
             call.phase = phase_of(state, call.ctx)?;

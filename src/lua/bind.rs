@@ -12,23 +12,25 @@ use crate::host::nginx;
 /// Its address is the sentinel of an empty array where the host's cjson has none.
 static EMPTY_ARRAY: u8 = 0;
 
-/// The functions of an instance. Those with a facade of the same name in Lua do only its native part.
-pub const FUNCTIONS: [(&CStr, lua_CFunction); 14] = [
-    (c"get_status", headers::get_status),
-    (c"get_header", headers::get_header),
-    (c"get_headers", headers::get_headers),
-    (c"get_source", source::get_source),
-    (c"set_status", headers::set_status),
-    (c"set_header", headers::set_header),
-    (c"add_header", headers::add_header),
-    (c"clear_header", headers::clear_header),
-    (c"set_headers", headers::set_headers),
-    (c"get_raw_body", body::get_raw_body),
-    (c"set_raw_body", body::set_raw_body),
-    (c"exit", answer::exit),
-    (c"error", answer::error),
-    (c"flush", answer::flush),
-];
+/// The functions of an instance, for nginx or for a host in memory. Those with a facade of the same name in Lua do only its native part.
+pub const fn functions<const MEMORY: bool>() -> [(&'static CStr, lua_CFunction); 14] {
+    [
+        (c"get_status", headers::get_status::<MEMORY>),
+        (c"get_header", headers::get_header::<MEMORY>),
+        (c"get_headers", headers::get_headers::<MEMORY>),
+        (c"get_source", source::get_source::<MEMORY>),
+        (c"set_status", headers::set_status::<MEMORY>),
+        (c"set_header", headers::set_header::<MEMORY>),
+        (c"add_header", headers::add_header::<MEMORY>),
+        (c"clear_header", headers::clear_header::<MEMORY>),
+        (c"set_headers", headers::set_headers::<MEMORY>),
+        (c"get_raw_body", body::get_raw_body::<MEMORY>),
+        (c"set_raw_body", body::set_raw_body::<MEMORY>),
+        (c"exit", answer::exit::<MEMORY>),
+        (c"error", answer::error::<MEMORY>),
+        (c"flush", answer::flush::<MEMORY>),
+    ]
+}
 
 /// Opens the module for a Lua VM: a table with `nginx`, `stream`, `memory`, `memory_host`,
 /// `json_decode`, `null` and `empty_array`.
@@ -74,7 +76,7 @@ unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
             raise_plain(state, missing);
         }
         ffi::lua_settop(state, 2);
-        push_functions(state, &FUNCTIONS)
+        push_functions(state, &functions::<false>())
     }
 }
 

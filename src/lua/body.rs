@@ -15,11 +15,11 @@ use crate::response::body::{self, Consumed};
 /// # Safety
 ///
 /// Called by Lua, with the upvalues of [`upvalue`](super::stack::upvalue).
-pub unsafe extern "C-unwind" fn get_raw_body(state: *mut lua_State) -> c_int {
+pub unsafe extern "C-unwind" fn get_raw_body<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     let caller = Caller::ThroughFacade;
     // SAFETY: Lua calls.
     unsafe {
-        let call = begin(state, caller, Needs::request(phase::BODY, 0));
+        let call = begin::<MEMORY>(state, caller, Needs::request(phase::BODY, 0));
         let (reply, keep) = guard(state, caller, || {
             call.with_request(|request| {
                 Ok(match body::consume(&request)? {
@@ -40,10 +40,10 @@ pub unsafe extern "C-unwind" fn get_raw_body(state: *mut lua_State) -> c_int {
 /// # Safety
 ///
 /// As [`get_raw_body`].
-pub unsafe extern "C-unwind" fn set_raw_body(state: *mut lua_State) -> c_int {
+pub unsafe extern "C-unwind" fn set_raw_body<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        run(state, Caller::ThroughFacade, Needs::request(phase::BODY, 1), |call| {
+        run::<MEMORY>(state, Caller::ThroughFacade, Needs::request(phase::BODY, 1), |call| {
             call.with_request(|request| {
                 body::replace(&request, string(state, 1))?;
                 Ok(Reply::Nothing)

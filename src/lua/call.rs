@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use mlua::ffi::{self, lua_State};
 
 use super::memory;
-use super::served::Served;
+use super::served::{Served, aside};
 use super::stack::{self, push_bytes, push_service, service, upvalue};
 use crate::error::Error;
 use crate::host::memory::{Client, Memory, Shared};
@@ -122,7 +122,7 @@ impl Reply {
 /// # Safety
 ///
 /// Called by a function that Lua calls, as its last act, with the upvalues of [`upvalue`].
-pub unsafe fn run(
+pub unsafe fn run<const MEMORY: bool>(
     state: *mut lua_State,
     caller: Caller,
     needs: Needs,
@@ -130,22 +130,27 @@ pub unsafe fn run(
 ) -> c_int {
     // SAFETY: by contract.
     unsafe {
-        let call = begin(state, caller, needs);
+        let call = begin::<MEMORY>(state, caller, needs);
         let reply = guard(state, caller, || work(&call));
         reply.push(state)
     }
 }
 
-/// The step before the work: finds the request, and checks the phase.
+/// The step before the work: finds the request, and checks the phase. Each function exists twice, for
+/// nginx's request and for one in memory, so that neither has to ask which it is.
 ///
 /// # Safety
 ///
 /// As [`run`]; no Rust value is alive that needs dropping, because this raises.
-pub unsafe fn begin(state: *mut lua_State, caller: Caller, needs: Needs) -> Call {
+pub unsafe fn begin<const MEMORY: bool>(
+    state: *mut lua_State,
+    caller: Caller,
+    needs: Needs,
+) -> Call {
     // SAFETY: by contract. Lua gives every C function 20 slots beyond its arguments.
     unsafe {
         ffi::lua_settop(state, needs.arguments);
-        match open(state, needs) {
+        match open::<MEMORY>(state, needs) {
             Ok(call) => call,
             Err(error) => raise(state, caller, error),
         }
@@ -210,12 +215,17 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".to_owned())
 }
 
-unsafe fn open(state: *mut lua_State, needs: Needs) -> Result<Call, Error> {
-    // SAFETY: without a host in memory, the functions are bound only where the API is whole, and
-    // called by nginx's Lua, so that the request is that of the running code.
+unsafe fn open<const MEMORY: bool>(state: *mut lua_State, needs: Needs) -> Result<Call, Error> {
+    // SAFETY: the functions for memory have a host as an upvalue. The others are bound only where the
+    // API is whole, and called by nginx's Lua, so that the request is that of the running code.
     unsafe {
-        let host = ffi::lua_touserdata(state, ffi::lua_upvalueindex(upvalue::HOST));
-        let (place, client) = if host.is_null() {
+        let (place, client) = if MEMORY {
+            let host = ffi::lua_touserdata(state, ffi::lua_upvalueindex(upvalue::HOST));
+            let memory = memory::held(host).ok_or(Error::Disabled)?;
+            // SAFETY: the host is alive, being an upvalue, and nobody borrows it while Lua runs.
+            let client = memory.as_ref().borrow().stage().client;
+            (Place::Memory(memory), client)
+        } else {
             let api = api().map_err(Error::Host)?;
             let request = current_request(state, api);
             let client = match Request::probe(api, request) {
@@ -224,11 +234,6 @@ unsafe fn open(state: *mut lua_State, needs: Needs) -> Result<Call, Error> {
                 Probe::Absent => Client::Absent,
             };
             (Place::Nginx { api, request }, client)
-        } else {
-            let memory = memory::held(host).ok_or(Error::Disabled)?;
-            // SAFETY: the host is alive, being an upvalue, and nobody borrows it while Lua runs.
-            let client = memory.as_ref().borrow().stage().client;
-            (Place::Memory(memory), client)
         };
         match client {
             Client::Real => (),
@@ -359,7 +364,7 @@ impl Call {
             Place::Memory(memory) => {
                 // SAFETY: the host is an upvalue of the running function: nothing collects it.
                 let memory = unsafe { memory.as_ref() };
-                work(Served::Memory(Shared::new(memory, self)))
+                aside(|| work(Served::Memory(Shared::new(memory, self))))
             }
         }
     }

@@ -24,10 +24,10 @@ const fn writes(arguments: c_int) -> Needs {
 /// # Safety
 ///
 /// Called by Lua, with the upvalues of [`upvalue`](super::stack::upvalue). So are all below.
-pub unsafe extern "C-unwind" fn get_status(state: *mut lua_State) -> c_int {
+pub unsafe extern "C-unwind" fn get_status<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        run(state, Caller::Direct, reads(0), |call| {
+        run::<MEMORY>(state, Caller::Direct, reads(0), |call| {
             let status = call.with_request(|request| request.status())?;
             Ok(Reply::Number(f64::from(status)))
         })
@@ -37,10 +37,10 @@ pub unsafe extern "C-unwind" fn get_status(state: *mut lua_State) -> c_int {
 /// # Safety
 ///
 /// As [`get_status`].
-pub unsafe extern "C-unwind" fn set_status(state: *mut lua_State) -> c_int {
+pub unsafe extern "C-unwind" fn set_status<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        run(state, Caller::Direct, writes(1), |call| {
+        run::<MEMORY>(state, Caller::Direct, writes(1), |call| {
             refuse_when_sent(call)?;
             let status = status::check(number(state, 1).ok_or(Error::StatusType)?)?;
             call.with_request(|mut request| request.set_status(status))?;
@@ -52,10 +52,10 @@ pub unsafe extern "C-unwind" fn set_status(state: *mut lua_State) -> c_int {
 /// # Safety
 ///
 /// As [`get_status`].
-pub unsafe extern "C-unwind" fn get_header(state: *mut lua_State) -> c_int {
+pub unsafe extern "C-unwind" fn get_header<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls. The name stays where it is, at the bottom of the stack.
     unsafe {
-        let call = begin(state, Caller::Direct, reads(1));
+        let call = begin::<MEMORY>(state, Caller::Direct, reads(1));
         let found = guard(state, Caller::Direct, || {
             let name = string(state, 1).ok_or(Error::HeaderNameType)?;
             match header::lookup(name) {
@@ -82,10 +82,10 @@ pub unsafe extern "C-unwind" fn get_header(state: *mut lua_State) -> c_int {
 /// # Safety
 ///
 /// As [`get_status`].
-pub unsafe extern "C-unwind" fn get_headers(state: *mut lua_State) -> c_int {
+pub unsafe extern "C-unwind" fn get_headers<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        begin(state, Caller::Direct, reads(1));
+        begin::<MEMORY>(state, Caller::Direct, reads(1));
         let max = guard(state, Caller::Direct, || match ffi::lua_type(state, 1) {
             ffi::LUA_TNIL => Ok(None),
             _ => header::check_max(number(state, 1).ok_or(Error::MaxHeadersType)?).map(Some),
@@ -103,26 +103,26 @@ pub unsafe extern "C-unwind" fn get_headers(state: *mut lua_State) -> c_int {
 /// # Safety
 ///
 /// As [`get_status`].
-pub unsafe extern "C-unwind" fn set_header(state: *mut lua_State) -> c_int {
+pub unsafe extern "C-unwind" fn set_header<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
-    unsafe { run(state, Caller::Direct, writes(2), |call| write(call, Write::Set)) }
+    unsafe { run::<MEMORY>(state, Caller::Direct, writes(2), |call| write(call, Write::Set)) }
 }
 
 /// # Safety
 ///
 /// As [`get_status`].
-pub unsafe extern "C-unwind" fn add_header(state: *mut lua_State) -> c_int {
+pub unsafe extern "C-unwind" fn add_header<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
-    unsafe { run(state, Caller::Direct, writes(2), |call| write(call, Write::Add)) }
+    unsafe { run::<MEMORY>(state, Caller::Direct, writes(2), |call| write(call, Write::Add)) }
 }
 
 /// # Safety
 ///
 /// As [`get_status`].
-pub unsafe extern "C-unwind" fn clear_header(state: *mut lua_State) -> c_int {
+pub unsafe extern "C-unwind" fn clear_header<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        run(state, Caller::Direct, writes(1), |call| {
+        run::<MEMORY>(state, Caller::Direct, writes(1), |call| {
             refuse_when_sent(call)?;
             let name = string(state, 1).ok_or(Error::HeaderNameType)?;
             call.with_request(|mut request| request.write_header(name, &[], Write::Set))?;
@@ -134,10 +134,10 @@ pub unsafe extern "C-unwind" fn clear_header(state: *mut lua_State) -> c_int {
 /// # Safety
 ///
 /// As [`get_status`].
-pub unsafe extern "C-unwind" fn set_headers(state: *mut lua_State) -> c_int {
+pub unsafe extern "C-unwind" fn set_headers<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        run(state, Caller::Direct, writes(1), |call| {
+        run::<MEMORY>(state, Caller::Direct, writes(1), |call| {
             refuse_when_sent(call)?;
             if ffi::lua_type(state, 1) != ffi::LUA_TTABLE {
                 return Err(Error::HeadersNotTable);

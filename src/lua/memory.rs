@@ -7,7 +7,7 @@ use std::ptr::{self, NonNull};
 
 use mlua::ffi::{self, lua_CFunction, lua_State};
 
-use super::bind::{FUNCTIONS, push_functions};
+use super::bind::{functions, push_functions};
 use super::call::{Caller, guard};
 use super::stack::{push_bytes, string, type_name};
 use crate::error::Error;
@@ -191,7 +191,7 @@ pub unsafe extern "C-unwind" fn bind(state: *mut lua_State) -> c_int {
         }
         ffi::lua_pushvalue(state, 1);
         ffi::lua_remove(state, 1);
-        push_functions(state, &FUNCTIONS)
+        push_functions(state, &functions::<true>())
     }
 }
 

@@ -15,7 +15,7 @@ use crate::response::source::Source;
 /// # Safety
 ///
 /// Called by Lua, with the upvalues of [`upvalue`](super::stack::upvalue).
-pub unsafe extern "C-unwind" fn get_source(state: *mut lua_State) -> c_int {
+pub unsafe extern "C-unwind" fn get_source<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls. Reading a field may raise: no Rust value is alive then.
     unsafe {
         ffi::lua_settop(state, 1);
@@ -24,7 +24,7 @@ pub unsafe extern "C-unwind" fn get_source(state: *mut lua_State) -> c_int {
             ffi::LUA_TNIL => {
                 let phases = Some(phase::READ);
                 let needs = Needs { arguments: 0, phases, ctx: true, only_ctx: true };
-                begin(state, Caller::Direct, needs).ctx
+                begin::<MEMORY>(state, Caller::Direct, needs).ctx
             }
             _ => {
                 let got = type_name(state, 1);
