@@ -100,6 +100,13 @@ function Server:phase(name)
 end
 
 
+--- nginx's own page as it sends it: in two pieces.
+function Server:send_page(page)
+  local tail = page:find("<hr>", 1, true)
+  self:send_chunk(tail and { page:sub(1, tail - 1), page:sub(tail) } or {}, true)
+end
+
+
 --- The header filters, and the head on its way.
 function Server:send_head()
   local before = self.exited or 0
@@ -113,7 +120,7 @@ function Server:send_head()
   self.host:clean_head()
   local page = self.host:special_response(self.exited)
   self:send_head()
-  self:send_chunk({ page }, true)
+  self:send_page(page)
   self.aborted, self.restarted = true, true
 end
 
@@ -258,7 +265,7 @@ function Server:end_with(code, in_content)
     if self.aborted then
       return true
     end
-    self:send_chunk({ page }, true)
+    self:send_page(page)
   end
   return true
 end
@@ -291,7 +298,7 @@ function Server:proxy()
       local page = host:special_response(500)
       self:send_head()
       if not self.aborted then
-        self:send_chunk({ page }, true)
+        self:send_page(page)
       end
       return
     end
