@@ -2,7 +2,9 @@
 # ports of 127.0.0.1, in a temporary folder; `show` shows what a client gets. All of it goes at the end.
 
 lualib=$(cd "$here/../../build/lualib" && pwd)
-nginx=$(command -v openresty || command -v nginx || echo /usr/sbin/nginx)
+nginx=${NGINX:-$(command -v openresty || command -v nginx || echo /usr/sbin/nginx)}
+# nginx takes a variable of this name for the sockets that it inherits, and stays in the foreground.
+unset NGINX
 dir=$(mktemp -d)
 
 stop() {
@@ -19,13 +21,12 @@ stop() {
 trap stop EXIT
 
 # Debian packages the Lua module apart, and what it needs; OpenResty has both built in.
+modules=$("$nginx" -V 2>&1 | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
 load_module=""
-if [ "$(basename "$nginx")" = nginx ]; then
-  for module in ndk_http_module ngx_http_lua_module; do
-    file=/usr/lib/nginx/modules/$module.so
-    [ ! -f "$file" ] || load_module="$load_module load_module $file;"
-  done
-fi
+for module in ndk_http_module ngx_http_lua_module; do
+  file=$modules/$module.so
+  [ ! -f "$file" ] || load_module="$load_module load_module $file;"
+done
 # Workers of a root's nginx run as another user, who may not see the checkout.
 if [ "$(id -u)" = 0 ]; then
   load_module="user root; $load_module"

@@ -382,3 +382,41 @@ for _, jit_mode in ipairs { "on", "off" } do
     end)
   end
 end
+
+
+describe("behind the end of a body, where nginx forgets to leave the filter's phase", function()
+  it("the body functions refuse, and still work in a coroutine of a filter", function()
+    nginx.once({
+      init = [[
+        response = require "kong.response"
+        seen = {}
+        function see(...)
+          seen[#seen + 1] = table.concat({ ngx.get_phase(), tostring(...), (select(2, ...)) }, " ")
+        end
+      ]],
+      locations = [[
+        location = /seen {
+          content_by_lua_block { ngx.print(table.concat(seen, "\n")) }
+        }
+        location = /stale {
+          content_by_lua_block {
+            ngx.print("body")
+            pcall(ngx.flush, true)
+            pcall(ngx.print, "too late")
+            see(pcall(response.get_raw_body))
+            see(coroutine.wrap(function() return pcall(response.get_raw_body) end)())
+            see(pcall(response.set_raw_body, "text"))
+          }
+          body_filter_by_lua_block {
+            ngx.arg[2] = true
+            see(coroutine.wrap(function() return pcall(response.get_raw_body) end)())
+          }
+        }
+      ]],
+    }, function(server)
+      assert.equal("body", server:get("/stale").body)
+      assert.equal("body_filter true body\n" .. ("body_filter false " .. DISABLED .. "\n"):rep(2)
+        .. "body_filter false " .. DISABLED, server:get("/seen").body)
+    end)
+  end)
+end)

@@ -25,6 +25,7 @@ int getpid(void);
 int getppid(void);
 unsigned int geteuid(void);
 int prctl(int option, ...);
+int unsetenv(const char *name);
 int open(const char *path, int flags, ...);
 int dup2(int from, int to);
 int close(int fd);
@@ -148,6 +149,8 @@ local function spawn(arguments, stdout, stderr)
       C.dup2(input, 0)
       C.dup2(out, 1)
       C.dup2(err, 2)
+      -- our NGINX names the program; nginx takes it for the sockets that it inherits
+      C.unsetenv("NGINX")
       C.execvp(argv[0], ffi.cast("char *const *", argv))
     end
     C._exit(127)

@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_int, c_void};
 use mlua::ffi::{self, lua_CFunction, lua_State};
 
 use super::call::raise_plain;
-use super::stack::{invoke, upvalue};
+use super::stack::{invoke, service, upvalue};
 use super::{answer, body, decode, headers, memory, source, stream};
 use crate::host::nginx;
 
@@ -74,6 +74,10 @@ unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
     unsafe {
         if let Err(missing) = nginx::api() {
             raise_plain(state, missing);
+        }
+        ffi::lua_settop(state, 2);
+        if ffi::lua_pushthread(state) == 1 {
+            ffi::lua_rawseti(state, 2, service::MAIN_THREAD.into());
         }
         ffi::lua_settop(state, 2);
         push_functions(state, &functions::<false>())

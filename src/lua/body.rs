@@ -4,8 +4,9 @@ use std::ffi::c_int;
 
 use mlua::ffi::{self, lua_State};
 
-use super::call::{Caller, Needs, Reply, begin, guard, run};
-use super::stack::string;
+use super::call::{Caller, Needs, Reply, begin, guard, raise};
+use super::stack::{main_thread_runs, string};
+use crate::error::Error;
 use crate::phase;
 use crate::response::body::{self, Consumed};
 
@@ -20,6 +21,7 @@ pub unsafe extern "C-unwind" fn get_raw_body<const MEMORY: bool>(state: *mut lua
     // SAFETY: Lua calls.
     unsafe {
         let call = begin::<MEMORY>(state, caller, Needs::request(phase::BODY, 0));
+        refuse_a_stale_phase::<MEMORY>(state);
         let (reply, keep) = guard(state, caller, || {
             call.with_request(|request| {
                 Ok(match body::consume(&request)? {
@@ -41,13 +43,29 @@ pub unsafe extern "C-unwind" fn get_raw_body<const MEMORY: bool>(state: *mut lua
 ///
 /// As [`get_raw_body`].
 pub unsafe extern "C-unwind" fn set_raw_body<const MEMORY: bool>(state: *mut lua_State) -> c_int {
+    let caller = Caller::ThroughFacade;
     // SAFETY: Lua calls.
     unsafe {
-        run::<MEMORY>(state, Caller::ThroughFacade, Needs::request(phase::BODY, 1), |call| {
-            call.with_request(|request| {
-                body::replace(&request, string(state, 1))?;
-                Ok(Reply::Nothing)
-            })
-        })
+        let call = begin::<MEMORY>(state, caller, Needs::request(phase::BODY, 1));
+        refuse_a_stale_phase::<MEMORY>(state);
+        guard(state, caller, || {
+            call.with_request(|request| body::replace(&request, string(state, 1)))
+        });
+        0
+    }
+}
+
+/// lua-nginx-module forgets to leave the body filter's phase when something is printed behind the end
+/// of a body: then only where the code runs tells that this is no filter, and that the chunk is gone.
+///
+/// # Safety
+///
+/// As [`main_thread_runs`].
+unsafe fn refuse_a_stale_phase<const MEMORY: bool>(state: *mut lua_State) {
+    // SAFETY: by contract; nothing of Rust is alive.
+    unsafe {
+        if !MEMORY && !main_thread_runs(state) {
+            raise(state, Caller::ThroughFacade, Error::Disabled);
+        }
     }
 }

@@ -57,6 +57,8 @@ pub mod service {
     pub const EMPTY_ARRAY: c_int = 12;
     pub const ARRAY_MT: c_int = 13;
     pub const EMPTY_ARRAY_MT: c_int = 14;
+    /// The VM's main thread, once a function was called in it.
+    pub const MAIN_THREAD: c_int = 15;
 }
 
 /// The bytes of the string at `index`, without converting a number.
@@ -111,6 +113,33 @@ pub unsafe fn push_service(state: *mut lua_State, service: c_int) {
     // SAFETY: by contract. lua_rawgeti runs no Lua code.
     unsafe {
         ffi::lua_rawgeti(state, ffi::lua_upvalueindex(upvalue::SERVICES), service.into());
+    }
+}
+
+/// Whether code runs in the VM's main thread, perhaps below coroutines that it has resumed.
+///
+/// nginx runs its filters there, and what may yield in threads of its own, which it resumes while the
+/// main one is idle. Where the main thread is not known yet, only the running one can be it.
+///
+/// # Safety
+///
+/// The upvalues are there, and four slots on the stack; no `catch_unwind` is below.
+pub unsafe fn main_thread_runs(state: *mut lua_State) -> bool {
+    // SAFETY: by contract. The thread is anchored by the services, and its frames are only counted.
+    unsafe {
+        let top = ffi::lua_gettop(state);
+        if ffi::lua_pushthread(state) == 1 {
+            let services = ffi::lua_upvalueindex(upvalue::SERVICES);
+            ffi::lua_rawseti(state, services, service::MAIN_THREAD.into());
+            ffi::lua_settop(state, top);
+            return true;
+        }
+        push_service(state, service::MAIN_THREAD);
+        let main = ffi::lua_tothread(state, -1);
+        let mut frame = std::mem::zeroed::<ffi::lua_Debug>();
+        let runs = !main.is_null() && ffi::lua_getstack(main, 0, &mut frame) == 1;
+        ffi::lua_settop(state, top);
+        runs
     }
 }
 

@@ -116,6 +116,7 @@ local function make_services(options, ngx)
     json.empty_array,
     json.array_mt,
     json.empty_array_mt,
+    -- The native functions put the VM's main thread behind these.
   }
 end
 

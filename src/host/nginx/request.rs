@@ -247,7 +247,8 @@ impl Host for Request<'_> {
 
 impl BodyFilter for Request<'_> {
     fn chunk(&self) -> Result<Chunk<'_>, Error> {
-        // Elsewhere the module's pointer to the chain dangles, whatever anybody says of the phase.
+        // Elsewhere the module's pointer to the chain dangles, whatever anybody says of the phase. (Where
+        // the module itself is wrong, `lua::body` knows it.)
         if self.context() != context::BODY_FILTER {
             return Err(Error::Disabled);
         }
