@@ -6,6 +6,7 @@ LUA_LIB_DIR ?= $(PREFIX)/share/lua/5.1
 DESTDIR ?=
 
 LUALIB := build/lualib
+INSTALLED := $(DESTDIR)$(abspath $(LUA_LIB_DIR))
 
 SERVER_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core curl
 TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-busted lua-check \
@@ -51,12 +52,12 @@ bench: ## what one case of a plugin's test costs
 	@luajit bench/testing.lua
 
 install: build ## copies build/lualib to LUA_LIB_DIR (below DESTDIR)
-	@cd $(LUALIB) && find . -type f -exec install -D -m 644 {} "$(DESTDIR)$(LUA_LIB_DIR)/{}" \;
+	@cd $(LUALIB) && find . -type f -exec install -D -m 644 {} "$(INSTALLED)/{}" \;
 
 uninstall: ## removes what install copied
-	@cd lua && find . -name '*.lua' -exec rm -f "$(DESTDIR)$(LUA_LIB_DIR)/{}" \;
-	@rm -f "$(DESTDIR)$(LUA_LIB_DIR)/kong/response/core.so"
-	@rmdir "$(DESTDIR)$(LUA_LIB_DIR)/kong/response" "$(DESTDIR)$(LUA_LIB_DIR)/kong" 2> /dev/null || true
+	@cd lua && find . -name '*.lua' -exec rm -f "$(INSTALLED)/{}" \;
+	@rm -f "$(INSTALLED)/kong/response/core.so"
+	@cd "$(INSTALLED)" && rmdir kong/response/testing kong/response kong/pdk kong 2> /dev/null || true
 
 clean: ## removes what was built
 	@$(CARGO) clean --quiet

@@ -5,6 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../serve.sh"
 
+printf '%s== A plugin called from the phases of nginx%s\n\n' "$bold" "$plain"
 show "Before: what the upstream answers" "$upstream" /coffee
 show "After: headers rewritten, body transformed" "$gateway" /coffee -H "apikey: key-of-alice"
 show "No key: exit(401, table, headers)" "$gateway" /coffee

@@ -5,6 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../serve.sh"
 
+printf '%s== Four plugins, run by kong.response.lifecycle%s\n\n' "$bold" "$plain"
 key="apikey: key-of-alice"
 show "The service itself" "$upstream" /coffee
 show "Proxied: headers removed and added, body transformed" "$gateway" /coffee -H "$key"

@@ -542,3 +542,32 @@ it("twenty plugins run in the order of their priority", function()
     assert.equal(table.concat(order, " "), r:header("X-Seen"))
   end)
 end)
+
+
+describe("loading kong.response.lifecycle", function()
+  it("makes the global kong, which plugins take at their top", function()
+    require("spec.support.nginx").once({
+      files = {
+        ["early.lua"] = [[
+          local kong = kong
+          local Early = {}
+          function Early:access()
+            return kong.response.exit(200, "early " .. tostring(kong.ctx.plugin ~= nil))
+          end
+          return Early
+        ]],
+      },
+      init = [[
+        lifecycle = require("kong.response.lifecycle").new { { plugin = require "early" } }
+      ]],
+      locations = [[
+        location = /early {
+          access_by_lua_block { lifecycle.access() }
+          content_by_lua_block { ngx.print("content") }
+        }
+      ]],
+    }, function(server)
+      assert.equal("early true", server:get("/early").body)
+    end)
+  end)
+end)

@@ -326,10 +326,17 @@ end
 local _M = {}
 
 
+-- Many plugins take `kong` at their top, and are loaded for the list that `new` gets.
+if rawget(_G, "kong") == nil then
+  prepare_kong()
+end
+
+
 --- Makes the functions that run a list of plugins.
--- Call it once, in `init_by_lua*`. It sets what is missing of the global `kong`: `kong.response`,
--- and `kong.ctx` with `kong.ctx.shared` (one table per request) and `kong.ctx.plugin` (one per
--- request and entry of the list; nil outside of a plugin).
+-- Call it once, in `init_by_lua*`. It sets what is missing of the global `kong`, which loading this
+-- module has made where there was none: `kong.response`, and `kong.ctx` with `kong.ctx.shared` (one
+-- table per request) and `kong.ctx.plugin` (one per request and entry of the list; nil outside of a
+-- plugin).
 -- @tparam table plugins an array of
 --   `{ plugin = <table>, config = <table, {} by default>, name = <string, for the log> }`
 -- @treturn table with the functions `rewrite`, `access`, `header_filter`, `body_filter`, `log` and

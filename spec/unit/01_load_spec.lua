@@ -1,0 +1,82 @@
+--- Loading the library: what it exports, and where there is nothing for it to work on.
+
+local NAMES = {
+  "add_header", "clear_header", "error", "exit", "get_header", "get_headers", "get_raw_body",
+  "get_source", "get_status", "set_header", "set_headers", "set_raw_body", "set_status",
+}
+
+local NO_REQUEST = "kong.response has no request here: this process is not nginx with"
+                   .. " lua-nginx-module"
+
+
+--- What a LuaJIT of its own writes: some of these cases need another global `ngx`.
+local function luajit(source)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  file:write([[
+    package.path = "./build/lualib/?.lua;" .. package.path
+    package.cpath = "./build/lualib/?.so;" .. package.cpath
+  ]], source)
+  file:close()
+  local pipe = assert(io.popen("/usr/bin/luajit " .. path .. " 2>&1"))
+  local output = pipe:read("*a")
+  pipe:close()
+  os.remove(path)
+  return (output:gsub(path:gsub("%p", "%%%0"), "FILE"))
+end
+
+
+describe("the library", function()
+  it("exports its entry point and nothing else", function()
+    local pipe = assert(io.popen("nm -D --defined-only build/lualib/kong/response/core.so"))
+    local symbols = {}
+    for line in pipe:lines() do
+      symbols[#symbols + 1] = line:match("%S+$")
+    end
+    pipe:close()
+    assert.same({ "luaopen_kong_response_core" }, symbols)
+  end)
+
+  it("needs no symbol that a process without nginx lacks", function()
+    assert.equal("loaded", luajit [[
+      assert(package.loadlib("./build/lualib/kong/response/core.so", "luaopen_kong_response_core"))
+      io.write("loaded")
+    ]])
+  end)
+end)
+
+
+describe("without nginx, kong.response", function()
+  it("has the thirteen functions and nothing else", function()
+    local names = {}
+    for name, value in pairs(require "kong.response") do
+      assert.equal("function", type(value))
+      names[#names + 1] = name
+    end
+    table.sort(names)
+    assert.same(NAMES, names)
+  end)
+
+  it("raises one sentence from each, with the caller's line", function()
+    local response = require "kong.response"
+    for _, name in ipairs(NAMES) do
+      assert.same({ false, NO_REQUEST }, { pcall(response[name]) })
+      local source = "local response = ...\nresponse." .. name .. "(404)"
+      local call = assert(loadstring(source, "=p.lua"))
+      assert.same({ false, "p.lua:2: " .. NO_REQUEST }, { pcall(call, response) })
+    end
+  end)
+end)
+
+
+describe("an nginx whose lua-nginx-module lacks a symbol", function()
+  it("is told the symbol and the version by require, as a string", function()
+    local output = luajit [[
+      ngx = { config = { subsystem = "http" } }
+      local ok, err = pcall(require, "kong.response")
+      io.write(tostring(ok), " ", type(err), " ", tostring(err))
+    ]]
+    assert.equal("false string kong.response needs lua-nginx-module 0.10.23 or later: symbol"
+      .. " ngx_http_lua_ffi_get_resp_status not found", output)
+  end)
+end)
