@@ -153,6 +153,20 @@ describe("exit on layer 4", function()
     assert.same({}, host.ctx)
   end)
 
+  it("raises only strings", function()
+    for _, thrown in ipairs { {}, print, true } do
+      local ctx = setmetatable({}, { __index = function() error(thrown) end })
+      local host = exit({ ctx = ctx }, 200, "x")
+      assert.is_string(host.err)
+      assert.same({}, host.sent)
+
+      local body = setmetatable({}, { __index = function() error(thrown) end, __len = error })
+      host = exit({}, 200, body)
+      assert.matches("^invalid body: ", message(host))
+      assert.same({}, host.sent)
+    end
+  end)
+
   it("hands lines for the log to the option", function()
     local lines = {}
     local host = stream_host.run(function(response)
