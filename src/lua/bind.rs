@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_int, c_void};
 use mlua::ffi::{self, lua_CFunction, lua_State};
 
 use super::call::raise_plain;
-use super::stack::{invoke, service, upvalue};
+use super::stack::{Kept, SERVICES, STRINGS, invoke, push_bytes, upvalue};
 use super::{answer, body, decode, headers, memory, source, stream};
 use crate::host::nginx;
 
@@ -76,10 +76,6 @@ unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
             raise_plain(state, missing);
         }
         ffi::lua_settop(state, 2);
-        if ffi::lua_pushthread(state) == 1 {
-            ffi::lua_rawseti(state, 2, service::MAIN_THREAD.into());
-        }
-        ffi::lua_settop(state, 2);
         push_functions(state, &functions::<false>())
     }
 }
@@ -107,13 +103,12 @@ pub unsafe fn push_functions(state: *mut lua_State, functions: &[(&CStr, lua_CFu
     // SAFETY: by contract.
     unsafe {
         ffi::lua_settop(state, 3);
+        push_array_of_kept(state);
+        ffi::lua_replace(state, 2);
         ffi::lua_createtable(state, 0, functions.len() as c_int);
         for &(name, function) in functions {
             // In the order of `upvalue`.
             ffi::lua_pushvalue(state, 1);
-            for name in [c"kong", c"ctx", c"KONG_PHASE"] {
-                ffi::lua_pushstring(state, name.as_ptr());
-            }
             ffi::lua_pushvalue(state, 2);
             ffi::lua_pushcclosure(state, invoke, 0);
             ffi::lua_pushvalue(state, 3);
@@ -121,5 +116,26 @@ pub unsafe fn push_functions(state: *mut lua_State, functions: &[(&CStr, lua_CFu
             ffi::lua_setfield(state, -2, name.as_ptr());
         }
         1
+    }
+}
+
+/// Pushes the array of what is [`Kept`]: services out of the table at 2, and strings.
+unsafe fn push_array_of_kept(state: *mut lua_State) {
+    // SAFETY: as its caller's.
+    unsafe {
+        ffi::lua_createtable(state, Kept::MainThread.place() as c_int, 0);
+        for &(service, field) in SERVICES {
+            ffi::lua_getfield(state, 2, field.as_ptr());
+            ffi::lua_rawseti(state, -2, service.place());
+        }
+        for &(string, text) in STRINGS {
+            push_bytes(state, text.as_bytes());
+            ffi::lua_rawseti(state, -2, string.place());
+        }
+        if ffi::lua_pushthread(state) == 0 {
+            ffi::lua_pop(state, 1);
+            return;
+        }
+        ffi::lua_rawseti(state, -2, Kept::MainThread.place());
     }
 }

@@ -12,7 +12,7 @@ use mlua::ffi::{self, lua_State};
 
 use super::memory;
 use super::served::{Served, aside};
-use super::stack::{self, push_bytes, push_service, service, upvalue};
+use super::stack::{self, Kept, push_bytes, push_kept, upvalue};
 use crate::error::Error;
 use crate::host::memory::{Client, Memory, Shared};
 use crate::host::nginx::{Api, NgxRequest, Probe, Request, api};
@@ -241,12 +241,10 @@ unsafe fn open<const MEMORY: bool>(state: *mut lua_State, needs: Needs) -> Resul
             Client::Fake | Client::Absent => return Err(Error::Disabled),
         }
         let mut call = Call { state, place, phase: None, ctx: 0 };
-        let checked = needs.phases.filter(|_| gateway_is_here(state));
+        let here = needs.phases.is_some() && gateway_is_here(state)?;
+        let checked = needs.phases.filter(|_| here);
         if needs.ctx || checked.is_some() {
-            // `ngx.ctx` runs Lua code.
-            ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::CTX));
-            ffi::lua_gettable(state, ffi::lua_upvalueindex(upvalue::NGX));
-            if ffi::lua_type(state, -1) != ffi::LUA_TTABLE {
+            if !call.push_ctx() {
                 return Err(Error::Disabled);
             }
             call.ctx = ffi::lua_gettop(state);
@@ -275,7 +273,7 @@ fn in_content(request: &Served<'_>) -> bool {
 pub unsafe fn phase_of(state: *mut lua_State, ctx: c_int) -> Result<Option<u32>, Error> {
     // SAFETY: by contract; a raw read runs no Lua code.
     unsafe {
-        ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::KONG_PHASE));
+        push_kept(state, Kept::Phase);
         ffi::lua_rawget(state, ctx);
         let phase = match ffi::lua_type(state, -1) {
             ffi::LUA_TNIL => Ok(None),
@@ -292,19 +290,21 @@ pub unsafe fn phase_of(state: *mut lua_State, ctx: c_int) -> Result<Option<u32>,
     }
 }
 
-/// Whether the globals `kong` and `kong.ctx` exist. It may raise, where `kong` has a metatable that
-/// does.
-unsafe fn gateway_is_here(state: *mut lua_State) -> bool {
-    // SAFETY: there are slots enough on the stack, which is left as it was; nothing of Rust is alive.
+/// Whether the globals `kong` and `kong.ctx` exist.
+///
+/// # Errors
+///
+/// What a metatable of `kong` raises.
+unsafe fn gateway_is_here(state: *mut lua_State) -> Result<bool, Error> {
+    // SAFETY: there are slots enough on the stack, which is left as it was.
     unsafe {
         let top = ffi::lua_gettop(state);
-        let mut here = push_kong(state);
-        if here {
-            ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::CTX));
-            here = ffi::lua_gettable(state, -2) != ffi::LUA_TNIL;
-        }
+        let here = push_kong(state)
+            && stack::push_field(state, ffi::lua_gettop(state), Kept::Ctx)
+                .map_err(Error::thrown)?
+                != ffi::LUA_TNIL;
         ffi::lua_settop(state, top);
-        here
+        Ok(here)
     }
 }
 
@@ -317,7 +317,7 @@ unsafe fn push_kong(state: *mut lua_State) -> bool {
     unsafe {
         ffi::lua_pushvalue(state, ffi::LUA_GLOBALSINDEX);
         for _ in 0..4 {
-            ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::KONG));
+            push_kept(state, Kept::Kong);
             match ffi::lua_rawget(state, -2) {
                 ffi::LUA_TNIL => ffi::lua_pop(state, 1),
                 kind => return kind == ffi::LUA_TTABLE,
@@ -325,7 +325,7 @@ unsafe fn push_kong(state: *mut lua_State) -> bool {
             if ffi::lua_getmetatable(state, -1) == 0 {
                 return false;
             }
-            push_service(state, service::INDEX);
+            push_kept(state, Kept::Index);
             if ffi::lua_rawget(state, -2) != ffi::LUA_TTABLE {
                 return false;
             }
@@ -350,6 +350,44 @@ unsafe fn current_request(state: *mut lua_State, api: &Api) -> *mut NgxRequest {
 }
 
 impl Call {
+    /// Pushes `ngx.ctx`; says whether it is a table. It may raise.
+    ///
+    /// lua-nginx-module keeps the table of each request in the registry, where it is found without
+    /// running the Lua code behind `ngx.ctx`. That makes the table, where there is none yet.
+    unsafe fn push_ctx(&self) -> bool {
+        let state = self.state;
+        // SAFETY: there are slots enough on the stack; no Rust value is alive.
+        unsafe {
+            if let Place::Nginx { api, request } = self.place {
+                push_kept(state, Kept::Ctx);
+                // Somebody may have put a table of his own there.
+                if ffi::lua_rawget(state, ffi::lua_upvalueindex(upvalue::NGX)) != ffi::LUA_TNIL {
+                    return ffi::lua_type(state, -1) == ffi::LUA_TTABLE;
+                }
+                let reference = Request::ctx_reference(api, request);
+                push_kept(state, Kept::CtxTables);
+                if reference >= 0
+                    && ffi::lua_rawget(state, ffi::LUA_REGISTRYINDEX) == ffi::LUA_TTABLE
+                    && ffi::lua_rawgeti(state, -1, reference.into()) == ffi::LUA_TTABLE
+                {
+                    return true;
+                }
+            }
+            push_kept(state, Kept::Ctx);
+            ffi::lua_gettable(state, ffi::lua_upvalueindex(upvalue::NGX)) == ffi::LUA_TTABLE
+        }
+    }
+
+    /// # Errors
+    ///
+    /// `headers have already been sent`
+    pub fn refuse_when_sent(&self) -> Result<(), Error> {
+        if self.with_request(|request| request.headers_sent()) {
+            return Err(Error::HeadersSent);
+        }
+        Ok(())
+    }
+
     /// Lends the request to `work`.
     pub fn with_request<T>(&self, work: impl FnOnce(Served<'_>) -> T) -> T {
         match self.place {
@@ -375,7 +413,7 @@ impl Callbacks for Call {
         let state = self.state;
         // SAFETY: the upvalues are there; the call is a protected one.
         unsafe {
-            push_service(state, service::HTTP_VERSION);
+            push_kept(state, Kept::HttpVersion);
             stack::pcall(state, 0, 1).ok()?;
             let is_number = ffi::lua_type(state, -1) == ffi::LUA_TNUMBER;
             let version = is_number.then(|| ffi::lua_tonumber(state, -1));
@@ -388,7 +426,7 @@ impl Callbacks for Call {
         let state = self.state;
         // SAFETY: the upvalues are there; pushing the message may raise, so it is in the job.
         unsafe {
-            push_service(state, service::LOG);
+            push_kept(state, Kept::Log);
             if ffi::lua_type(state, -1) != ffi::LUA_TFUNCTION {
                 ffi::lua_pop(state, 1);
                 return false;

@@ -106,6 +106,7 @@ api! {
         *mut NgxRequest, *const c_uchar, usize, c_int, *const c_uchar, usize,
         *const FfiStr, usize, c_int, *mut *mut c_char,
     ) -> c_int;
+    get_ctx_ref = c"ngx_http_lua_ffi_get_ctx_ref": fn(*mut NgxRequest, *mut c_int, *mut c_int) -> c_int;
     req_get_headers_count = c"ngx_http_lua_ffi_req_get_headers_count": fn(
         *mut NgxRequest, c_int, *mut c_int,
     ) -> c_int;
