@@ -42,6 +42,12 @@ pub const WRITE: PhaseSet =
 /// Where the body passes: body_filter.
 pub const BODY: PhaseSet = PhaseSet(0x400);
 
+/// The set of bits that `phase` is; none where it is no whole number of 32 bits.
+pub fn bits_of(phase: f64) -> u32 {
+    let bits = phase as u32;
+    if f64::from(bits) == phase { bits } else { 0 }
+}
+
 /// A set of phases. Displays as the names, in ascending bit order, with `", "` between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PhaseSet(u32);
@@ -50,6 +56,17 @@ impl PhaseSet {
     /// The name of one phase's bit; `'unknown phase'`, with the quotes, for anything else.
     pub fn name_of(bit: u32) -> &'static str {
         PHASES.iter().find(|(known, _)| *known == bit).map_or("'unknown phase'", |(_, name)| name)
+    }
+
+    /// The bits of the phases.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Whether `phase`, as `ngx.ctx.KONG_PHASE` holds it, is one of these. A number that is no set of
+    /// bits is no phase.
+    pub fn holds(self, phase: f64) -> bool {
+        bits_of(phase) & self.0 != 0
     }
 
     /// Whether a function that may be called in these phases may be called now.

@@ -8,6 +8,7 @@ use super::call::raise_plain;
 use super::stack::{Kept, SERVICES, STRINGS, invoke, push_bytes, upvalue};
 use super::{answer, body, decode, headers, memory, source, stream};
 use crate::host::nginx;
+use crate::phase;
 
 /// Its address is the sentinel of an empty array where the host's cjson has none.
 static EMPTY_ARRAY: u8 = 0;
@@ -33,7 +34,7 @@ pub const fn functions<const MEMORY: bool>() -> [(&'static CStr, lua_CFunction);
 }
 
 /// Opens the module for a Lua VM: a table with `nginx`, `stream`, `memory`, `memory_host`,
-/// `json_decode`, `null` and `empty_array`.
+/// `json_decode`, `read_phases`, `null` and `empty_array`.
 ///
 /// # Safety
 ///
@@ -53,6 +54,8 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
         ffi::lua_setfield(state, -2, c"memory_host".as_ptr());
         ffi::lua_pushcclosure(state, decode::json_decode, 0);
         ffi::lua_setfield(state, -2, c"json_decode".as_ptr());
+        ffi::lua_pushnumber(state, f64::from(phase::READ.bits()));
+        ffi::lua_setfield(state, -2, c"read_phases".as_ptr());
         let address: *const u8 = &EMPTY_ARRAY;
         ffi::lua_pushlightuserdata(state, address.cast_mut().cast::<c_void>());
         ffi::lua_setfield(state, -2, c"empty_array".as_ptr());

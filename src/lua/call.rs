@@ -17,7 +17,8 @@ use crate::error::Error;
 use crate::host::memory::{Client, Memory, Shared};
 use crate::host::nginx::{Api, NgxRequest, Probe, Request, api};
 use crate::host::{Callbacks, Host, Level, ServerPhase};
-use crate::phase::PhaseSet;
+use crate::phase::{self, PhaseSet};
+use crate::response::status;
 
 /// Whose line an error names.
 #[derive(Debug, Clone, Copy)]
@@ -277,12 +278,7 @@ pub unsafe fn phase_of(state: *mut lua_State, ctx: c_int) -> Result<Option<u32>,
         ffi::lua_rawget(state, ctx);
         let phase = match ffi::lua_type(state, -1) {
             ffi::LUA_TNIL => Ok(None),
-            ffi::LUA_TNUMBER => {
-                let number = ffi::lua_tonumber(state, -1);
-                let bits = number as u32;
-                // What is no set of bits is no phase.
-                Ok(Some(if f64::from(bits) == number { bits } else { 0 }))
-            }
+            ffi::LUA_TNUMBER => Ok(Some(phase::bits_of(ffi::lua_tonumber(state, -1)))),
             _ => Err(Error::PhaseType(stack::type_name(state, -1))),
         };
         ffi::lua_pop(state, 1);
@@ -382,10 +378,7 @@ impl Call {
     ///
     /// `headers have already been sent`
     pub fn refuse_when_sent(&self) -> Result<(), Error> {
-        if self.with_request(|request| request.headers_sent()) {
-            return Err(Error::HeadersSent);
-        }
-        Ok(())
+        self.with_request(|request| status::refuse_when_sent(&request))
     }
 
     /// Lends the request to `work`.

@@ -41,9 +41,8 @@ pub unsafe extern "C-unwind" fn set_status<const MEMORY: bool>(state: *mut lua_S
     // SAFETY: Lua calls.
     unsafe {
         run::<MEMORY>(state, Caller::Direct, writes(1), |call| {
-            call.refuse_when_sent()?;
-            let status = status::check(number(state, 1).ok_or(Error::StatusType)?)?;
-            call.with_request(|mut request| request.set_status(status))?;
+            let code = number(state, 1);
+            call.with_request(|mut request| status::set(&mut request, code))?;
             Ok(Reply::Nothing)
         })
     }
@@ -135,7 +134,7 @@ pub unsafe extern "C-unwind" fn clear_header<const MEMORY: bool>(state: *mut lua
         run::<MEMORY>(state, Caller::Direct, writes(1), |call| {
             call.refuse_when_sent()?;
             let name = string(state, 1).ok_or(Error::HeaderNameType)?;
-            call.with_request(|mut request| request.write_header(name, &[], Write::Set))?;
+            call.with_request(|mut request| header::clear(&mut request, name))?;
             Ok(Reply::Nothing)
         })
     }
@@ -171,8 +170,9 @@ unsafe fn write(call: &Call, how: Write) -> Result<Reply, Error> {
             return Err(Error::InvalidHeaderName { name: args::display(state, 1), got });
         };
         let set = |values: &[&[u8]]| {
-            values.iter().try_for_each(|value| header::check_value(name, value))?;
-            call.with_request(|mut request| header::write(&mut request, name, values, how))
+            call.with_request(|mut request| {
+                header::check_and_write(&mut request, name, values, how)
+            })
         };
         if let Some(text) = string(state, 2) {
             set(&[text])?;

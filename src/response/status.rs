@@ -3,6 +3,30 @@
 use http::StatusCode;
 
 use crate::error::Error;
+use crate::host::Host;
+
+/// What every change of a response's head begins with.
+///
+/// # Errors
+///
+/// `headers have already been sent`
+pub fn refuse_when_sent<H: Host>(host: &H) -> Result<(), Error> {
+    if host.headers_sent() { Err(Error::HeadersSent) } else { Ok(()) }
+}
+
+/// `set_status`; `code` is `None` where it was no number.
+///
+/// # Errors
+///
+/// - `headers have already been sent`
+/// - `code must be a number`
+/// - `code must be a number between 100 and 599`
+/// - what the host says
+pub fn set<H: Host>(host: &mut H, code: Option<f64>) -> Result<(), Error> {
+    refuse_when_sent(host)?;
+    let status = check(code.ok_or(Error::StatusType)?)?;
+    host.set_status(status)
+}
 
 /// The status that is sent for `code`, as `set_status` and `exit` take it: a fraction is dropped.
 ///

@@ -4,6 +4,7 @@
 
 local core = require "kong.response.core"
 local json = require "kong.response.json"
+local shortcuts = require "kong.response.shortcuts"
 
 
 local getmetatable = getmetatable
@@ -116,10 +117,10 @@ end
 --- @tparam table options those of `kong.response.instance`, checked; the paths of `error_templates`
 --   may also come from the `__index` of a metatable
 -- @tparam table ngx
--- @tparam[opt=core.nginx] function native `native(ngx, services)` gives the functions of a host
+-- @tparam[opt=core.nginx] function host `host(ngx, services)` gives the functions of a host
 -- @treturn table the thirteen functions
 -- @raise `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`
-return function(options, ngx, native)
+return function(options, ngx, host)
   local worker_events = options.worker_events
   local core_flush
 
@@ -148,7 +149,7 @@ return function(options, ngx, native)
     return send(code, body)
   end
 
-  native = (native or core.nginx)(ngx, services)
+  local native = (host or core.nginx)(ngx, services)
   core_flush = native.flush
   local core_exit = native.exit
   local core_error = native.error
@@ -157,6 +158,11 @@ return function(options, ngx, native)
 
   local response = copy(native)
   response.flush = nil
+  if not host then
+    for name, shortcut in pairs(shortcuts(native, ngx)) do
+      response[name] = shortcut
+    end
+  end
 
   function response.exit(status, body, headers)
     poll()
