@@ -42,10 +42,10 @@ pub const WRITE: PhaseSet =
 /// Where the body passes: body_filter.
 pub const BODY: PhaseSet = PhaseSet(0x400);
 
-/// The set of bits that `phase` is; none where it is no whole number of 32 bits.
+/// The bits of `phase`, as LuaJIT's `bit.band` takes them: rounded to a whole number, modulo 2^32.
 pub fn bits_of(phase: f64) -> u32 {
-    let bits = phase as u32;
-    if f64::from(bits) == phase { bits } else { 0 }
+    // Adding 2^52 + 2^51 leaves the whole number in the low bits of the fraction.
+    (phase + 6_755_399_441_055_744.0).to_bits() as u32
 }
 
 /// A set of phases. Displays as the names, in ascending bit order, with `", "` between them.
@@ -61,12 +61,6 @@ impl PhaseSet {
     /// The bits of the phases.
     pub fn bits(self) -> u32 {
         self.0
-    }
-
-    /// Whether `phase`, as `ngx.ctx.KONG_PHASE` holds it, is one of these. A number that is no set of
-    /// bits is no phase.
-    pub fn holds(self, phase: f64) -> bool {
-        bits_of(phase) & self.0 != 0
     }
 
     /// Whether a function that may be called in these phases may be called now.
@@ -124,6 +118,22 @@ mod tests {
                 let named = set.to_string().split(", ").any(|one| one == name);
                 assert_eq!(set.check(Some(bit), || false).is_ok(), named, "{name} in {set}");
             }
+        }
+    }
+
+    #[test]
+    fn numbers_have_the_bits_that_luajit_sees() {
+        for (phase, bits) in [
+            (0.0, 0),
+            (512.0, 512),
+            (512.5, 512),
+            (513.5, 514),
+            (-1.0, u32::MAX),
+            (4_294_967_295.0, u32::MAX),
+            (1_099_511_628_288.0, 512),
+            (f64::NAN, 0),
+        ] {
+            assert_eq!(bits_of(phase), bits, "{phase}");
         }
     }
 

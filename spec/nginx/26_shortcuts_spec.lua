@@ -72,8 +72,8 @@ local CODE = [==[
   ngx.header["Last-Modified"] = "Thu, 18 Nov 2010 11:27:35 GMT"
   local calls = {}
   for i, call in ipairs { %s } do
-    calls[i] = assert(loadstring("local response = ... for i = 1, 120 do local a, b = response."
-      .. call .. " if i == 120 then return a, b end end", "=call"))
+    calls[i] = assert(loadstring("local response = ... for i = 1, 80 do local a, b = response."
+      .. call .. " if i == 80 then return a, b end end", "=call"))
   end
 
   -- What is global here, before it may not be readable any more.

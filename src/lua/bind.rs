@@ -34,7 +34,7 @@ pub const fn functions<const MEMORY: bool>() -> [(&'static CStr, lua_CFunction);
 }
 
 /// Opens the module for a Lua VM: a table with `nginx`, `stream`, `memory`, `memory_host`,
-/// `json_decode`, `read_phases`, `null` and `empty_array`.
+/// `json_decode`, `read_phases`, `write_phases`, `null` and `empty_array`.
 ///
 /// # Safety
 ///
@@ -54,8 +54,10 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
         ffi::lua_setfield(state, -2, c"memory_host".as_ptr());
         ffi::lua_pushcclosure(state, decode::json_decode, 0);
         ffi::lua_setfield(state, -2, c"json_decode".as_ptr());
-        ffi::lua_pushnumber(state, f64::from(phase::READ.bits()));
-        ffi::lua_setfield(state, -2, c"read_phases".as_ptr());
+        for (set, name) in [(phase::READ, c"read_phases"), (phase::WRITE, c"write_phases")] {
+            ffi::lua_pushnumber(state, f64::from(set.bits()));
+            ffi::lua_setfield(state, -2, name.as_ptr());
+        }
         let address: *const u8 = &EMPTY_ARRAY;
         ffi::lua_pushlightuserdata(state, address.cast_mut().cast::<c_void>());
         ffi::lua_setfield(state, -2, c"empty_array".as_ptr());
@@ -75,7 +77,7 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
 unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        if let Err(missing) = nginx::api() {
+        if let Err(missing) = nginx::load() {
             raise_plain(state, missing);
         }
         ffi::lua_settop(state, 2);
@@ -126,19 +128,19 @@ pub unsafe fn push_functions(state: *mut lua_State, functions: &[(&CStr, lua_CFu
 unsafe fn push_array_of_kept(state: *mut lua_State) {
     // SAFETY: as its caller's.
     unsafe {
-        ffi::lua_createtable(state, Kept::MainThread.place() as c_int, 0);
+        ffi::lua_createtable(state, Kept::MainThread.place(), 0);
         for &(service, field) in SERVICES {
             ffi::lua_getfield(state, 2, field.as_ptr());
-            ffi::lua_rawseti(state, -2, service.place());
+            ffi::lua_rawseti(state, -2, service.place().into());
         }
         for &(string, text) in STRINGS {
             push_bytes(state, text.as_bytes());
-            ffi::lua_rawseti(state, -2, string.place());
+            ffi::lua_rawseti(state, -2, string.place().into());
         }
         if ffi::lua_pushthread(state) == 0 {
             ffi::lua_pop(state, 1);
             return;
         }
-        ffi::lua_rawseti(state, -2, Kept::MainThread.place());
+        ffi::lua_rawseti(state, -2, Kept::MainThread.place().into());
     }
 }

@@ -227,7 +227,7 @@ unsafe fn open<const MEMORY: bool>(state: *mut lua_State, needs: Needs) -> Resul
             let client = memory.as_ref().borrow().stage().client;
             (Place::Memory(memory), client)
         } else {
-            let api = api().map_err(Error::Host)?;
+            let api = api().ok_or(Error::Disabled)?;
             let request = current_request(state, api);
             let client = match Request::probe(api, request) {
                 Probe::Real { .. } => Client::Real,
@@ -242,13 +242,17 @@ unsafe fn open<const MEMORY: bool>(state: *mut lua_State, needs: Needs) -> Resul
             Client::Fake | Client::Absent => return Err(Error::Disabled),
         }
         let mut call = Call { state, place, phase: None, ctx: 0 };
+        // The plain case first: where the phase is right, nobody has to ask whether it is checked.
+        if let Some(phases) = needs.phases
+            && call.push_ctx_at_hand()
+            && call.is_in(phases)
+        {
+            return Ok(call);
+        }
         let here = needs.phases.is_some() && gateway_is_here(state)?;
         let checked = needs.phases.filter(|_| here);
         if needs.ctx || checked.is_some() {
-            if !call.push_ctx() {
-                return Err(Error::Disabled);
-            }
-            call.ctx = ffi::lua_gettop(state);
+            call.push_ctx()?;
             call.phase = phase_of(state, call.ctx)?;
         }
         if let Some(phases) = checked {
@@ -275,8 +279,7 @@ pub unsafe fn phase_of(state: *mut lua_State, ctx: c_int) -> Result<Option<u32>,
     // SAFETY: by contract; a raw read runs no Lua code.
     unsafe {
         push_kept(state, Kept::Phase);
-        ffi::lua_rawget(state, ctx);
-        let phase = match ffi::lua_type(state, -1) {
+        let phase = match ffi::lua_rawget(state, ctx) {
             ffi::LUA_TNIL => Ok(None),
             ffi::LUA_TNUMBER => Ok(Some(phase::bits_of(ffi::lua_tonumber(state, -1)))),
             _ => Err(Error::PhaseType(stack::type_name(state, -1))),
@@ -346,32 +349,59 @@ unsafe fn current_request(state: *mut lua_State, api: &Api) -> *mut NgxRequest {
 }
 
 impl Call {
-    /// Pushes `ngx.ctx`; says whether it is a table. It may raise.
+    /// Pushes `ngx.ctx`, if it can be found without running Lua code; says whether it did.
     ///
-    /// lua-nginx-module keeps the table of each request in the registry, where it is found without
-    /// running the Lua code behind `ngx.ctx`. That makes the table, where there is none yet.
-    unsafe fn push_ctx(&self) -> bool {
+    /// lua-nginx-module keeps the table of each request in the registry. The Lua code behind `ngx.ctx`
+    /// reads it there, and makes it where there is none yet.
+    unsafe fn push_ctx_at_hand(&mut self) -> bool {
+        let (state, Place::Nginx { api, request }) = (self.state, self.place) else { return false };
+        // SAFETY: there are slots enough on the stack; the request is there.
+        unsafe {
+            push_kept(state, Kept::Ctx);
+            // Somebody may have put a table of his own there.
+            if ffi::lua_rawget(state, ffi::lua_upvalueindex(upvalue::NGX)) != ffi::LUA_TNIL {
+                return false;
+            }
+            let reference = Request::ctx_reference(api, request);
+            push_kept(state, Kept::CtxTables);
+            let at_hand = reference >= 0
+                && ffi::lua_rawget(state, ffi::LUA_REGISTRYINDEX) == ffi::LUA_TTABLE
+                && ffi::lua_rawgeti(state, -1, reference.into()) == ffi::LUA_TTABLE;
+            if at_hand {
+                self.ctx = ffi::lua_gettop(state);
+            }
+            at_hand
+        }
+    }
+
+    /// Pushes `ngx.ctx`, unless it is there. It may raise.
+    unsafe fn push_ctx(&mut self) -> Result<(), Error> {
         let state = self.state;
         // SAFETY: there are slots enough on the stack; no Rust value is alive.
         unsafe {
-            if let Place::Nginx { api, request } = self.place {
+            if self.ctx == 0 {
                 push_kept(state, Kept::Ctx);
-                // Somebody may have put a table of his own there.
-                if ffi::lua_rawget(state, ffi::lua_upvalueindex(upvalue::NGX)) != ffi::LUA_TNIL {
-                    return ffi::lua_type(state, -1) == ffi::LUA_TTABLE;
+                let kind = ffi::lua_gettable(state, ffi::lua_upvalueindex(upvalue::NGX));
+                if kind != ffi::LUA_TTABLE {
+                    return Err(Error::Disabled);
                 }
-                let reference = Request::ctx_reference(api, request);
-                push_kept(state, Kept::CtxTables);
-                if reference >= 0
-                    && ffi::lua_rawget(state, ffi::LUA_REGISTRYINDEX) == ffi::LUA_TTABLE
-                    && ffi::lua_rawgeti(state, -1, reference.into()) == ffi::LUA_TTABLE
-                {
-                    return true;
-                }
+                self.ctx = ffi::lua_gettop(state);
             }
-            push_kept(state, Kept::Ctx);
-            ffi::lua_gettable(state, ffi::lua_upvalueindex(upvalue::NGX)) == ffi::LUA_TTABLE
         }
+        Ok(())
+    }
+
+    /// Whether the phase is plainly one of `phases`.
+    unsafe fn is_in(&mut self, phases: PhaseSet) -> bool {
+        let state = self.state;
+        // SAFETY: `ngx.ctx` is on the stack.
+        unsafe {
+            push_kept(state, Kept::Phase);
+            if ffi::lua_rawget(state, self.ctx) == ffi::LUA_TNUMBER {
+                self.phase = Some(phase::bits_of(ffi::lua_tonumber(state, -1)));
+            }
+        }
+        self.phase.is_some_and(|bits| bits & phases.bits() != 0)
     }
 
     /// # Errors

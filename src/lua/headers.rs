@@ -41,7 +41,8 @@ pub unsafe extern "C-unwind" fn set_status<const MEMORY: bool>(state: *mut lua_S
     // SAFETY: Lua calls.
     unsafe {
         run::<MEMORY>(state, Caller::Direct, writes(1), |call| {
-            let code = number(state, 1);
+            call.refuse_when_sent()?;
+            let code = number(state, 1).ok_or(Error::StatusType)?;
             call.with_request(|mut request| status::set(&mut request, code))?;
             Ok(Reply::Nothing)
         })

@@ -3,7 +3,8 @@
 //!
 //! Each does the plain case. What is to be refused, to be logged, or to be asked of Lua it leaves as it
 //! is and says [`NOT_MINE`]; `lua/kong/response/shortcuts.lua` then calls the C function of that name,
-//! which knows the rest. The rules and the host behind both are the same.
+//! which knows the rest. The rules and the host behind both are the same. The phase stands in a Lua
+//! table: Lua has checked it.
 
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +12,6 @@ use std::ptr::NonNull;
 
 use crate::host::nginx::{NgxRequest, Probe, Request, api};
 use crate::host::{Callbacks, Host, Level, Write};
-use crate::phase::{self, PhaseSet};
 use crate::response::header::{self, Lookup};
 use crate::response::status;
 
@@ -35,60 +35,16 @@ impl Callbacks for NoCallbacks {
     }
 }
 
-/// Where the registry's `ngx_lua_ctx_tables` has `ngx.ctx`; negative where it has none yet.
-///
-/// # Safety
-///
-/// `request` is null, or nginx's request of the running Lua code. So it is for all below.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn kong_response_ctx_reference(request: *mut NgxRequest) -> c_int {
-    match api() {
-        // SAFETY: by contract.
-        Ok(api) if !request.is_null() => unsafe { Request::ctx_reference(api, request) },
-        _ => NOT_MINE,
-    }
-}
-
-/// The status, or [`NOT_MINE`]. `phase` is what `ngx.ctx.KONG_PHASE` holds, or a number with every bit
-/// where there is no gateway.
-///
-/// # Safety
-///
-/// As [`kong_response_ctx_reference`].
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn kong_response_get_status(request: *mut NgxRequest, phase: f64) -> c_int {
-    // SAFETY: by contract.
-    unsafe { enter(request, phase, phase::READ, |request| request.status().ok().map(c_int::from)) }
-}
-
-/// # Safety
-///
-/// As [`kong_response_ctx_reference`].
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn kong_response_set_status(
-    request: *mut NgxRequest,
-    phase: f64,
-    status: f64,
-) -> c_int {
-    // SAFETY: by contract.
-    unsafe {
-        enter(request, phase, phase::WRITE, |request| {
-            status::set(request, Some(status)).ok()?;
-            Some(DONE)
-        })
-    }
-}
-
 /// [`FOUND`], with the value at `value` and `value_length`; [`DONE`] where there is none.
 ///
 /// # Safety
 ///
-/// As [`kong_response_ctx_reference`]; `name` is valid for reads of `length` bytes, both outputs are
-/// valid for writes. The value lives as long as the request does not change.
+/// `request` is null, or nginx's request of the running Lua code; so it is for all below. `name` is valid
+/// for reads of `length` bytes, both outputs are valid for writes. The value lives as long as the request
+/// does not change.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kong_response_get_header(
     request: *mut NgxRequest,
-    phase: f64,
     name: *const u8,
     length: usize,
     value: *mut *const u8,
@@ -97,7 +53,7 @@ pub unsafe extern "C" fn kong_response_get_header(
     // SAFETY: by contract.
     unsafe {
         let name = std::slice::from_raw_parts(name, length);
-        enter(request, phase, phase::READ, |request| {
+        lend(request, |request, _| {
             if header::lookup(name) != Lookup::Direct {
                 return None;
             }
@@ -109,15 +65,25 @@ pub unsafe extern "C" fn kong_response_get_header(
     }
 }
 
+/// `set_status`
+///
+/// # Safety
+///
+/// As [`kong_response_get_header`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kong_response_set_status(request: *mut NgxRequest, status: f64) -> c_int {
+    // SAFETY: by contract.
+    unsafe { change(request, |request| status::set(request, status).is_ok()) }
+}
+
 /// `set_header`, or `add_header` where `add` is not 0.
 ///
 /// # Safety
 ///
-/// As [`kong_response_ctx_reference`]; `name` and `value` are valid for reads of so many bytes.
+/// As [`kong_response_get_header`]; `name` and `value` are valid for reads of so many bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kong_response_write_header(
     request: *mut NgxRequest,
-    phase: f64,
     name: *const u8,
     length: usize,
     value: *const u8,
@@ -129,60 +95,50 @@ pub unsafe extern "C" fn kong_response_write_header(
     unsafe {
         let name = std::slice::from_raw_parts(name, length);
         let value = std::slice::from_raw_parts(value, value_length);
-        enter(request, phase, phase::WRITE, |request| {
-            if header::is_ignored(name) {
-                return None;
-            }
-            status::refuse_when_sent(request).ok()?;
-            header::check_and_write(request, name, &[value], how).ok()?;
-            Some(DONE)
+        change(request, |request| {
+            !header::is_ignored(name)
+                && header::check_and_write(request, name, &[value], how).is_ok()
         })
     }
 }
 
+/// `clear_header`
+///
 /// # Safety
 ///
-/// As [`kong_response_ctx_reference`]; `name` is valid for reads of `length` bytes.
+/// As [`kong_response_get_header`]; `name` is valid for reads of `length` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kong_response_clear_header(
     request: *mut NgxRequest,
-    phase: f64,
     name: *const u8,
     length: usize,
 ) -> c_int {
     // SAFETY: by contract.
     unsafe {
         let name = std::slice::from_raw_parts(name, length);
-        enter(request, phase, phase::WRITE, |request| {
-            status::refuse_when_sent(request).ok()?;
-            header::clear(request, name).ok()?;
-            Some(DONE)
-        })
+        change(request, |request| header::clear(request, name).is_ok())
     }
 }
 
-/// Lends a client's request to `work`, if this phase is one of `phases`; what fails in any way is
+/// Lends a request whose head is not sent to `work`, which says whether it has changed it.
+unsafe fn change(request: *mut NgxRequest, work: impl FnOnce(&mut Request<'_>) -> bool) -> c_int {
+    // SAFETY: by contract of the exported functions.
+    unsafe { lend(request, |request, is_sent| (!is_sent && work(request)).then_some(DONE)) }
+}
+
+/// Lends a client's request to `work`, and says whether its head is sent; what fails in any way is
 /// [`NOT_MINE`].
-unsafe fn enter(
+unsafe fn lend(
     request: *mut NgxRequest,
-    phase: f64,
-    phases: PhaseSet,
-    work: impl FnOnce(&mut Request<'_>) -> Option<c_int>,
+    work: impl FnOnce(&mut Request<'_>, bool) -> Option<c_int>,
 ) -> c_int {
-    let work = AssertUnwindSafe(|| {
-        let api = api().ok()?;
-        let there = NonNull::new(request)?;
-        // SAFETY: by contract of the exported functions; nginx does not go on before they return.
-        let mut request = unsafe {
-            if !matches!(Request::probe(api, request), Probe::Real { .. }) {
-                return None;
-            }
-            Request::new(api, there, &NoCallbacks)
-        };
-        if !phases.holds(phase) {
-            return None;
-        }
-        work(&mut request)
-    });
-    catch_unwind(work).ok().flatten().unwrap_or(NOT_MINE)
+    let (Some(api), Some(there)) = (api(), NonNull::new(request)) else { return NOT_MINE };
+    // SAFETY: by contract; nginx does not go on before the exported functions return.
+    let (mut request, is_sent) = unsafe {
+        let Probe::Real { headers_sent } = Request::probe(api, request) else { return NOT_MINE };
+        (Request::new(api, there, &NoCallbacks), headers_sent)
+    };
+    // A panic changes nothing here: the C function meets it again, and tells.
+    let done = catch_unwind(AssertUnwindSafe(|| work(&mut request, is_sent)));
+    done.ok().flatten().unwrap_or(NOT_MINE)
 }

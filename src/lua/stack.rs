@@ -89,8 +89,8 @@ kept! {
 
 impl Kept {
     /// Its place in the array.
-    pub fn place(self) -> ffi::lua_Integer {
-        self as ffi::lua_Integer + 1
+    pub fn place(self) -> c_int {
+        self as c_int + 1
     }
 }
 
@@ -144,9 +144,7 @@ pub unsafe fn push_bytes(state: *mut lua_State, bytes: &[u8]) {
 /// The running function has the upvalues of [`upvalue`]; there are two slots on the stack.
 pub unsafe fn push_kept(state: *mut lua_State, kept: Kept) {
     // SAFETY: by contract. lua_rawgeti runs no Lua code.
-    unsafe {
-        ffi::lua_rawgeti(state, ffi::lua_upvalueindex(upvalue::KEPT), kept.place());
-    }
+    unsafe { ffi::lua_rawgeti_(state, ffi::lua_upvalueindex(upvalue::KEPT), kept.place()) };
 }
 
 /// Pushes the field of the table at `table` whose name is `key`, and says of what type it is; what a
@@ -188,7 +186,7 @@ pub unsafe fn main_thread_runs(state: *mut lua_State) -> bool {
         let top = ffi::lua_gettop(state);
         if ffi::lua_pushthread(state) == 1 {
             let kept = ffi::lua_upvalueindex(upvalue::KEPT);
-            ffi::lua_rawseti(state, kept, Kept::MainThread.place());
+            ffi::lua_rawseti(state, kept, Kept::MainThread.place().into());
             ffi::lua_settop(state, top);
             return true;
         }

@@ -14,17 +14,13 @@ pub fn refuse_when_sent<H: Host>(host: &H) -> Result<(), Error> {
     if host.headers_sent() { Err(Error::HeadersSent) } else { Ok(()) }
 }
 
-/// `set_status`; `code` is `None` where it was no number.
+/// `set_status`, whose caller has made sure that the head is not sent.
 ///
 /// # Errors
 ///
-/// - `headers have already been sent`
-/// - `code must be a number`
-/// - `code must be a number between 100 and 599`
-/// - what the host says
-pub fn set<H: Host>(host: &mut H, code: Option<f64>) -> Result<(), Error> {
-    refuse_when_sent(host)?;
-    let status = check(code.ok_or(Error::StatusType)?)?;
+/// `code must be a number between 100 and 599`, and what the host says.
+pub fn set<H: Host>(host: &mut H, code: f64) -> Result<(), Error> {
+    let status = check(code)?;
     host.set_status(status)
 }
 
@@ -34,7 +30,10 @@ pub fn set<H: Host>(host: &mut H, code: Option<f64>) -> Result<(), Error> {
 ///
 /// `code must be a number between 100 and 599`, also for NaN.
 pub fn check(code: f64) -> Result<StatusCode, Error> {
-    within(code, 100.0).ok_or(Error::StatusRange)
+    match within(code, 100.0) {
+        Some(status) => Ok(status),
+        None => Err(Error::StatusRange),
+    }
 }
 
 /// The status that is sent for `code`, as `error` takes it.
@@ -43,7 +42,10 @@ pub fn check(code: f64) -> Result<StatusCode, Error> {
 ///
 /// `code must be a number between 400 and 599`, also for NaN.
 pub fn check_error(code: f64) -> Result<StatusCode, Error> {
-    within(code, 400.0).ok_or(Error::ErrorStatusRange)
+    match within(code, 400.0) {
+        Some(status) => Ok(status),
+        None => Err(Error::ErrorStatusRange),
+    }
 }
 
 fn within(code: f64, lowest: f64) -> Option<StatusCode> {

@@ -15,25 +15,26 @@ local type = type
 local band = require("bit").band
 local ffi_string = ffi.string
 local globals = _G
+local C = ffi.C
 
 local READ = core.read_phases
+local WRITE = core.write_phases
 
--- What stands for ngx.ctx.KONG_PHASE.
-local EVERY_PHASE = 0xffffffff -- nothing has to be checked
-local NO_PHASE = 0 -- the native function has to look
-
-local FOUND = 1
+local DONE, FOUND = 0, 1
 
 
 ffi.cdef [[
-  int kong_response_ctx_reference(void *request);
-  int kong_response_get_status(void *request, double phase);
-  int kong_response_set_status(void *request, double phase, double status);
-  int kong_response_get_header(void *request, double phase, const char *name, size_t length,
+  int kong_response_get_header(void *request, const char *name, size_t length,
                                const char **value, size_t *value_length);
-  int kong_response_write_header(void *request, double phase, const char *name, size_t length,
+  int kong_response_set_status(void *request, double status);
+  int kong_response_write_header(void *request, const char *name, size_t length,
                                  const char *value, size_t value_length, int add);
-  int kong_response_clear_header(void *request, double phase, const char *name, size_t length);
+  int kong_response_clear_header(void *request, const char *name, size_t length);
+
+  // lua-nginx-module's own, where nothing of ours stands between.
+  int kong_response_ngx_ctx(void *request, int *in_ssl_phase, int *ssl_ctx)
+    __asm__("ngx_http_lua_ffi_get_ctx_ref");
+  int kong_response_ngx_status(void *request) __asm__("ngx_http_lua_ffi_get_resp_status");
 ]]
 
 
@@ -62,44 +63,34 @@ return function(native, ngx)
   local native_clear_header = native.clear_header
 
 
-  -- ngx.ctx, if it is there and where lua-nginx-module keeps it.
+  -- ngx.ctx, if it is there already, and where lua-nginx-module keeps it.
   local function ctx_of(request)
-    local reference = library.kong_response_ctx_reference(request)
     local tables = registry.ngx_lua_ctx_tables
-    if reference < 0 or type(tables) ~= "table" or rawget(ngx, "ctx") ~= nil then
-      return nil
+    if request ~= nil and type(tables) == "table" and rawget(ngx, "ctx") == nil then
+      return tables[C.kong_response_ngx_ctx(request, nil, nil)]
     end
-    return tables[reference]
   end
 
 
-  -- Whether the global `kong` and its `ctx` exist; nil if that is not plain to see.
-  local function has_gateway()
+  -- Whether nothing says that phases are to be checked: the global `kong` and its `ctx` would.
+  local function has_no_gateway()
     local kong = rawget(globals, "kong")
     if type(kong) == "table" then
-      if rawget(kong, "ctx") ~= nil then
-        return true
-      end
-      return getmetatable(kong) and nil
+      return rawget(kong, "ctx") == nil and not getmetatable(kong)
     end
     if kong == nil then
       local metatable = getmetatable(globals)
-      if type(metatable) == "table" and type(rawget(metatable, "__index")) == "table" then
-        return nil
-      end
+      return type(metatable) ~= "table" or type(rawget(metatable, "__index")) ~= "table"
     end
-    return false
+    return true
   end
 
 
-  local function phase_of(request)
-    local gateway = has_gateway()
-    if gateway == false then
-      return EVERY_PHASE
-    end
-    local ctx = gateway and ctx_of(request)
+  -- Whether the phase is plainly one of `phases`.
+  local function may(phases, request)
+    local ctx = ctx_of(request)
     local phase = type(ctx) == "table" and rawget(ctx, "KONG_PHASE")
-    return type(phase) == "number" and phase or NO_PHASE
+    return type(phase) == "number" and band(phase, phases) ~= 0 or has_no_gateway()
   end
 
 
@@ -108,46 +99,60 @@ return function(native, ngx)
 
   function shortcuts.get_status()
     local request = exdata()
-    local status = library.kong_response_get_status(request, phase_of(request))
-    if status < 0 then
+    local status = request ~= nil and may(READ, request) and C.kong_response_ngx_status(request)
+    if not status or status < 0 then
       return native_get_status()
     end
     return status
   end
 
 
+  function shortcuts.get_header(name)
+    local request = exdata()
+    if type(name) ~= "string" or not may(READ, request) then
+      return native_get_header(name)
+    end
+    local found = library.kong_response_get_header(request, name, #name,
+                                                   found_value, found_length)
+    if found < 0 then
+      return native_get_header(name)
+    end
+    return found == FOUND and ffi_string(found_value[0], found_length[0]) or nil
+  end
+
+
+  function shortcuts.get_source(given)
+    local ctx = given == nil and ctx_of(exdata())
+    if type(ctx) ~= "table" or getmetatable(ctx) then
+      return native_get_source(given)
+    end
+    local phase = ctx.KONG_PHASE
+    if (type(phase) ~= "number" or band(phase, READ) == 0) and not has_no_gateway() then
+      return native_get_source()
+    end
+    if ctx.KONG_UNEXPECTED then
+      return "error"
+    elseif ctx.KONG_EXITED then
+      return "exit"
+    end
+    return ctx.KONG_PROXIED and "service" or "error"
+  end
+
+
   function shortcuts.set_status(status)
     local request = exdata()
-    if type(status) ~= "number"
-      or library.kong_response_set_status(request, phase_of(request), status) ~= 0
+    if type(status) ~= "number" or not may(WRITE, request)
+      or library.kong_response_set_status(request, status) ~= DONE
     then
       return native_set_status(status)
     end
   end
 
 
-  function shortcuts.get_header(name)
-    if type(name) ~= "string" then
-      return native_get_header(name)
-    end
-    local request = exdata()
-    local found = library.kong_response_get_header(request, phase_of(request), name, #name,
-                                                   found_value, found_length)
-    if found == FOUND then
-      return ffi_string(found_value[0], found_length[0])
-    end
-    if found ~= 0 then
-      return native_get_header(name)
-    end
-    return nil
-  end
-
-
   function shortcuts.set_header(name, value)
     local request = exdata()
-    if type(name) ~= "string" or type(value) ~= "string"
-      or library.kong_response_write_header(request, phase_of(request), name, #name,
-                                            value, #value, 0) ~= 0
+    if type(name) ~= "string" or type(value) ~= "string" or not may(WRITE, request)
+      or library.kong_response_write_header(request, name, #name, value, #value, 0) ~= DONE
     then
       return native_set_header(name, value)
     end
@@ -156,9 +161,8 @@ return function(native, ngx)
 
   function shortcuts.add_header(name, value)
     local request = exdata()
-    if type(name) ~= "string" or type(value) ~= "string"
-      or library.kong_response_write_header(request, phase_of(request), name, #name,
-                                            value, #value, 1) ~= 0
+    if type(name) ~= "string" or type(value) ~= "string" or not may(WRITE, request)
+      or library.kong_response_write_header(request, name, #name, value, #value, 1) ~= DONE
     then
       return native_add_header(name, value)
     end
@@ -167,38 +171,11 @@ return function(native, ngx)
 
   function shortcuts.clear_header(name)
     local request = exdata()
-    if type(name) ~= "string"
-      or library.kong_response_clear_header(request, phase_of(request), name, #name) ~= 0
+    if type(name) ~= "string" or not may(WRITE, request)
+      or library.kong_response_clear_header(request, name, #name) ~= DONE
     then
       return native_clear_header(name)
     end
-  end
-
-
-  function shortcuts.get_source(ctx)
-    if ctx ~= nil then
-      return native_get_source(ctx)
-    end
-    local found = ctx_of(exdata())
-    if type(found) ~= "table" or getmetatable(found) then
-      return native_get_source()
-    end
-    local gateway = has_gateway()
-    if gateway ~= false then
-      local phase = gateway and rawget(found, "KONG_PHASE")
-      if type(phase) ~= "number" or phase <= 0 or band(phase, -1) ~= phase
-        or band(phase, READ) == 0
-      then
-        return native_get_source()
-      end
-    end
-    if found.KONG_UNEXPECTED then
-      return "error"
-    end
-    if found.KONG_EXITED then
-      return "exit"
-    end
-    return found.KONG_PROXIED and "service" or "error"
   end
 
 

@@ -137,15 +137,22 @@ fn find(symbol: &CStr) -> Option<*mut c_void> {
     (!found.is_null()).then_some(found)
 }
 
-/// The functions, looked up once per process.
+static API: OnceLock<Result<Api, &'static CStr>> = OnceLock::new();
+
+/// Looks the functions up, once per process.
 ///
 /// # Errors
 ///
 /// `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`
-pub fn api() -> Result<&'static Api, String> {
-    static API: OnceLock<Result<Api, &'static CStr>> = OnceLock::new();
+pub fn load() -> Result<&'static Api, String> {
     API.get_or_init(Api::load).as_ref().map_err(|symbol| {
         let symbol = symbol.to_string_lossy();
         format!("kong.response needs lua-nginx-module 0.10.23 or later: symbol {symbol} not found")
     })
+}
+
+/// The functions, once [`load`] has found them.
+#[inline]
+pub fn api() -> Option<&'static Api> {
+    API.get()?.as_ref().ok()
 }
