@@ -54,7 +54,7 @@ return function(options)
   return { {
     title = "JSON against lua-cjson",
     mode = "JIT on",
-    note = "CPU time per value. Ours is `exit` with the table, less `exit` with its JSON as a string.\n"
+    note = "CPU time per value. Ours is `exit` with the table, less `exit` with its JSON as text.\n"
            .. "lua-cjson has the gateway's settings, as far as it has them.",
     rows = rows,
   } }
