@@ -7,7 +7,7 @@ package.cpath = "./build/lualib/?.so;" .. package.cpath
 local report = require "bench.lib.report"
 
 
-local PARTS = { "kit", "calls" }
+local PARTS = { "kit", "calls", "requests", "bodies", "json" }
 
 local rounds = tonumber(os.getenv("ROUNDS") or 7)
 if not rounds or rounds < 5 then

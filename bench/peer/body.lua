@@ -1,4 +1,5 @@
---- The body, collected in the body filter.
+--- The body, collected in the body filter. Measured against `string.buffer`, with its size known
+-- ahead or not, a table of chunks takes less time, and no more memory.
 
 local phase = require "bench.peer.phase"
 

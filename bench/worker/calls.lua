@@ -16,7 +16,7 @@ end
 local ABSENT = fields.ABSENT
 assert(#PRESENT == 16 and #ABSENT == 16 and #ADDED == 8, "the loops count on it")
 
-local FIVE = { id = 4711, name = "espresso", price = 2.5, available = true, roast = "dark" }
+local FIVE = require("bench.worker.values").five
 local TWO_HEADERS = { ["Cache-Control"] = "no-store", ["X-Request-Id"] = "4d4fa917ea095b96" }
 local CHUNK = ("0123456789abcdef"):rep(1023)
 local number = 1e6
