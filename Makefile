@@ -13,7 +13,7 @@ TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-bu
 	lua-cjson binutils gcc libc6-dev procps
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test conformance bench install uninstall clean
+.PHONY: help build demo test conformance bench docs docs-check install uninstall clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,16 @@ bench: ## what one case of a plugin's test costs
 	@ci/install.sh luajit2
 	@$(MAKE) --no-print-directory build
 	@luajit bench/testing.lua
+
+docs: ## build/docs: the documentation as a site that works from files
+	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
+	@ci/docs.sh
+
+docs-check: ## the site and the error pages in Chromium; screenshots in build/docs-shots
+	@ci/install.sh $(SERVER_PACKAGES) chromium chromium-driver python3-selenium \
+		fonts-dejavu-core fonts-noto-color-emoji
+	@$(MAKE) --no-print-directory build docs
+	@spec/browser/run.sh build/docs-shots
 
 install: build ## copies build/lualib to LUA_LIB_DIR (below DESTDIR)
 	@cd $(LUALIB) && find . -type f -exec install -D -m 644 {} "$(INSTALLED)/{}" \;

@@ -1,0 +1,71 @@
+"""Chromium without a window, on a desktop or a phone, as the checks of pages use it."""
+
+import contextlib
+import os
+import tempfile
+
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+
+SIZES = {
+    "desktop": (1280, 900),
+    "phone": (360, 740),
+}
+
+# A fresh profile that asks nobody on the network for anything.
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@contextlib.contextmanager
+def chromium(size):
+    """A driver of Chromium in the size of SIZES; the browser ends with the block."""
+    width, height = SIZES[size]
+    with tempfile.TemporaryDirectory() as profile:
+        options = Options()
+        options.binary_location = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+        for flag in FLAGS:
+            options.add_argument(flag)
+        options.add_argument(f"--user-data-dir={profile}")
+        options.add_argument(f"--window-size={width},{height}")
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        if size == "phone":
+            metrics = {"width": width, "height": height, "pixelRatio": 2.0, "touch": True}
+            options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
+        driver = webdriver.Chrome(
+            options=options,
+            service=Service(os.environ.get("CHROMEDRIVER", "/usr/bin/chromedriver")),
+        )
+        driver.set_page_load_timeout(30)
+        try:
+            yield driver
+        finally:
+            driver.quit()
+
+
+def overflow(driver):
+    """What sticks out of the page to the right or left, as CSS paths; empty if nothing does."""
+    return driver.execute_script(
+        """
+        const width = document.documentElement.clientWidth;
+        if (document.documentElement.scrollWidth <= width) return [];
+        return [...document.querySelectorAll("body *")]
+          .filter((element) => element.getBoundingClientRect().right > width + 1)
+          .map((element) => element.tagName.toLowerCase() + ": "
+            + element.textContent.trim().slice(0, 40));
+        """
+    )
+
+
+def console(driver):
+    """The lines of the console since the last call."""
+    return [f"{line['level']}: {line['message']}" for line in driver.get_log("browser")]
