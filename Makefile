@@ -13,7 +13,7 @@ TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-bu
 	lua-cjson binutils gcc libc6-dev procps
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test conformance bench docs docs-check install uninstall clean
+.PHONY: help build demo test conformance bench install uninstall clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,7 @@ bench: ## what one case of a plugin's test costs
 	@$(MAKE) --no-print-directory build
 	@luajit bench/testing.lua
 
+.PHONY: docs docs-check
 docs: ## build/docs: the documentation as a site that works from files
 	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
 	@ci/docs.sh
