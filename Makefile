@@ -51,6 +51,12 @@ bench: ## what one case of a plugin's test costs
 	@$(MAKE) --no-print-directory build
 	@luajit bench/testing.lua
 
+.PHONY: debug
+debug: build ## build/lualib for gdb: not optimised, with debug information
+	@$(CARGO) build --locked
+	@install -m 755 $(or $(CARGO_TARGET_DIR),target)/debug/libkong_response.so \
+		$(LUALIB)/kong/response/core.so
+
 .PHONY: docs docs-check
 docs: ## build/docs: the documentation as a site that works from files
 	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
