@@ -131,20 +131,38 @@ describe("the documents", function()
   end)
 
 
+  --- The synopsis with a piece of it, from a line to the end of another, replaced.
+  local function replace(conf, from, to, text)
+    local first = assert(conf:find(from, 1, true), from)
+    local _, last = conf:find(to, first, true)
+    return conf:sub(1, first - 1) .. text .. conf:sub(last + 1)
+  end
+
+
   it("have a synopsis in which phases are checked", function()
     local document = documents.read("README.md")
     local conf = documents.block(document, "nginx.conf")
-    local with_ctx = documents.find(document, "ctx = {}")
-    local phases = documents.find(document, "KONG_PHASE = 0x20 ")
-    local function replace(from, to, text)
-      local first = assert(conf:find(from, 1, true), from)
-      local _, last = conf:find(to, first, true)
-      conf = conf:sub(1, first - 1) .. text .. conf:sub(last + 1)
-    end
-    replace("    kong = {", "\n", with_ctx)
-    replace("      access_by_lua_block", "plugin.body_filter() }\n", phases)
+    conf = replace(conf, "    kong = {", "\n", documents.find(document, "ctx = {}"))
+    conf = replace(conf, "      access_by_lua_block", "plugin.body_filter() }\n",
+                   documents.find(document, "KONG_PHASE = 0x20 "))
     with_nginx(document, { ["nginx.conf"] = conf }, documents.inline(document, "^nginx "),
                function(own, dir)
+      assert.equal(3, run_commands(document, "^curl .*8080/", own, dir))
+    end)
+  end)
+
+
+  it("have a life cycle for the synopsis", function()
+    local readme, document = documents.read("README.md"), documents.read("docs/lifecycle.md")
+    local conf = documents.block(readme, "nginx.conf")
+    conf = replace(conf, "  init_by_lua_block", "plugin.body_filter() }\n    }\n  }\n",
+                   documents.find(document, "init_by_lua_block"))
+    conf = replace(conf, "  lua_package_path", "\n", documents.block(document, "lua_package_path"))
+    local files = { ["nginx.conf"] = conf }
+    for _, name in ipairs { "plugins/keys.lua", "plugins/tidy.lua" } do
+      files[name] = read_file("examples/openresty/" .. name)
+    end
+    with_nginx(document, files, documents.inline(readme, "^nginx "), function(own, dir)
       assert.equal(3, run_commands(document, "^curl .*8080/", own, dir))
     end)
   end)
