@@ -14,7 +14,9 @@ if [ "$("${mdbook:-false}" --version 2> /dev/null)" != "mdbook v$MDBOOK" ]; then
 fi
 if [ "$("$mdbook" --version 2> /dev/null)" != "mdbook v$MDBOOK" ]; then
   echo "building mdBook $MDBOOK into build/tools: some minutes, once"
-  "${CARGO:-cargo}" install mdbook --version "$MDBOOK" --locked --quiet \
+  quiet=--quiet
+  [ ! -t 2 ] || quiet=""
+  "${CARGO:-cargo}" install mdbook --version "$MDBOOK" --locked $quiet \
     --no-default-features --features search --root "$tools" --target-dir "$tools/target"
   rm -rf "$tools/target"
 fi

@@ -17,23 +17,8 @@ local function capture(command)
 end
 
 
-local function read_file(path)
-  local file = io.open(path, "rb")
-  if not file then
-    return ""
-  end
-  local text = file:read("*a")
-  file:close()
-  return text
-end
-
-
-local function exists(path)
-  return read_file(path) ~= ""
-end
-
-
-local binary = os.getenv("NGINX") or exists("/usr/sbin/nginx") and "/usr/sbin/nginx" or "nginx"
+local binary = os.getenv("NGINX")
+  or capture("command -v nginx || echo /usr/sbin/nginx"):gsub("\n", "")
 
 
 --- As a reader on a terminal has it: nginx takes no socket from a variable of this name, and curl
@@ -49,7 +34,7 @@ local function fit(text, dir)
   local modules = capture(binary .. " -V"):match("%-%-modules%-path=(%S+)") or ""
   text = text:gsub("load_module [^\n]*/([^/\n]+);\n", function(module)
     local path = modules .. "/" .. module
-    return exists(path) and "load_module " .. path .. ";\n" or ""
+    return documents.text(path) and "load_module " .. path .. ";\n" or ""
   end)
   local temporary = {}
   for _, name in ipairs { "client_body", "proxy", "fastcgi", "uwsgi", "scgi" } do
@@ -96,12 +81,12 @@ local function with_nginx(document, files, start, use)
     -- it removes the file when it has ended
     in_folder(dir, "for i in $(seq 100); do [ -e nginx.pid ] || break; sleep 0.05; done")
   end
-  local log = read_file(dir .. "/error.log")
+  local log = documents.text(dir .. "/error.log")
   capture("rm -rf " .. dir)
   if not ok then
     error(err, 0)
   end
-  assert.equal("", log)
+  assert.equal("", log or "")
 end
 
 
@@ -160,7 +145,7 @@ describe("the documents", function()
     conf = replace(conf, "  lua_package_path", "\n", documents.block(document, "lua_package_path"))
     local files = { ["nginx.conf"] = conf }
     for _, name in ipairs { "plugins/keys.lua", "plugins/tidy.lua" } do
-      files[name] = read_file("examples/openresty/" .. name)
+      files[name] = documents.text("examples/openresty/" .. name)
     end
     with_nginx(document, files, documents.inline(readme, "^nginx "), function(own, dir)
       assert.equal(3, run_commands(document, "^curl .*8080/", own, dir))

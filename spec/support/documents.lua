@@ -3,10 +3,13 @@
 local _M = {}
 
 
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
+--- What a file holds; nil where there is none.
+function _M.text(path)
+  local file = io.open(path, "rb")
+  local text = file and file:read("*a")
+  if file then
+    file:close()
+  end
   return text
 end
 
@@ -36,7 +39,7 @@ end
 function _M.read(path)
   local document = { path = path, anchors = {}, links = {}, blocks = {}, inline = {} }
   local number, block, name = 0, nil, nil
-  for line in (read(path) .. "\n"):gmatch("([^\n]*)\n") do
+  for line in (assert(_M.text(path), path) .. "\n"):gmatch("([^\n]*)\n") do
     number = number + 1
     local language = line:match("^```(.*)$")
     if block then
@@ -70,36 +73,37 @@ function _M.read(path)
 end
 
 
---- The text of the block named.
-function _M.block(document, name)
-  for _, block in ipairs(document.blocks) do
-    if block.name == name then
-      return block.text
+local function first(document, list, matches, what)
+  for _, item in ipairs(list) do
+    if matches(item) then
+      return item
     end
   end
-  error(document.path .. " has no block named " .. name, 2)
+  error(document.path .. " has no " .. what, 3)
+end
+
+
+--- The text of the block named.
+function _M.block(document, name)
+  return first(document, document.blocks, function(block)
+    return block.name == name
+  end, "block named " .. name).text
 end
 
 
 --- The text of the first block in which the pattern is found.
 function _M.find(document, pattern)
-  for _, block in ipairs(document.blocks) do
-    if block.text:find(pattern) then
-      return block.text
-    end
-  end
-  error(document.path .. " has no block with " .. pattern, 2)
+  return first(document, document.blocks, function(block)
+    return block.text:find(pattern)
+  end, "block with " .. pattern).text
 end
 
 
---- The first code between backticks that matches the pattern.
+--- The first code between backticks in which the pattern is found.
 function _M.inline(document, pattern)
-  for _, code in ipairs(document.inline) do
-    if code:find(pattern) then
-      return code
-    end
-  end
-  error(document.path .. " has no code " .. pattern, 2)
+  return first(document, document.inline, function(code)
+    return code:find(pattern)
+  end, "code " .. pattern)
 end
 
 

@@ -3,15 +3,6 @@
 local documents = require "spec.support.documents"
 
 
-local function exists(path)
-  local file = io.open(path, "rb")
-  if file then
-    file:close()
-  end
-  return file ~= nil
-end
-
-
 --- `docs/../README.md` as `README.md`.
 local function resolve(from, target)
   local parts = {}
@@ -23,14 +14,6 @@ local function resolve(from, target)
     end
   end
   return table.concat(parts, "/")
-end
-
-
-local function read_text(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
 end
 
 
@@ -52,7 +35,7 @@ describe("the documents", function()
           count = count + 1
           local file, place = link.target:match("^([^#]*)#?(.*)$")
           local target = file == "" and path or resolve(path, file)
-          if not exists(target) then
+          if not documents.text(target) then
             broken[#broken + 1] = path .. ":" .. link.line .. ": no file " .. target
           elseif place ~= "" and not (read[target] and read[target].anchors[place]) then
             broken[#broken + 1] = path .. ":" .. link.line .. ": no heading " .. link.target
@@ -67,7 +50,7 @@ describe("the documents", function()
 
 
   it("are all chapters of the site, once", function()
-    local summary, chapters = read_text("docs/site/SUMMARY.md"), {}
+    local summary, chapters = documents.text("docs/site/SUMMARY.md"), {}
     for path in summary:gmatch("%]%(([^)]+)%)") do
       assert.is_nil(chapters[path], path)
       chapters[path] = true
@@ -84,7 +67,7 @@ describe("the documents", function()
 
   it("have a chapter for each function, with syntax and phases", function()
     for name in pairs(require "kong.response") do
-      local text = read_text("docs/functions/" .. name .. ".md")
+      local text = documents.text("docs/functions/" .. name .. ".md")
       assert.matches("^# " .. name .. "\n\n%*%*syntax:%*%* `[^\n]*kong%.response%." .. name .. "%(",
                      text)
       assert.matches("\n\n%*%*phases:%*%* [^\n]+\n", text)
@@ -95,7 +78,7 @@ describe("the documents", function()
   it("name every example", function()
     for path in pairs(read) do
       if path:find("^examples/") then
-        assert.matches("../" .. path, read_text("docs/examples.md"), 1, true)
+        assert.matches("../" .. path, documents.text("docs/examples.md"), 1, true)
       end
     end
   end)
@@ -121,7 +104,7 @@ describe("the documents", function()
 
 
   it("say what each target of make does", function()
-    local makefile = read_text("Makefile")
+    local makefile = documents.text("Makefile")
     local pipe = assert(io.popen("make --no-print-directory help"))
     local help = pipe:read("*a")
     pipe:close()
