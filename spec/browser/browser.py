@@ -52,17 +52,23 @@ def chromium(size):
             driver.quit()
 
 
+# What may be wider than its place, and is scrolled there: code and tables.
+SCROLLED = "pre, pre *, .table-wrapper"
+
+
 def overflow(driver):
-    """What sticks out of the page to the right or left, as CSS paths; empty if nothing does."""
+    """The elements that hold something wider than themselves, the page among them."""
     return driver.execute_script(
         """
-        const width = document.documentElement.clientWidth;
-        if (document.documentElement.scrollWidth <= width) return [];
-        return [...document.querySelectorAll("body *")]
-          .filter((element) => element.getBoundingClientRect().right > width + 1)
-          .map((element) => element.tagName.toLowerCase() + ": "
-            + element.textContent.trim().slice(0, 40));
-        """
+        const root = document.documentElement;
+        const holds = (element) => element === root || element.clientWidth > 0
+          && getComputedStyle(element).overflowX !== "visible" && !element.matches(arguments[0]);
+        return [root, ...document.querySelectorAll("body *")]
+          .filter((element) => holds(element) && element.scrollWidth > element.clientWidth + 1)
+          .map((element) => `${element.tagName.toLowerCase()}.${element.className} is`
+            + ` ${element.clientWidth} wide, and what is in it ${element.scrollWidth}`);
+        """,
+        SCROLLED,
     )
 
 

@@ -69,7 +69,7 @@ def look(driver, base, page, name):
     # The console tells of the status of the page itself.
     wrong += [line for line in browser.console(driver) if "a status of 403" not in line]
     if (page, name) not in MAY_OVERFLOW:
-        wrong += [f"sticks out: {what}" for what in browser.overflow(driver)]
+        wrong += [f"too wide: {what}" for what in browser.overflow(driver)]
     return wrong
 
 

@@ -69,7 +69,7 @@ class Site:
             if not url.startswith(("file:", "data:")):
                 self.fail(page, size, f"asks for {url}")
         for what in browser.overflow(driver)[:5]:
-            self.fail(page, size, f"sticks out: {what}")
+            self.fail(page, size, f"too wide: {what}")
         coloured = COLOURED.get(str(page.relative_to(self.root)))
         if coloured and not driver.find_elements(By.CSS_SELECTOR, coloured):
             self.fail(page, size, f"no colour: {coloured}")
