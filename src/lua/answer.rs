@@ -10,7 +10,7 @@ use std::rc::Rc;
 use http::StatusCode;
 use mlua::ffi::{self, lua_State};
 
-use super::args;
+use super::args::{self, Taken};
 use super::call::{Call, Caller, Needs, begin, guard, phase_of, raise};
 use super::headers::number;
 use super::json::LuaTable;
@@ -34,7 +34,7 @@ const HEADERS: c_int = 3;
 /// What is left for Lua to do.
 enum Left {
     /// To yield: the response was stored. These are its headers, where they are not the caller's.
-    Delayed(Option<Headers>),
+    Delayed(Option<Taken>),
     /// To print the payload and to exit.
     Send { status: StatusCode, payload: Payload, in_filter: bool },
 }
@@ -147,7 +147,7 @@ pub unsafe fn is_delayed(state: *mut lua_State, ctx: c_int) -> bool {
 /// The arguments of a call of `exit`, checked.
 struct Answer {
     status: StatusCode,
-    headers: Headers,
+    headers: Taken,
 }
 
 /// Reads status, body and headers at 1, 2, 3.
@@ -165,7 +165,7 @@ unsafe fn read_answer(call: &Call) -> Result<Answer, Error> {
     }
 }
 
-unsafe fn read_headers(state: *mut lua_State) -> Result<Headers, Error> {
+unsafe fn read_headers(state: *mut lua_State) -> Result<Taken, Error> {
     // SAFETY: the value is on the stack.
     unsafe {
         match ffi::lua_type(state, HEADERS) {
