@@ -7,7 +7,7 @@ package.cpath = "./build/lualib/?.so;" .. package.cpath
 local report = require "bench.lib.report"
 
 
-local PARTS = { "kit", "calls", "requests", "bodies", "json" }
+local PARTS = { "kit", "calls", "requests", "bodies", "json", "growth" }
 
 local rounds = tonumber(os.getenv("ROUNDS") or 7)
 if not rounds or rounds < 5 then
@@ -25,6 +25,6 @@ end
 
 for _, part in ipairs(#asked > 0 and asked or PARTS) do
   for _, section in ipairs(require("bench.parts." .. part) { rounds = rounds }) do
-    print(report.text(section))
+    print(section.points and report.curve_text(section) or report.text(section))
   end
 end

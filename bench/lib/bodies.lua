@@ -1,6 +1,7 @@
 --- Bodies that pass through a gateway in buffers of 16 KB, from an upstream that is not measured.
 
 local nginx = require "spec.support.nginx"
+local scope = require "bench.lib.scope"
 local server = require "bench.lib.server"
 
 
@@ -10,6 +11,7 @@ location = /body { content_by_lua_block { require("bench.worker.upstream").conte
 
 local LOCATIONS = [[
 location = /cpu { content_by_lua_block { require("bench.worker.init").cpu() } }
+location = /spent { content_by_lua_block { require("bench.worker.loops").spent() } }
 ]]
 
 local LOCATION = [[
@@ -23,9 +25,16 @@ location = /NAME {
   proxy_busy_buffers_size 32k;
   proxy_max_temp_file_size 0;
   header_filter_by_lua_block { require("bench.worker.requests").body_head() }
-  body_filter_by_lua_block { require("bench.worker.requests").NAME() }
+  body_filter_by_lua_block { HANDLER() }
 }
 ]]
+
+local HANDLERS = {
+  body_empty = 'require("bench.worker.requests").body_empty',
+  body = 'require("bench.worker.requests").body',
+  body_changed = 'require("bench.worker.requests").body_changed',
+  body_timed = 'require("bench.worker.loops").body',
+}
 
 local _M = {}
 
@@ -44,8 +53,9 @@ end
 --- The options for a measured server in front of `upstream`.
 function _M.options(upstream)
   local locations = LOCATIONS
-  for _, name in ipairs { "body_empty", "body", "body_changed" } do
-    locations = locations .. LOCATION:gsub("NAME", name):gsub("UPSTREAM", upstream.ports.port)
+  for name, handler in pairs(HANDLERS) do
+    local values = { NAME = name, HANDLER = handler, UPSTREAM = upstream.ports.port }
+    locations = locations .. LOCATION:gsub("%u%u%u+", values)
   end
   return { locations = locations }
 end
@@ -53,19 +63,14 @@ end
 
 --- How much the peak of the worker's memory rises, in MB, when `count` bodies pass one by one.
 function _M.peak(name, jit_on, upstream, size, count)
-  local side = server.start(name, jit_on, _M.options(upstream))
-  local ok, result = pcall(function()
+  return scope(function(keep)
+    local side = keep(server.start(name, jit_on, _M.options(upstream)))
     side:ask("/cpu")
     local before = side.nginx:rss(nil, "VmHWM")
     side:batch(count, "/body?size=" .. size, nil, "/cpu")
     side:check()
     return (side.nginx:rss(nil, "VmHWM") - before) / 1024
   end)
-  side:stop()
-  if not ok then
-    error(result, 0)
-  end
-  return result
 end
 
 

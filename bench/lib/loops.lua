@@ -19,7 +19,14 @@ local ACCEPT = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/
 _M.ACCEPT = ACCEPT
 
 
---- Nanoseconds per call of the loop `name`.
+local function ask(side, count, query)
+  local spent, called = side:batch(count, "/loop?" .. query, ACCEPT, "/spent")
+                        :match("^(%-?%d+) (%d+)$")
+  return tonumber(spent) / tonumber(called)
+end
+
+
+--- Nanoseconds per call of the loop `name`, in as many requests and calls as it wants.
 function _M.measure(side, name)
   side.counts = side.counts or {}
   local count = side.counts[name]
@@ -27,9 +34,13 @@ function _M.measure(side, name)
     count = tonumber(side:ask("/count?case=" .. name))
     side.counts[name] = count
   end
-  local spent, called = side:batch(count, "/loop?case=" .. name, ACCEPT, "/spent")
-                        :match("^(%d+) (%d+)$")
-  return tonumber(spent) / tonumber(called)
+  return ask(side, count, "case=" .. name)
+end
+
+
+--- Nanoseconds per call of the loop `name` for the size `n`.
+function _M.measure_size(side, name, n, count, calls)
+  return ask(side, count, ("case=%s&n=%d&calls=%d"):format(name, n, calls))
 end
 
 
