@@ -95,6 +95,28 @@ function _M.markdown(section, level)
 end
 
 
+--- All tables as one, for the README: figures and ratios alone.
+function _M.readme(sections)
+  local lines = {
+    "| | JIT on: plain Lua | ours | ratio | JIT off: plain Lua | ours | ratio |",
+    "|---|---:|---:|---:|---:|---:|---:|",
+  }
+  for _, section in ipairs(sections) do
+    if section.rows then
+      lines[#lines + 1] = "| **" .. section.title .. "** | | | | | | |"
+      for _, row in ipairs(section.rows) do
+        local line = "| " .. row.name .. ", " .. row.unit .. " |"
+        for column = 1, 2 do
+          line = line .. fmt(" %s | %s | %s |", unpack(cells(row, column), 1, 3))
+        end
+        lines[#lines + 1] = line
+      end
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
+
 -- How a figure grows with n over the upper half of the points: the slope over logarithmic axes, by
 -- least squares. 1 is a straight line.
 local function exponent(points, column)
