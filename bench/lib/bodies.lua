@@ -9,33 +9,6 @@ local UPSTREAM = [[
 location = /body { content_by_lua_block { require("bench.worker.upstream").content() } }
 ]]
 
-local LOCATIONS = [[
-location = /cpu { content_by_lua_block { require("bench.worker.init").cpu() } }
-location = /spent { content_by_lua_block { require("bench.worker.loops").spent() } }
-]]
-
-local LOCATION = [[
-location = /NAME {
-  proxy_pass http://127.0.0.1:UPSTREAM/body?$args;
-  proxy_http_version 1.1;
-  proxy_set_header Connection "";
-  proxy_set_header Host $host;
-  proxy_buffer_size 16k;
-  proxy_buffers 32 16k;
-  proxy_busy_buffers_size 32k;
-  proxy_max_temp_file_size 0;
-  header_filter_by_lua_block { require("bench.worker.requests").body_head() }
-  body_filter_by_lua_block { HANDLER() }
-}
-]]
-
-local HANDLERS = {
-  body_empty = 'require("bench.worker.requests").body_empty',
-  body = 'require("bench.worker.requests").body',
-  body_changed = 'require("bench.worker.requests").body_changed',
-  body_timed = 'require("bench.worker.loops").body',
-}
-
 local _M = {}
 
 
@@ -50,21 +23,10 @@ function _M.start_upstream()
 end
 
 
---- The options for a measured server in front of `upstream`.
-function _M.options(upstream)
-  local locations = LOCATIONS
-  for name, handler in pairs(HANDLERS) do
-    local values = { NAME = name, HANDLER = handler, UPSTREAM = upstream.ports.port }
-    locations = locations .. LOCATION:gsub("%u%u%u+", values)
-  end
-  return { locations = locations }
-end
-
-
 --- How much the peak of the worker's memory rises, in MB, when `count` bodies pass one by one.
 function _M.peak(name, jit_on, upstream, size, count)
   return scope(function(keep)
-    local side = keep(server.start(name, jit_on, _M.options(upstream)))
+    local side = keep(server.start(name, jit_on, upstream.ports.port))
     side:ask("/cpu")
     local before = side.nginx:rss(nil, "VmHWM")
     side:batch(count, "/body?size=" .. size, nil, "/cpu")

@@ -3,18 +3,6 @@
 local _M = {}
 
 
-_M.LOCATIONS = [[
-# The id is there already: to make one costs nginx 10 µs.
-set $bench_request_id $request_id;
-location = /spent { content_by_lua_block { require("bench.worker.loops").spent() } }
-location = /count { content_by_lua_block { require("bench.worker.loops").count() } }
-location = /loop {
-  content_by_lua_block { ngx.print("ok") }
-  header_filter_by_lua_block { require("bench.worker.loops").header_filter() }
-  body_filter_by_lua_block { require("bench.worker.loops").body_filter() }
-}
-]]
-
 local ACCEPT = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
 _M.ACCEPT = ACCEPT
 

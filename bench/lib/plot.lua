@@ -9,7 +9,7 @@ local _M = {}
 local HEAD = [[
 set terminal svg size %d,%d dynamic background "white" font "sans-serif,13"
 set output "%s"
-set title "%s"
+set title "%s" noenhanced
 set grid
 set border 3
 set tics nomirror
@@ -28,13 +28,20 @@ end
 
 --- Curves over logarithmic axes.
 -- @tparam string path of the SVG
--- @tparam table curve `title`, `x` and `y` (names of the axes), `series` (names), and `points`:
---   { n, figure of the first series, of the second … }
+-- @tparam table curve `title`, `x` and `y` (names of the axes), `series` (names), `points`:
+--   { n, figure of the first series, of the second … }, and perhaps `tics`, labels of n
 function _M.curves(path, curve)
   local lines = { fmt(HEAD, 760, 460, path, curve.title) }
   lines[#lines + 1] = fmt('set xlabel "%s"\nset ylabel "%s"\nset logscale xy\nset key left top',
                           curve.x, curve.y)
-  lines[#lines + 1] = 'set format y "%g"\nset format x "' .. (curve.x_format or "%g") .. '"'
+  lines[#lines + 1] = 'set format xy "%g"'
+  if curve.tics then
+    local tics = {}
+    for label, at in pairs(curve.tics) do
+      tics[#tics + 1] = fmt('"%s" %d', label, at)
+    end
+    lines[#lines + 1] = "set xtics (" .. table.concat(tics, ", ") .. ")"
+  end
   lines[#lines + 1] = "$data << END"
   for _, point in ipairs(curve.points) do
     lines[#lines + 1] = table.concat(point, " ")

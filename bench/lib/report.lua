@@ -25,7 +25,9 @@ local function cells(row, column)
     target = (row.share and "<= " or ">= ") .. cell.target
     verdict = met and "met" or "not met"
   end
-  return { fmt(digits, cell.peer), fmt(digits, cell.ours), fmt("%.2f", ratio), target, verdict }
+  -- Cut off, not rounded, so that what stands there is reached.
+  local shown = (row.share and math.ceil or math.floor)(ratio * 100) / 100
+  return { fmt(digits, cell.peer), fmt(digits, cell.ours), fmt("%.2f", shown), target, verdict }
 end
 
 

@@ -8,12 +8,12 @@ local stats = require "bench.lib.stats"
 local _M = {}
 
 
---- Starts both sides, calls `use(sides)` and stops them, also after an error.
-function _M.with_sides(jit_on, options, use)
+--- Starts both sides (see `server.start`), calls `use(sides)` and stops them, also after an error.
+function _M.with_sides(jit_on, upstream, use)
   scope(function(keep)
     local sides = {}
     for i, name in ipairs { "ours", "peer" } do
-      sides[i] = keep(server.start(name, jit_on, options))
+      sides[i] = keep(server.start(name, jit_on, upstream))
     end
     use(sides)
     for _, side in ipairs(sides) do

@@ -46,7 +46,7 @@ return function(options)
     local upstream = keep(bodies.start_upstream())
     for column, jit_on in ipairs { true, false } do
       for i, case in ipairs(CASES) do
-        rounds.with_sides(jit_on, bodies.options(upstream), function(sides)
+        rounds.with_sides(jit_on, upstream.ports.port, function(sides)
           local figures = rounds.medians(sides, { case }, options.rounds * case[4], measure)[1]
           figures.target = case[5 + column]
           rows[i] = rows[i] or { name = case[5], unit = "µs" }

@@ -37,7 +37,7 @@ local function body(side, n)
   local count = times(4096 * KB, n, 200)
   local spent, called = side:batch(count, "/body_timed?size=" .. n, nil, "/spent")
                         :match("^(%-?%d+) (%d+)$")
-  return tonumber(spent) / tonumber(called) / 1000
+  return tonumber(spent) / tonumber(called) / 1e6
 end
 
 
@@ -52,7 +52,9 @@ local CURVES = {
     x = "plugins", y = "µs per request", sizes = { 1, 2, 5, 10, 20, 50, 100 },
     measure = loop("plugins", 200, 20) },
   { file = "body", title = "get_raw_body and set_raw_body by the size of the body", x = "bytes",
-    y = "µs per body", measure = body, x_format = "%.0b %B",
+    y = "ms per body", measure = body,
+    tics = { ["1 KB"] = KB, ["16 KB"] = 16 * KB, ["256 KB"] = 256 * KB, ["4 MB"] = 4096 * KB,
+             ["64 MB"] = 65536 * KB, ["256 MB"] = 262144 * KB },
     sizes = { KB, 4 * KB, 16 * KB, 64 * KB, 256 * KB, 1024 * KB, 4096 * KB, 16384 * KB,
               65536 * KB, 262144 * KB } },
   { file = "json", title = "JSON by the number of nodes, ours and lua-cjson", x = "nodes",
@@ -61,13 +63,13 @@ local CURVES = {
 }
 
 
-local function run(curve, options, configuration)
+local function run(curve, options, upstream)
   local points = {}
   for k, n in ipairs(curve.sizes) do
     points[k] = { n }
   end
   for mode, jit_on in ipairs { true, false } do
-    rounds.with_sides(jit_on, configuration, function(sides)
+    rounds.with_sides(jit_on, upstream, function(sides)
       local medians = rounds.medians(sides, curve.sizes, options.rounds, curve.measure)
       for k, median in ipairs(medians) do
         points[k][2 * mode] = median.peer
@@ -77,7 +79,7 @@ local function run(curve, options, configuration)
   end
   return {
     title = curve.title, file = "growth-" .. curve.file .. ".svg",
-    x = curve.x, y = curve.y, x_format = curve.x_format, points = points,
+    x = curve.x, y = curve.y, tics = curve.tics, points = points,
     series = { "plain Lua", "ours", "plain Lua, JIT off", "ours, JIT off" },
   }
 end
@@ -87,9 +89,8 @@ return function(options)
   local sections = {}
   scope(function(keep)
     local upstream = keep(bodies.start_upstream())
-    local proxied, looped = bodies.options(upstream), { locations = loops.LOCATIONS }
     for i, curve in ipairs(CURVES) do
-      sections[i] = run(curve, options, curve.measure == body and proxied or looped)
+      sections[i] = run(curve, options, upstream.ports.port)
     end
   end)
   return sections

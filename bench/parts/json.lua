@@ -23,7 +23,7 @@ local CASES = {
 return function(options)
   local rows = {}
   scope(function(keep)
-    local worker = keep(server.start("ours", true, { locations = loops.LOCATIONS }))
+    local worker = keep(server.start("ours", true))
     local function figure(kind, case)
       return loops.measure(worker, "json_" .. kind .. "_" .. case[1]) / 1000
     end
