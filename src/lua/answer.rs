@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::ffi::c_int;
+use std::ops::Range;
 use std::rc::Rc;
 
 use http::StatusCode;
@@ -20,7 +21,7 @@ use super::templates;
 use crate::error::Error;
 use crate::host::{Host, Level};
 use crate::phase;
-use crate::response::error::{self, Pages};
+use crate::response::error::{self, Page, Pages};
 use crate::response::error_page::{Document, Template};
 use crate::response::exit::{self, Body, Payload, TableBody};
 use crate::response::header::Headers;
@@ -202,7 +203,7 @@ impl Answer {
 }
 
 /// What `error` sends: its document, if there is one, beside what is left to do.
-unsafe fn compose_error(call: &Call, delayed: bool) -> Result<(Left, Option<Vec<u8>>), Error> {
+unsafe fn compose_error(call: &Call, delayed: bool) -> Result<(Left, Option<Page>), Error> {
     let state = call.state;
     call.refuse_when_sent()?;
     // SAFETY: status, message and headers are on the stack.
@@ -226,7 +227,7 @@ unsafe fn compose_error(call: &Call, delayed: bool) -> Result<(Left, Option<Vec<
             if delayed {
                 return Ok((Left::Delayed(Some(headers)), document));
             }
-            let body = document.as_deref().map_or(Body::None, Body::Bytes);
+            let body = document.as_ref().map_or(Body::None, |page| Body::Bytes(&page.text));
             let in_filter = exit::in_header_filter(&request, call.phase);
             let payload = exit::send(&mut request, status, body, &headers, in_filter)?;
             Ok((Left::Send { status, payload, in_filter }, document))
@@ -355,13 +356,13 @@ pub unsafe fn store_delayed(
 
 /// Hands over to the facade. For `error`, `document` is what it composed; for `exit`, the body is the
 /// caller's, at its place of the stack.
-unsafe fn finish(call: &Call, left: Left, document: Option<Option<Vec<u8>>>) -> c_int {
+unsafe fn finish(call: &Call, left: Left, document: Option<Option<Page>>) -> c_int {
     let state = call.state;
     // SAFETY: ctx and the arguments are on the stack; what is pushed here may raise for want of memory,
     // which costs no more than what is alive.
     unsafe {
         let push_given = |state| match &document {
-            Some(Some(document)) => push_bytes(state, document),
+            Some(Some(page)) => push_bytes(state, &page.text),
             Some(None) => ffi::lua_pushnil(state),
             None => ffi::lua_pushvalue(state, BODY),
         };
@@ -378,7 +379,10 @@ unsafe fn finish(call: &Call, left: Left, document: Option<Option<Vec<u8>>>) -> 
                 ffi::lua_pushnumber(state, f64::from(code));
                 match &payload {
                     Payload::None => return 1,
-                    Payload::Given => push_given(state),
+                    Payload::Given => match &document {
+                        Some(Some(page)) if !in_filter => push_pieces(state, page),
+                        _ => push_given(state),
+                    },
                     Payload::Bytes(bytes) => push_bytes(state, bytes),
                 }
                 if !in_filter {
@@ -389,6 +393,24 @@ unsafe fn finish(call: &Call, left: Left, document: Option<Option<Vec<u8>>>) -> 
                 ffi::lua_rawset(state, call.ctx);
                 1
             }
+        }
+    }
+}
+
+/// Pushes the pieces of a page, to be printed one after the other.
+///
+/// LuaJIT looks at a few bytes of a string only to tell it from those it has. Pages that differ by the id
+/// in their middle all look alike, and each new one would be compared with those before it.
+unsafe fn push_pieces(state: *mut lua_State, page: &Page) {
+    let Range { start, end } = page.id;
+    // SAFETY: there are slots enough.
+    unsafe {
+        ffi::lua_createtable(state, 3, 0);
+        for (i, piece) in
+            (1..).zip([&page.text[..start], &page.text[start..end], &page.text[end..]])
+        {
+            push_bytes(state, piece);
+            ffi::lua_rawseti(state, -2, i);
         }
     }
 }

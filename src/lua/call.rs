@@ -253,7 +253,10 @@ unsafe fn open<const MEMORY: bool>(state: *mut lua_State, needs: Needs) -> Resul
         let checked = needs.phases.filter(|_| here);
         if needs.ctx || checked.is_some() {
             call.push_ctx()?;
-            call.phase = phase_of(state, call.ctx)?;
+            // Functions that change the response ask where they are, also where nothing is checked.
+            if checked.is_some() || !needs.only_ctx {
+                call.phase = phase_of(state, call.ctx)?;
+            }
         }
         if let Some(phases) = checked {
             phases.check(call.phase, || call.with_request(|r| in_content(&r)))?;
