@@ -7,7 +7,6 @@ use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
-use bytes::BytesMut;
 use mlua::ffi::{self, lua_State};
 
 use super::memory;
@@ -81,7 +80,7 @@ pub enum Reply {
     Nothing,
     Nil,
     Number(f64),
-    Bytes(BytesMut),
+    Bytes(Vec<u8>),
     /// Bytes of nginx's, which are still there when Lua copies them.
     Slice(*const [u8]),
 }
@@ -90,7 +89,7 @@ impl From<Cow<'_, [u8]>> for Reply {
     fn from(bytes: Cow<'_, [u8]>) -> Self {
         match bytes {
             Cow::Borrowed(bytes) => Self::Slice(bytes),
-            Cow::Owned(bytes) => Self::Bytes(BytesMut::from(&bytes[..])),
+            Cow::Owned(bytes) => Self::Bytes(bytes),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::host::memory::Shared;
 use crate::host::nginx::Request;
 use crate::host::{BodyFilter, Chunk, Host, Level, ServerPhase, Write};
-use crate::response::body::BodyBuffer;
+use crate::response::body::Held;
 
 /// A request, for the time of one call.
 #[derive(Clone, Copy, Debug)]
@@ -91,12 +91,12 @@ impl BodyFilter for Served<'_> {
         ask!(self.gather(room))
     }
 
-    fn take_buffer(&self) -> Option<BodyBuffer> {
-        ask!(self.take_buffer())
+    fn take_body(&self) -> Option<Held> {
+        ask!(self.take_body())
     }
 
-    fn keep_buffer(&self, buffer: BodyBuffer) -> Result<(), Error> {
-        ask!(self.keep_buffer(buffer))
+    fn keep_body(&self, held: Held) -> Result<(), Error> {
+        ask!(self.keep_body(held))
     }
 
     fn promised_length(&self) -> Option<u64> {

@@ -57,8 +57,10 @@ pub mod service {
     pub const EMPTY_ARRAY: c_int = 12;
     pub const ARRAY_MT: c_int = 13;
     pub const EMPTY_ARRAY_MT: c_int = 14;
-    /// The VM's main thread, once a function was called in it.
+    /// The VM's main thread, once a function was called in it; false before.
     pub const MAIN_THREAD: c_int = 15;
+    /// A number, or false: how many bytes of a body are held.
+    pub const MAX_BODY_SIZE: c_int = 16;
 }
 
 /// The bytes of the string at `index`, without converting a number.

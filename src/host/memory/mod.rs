@@ -23,7 +23,7 @@ pub use wire::Wire;
 
 use crate::error::Error;
 use crate::host::{BodyFilter, Chunk, ChunkBytes, Host, Level, ServerPhase, Write};
-use crate::response::body::BodyBuffer;
+use crate::response::body::Held;
 use browser::Browser;
 use chain::Chain;
 use head::Head;
@@ -50,7 +50,7 @@ pub struct Memory {
     head: Head,
     promised: Option<Vec<u8>>,
     chain: Chain,
-    buffer: RefCell<Option<BodyBuffer>>,
+    body: RefCell<Option<Held>>,
     log: RefCell<Vec<(Level, Vec<u8>)>>,
 }
 
@@ -72,7 +72,7 @@ impl Memory {
             head: Head::new(true),
             promised: None,
             chain: Chain::default(),
-            buffer: RefCell::default(),
+            body: RefCell::default(),
             log: RefCell::default(),
         }
     }
@@ -176,7 +176,10 @@ impl Memory {
 
     /// How many bytes `get_raw_body` has buffered.
     pub fn buffered(&self) -> usize {
-        self.buffer.borrow().as_ref().map_or(0, |buffer| buffer.as_slice().len())
+        match &*self.body.borrow() {
+            Some(Held::Buffer(buffer)) => buffer.len(),
+            _ => 0,
+        }
     }
 
     /// Takes over the head of an upstream's answer, as nginx's proxy does.
@@ -396,12 +399,12 @@ impl BodyFilter for Memory {
         room.copy_from_slice(&self.chain.readable().concat());
     }
 
-    fn take_buffer(&self) -> Option<BodyBuffer> {
-        self.buffer.take()
+    fn take_body(&self) -> Option<Held> {
+        self.body.take()
     }
 
-    fn keep_buffer(&self, buffer: BodyBuffer) -> Result<(), Error> {
-        self.buffer.replace(Some(buffer));
+    fn keep_body(&self, held: Held) -> Result<(), Error> {
+        self.body.replace(Some(held));
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::Memory;
 use crate::error::Error;
 use crate::host::{BodyFilter, Callbacks, Chunk, ChunkBytes, Host, Level, ServerPhase, Write};
-use crate::response::body::BodyBuffer;
+use crate::response::body::Held;
 
 /// A request that Lua code can reach too: it is borrowed for the time of one question, never while
 /// code of others runs.
@@ -98,12 +98,12 @@ impl BodyFilter for Shared<'_> {
         self.memory.borrow().gather(room);
     }
 
-    fn take_buffer(&self) -> Option<BodyBuffer> {
-        self.memory.borrow().take_buffer()
+    fn take_body(&self) -> Option<Held> {
+        self.memory.borrow().take_body()
     }
 
-    fn keep_buffer(&self, buffer: BodyBuffer) -> Result<(), Error> {
-        self.memory.borrow().keep_buffer(buffer)
+    fn keep_body(&self, held: Held) -> Result<(), Error> {
+        self.memory.borrow().keep_body(held)
     }
 
     fn promised_length(&self) -> Option<u64> {

@@ -15,7 +15,7 @@ use super::api::{
 use super::buffers;
 use crate::error::Error;
 use crate::host::{BodyFilter, Callbacks, Chunk, ChunkBytes, Host, Level, ServerPhase, Write};
-use crate::response::body::BodyBuffer;
+use crate::response::body::Held;
 
 /// What lua-nginx-module's context bits say; they are not the gateway's phase bits.
 mod context {
@@ -278,12 +278,12 @@ impl BodyFilter for Request<'_> {
         }
     }
 
-    fn take_buffer(&self) -> Option<BodyBuffer> {
+    fn take_body(&self) -> Option<Held> {
         buffers::take(self.request)
     }
 
-    fn keep_buffer(&self, buffer: BodyBuffer) -> Result<(), Error> {
-        buffers::keep(self.api, self.request, buffer)
+    fn keep_body(&self, held: Held) -> Result<(), Error> {
+        buffers::keep(self.api, self.request, held)
     }
 
     fn promised_length(&self) -> Option<u64> {
