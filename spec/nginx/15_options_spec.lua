@@ -115,6 +115,7 @@ describe("the options", function()
         = [[option "error_templates.plain" must be a string, got function]],
       ["{ worker_events = 'x' }"] = [[option "worker_events" must be a table, got string]],
       ["{ worker_events = print }"] = [[option "worker_events" must be a table, got function]],
+      ["{ warnings = 'off' }"] = [[option "warnings" must be a boolean, got string]],
       ["{ max_body_size = '1m' }"] = [[option "max_body_size" must be a number, got string]],
       ["{ max_body_size = false }"] = [[option "max_body_size" must be a number, got boolean]],
       ["{ max_body_size = 0 }"]

@@ -9,6 +9,7 @@ use http::StatusCode;
 
 use crate::error::Error;
 use crate::response::body::Held;
+use crate::response::mistake::Mistake;
 
 /// How [`Host::write_header`] treats what is there under the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +98,9 @@ pub trait Host {
 
     /// Writes a line to the log.
     fn log(&self, level: Level, message: &[u8]);
+
+    /// Notes a mistake made at `position` in somebody's code; says whether it is new to this worker.
+    fn is_new(&self, mistake: &Mistake, position: &str) -> bool;
 }
 
 /// What only the language side can do for a request.
@@ -133,6 +137,12 @@ pub trait BodyFilter: Host {
     /// The length that the upstream promised for its body, also after a plugin removed the
     /// Content-Length.
     fn promised_length(&self) -> Option<u64>;
+
+    /// The Content-Encoding of the upstream's answer, whatever became of it.
+    fn upstream_encoding(&self) -> Option<Cow<'_, [u8]>>;
+
+    /// Whether the body becomes a part of another response, which has a head of its own.
+    fn is_subrequest(&self) -> bool;
 }
 
 /// A chunk of a body.

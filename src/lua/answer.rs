@@ -13,6 +13,7 @@ use super::args;
 use super::call::{Call, Caller, Needs, begin, guard, phase_of, raise};
 use super::headers::number;
 use super::json::LuaTable;
+use super::mistakes::remember_exit;
 use super::source::{flag, push_field};
 use super::stack::{self, push_bytes, push_service, service, string, type_name};
 use super::templates;
@@ -61,6 +62,9 @@ pub unsafe extern "C-unwind" fn exit<const MEMORY: bool>(state: *mut lua_State) 
             Ok(Left::Delayed(None))
         });
         mark_exited(state, call.ctx);
+        if let Left::Send { in_filter: true, .. } = left {
+            remember_exit(&call);
+        }
         finish(&call, left, None)
     }
 }
@@ -75,6 +79,9 @@ pub unsafe extern "C-unwind" fn error<const MEMORY: bool>(state: *mut lua_State)
         let delayed = is_delayed(state, call.ctx);
         let (left, document) = guard(state, CALLER, || compose_error(&call, delayed));
         mark_exited(state, call.ctx);
+        if let Left::Send { in_filter: true, .. } = left {
+            remember_exit(&call);
+        }
         finish(&call, left, Some(document))
     }
 }

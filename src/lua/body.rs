@@ -6,10 +6,12 @@ use mlua::ffi::{self, lua_State};
 
 use super::call::{Caller, Needs, Reply, begin, guard, raise};
 use super::headers::number;
+use super::mistakes;
 use super::stack::{main_thread_runs, push_bytes, push_service, service, string};
 use crate::error::Error;
 use crate::phase;
 use crate::response::body::{self, Consumed};
+use crate::response::mistake;
 
 /// Consumes the current chunk. Returns the body, if this is its end, else nil; what becomes of the
 /// chunk: true where it stays as it is, else what takes its place; and at the end of a body that is too
@@ -25,12 +27,24 @@ pub unsafe extern "C-unwind" fn get_raw_body<const MEMORY: bool>(state: *mut lua
         let call = begin::<MEMORY>(state, caller, Needs::request(phase::BODY, 0));
         refuse_a_stale_phase::<MEMORY>(state);
         let limit = max_body_size(state);
+        let warns = mistakes::are_said(state);
         let (reply, chunk, refusal) = guard(state, caller, || {
             call.with_request(|request| {
+                let look_at = |body: &[u8]| {
+                    if warns && let Some(mistake) = mistake::of_reading(&request, body) {
+                        mistakes::say(&call, caller, &mistake);
+                    }
+                };
                 Ok(match body::consume(&request, limit)? {
                     Consumed::Buffered => (Reply::Nil, Chunk::Cleared, None),
-                    Consumed::AsItIs(bytes) => (Reply::from(bytes), Chunk::Stays, None),
-                    Consumed::Whole(body) => (Reply::Bytes(body), Chunk::Reply, None),
+                    Consumed::AsItIs(bytes) => {
+                        look_at(&bytes);
+                        (Reply::from(bytes), Chunk::Stays, None)
+                    }
+                    Consumed::Whole(body) => {
+                        look_at(&body);
+                        (Reply::Bytes(body), Chunk::Reply, None)
+                    }
                     Consumed::Passing { released, refusal } => {
                         (Reply::Nil, released.map_or(Chunk::Stays, Chunk::Bytes), refusal)
                     }
@@ -72,8 +86,20 @@ pub unsafe extern "C-unwind" fn set_raw_body<const MEMORY: bool>(state: *mut lua
     unsafe {
         let call = begin::<MEMORY>(state, caller, Needs::request(phase::BODY, 1));
         refuse_a_stale_phase::<MEMORY>(state);
+        let warns = mistakes::are_said(state);
         let refusal = guard(state, caller, || {
-            call.with_request(|request| body::replace(&request, string(state, 1)))
+            call.with_request(|request| {
+                let body = string(state, 1);
+                let refusal = body::replace(&request, body)?;
+                if warns
+                    && refusal.is_none()
+                    && let Some(body) = body
+                    && let Some(mistake) = mistake::of_replacing(&request, body::sent(body).len())
+                {
+                    mistakes::say(&call, caller, &mistake);
+                }
+                Ok(refusal)
+            })
         });
         refusal.map_or(0, |limit| push_text(state, &limit))
     }

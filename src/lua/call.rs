@@ -349,6 +349,14 @@ unsafe fn current_request(state: *mut lua_State, api: &Api) -> *mut NgxRequest {
 }
 
 impl Call {
+    /// Tells the request from every other that is alive.
+    pub fn request_address(&self) -> usize {
+        match self.place {
+            Place::Nginx { request, .. } => request.addr(),
+            Place::Memory(memory) => memory.as_ptr().addr(),
+        }
+    }
+
     /// Lends the request to `work`.
     pub fn with_request<T>(&self, work: impl FnOnce(Served<'_>) -> T) -> T {
         match self.place {

@@ -6,6 +6,7 @@ use mlua::ffi::{self, lua_State};
 
 use super::args::{self, each_item, scalar};
 use super::call::{Call, Caller, Needs, Reply, begin, guard, run};
+use super::mistakes::run_setter;
 use super::stack::{push_service, service, string, type_name};
 use crate::error::{Error, Setter};
 use crate::host::{Host, Write};
@@ -40,7 +41,7 @@ pub unsafe extern "C-unwind" fn get_status<const MEMORY: bool>(state: *mut lua_S
 pub unsafe extern "C-unwind" fn set_status<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        run::<MEMORY>(state, Caller::Direct, writes(1), |call| {
+        run_setter::<MEMORY>(state, "set_status", writes(1), |call| {
             refuse_when_sent(call)?;
             let status = status::check(number(state, 1).ok_or(Error::StatusType)?)?;
             call.with_request(|mut request| request.set_status(status))?;
@@ -105,7 +106,7 @@ pub unsafe extern "C-unwind" fn get_headers<const MEMORY: bool>(state: *mut lua_
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn set_header<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
-    unsafe { run::<MEMORY>(state, Caller::Direct, writes(2), |call| write(call, Write::Set)) }
+    unsafe { run_setter::<MEMORY>(state, "set_header", writes(2), |call| write(call, Write::Set)) }
 }
 
 /// # Safety
@@ -113,7 +114,7 @@ pub unsafe extern "C-unwind" fn set_header<const MEMORY: bool>(state: *mut lua_S
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn add_header<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
-    unsafe { run::<MEMORY>(state, Caller::Direct, writes(2), |call| write(call, Write::Add)) }
+    unsafe { run_setter::<MEMORY>(state, "add_header", writes(2), |call| write(call, Write::Add)) }
 }
 
 /// # Safety
@@ -122,7 +123,7 @@ pub unsafe extern "C-unwind" fn add_header<const MEMORY: bool>(state: *mut lua_S
 pub unsafe extern "C-unwind" fn clear_header<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        run::<MEMORY>(state, Caller::Direct, writes(1), |call| {
+        run_setter::<MEMORY>(state, "clear_header", writes(1), |call| {
             refuse_when_sent(call)?;
             let name = string(state, 1).ok_or(Error::HeaderNameType)?;
             call.with_request(|mut request| request.write_header(name, &[], Write::Set))?;
@@ -137,7 +138,7 @@ pub unsafe extern "C-unwind" fn clear_header<const MEMORY: bool>(state: *mut lua
 pub unsafe extern "C-unwind" fn set_headers<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        run::<MEMORY>(state, Caller::Direct, writes(1), |call| {
+        run_setter::<MEMORY>(state, "set_headers", writes(1), |call| {
             refuse_when_sent(call)?;
             if ffi::lua_type(state, 1) != ffi::LUA_TTABLE {
                 return Err(Error::HeadersNotTable);

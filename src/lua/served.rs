@@ -9,6 +9,7 @@ use crate::host::memory::Shared;
 use crate::host::nginx::Request;
 use crate::host::{BodyFilter, Chunk, Host, Level, ServerPhase, Write};
 use crate::response::body::Held;
+use crate::response::mistake::Mistake;
 
 /// A request, for the time of one call.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +81,10 @@ impl Host for Served<'_> {
     fn log(&self, level: Level, message: &[u8]) {
         ask!(self.log(level, message))
     }
+
+    fn is_new(&self, mistake: &Mistake, position: &str) -> bool {
+        ask!(self.is_new(mistake, position))
+    }
 }
 
 impl BodyFilter for Served<'_> {
@@ -101,5 +106,13 @@ impl BodyFilter for Served<'_> {
 
     fn promised_length(&self) -> Option<u64> {
         ask!(self.promised_length())
+    }
+
+    fn upstream_encoding(&self) -> Option<Cow<'_, [u8]>> {
+        ask!(self.upstream_encoding())
+    }
+
+    fn is_subrequest(&self) -> bool {
+        ask!(self.is_subrequest())
     }
 }

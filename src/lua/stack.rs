@@ -61,6 +61,8 @@ pub mod service {
     pub const MAIN_THREAD: c_int = 15;
     /// A number, or false: how many bytes of a body are held.
     pub const MAX_BODY_SIZE: c_int = 16;
+    /// A boolean: whether mistakes are logged that are no errors.
+    pub const WARNINGS: c_int = 17;
 }
 
 /// The bytes of the string at `index`, without converting a number.

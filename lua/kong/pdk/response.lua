@@ -16,6 +16,7 @@ local type = type
 
 -- A gateway drops what its own configuration does not know.
 local MAX_BODY_SIZE = "KONG_RESPONSE_MAX_BODY_SIZE"
+local WARNINGS = "KONG_RESPONSE_WARNINGS"
 
 
 -- The environment is whole where a gateway makes its PDK: in nginx's master process.
@@ -29,6 +30,17 @@ local function max_body_size()
     error(fmt("%s must be a positive whole number, got %q", MAX_BODY_SIZE, text), 0)
   end
   return size
+end
+
+
+local function warnings()
+  local text = getenv(WARNINGS)
+  if not text or text == "" or text == "on" then
+    return true
+  elseif text == "off" then
+    return false
+  end
+  error(fmt("%s must be on or off, got %q", WARNINGS, text), 0)
 end
 
 
@@ -47,6 +59,7 @@ local function new(pdk)
 
   return instance.new {
     max_body_size = max_body_size(),
+    warnings = warnings(),
 
     log = function(level, message)
       local log = pdk.log
@@ -84,6 +97,7 @@ return {
   --   `configuration.error_template_json`, `_html`, `_xml`, `_plain` are used, where they are
   -- @treturn table
   -- @raise `KONG_RESPONSE_MAX_BODY_SIZE must be a positive whole number, got "<value>"`;
+  --   `KONG_RESPONSE_WARNINGS must be on or off, got "<value>"`;
   --   `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`
   new = new,
 }

@@ -118,6 +118,7 @@ local function make_services(options, ngx)
     json.empty_array_mt,
     false, -- The native functions put the VM's main thread here.
     options.max_body_size or false,
+    options.warnings ~= false,
   }
 end
 

@@ -26,9 +26,15 @@ local OPTIONS = {
   error_templates = "table",
   worker_events = "table",
   max_body_size = "number",
+  warnings = "boolean",
 }
 
-local ARTICLES = { ["function"] = "a function", number = "a number", table = "a table" }
+local ARTICLES = {
+  boolean = "a boolean",
+  ["function"] = "a function",
+  number = "a number",
+  table = "a table",
+}
 
 -- The greatest number of bytes that Lua can count.
 local MOST = 2^53
@@ -122,6 +128,8 @@ end
 --   in nginx's content phase
 -- @tparam[opt=no limit] number options.max_body_size the largest body that `get_raw_body` reads, in
 --   bytes
+-- @tparam[opt=true] boolean options.warnings whether the log gets a warning of mistakes that are no
+--   errors, once per worker, place in the code and cause
 -- @treturn table
 -- @raise `options must be a table, got <type>`, `unknown option "<name>"`, `option "<name>" must
 --   be <type>, got <type>`, `option "max_body_size" must be a positive whole number, got <number>`;

@@ -9,6 +9,7 @@ use super::Memory;
 use crate::error::Error;
 use crate::host::{BodyFilter, Callbacks, Chunk, ChunkBytes, Host, Level, ServerPhase, Write};
 use crate::response::body::Held;
+use crate::response::mistake::Mistake;
 
 /// A request that Lua code can reach too: it is borrowed for the time of one question, never while
 /// code of others runs.
@@ -81,6 +82,10 @@ impl Host for Shared<'_> {
             self.memory.borrow().log(level, message);
         }
     }
+
+    fn is_new(&self, mistake: &Mistake, position: &str) -> bool {
+        self.memory.borrow().is_new(mistake, position)
+    }
 }
 
 impl BodyFilter for Shared<'_> {
@@ -108,5 +113,13 @@ impl BodyFilter for Shared<'_> {
 
     fn promised_length(&self) -> Option<u64> {
         self.memory.borrow().promised_length()
+    }
+
+    fn upstream_encoding(&self) -> Option<Cow<'_, [u8]>> {
+        self.memory.borrow().upstream_encoding().map(owned)
+    }
+
+    fn is_subrequest(&self) -> bool {
+        self.memory.borrow().is_subrequest()
     }
 }

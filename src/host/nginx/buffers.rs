@@ -11,6 +11,7 @@ use std::ffi::c_void;
 use std::ptr::NonNull;
 
 use super::api::{Api, NgxRequest};
+use super::cleanup;
 use crate::error::Error;
 use crate::response::body::Held;
 
@@ -31,13 +32,8 @@ pub fn keep(api: &Api, request: NonNull<NgxRequest>, held: Held) -> Result<(), E
             *slot = Some(held);
             return Ok(());
         }
-        // SAFETY: the request is alive. With no size asked for, nginx leaves `data` to us. The handler
-        // runs once, before the request's memory is reused, and never touches the request.
-        unsafe {
-            let cleanup = (api.cleanup_add)(request.as_ptr(), 0);
-            let cleanup = cleanup.as_mut().ok_or_else(|| Error::Host("no memory".to_owned()))?;
-            cleanup.data = request.as_ptr().cast();
-            cleanup.handler = Some(forget);
+        if !cleanup::add(api, request, forget) {
+            return Err(Error::Host("no memory".to_owned()));
         }
         all.insert(key(request), Some(held));
         Ok(())

@@ -113,6 +113,11 @@ fn pass<'a, H: BodyFilter>(
     Ok(Consumed::Passing { released, refusal: chunk.last.then_some(limit) })
 }
 
+/// What goes out for the body `body` of `set_raw_body`: gateways send a newline for none.
+pub fn sent(body: &[u8]) -> &[u8] {
+    if body.is_empty() { b"\n" } else { body }
+}
+
 /// Makes sure that the body can be replaced by `body`, and forgets what was buffered: `set_raw_body`.
 /// `None` stands for what is no string.
 ///
