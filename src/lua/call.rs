@@ -11,7 +11,7 @@ use mlua::ffi::{self, lua_State};
 
 use super::memory;
 use super::served::{Served, aside};
-use super::stack::{self, push_bytes, push_service, service, upvalue};
+use super::stack::{self, push_bytes, push_service, service, type_name, upvalue};
 use crate::error::Error;
 use crate::host::memory::{Client, Memory, Shared};
 use crate::host::nginx::{Api, NgxRequest, Probe, Request, api};
@@ -166,13 +166,22 @@ pub unsafe fn guard<T>(
     caller: Caller,
     work: impl FnOnce() -> Result<T, Error>,
 ) -> T {
-    let outcome = catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|panic| Err(Error::Internal(panic_text(panic.as_ref()))));
-    match outcome {
+    match attempt(work) {
         Ok(value) => value,
         // SAFETY: by contract, and nothing of the work is alive any more.
         Err(error) => unsafe { raise(state, caller, error) },
     }
+}
+
+/// The work itself: a panic becomes an error.
+pub fn attempt<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let work = || {
+        #[cfg(feature = "fault-injection")]
+        crate::fault::panic_here();
+        work()
+    };
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(Error::Internal(panic_text(panic.as_ref()))))
 }
 
 /// Raises `error` as a string with the caller's position.
@@ -246,7 +255,7 @@ unsafe fn open<const MEMORY: bool>(state: *mut lua_State, needs: Needs) -> Resul
             ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::CTX));
             ffi::lua_gettable(state, ffi::lua_upvalueindex(upvalue::NGX));
             if ffi::lua_type(state, -1) != ffi::LUA_TTABLE {
-                return Err(Error::Disabled);
+                return Err(Error::NotTable { what: "ngx.ctx", got: type_name(state, -1) });
             }
             call.ctx = ffi::lua_gettop(state);
             call.phase = phase_of(state, call.ctx)?;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mlua::ffi::{self, lua_State};
 
-use super::call::{Call, Caller, Needs, Reply, begin, guard};
+use super::call::{Call, Caller, Needs, Reply, attempt, begin, guard};
 use super::headers::number;
 use super::served::Served;
 use super::stack::{push_service, service, string};
@@ -86,40 +86,58 @@ unsafe extern "C" fn request_ended(request: *mut c_void) {
 ///
 /// # Safety
 ///
-/// The running function is the native one below a facade's; nothing of Rust is alive.
+/// The running function is the native one below a facade's.
 pub unsafe fn remember_exit(call: &Call) {
+    // The response is made, and stays, whatever becomes of this.
+    drop(attempt(|| {
+        // SAFETY: by contract.
+        EXITED.store(unsafe { remembered(call) }, Ordering::Relaxed);
+        Ok(())
+    }));
+}
+
+/// The address of the request, once it is remembered which functions have made its exit; else 0.
+unsafe fn remembered(call: &Call) -> usize {
     let state = call.state;
-    // SAFETY: by contract: the frames are only read, and a function pushed and popped.
-    unsafe {
+    // SAFETY: by contract: the frames are only read, and functions pushed and popped.
+    let functions = unsafe {
         if !are_said(state) || !is_called_by_name(state) {
-            return;
+            return 0;
         }
-        EXITING.with_borrow_mut(|functions| {
-            functions.clear();
-            let mut frame = std::mem::zeroed::<ffi::lua_Debug>();
-            let mut file = std::ptr::null();
-            for level in 2..2 + MOST_CALLERS {
-                if ffi::lua_getstack(state, level, &mut frame) == 0
-                    || ffi::lua_getinfo(state, c"Sf".as_ptr(), &mut frame) == 0
-                {
-                    break;
-                }
-                let function = ffi::lua_topointer(state, -1).addr();
-                ffi::lua_pop(state, 1);
-                // Names of files are interned.
-                if level > 2 && frame.source != file {
-                    break;
-                }
-                file = frame.source;
-                functions.push(function);
-            }
-        });
-    }
-    let is_remembered = call.with_request(|request| match request {
+        functions_of_one_file(state)
+    };
+    EXITING.set(functions);
+    let will_be_forgotten = call.with_request(|request| match request {
         Served::Nginx(request) => request.at_end(request_ended),
         Served::Memory(_) => true,
     });
-    EXITED.store(if is_remembered { call.request_address() } else { 0 }, Ordering::Relaxed);
+    if will_be_forgotten { call.request_address() } else { 0 }
+}
+
+/// The addresses of the function that called the facade, and of those in the same file that called it.
+unsafe fn functions_of_one_file(state: *mut lua_State) -> Vec<usize> {
+    let mut functions = Vec::new();
+    // SAFETY: the frames are only read, and a function pushed and popped.
+    unsafe {
+        let mut frame = std::mem::zeroed::<ffi::lua_Debug>();
+        let mut file = std::ptr::null();
+        for level in 2..2 + MOST_CALLERS {
+            if ffi::lua_getstack(state, level, &mut frame) == 0
+                || ffi::lua_getinfo(state, c"Sf".as_ptr(), &mut frame) == 0
+            {
+                break;
+            }
+            let function = ffi::lua_topointer(state, -1).addr();
+            ffi::lua_pop(state, 1);
+            // Names of files are interned.
+            if level > 2 && frame.source != file {
+                break;
+            }
+            file = frame.source;
+            functions.push(function);
+        }
+    }
+    functions
 }
 
 /// Whether the code that is going on called the facade by its name. After `return refuse()`, which

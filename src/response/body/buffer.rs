@@ -175,6 +175,8 @@ impl BodyBuffer {
 
 /// Makes room for `more` bytes in a piece of a body that is about to have `needed`.
 fn reserve(piece: &mut Vec<u8>, more: usize, needed: usize) -> Result<(), Error> {
+    #[cfg(feature = "fault-injection")]
+    crate::fault::allocate_here(needed)?;
     piece.try_reserve_exact(more).map_err(|_| Error::BodyMemory(needed))
 }
 
