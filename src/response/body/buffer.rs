@@ -9,14 +9,9 @@ const MOST_AHEAD: usize = 1 << 20;
 const LEAST: usize = 4096;
 
 /// A body that is not complete yet.
-///
-/// It is held in pieces, so that it grows without being copied, and never has room for more than 1 MiB
-/// ahead.
 #[derive(Debug, Default)]
 pub struct BodyBuffer {
-    /// All but the last are full.
-    pieces: Vec<Vec<u8>>,
-    length: usize,
+    bytes: Vec<u8>,
     /// What Content-Length promises: it steers how much is reserved, and is not believed beyond that.
     promised: Option<usize>,
     limit: Option<usize>,
@@ -27,41 +22,37 @@ impl BodyBuffer {
     /// be asked to hold more than `limit`.
     pub fn new(promised: Option<u64>, limit: Option<usize>) -> Self {
         let promised = promised.and_then(|length| usize::try_from(length).ok());
-        Self { promised, limit, ..Self::default() }
+        Self { bytes: Vec::new(), promised, limit }
     }
 
     /// How many bytes have arrived.
     pub fn len(&self) -> usize {
-        self.length
+        self.bytes.len()
     }
 
     /// Whether nothing has arrived yet.
     pub fn is_empty(&self) -> bool {
-        self.length == 0
+        self.bytes.is_empty()
     }
 
     /// How many bytes it can hold without growing.
     pub fn capacity(&self) -> usize {
-        self.pieces.iter().map(Vec::capacity).sum()
+        self.bytes.capacity()
+    }
+
+    /// The bytes that have arrived.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// Appends a chunk.
     ///
     /// # Errors
     ///
-    /// `no memory for a body of <n> bytes`: nothing of it is appended
+    /// `no memory for a body of <n> bytes`
     pub fn append(&mut self, chunk: &[u8]) -> Result<(), Error> {
-        let room = self.room();
-        if chunk.len() > room && !self.grow_in_place(chunk.len())? {
-            let (fits, rest) = chunk.split_at(room);
-            let mut piece = self.new_piece(self.length + room, rest.len())?;
-            piece.extend_from_slice(rest);
-            self.last().extend_from_slice(fits);
-            self.pieces.push(piece);
-        } else {
-            self.last().extend_from_slice(chunk);
-        }
-        self.length += chunk.len();
+        self.reserve(chunk.len())?;
+        self.bytes.extend_from_slice(chunk);
         Ok(())
     }
 
@@ -75,35 +66,11 @@ impl BodyBuffer {
         length: usize,
         fill: impl FnOnce(&mut [u8]),
     ) -> Result<(), Error> {
-        if length > self.room() && !self.grow_in_place(length)? {
-            let piece = self.new_piece(self.length, length)?;
-            self.last().shrink_to_fit();
-            self.pieces.push(piece);
-        }
-        let piece = self.last();
-        let start = piece.len();
-        piece.resize(start + length, 0);
-        fill(&mut piece[start..]);
-        self.length += length;
+        self.reserve(length)?;
+        let start = self.bytes.len();
+        self.bytes.resize(start + length, 0);
+        fill(&mut self.bytes[start..]);
         Ok(())
-    }
-
-    /// The body in one piece.
-    ///
-    /// # Errors
-    ///
-    /// `no memory for a body of <n> bytes`
-    pub fn into_whole(mut self) -> Result<Vec<u8>, Error> {
-        if self.pieces.len() <= 1 {
-            return Ok(self.pieces.pop().unwrap_or_default());
-        }
-        let mut whole = Vec::new();
-        reserve(&mut whole, self.length, self.length)?;
-        // Each piece is freed as soon as it is copied.
-        for piece in self.pieces {
-            whole.extend_from_slice(&piece);
-        }
-        Ok(whole)
     }
 
     /// Appends a chunk of the body filter's.
@@ -122,62 +89,30 @@ impl BodyBuffer {
         }
     }
 
-    /// How many bytes fit into the last piece.
-    fn room(&self) -> usize {
-        self.pieces.last().map_or(0, |piece| piece.capacity() - piece.len())
-    }
-
-    fn last(&mut self) -> &mut Vec<u8> {
-        if self.pieces.is_empty() {
-            self.pieces.push(Vec::new());
+    fn reserve(&mut self, more: usize) -> Result<(), Error> {
+        let length = self.bytes.len();
+        let needed = length.checked_add(more).ok_or(Error::BodyMemory(usize::MAX))?;
+        if needed <= self.bytes.capacity() {
+            return Ok(());
         }
-        let last = self.pieces.len() - 1;
-        &mut self.pieces[last]
-    }
-
-    /// Makes room for `more` bytes in the only piece, as long as that is small, or where there is none
-    /// yet; says whether it did.
-    ///
-    /// It doubles, so that appending stays linear; a promised length is reached without overshooting it.
-    fn grow_in_place(&mut self, more: usize) -> Result<bool, Error> {
-        let needed = self.length.checked_add(more).ok_or(Error::BodyMemory(usize::MAX))?;
-        if self.length > 0 && (self.pieces.len() > 1 || needed > MOST_AHEAD) {
-            return Ok(false);
-        }
-        let target = match self.promised {
-            Some(promised) if promised >= needed => promised.min(needed.saturating_add(MOST_AHEAD)),
-            _ => needed.max(self.length * 2).max(LEAST),
-        };
-        let ahead = self.most(needed).min(target - needed);
-        let length = self.length;
-        reserve(self.last(), needed + ahead - length, needed)?;
-        Ok(true)
-    }
-
-    /// A piece for `more` bytes behind the first `start`, and for some that are still to come.
-    fn new_piece(&self, start: usize, more: usize) -> Result<Vec<u8>, Error> {
-        let needed = start.checked_add(more).ok_or(Error::BodyMemory(usize::MAX))?;
-        let ahead = match self.promised {
-            Some(promised) if promised >= needed => promised - needed,
-            _ => MOST_AHEAD,
-        };
-        let mut piece = Vec::new();
-        let size = more.max(MOST_AHEAD.min(more.saturating_add(ahead)));
-        reserve(&mut piece, size.min(more.saturating_add(self.most(needed))), needed)?;
-        Ok(piece)
-    }
-
-    /// How much room there may be behind the first `needed` bytes.
-    fn most(&self, needed: usize) -> usize {
-        self.limit.map_or(MOST_AHEAD, |limit| limit.saturating_sub(needed).min(MOST_AHEAD))
+        #[cfg(feature = "fault-injection")]
+        crate::fault::allocate_here(needed)?;
+        let target = grown(length, needed, self.promised, self.limit);
+        self.bytes.try_reserve_exact(target - length).map_err(|_| Error::BodyMemory(needed))
     }
 }
 
-/// Makes room for `more` bytes in a piece of a body that is about to have `needed`.
-fn reserve(piece: &mut Vec<u8>, more: usize, needed: usize) -> Result<(), Error> {
-    #[cfg(feature = "fault-injection")]
-    crate::fault::allocate_here(needed)?;
-    piece.try_reserve_exact(more).map_err(|_| Error::BodyMemory(needed))
+/// The capacity for a body of which `length` bytes are here and `needed` are about to be.
+///
+/// It doubles, so that appending stays linear. A promised length is reached without overshooting it, in
+/// steps of [`MOST_AHEAD`], so that a promise costs no more than that: the system can mostly grow a large
+/// buffer where it is. More than `limit` is reserved only where it is needed.
+fn grown(length: usize, needed: usize, promised: Option<usize>, limit: Option<usize>) -> usize {
+    let target = match promised {
+        Some(promised) if promised >= needed => promised.min(needed.saturating_add(MOST_AHEAD)),
+        _ => needed.max(length.saturating_mul(2)).max(LEAST),
+    };
+    target.min(limit.unwrap_or(usize::MAX)).max(needed)
 }
 
 #[cfg(test)]
@@ -186,16 +121,19 @@ mod tests {
 
     const MIB: usize = 1 << 20;
 
-    /// Appends chunks of `chunk` bytes up to `total`; at no time there may be more room than arrived
-    /// and 1 MiB.
-    fn fill(buffer: &mut BodyBuffer, chunk: usize, total: usize) {
-        let bytes: Vec<u8> = (0..chunk).map(|i| (i % 251) as u8).collect();
+    /// Appends chunks of `chunk` bytes up to `total`, with `check` behind each.
+    fn fill(buffer: &mut BodyBuffer, chunk: usize, total: usize, check: impl Fn(&BodyBuffer)) {
+        let bytes = vec![b'x'; chunk];
         while buffer.len() < total {
-            let next = &bytes[..chunk.min(total - buffer.len())];
-            buffer.append(next).unwrap();
-            let ahead = buffer.capacity() - buffer.len();
-            assert!(ahead <= MIB, "{ahead} bytes ahead of {}", buffer.len());
+            buffer.append(&bytes[..chunk.min(total - buffer.len())]).unwrap();
+            check(buffer);
         }
+    }
+
+    /// There is no more room than for 1 MiB ahead of what has arrived.
+    fn at_most_a_mebibyte_ahead(buffer: &BodyBuffer) {
+        let ahead = buffer.capacity() - buffer.len();
+        assert!(ahead <= MIB, "{ahead} bytes ahead of {}", buffer.len());
     }
 
     #[test]
@@ -204,37 +142,14 @@ mod tests {
         buffer.append(b"one ").unwrap();
         buffer.append(b"").unwrap();
         buffer.append_with(3, |room| room.copy_from_slice(b"two")).unwrap();
-        assert_eq!(buffer.into_whole(), Ok(b"one two".to_vec()));
-        assert_eq!(BodyBuffer::new(None, None).into_whole(), Ok(Vec::new()));
-    }
-
-    #[test]
-    fn chunks_of_every_size_add_up() {
-        let total = 3 * MIB + 12_345;
-        let body: Vec<u8> = (0..total).map(|i| (i % 253) as u8).collect();
-        for size in [1_000, 65_536, MIB - 1, MIB, MIB + 1, total] {
-            for promised in [None, Some(total as u64), Some(10), Some(u64::MAX)] {
-                let mut buffer = BodyBuffer::new(promised, None);
-                for (i, chunk) in body.chunks(size).enumerate() {
-                    if i % 2 == 0 {
-                        buffer.append(chunk).unwrap();
-                    } else {
-                        let fill = |room: &mut [u8]| room.copy_from_slice(chunk);
-                        buffer.append_with(chunk.len(), fill).unwrap();
-                    }
-                    assert!(buffer.capacity() - buffer.len() <= MIB);
-                }
-                assert_eq!(buffer.len(), total);
-                assert!(buffer.into_whole().unwrap() == body);
-            }
-        }
+        assert_eq!(buffer.into_bytes(), b"one two");
     }
 
     #[test]
     fn a_true_promise_is_reserved_exactly() {
         for (chunk, total) in [(4096, 100_000), (16_384, 16_384), (65_536, MIB), (8192, 5 * MIB)] {
             let mut buffer = BodyBuffer::new(Some(total as u64), None);
-            fill(&mut buffer, chunk, total);
+            fill(&mut buffer, chunk, total, at_most_a_mebibyte_ahead);
             assert_eq!(buffer.capacity(), total);
         }
         let mut buffer = BodyBuffer::new(Some(100_000), None);
@@ -248,28 +163,26 @@ mod tests {
             let mut buffer = BodyBuffer::new(Some(promised), None);
             buffer.append(&[b'x'; 10]).unwrap();
             assert_eq!(buffer.capacity(), 10 + MIB);
-            fill(&mut buffer, 10_000, 9 * MIB);
+            fill(&mut buffer, 10_000, 9 * MIB, at_most_a_mebibyte_ahead);
         }
     }
 
     #[test]
-    fn without_a_promise_it_doubles_up_to_a_mebibyte() {
-        let mut buffer = BodyBuffer::new(None, None);
-        buffer.append(b"x").unwrap();
-        assert_eq!(buffer.capacity(), LEAST);
-        fill(&mut buffer, 1024, LEAST);
-        buffer.append(b"x").unwrap();
-        assert_eq!(buffer.capacity(), 2 * LEAST);
-        fill(&mut buffer, 1_000, 9 * MIB);
+    fn without_a_promise_it_doubles() {
+        assert_eq!(grown(0, 1, None, None), LEAST);
+        assert_eq!(grown(8192, 8193, None, None), 16_384);
+        assert_eq!(grown(8192, 8193, Some(100), None), 16_384);
+        assert_eq!(grown(40 * MIB, 40 * MIB + 1, None, None), 80 * MIB);
     }
 
     #[test]
-    fn no_room_is_made_beyond_the_limit() {
+    fn no_room_is_made_beyond_the_limit_but_what_is_needed() {
         for promised in [None, Some(u64::MAX), Some(5 * MIB as u64)] {
-            for limit in [10_000, MIB, 2 * MIB + 1] {
+            for limit in [10, 10_000, MIB, 2 * MIB + 1] {
                 let mut buffer = BodyBuffer::new(promised, Some(limit));
-                fill(&mut buffer, 1_000, limit);
-                assert!(buffer.capacity() <= limit);
+                fill(&mut buffer, 1_000, limit, |buffer| assert!(buffer.capacity() <= limit));
+                buffer.append(b"more").unwrap();
+                assert_eq!(buffer.capacity(), limit + 4);
             }
         }
     }
@@ -284,6 +197,6 @@ mod tests {
         let text = format!("no memory for a body of {} bytes", usize::MAX);
         let refused = buffer.append_with(usize::MAX, |_| unreachable!());
         assert_eq!(refused.map_err(|error| error.to_string()), Err(text));
-        assert_eq!(buffer.into_whole(), Ok(b"kept".to_vec()));
+        assert_eq!(buffer.into_bytes(), b"kept");
     }
 }

@@ -88,7 +88,7 @@ pub fn consume<H: BodyFilter>(host: &H, limit: Option<usize>) -> Result<Consumed
     };
     buffer.append_chunk(host, &chunk)?;
     if chunk.last {
-        return Ok(Consumed::Whole(buffer.into_whole()?));
+        return Ok(Consumed::Whole(buffer.into_bytes()));
     }
     host.keep_body(Held::Buffer(buffer))?;
     Ok(Consumed::Buffered)
@@ -104,7 +104,7 @@ fn pass<'a, H: BodyFilter>(
     let released = match held {
         Some(mut buffer) => {
             buffer.append_chunk(host, &chunk)?;
-            Some(buffer.into_whole()?)
+            Some(buffer.into_bytes())
         }
         None => None,
     };
