@@ -261,6 +261,17 @@ for _, jit_mode in ipairs { "on", "off" } do
         }, warnings())
       end)
 
+      it("come in code that the compiler has got hold of", function()
+        local r = after_exit("for i = 1, 1000 do\n response.exit(403, 'no')\n"
+          .. "response.set_header('X-A', i)\n end")
+        assert.equal("1000", r:header("X-A"))
+        after_exit("for i = 1, 1000 do\n response.set_header('X-A', i)\n end"
+          .. " response.exit(403, 'no')")
+        assert.same({
+          'header_filter.lua:3: set_header("X-A") was called after an exit in header_filter',
+        }, warnings())
+      end)
+
       it("come for the function that has called the one with the exit", function()
         after_exit("require('one').run('helper')")
         after_exit("require('one').run('alias')")

@@ -11,6 +11,8 @@ use crate::response::header;
 const MOST_CAUSES: usize = 1000;
 /// How many headers of one call are named.
 const MOST_NAMES: usize = 3;
+/// How many bytes of a name or a value are shown.
+const MOST_BYTES: usize = 100;
 
 /// What a plugin has probably not meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,10 +55,7 @@ impl Mistake {
                 "Content-Length: {sent} was left in place, and set_raw_body made the body {set} bytes"
             ),
             Self::EncodedBody { encoding } => {
-                format!(
-                    "get_raw_body read a body with Content-Encoding: {}",
-                    encoding.escape_ascii()
-                )
+                format!("get_raw_body read a body with Content-Encoding: {}", shown(encoding))
             }
             Self::AfterExit { function, subject } => {
                 format!("{function}({subject}) was called after an exit in header_filter")
@@ -64,11 +63,13 @@ impl Mistake {
         }
     }
 
-    /// What makes two mistakes the same one: numbers of bytes do not count.
+    /// What makes two mistakes the same one. What an upstream says does not count: it could use up all
+    /// that are remembered.
     fn cause(&self) -> Cow<'static, str> {
         match self {
             Self::BodyLength { .. } => Cow::Borrowed("Content-Length"),
-            Self::EncodedBody { .. } | Self::AfterExit { .. } => Cow::Owned(self.text()),
+            Self::EncodedBody { .. } => Cow::Borrowed("Content-Encoding"),
+            Self::AfterExit { .. } => Cow::Owned(self.text()),
         }
     }
 }
@@ -80,7 +81,7 @@ impl std::fmt::Display for Subject {
             Self::Headers(names) => {
                 for (i, name) in names.iter().take(MOST_NAMES).enumerate() {
                     let comma = if i > 0 { ", " } else { "" };
-                    write!(f, "{comma}\"{}\"", name.escape_ascii())?;
+                    write!(f, "{comma}\"{}\"", shown(name))?;
                 }
                 if names.len() > MOST_NAMES {
                     write!(f, ", ...")?;
@@ -89,6 +90,11 @@ impl std::fmt::Display for Subject {
             }
         }
     }
+}
+
+/// A name or a value, in a line of the log.
+fn shown(bytes: &[u8]) -> std::slice::EscapeAscii<'_> {
+    bytes[..bytes.len().min(MOST_BYTES)].escape_ascii()
 }
 
 /// The mistakes that the log knows of.
@@ -209,6 +215,9 @@ mod tests {
         assert!(known.add(&header("X-A"), "a.lua:1: "));
         assert!(known.add(&header("X-B"), "a.lua:1: "));
         assert!(!known.add(&header("X-A"), "a.lua:1: "));
+        let encoding = |encoding: &[u8]| Mistake::EncodedBody { encoding: encoding.to_vec() };
+        assert!(known.add(&encoding(b"gzip"), ""));
+        assert!(!known.add(&encoding(b"br"), ""));
         for i in 0..2 * MOST_CAUSES {
             known.add(&header(&i.to_string()), "");
         }
@@ -226,6 +235,8 @@ mod tests {
         assert_eq!(text(names(&["a", "b", "c"])), format!(r#"f("a", "b", "c"){behind}"#));
         assert_eq!(text(names(&["a", "b", "c", "d"])), format!(r#"f("a", "b", "c", ...){behind}"#));
         assert_eq!(text(names(&[])), format!("f(){behind}"));
+        let cut = format!("f(\"{}\"){behind}", "x".repeat(MOST_BYTES));
+        assert_eq!(text(names(&[&"x".repeat(1000)])), cut);
         assert_eq!(text(Subject::Status(404)), format!("f(404){behind}"));
     }
 }
