@@ -11,6 +11,7 @@ INSTALLED := $(DESTDIR)$(abspath $(LUA_LIB_DIR))
 SERVER_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core curl
 TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-busted lua-check \
 	lua-cjson binutils gcc libc6-dev procps
+BENCH_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core luajit2 lua-cjson gnuplot-nox
 
 .DEFAULT_GOAL := help
 .PHONY: help build build-faults demo test conformance bench install uninstall clean
@@ -26,8 +27,7 @@ build: ## build/lualib: what lua_package_path and lua_package_cpath need, and no
 	@install -D -m 755 target/release/libkong_response.so $(LUALIB).new/kong/response/core.so
 	@rm -rf $(LUALIB) && mv $(LUALIB).new $(LUALIB)
 
-# Not for use: a build in which tests can order panics and failing allocations.
-build-faults:
+build-faults: ## build/faults: a build in which tests order panics; not for use
 	$(CARGO) build --locked --features fault-injection
 	@install -D -m 755 target/debug/libkong_response.so build/faults/kong/response/core.so
 
@@ -51,10 +51,30 @@ conformance: ## N=100000 SEED=1: random plugins in memory and in nginx, which mu
 	@CONFORMANCE_N=$(N) CONFORMANCE_SEED=$(SEED) \
 		busted --lua=/usr/bin/luajit spec/nginx/40_conformance_spec.lua
 
-bench: ## what one case of a plugin's test costs
-	@ci/install.sh luajit2
+ONLY ?=
+ROUNDS ?= 7
+
+bench: ## ONLY="calls ..." ROUNDS=7: ours against plain Lua, in nginx and in this one run
+	@ci/install.sh $(BENCH_PACKAGES)
 	@$(MAKE) --no-print-directory build
-	@luajit bench/testing.lua
+	@ROUNDS=$(ROUNDS) luajit bench/run.lua $(ONLY)
+
+.PHONY: debug
+debug: build ## build/lualib for gdb: not optimised, with debug information
+	@$(CARGO) build --locked
+	@install -m 755 $(or $(CARGO_TARGET_DIR),target)/debug/libkong_response.so \
+		$(LUALIB)/kong/response/core.so
+
+.PHONY: docs docs-check
+docs: ## build/docs: the documentation as a site that works from files
+	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
+	@ci/docs.sh
+
+docs-check: ## the site and the error pages in Chromium; screenshots in build/docs-shots
+	@ci/install.sh $(SERVER_PACKAGES) chromium chromium-driver python3-selenium \
+		fonts-dejavu-core fonts-noto-color-emoji
+	@$(MAKE) --no-print-directory build docs
+	@spec/browser/run.sh build/docs-shots
 
 install: build ## copies build/lualib to LUA_LIB_DIR (below DESTDIR)
 	@cd $(LUALIB) && find . -type f -exec install -D -m 644 {} "$(INSTALLED)/{}" \;

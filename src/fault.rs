@@ -10,6 +10,8 @@ use crate::error::Error;
 pub enum Fault {
     /// A function of the library panics.
     Panic,
+    /// A function panics that compiled code calls.
+    Shortcut,
     /// There is no memory for the body of a response.
     Allocation,
 }
@@ -38,6 +40,17 @@ pub fn happens(fault: Fault) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a fault is on order.
+pub fn is_ordered(fault: Fault) -> bool {
+    ORDERED.get().is_some_and(|(ordered, _)| ordered == fault)
+}
+
+/// Panics in what compiled code calls, if that was ordered; else says that it does not.
+pub fn shortcut_panics() -> bool {
+    assert!(!happens(Fault::Shortcut), "as ordered");
+    false
 }
 
 /// Panics, if that was ordered.

@@ -99,7 +99,12 @@ for _, gateway in ipairs { true, false } do
     } do
       it("of ngx.ctx.KONG_PHASE, which is " .. value, function()
         local expected = each("ngx.ctx.KONG_PHASE must be a number, got " .. kind, OF_CTX)
-        assert.same(expected, errors("ngx.ctx.KONG_PHASE = " .. value, "ngx.ctx.KONG_PHASE = nil"))
+        local found = errors("ngx.ctx.KONG_PHASE = " .. value, "ngx.ctx.KONG_PHASE = nil")
+        if not gateway then
+          -- Where no phase is checked, only exit and error have to know it.
+          expected.get_source, found.get_source = nil, nil
+        end
+        assert.same(expected, found)
       end)
     end
 

@@ -3,19 +3,20 @@
 //! What cannot happen inside a C function is left to the facade: printing, exiting, yielding. It gets
 //! the status to exit with and what to print, or nothing when the response was delayed.
 
-use std::ffi::{CStr, c_int};
+use std::borrow::Cow;
+use std::ffi::c_int;
 use std::rc::Rc;
 
 use http::StatusCode;
 use mlua::ffi::{self, lua_State};
 
-use super::args;
+use super::args::{self, Taken};
 use super::call::{Call, Caller, Needs, begin, guard, phase_of, raise};
 use super::headers::number;
 use super::json::LuaTable;
 use super::mistakes::remember_exit;
 use super::source::{flag, push_field};
-use super::stack::{self, push_bytes, push_service, service, string, type_name};
+use super::stack::{self, Kept, push_bytes, push_kept, string, type_name, upvalue};
 use super::templates;
 use crate::error::Error;
 use crate::host::{Host, Level};
@@ -31,13 +32,10 @@ const STATUS: c_int = 1;
 const BODY: c_int = 2;
 const HEADERS: c_int = 3;
 
-const DELAY_RESPONSE: &CStr = c"delay_response";
-const DELAYED_RESPONSE: &CStr = c"delayed_response";
-
 /// What is left for Lua to do.
 enum Left {
     /// To yield: the response was stored. These are its headers, where they are not the caller's.
-    Delayed(Option<Headers>),
+    Delayed(Option<Taken>),
     /// To print the payload and to exit.
     Send { status: StatusCode, payload: Payload, in_filter: bool },
 }
@@ -118,9 +116,9 @@ pub unsafe fn unpack_delayed(state: *mut lua_State) -> c_int {
     // SAFETY: by contract.
     unsafe {
         must_be_table(state, 1, "ctx");
-        push_field(state, 1, DELAYED_RESPONSE, CALLER);
+        push_field(state, 1, Kept::DelayedResponse, CALLER);
         must_be_table(state, 2, "ctx.delayed_response");
-        for field in [c"status_code", c"content", c"headers"] {
+        for field in [Kept::StatusCode, Kept::Content, Kept::Headers] {
             push_field(state, 2, field, CALLER);
         }
         ffi::lua_pushvalue(state, 1);
@@ -148,20 +146,21 @@ unsafe fn must_be_table(state: *mut lua_State, index: c_int, what: &'static str)
 pub unsafe fn is_delayed(state: *mut lua_State, ctx: c_int) -> bool {
     // SAFETY: by contract.
     unsafe {
-        flag(state, ctx, DELAY_RESPONSE, CALLER) && !flag(state, ctx, DELAYED_RESPONSE, CALLER)
+        flag(state, ctx, Kept::DelayResponse, CALLER)
+            && !flag(state, ctx, Kept::DelayedResponse, CALLER)
     }
 }
 
 /// The arguments of a call of `exit`, checked.
 struct Answer {
     status: StatusCode,
-    headers: Headers,
+    headers: Taken,
 }
 
 /// Reads status, body and headers at 1, 2, 3.
 unsafe fn read_answer(call: &Call) -> Result<Answer, Error> {
     let state = call.state;
-    refuse_when_sent(call)?;
+    call.refuse_when_sent()?;
     // SAFETY: the three are on the stack.
     unsafe {
         let status = status::check(number(state, STATUS).ok_or(Error::StatusType)?)?;
@@ -173,7 +172,7 @@ unsafe fn read_answer(call: &Call) -> Result<Answer, Error> {
     }
 }
 
-unsafe fn read_headers(state: *mut lua_State) -> Result<Headers, Error> {
+unsafe fn read_headers(state: *mut lua_State) -> Result<Taken, Error> {
     // SAFETY: the value is on the stack.
     unsafe {
         match ffi::lua_type(state, HEADERS) {
@@ -181,13 +180,6 @@ unsafe fn read_headers(state: *mut lua_State) -> Result<Headers, Error> {
             _ => Err(Error::HeadersType),
         }
     }
-}
-
-fn refuse_when_sent(call: &Call) -> Result<(), Error> {
-    if call.with_request(|request| request.headers_sent()) {
-        return Err(Error::HeadersSent);
-    }
-    Ok(())
 }
 
 /// The body at its place of the stack.
@@ -219,7 +211,7 @@ impl Answer {
 /// What `error` sends: its document, if there is one, beside what is left to do.
 unsafe fn compose_error(call: &Call, delayed: bool) -> Result<(Left, Option<Vec<u8>>), Error> {
     let state = call.state;
-    refuse_when_sent(call)?;
+    call.refuse_when_sent()?;
     // SAFETY: status, message and headers are on the stack.
     unsafe {
         let status = status::check_error(number(state, STATUS).ok_or(Error::StatusType)?)?;
@@ -260,7 +252,11 @@ impl Pages for LuaPages<'_> {
         // SAFETY: the upvalues are there. The name is pushed in a protected call, for it allocates, and
         // the path may come from a metamethod.
         unsafe {
-            push_service(state, service::TEMPLATES);
+            push_kept(state, Kept::Templates);
+            if ffi::lua_type(state, -1) != ffi::LUA_TTABLE {
+                ffi::lua_pop(state, 1);
+                return None;
+            }
             stack::protect(state, 1, 1, &mut |state| {
                 push_bytes(state, document.name().as_bytes());
                 ffi::lua_gettable(state, 1);
@@ -276,16 +272,45 @@ impl Pages for LuaPages<'_> {
     }
 
     fn request_id(&mut self) -> Vec<u8> {
-        let state = self.call.state;
-        // SAFETY: the upvalues are there; the call is protected.
+        // SAFETY: the upvalues are there.
         unsafe {
-            push_service(state, service::REQUEST_ID);
+            if let Some(id) = self.ask(Kept::RequestId) {
+                return id;
+            }
+            if let Some(id) = self.ask(Kept::GatewayRequestId) {
+                return id;
+            }
+        }
+        let id = self.call.with_request(|request| request.request_id().map(Cow::into_owned));
+        id.unwrap_or_default()
+    }
+}
+
+impl LuaPages<'_> {
+    /// The id that a service says, empty if it does not say one; nothing where there is no such service.
+    /// One that says false is never asked again.
+    unsafe fn ask(&self, service: Kept) -> Option<Vec<u8>> {
+        let state = self.call.state;
+        // SAFETY: the upvalues are there; the call is protected. The array has that place already.
+        unsafe {
+            push_kept(state, service);
+            if ffi::lua_type(state, -1) != ffi::LUA_TFUNCTION {
+                ffi::lua_pop(state, 1);
+                return None;
+            }
             if stack::pcall(state, 0, 1).is_err() {
-                return Vec::new();
+                return Some(Vec::new());
             }
             let id = string(state, -1).map(<[u8]>::to_vec);
+            if matches!(service, Kept::GatewayRequestId)
+                && ffi::lua_type(state, -1) == ffi::LUA_TBOOLEAN
+            {
+                let kept = ffi::lua_upvalueindex(upvalue::KEPT);
+                ffi::lua_rawseti(state, kept, service.place().into());
+                return None;
+            }
             ffi::lua_pop(state, 1);
-            id.unwrap_or_default()
+            Some(id.unwrap_or_default())
         }
     }
 }
@@ -298,7 +323,7 @@ impl Pages for LuaPages<'_> {
 pub unsafe fn mark_exited(state: *mut lua_State, ctx: c_int) {
     // SAFETY: by contract.
     unsafe {
-        push_bytes(state, b"KONG_EXITED");
+        push_kept(state, Kept::Exited);
         ffi::lua_pushboolean(state, 1);
         ffi::lua_rawset(state, ctx);
     }
@@ -317,17 +342,20 @@ pub unsafe fn store_delayed(
 ) {
     // SAFETY: by contract.
     unsafe {
-        push_bytes(state, DELAYED_RESPONSE.to_bytes());
+        push_kept(state, Kept::DelayedResponse);
         ffi::lua_createtable(state, 0, 3);
+        push_kept(state, Kept::StatusCode);
         ffi::lua_pushvalue(state, STATUS);
-        ffi::lua_setfield(state, -2, c"status_code".as_ptr());
+        ffi::lua_rawset(state, -3);
+        push_kept(state, Kept::Content);
         push_content(state);
-        ffi::lua_setfield(state, -2, c"content".as_ptr());
+        ffi::lua_rawset(state, -3);
+        push_kept(state, Kept::Headers);
         push_headers(state);
-        ffi::lua_setfield(state, -2, c"headers".as_ptr());
+        ffi::lua_rawset(state, -3);
         ffi::lua_rawset(state, ctx);
-        push_bytes(state, b"delayed_response_callback");
-        push_service(state, service::FLUSH);
+        push_kept(state, Kept::DelayedResponseCallback);
+        push_kept(state, Kept::Flush);
         ffi::lua_rawset(state, ctx);
     }
 }
@@ -363,7 +391,7 @@ unsafe fn finish(call: &Call, left: Left, document: Option<Option<Vec<u8>>>) -> 
                 if !in_filter {
                     return 2;
                 }
-                push_bytes(state, b"response_body");
+                push_kept(state, Kept::ResponseBody);
                 ffi::lua_insert(state, -2);
                 ffi::lua_rawset(state, call.ctx);
                 1

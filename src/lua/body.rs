@@ -7,7 +7,7 @@ use mlua::ffi::{self, lua_State};
 use super::call::{Caller, Needs, Reply, begin, guard, raise};
 use super::headers::number;
 use super::mistakes;
-use super::stack::{main_thread_runs, push_bytes, push_service, service, string};
+use super::stack::{Kept, main_thread_runs, push_bytes, push_kept, string};
 use crate::error::Error;
 use crate::phase;
 use crate::response::body::{self, Consumed};
@@ -113,7 +113,7 @@ pub unsafe extern "C-unwind" fn set_raw_body<const MEMORY: bool>(state: *mut lua
 unsafe fn max_body_size(state: *mut lua_State) -> Option<usize> {
     // SAFETY: by contract; to read a number runs nothing.
     unsafe {
-        push_service(state, service::MAX_BODY_SIZE);
+        push_kept(state, Kept::MaxBodySize);
         let limit = number(state, -1).map(|limit| limit as usize);
         ffi::lua_pop(state, 1);
         limit

@@ -9,7 +9,7 @@ use mlua::ffi::{self, lua_State};
 use super::call::{Call, Caller, Needs, Reply, attempt, begin, guard};
 use super::headers::number;
 use super::served::Served;
-use super::stack::{push_service, service, string};
+use super::stack::{Kept, push_kept, string};
 use crate::error::Error;
 use crate::host::{Host, Level, ServerPhase};
 use crate::response::mistake::{Mistake, Subject};
@@ -27,7 +27,7 @@ const MOST_FRAMES: c_int = 50;
 pub unsafe fn are_said(state: *mut lua_State) -> bool {
     // SAFETY: by contract.
     unsafe {
-        push_service(state, service::WARNINGS);
+        push_kept(state, Kept::Warnings);
         let said = ffi::lua_toboolean(state, -1) != 0;
         ffi::lua_pop(state, 1);
         said
@@ -68,13 +68,19 @@ thread_local! {
     static EXITING: RefCell<Vec<usize>> = RefCell::default();
 }
 
+/// Whether this is the address of the request of which the header filter was left by an exit last.
+#[inline]
+pub fn is_last_exit(request_address: usize) -> bool {
+    EXITED.load(Ordering::Relaxed) == request_address
+}
+
 /// Forgets the exit. The request may be another by now that has the same address.
 pub fn forget_exit() {
     EXITED.store(0, Ordering::Relaxed);
 }
 
 unsafe extern "C" fn request_ended(request: *mut c_void) {
-    if EXITED.load(Ordering::Relaxed) == request.addr() {
+    if is_last_exit(request.addr()) {
         forget_exit();
     }
 }
@@ -171,7 +177,7 @@ pub unsafe fn run_setter<const MEMORY: bool>(
         let call = begin::<MEMORY>(state, caller, needs);
         let reply = guard(state, caller, || {
             let reply = work(&call)?;
-            if EXITED.load(Ordering::Relaxed) == call.request_address() {
+            if is_last_exit(call.request_address()) {
                 look_back(&call, function);
             }
             Ok(reply)

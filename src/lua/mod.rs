@@ -20,6 +20,7 @@ mod json;
 mod memory;
 mod mistakes;
 mod served;
+mod shortcut;
 mod source;
 mod stack;
 mod stream;

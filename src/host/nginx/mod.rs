@@ -5,5 +5,5 @@ mod buffers;
 mod cleanup;
 mod request;
 
-pub use api::{Api, NgxRequest, api};
+pub use api::{Api, NgxRequest, api, load};
 pub use request::{Probe, Request};

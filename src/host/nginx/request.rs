@@ -83,6 +83,16 @@ impl<'call> Request<'call> {
         }
     }
 
+    /// Where the module keeps `ngx.ctx` of `request`; negative where it has none yet.
+    ///
+    /// # Safety
+    ///
+    /// As [`Request::probe`], but `request` is not null.
+    pub unsafe fn ctx_reference(api: &Api, request: *mut NgxRequest) -> c_int {
+        // SAFETY: by contract; without places to write them to, nothing of TLS phases is told.
+        unsafe { (api.get_ctx_ref)(request, ptr::null_mut(), ptr::null_mut()) }
+    }
+
     /// The request `request`.
     ///
     /// # Safety
@@ -221,6 +231,10 @@ impl Host for Request<'_> {
 
     fn request_content_type(&self) -> Option<Cow<'_, [u8]>> {
         self.variable("content_type").map(Cow::Borrowed)
+    }
+
+    fn request_id(&self) -> Option<Cow<'_, [u8]>> {
+        self.variable("request_id").map(Cow::Borrowed)
     }
 
     fn http_version(&self) -> Option<f64> {
