@@ -15,6 +15,7 @@ use super::args::{self, Taken};
 use super::call::{Call, Caller, Needs, begin, guard, phase_of, raise};
 use super::headers::number;
 use super::json::LuaTable;
+use super::mistakes::remember_exit;
 use super::source::{flag, push_field};
 use super::stack::{self, Kept, push_bytes, push_kept, string, type_name, upvalue};
 use super::templates;
@@ -60,6 +61,9 @@ pub unsafe extern "C-unwind" fn exit<const MEMORY: bool>(state: *mut lua_State) 
             Ok(Left::Delayed(None))
         });
         mark_exited(state, call.ctx);
+        if let Left::Send { in_filter: true, .. } = left {
+            remember_exit(&call);
+        }
         finish(&call, left, None)
     }
 }
@@ -74,6 +78,9 @@ pub unsafe extern "C-unwind" fn error<const MEMORY: bool>(state: *mut lua_State)
         let delayed = is_delayed(state, call.ctx);
         let (left, document) = guard(state, CALLER, || compose_error(&call, delayed));
         mark_exited(state, call.ctx);
+        if let Left::Send { in_filter: true, .. } = left {
+            remember_exit(&call);
+        }
         finish(&call, left, Some(document))
     }
 }
