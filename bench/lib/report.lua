@@ -11,6 +11,11 @@ local fmt = string.format
 local _M = {}
 
 
+local function figure(value)
+  return fmt(value >= 100 and "%.0f" or value >= 10 and "%.1f" or "%.2f", value)
+end
+
+
 -- The parts of one cell group, as texts: peer, ours, ratio, target, verdict.
 local function cells(row, column)
   local cell = row[column]
@@ -18,7 +23,6 @@ local function cells(row, column)
     return { "", "", "", "", "" }
   end
   local ratio = row.share and cell.ours / cell.peer or cell.peer / cell.ours
-  local digits = (cell.ours < 100 or cell.peer < 100) and "%.1f" or "%.0f"
   local target, verdict = "", ""
   if cell.target then
     local met = row.share and ratio <= cell.target or not row.share and ratio >= cell.target
@@ -27,7 +31,7 @@ local function cells(row, column)
   end
   -- Cut off, not rounded, so that what stands there is reached.
   local shown = (row.share and math.ceil or math.floor)(ratio * 100) / 100
-  return { fmt(digits, cell.peer), fmt(digits, cell.ours), fmt("%.2f", shown), target, verdict }
+  return { figure(cell.peer), figure(cell.ours), fmt("%.2f", shown), target, verdict }
 end
 
 

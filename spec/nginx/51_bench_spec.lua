@@ -86,7 +86,7 @@ describe("a table of figures", function()
 
 | | JIT on: plain Lua | ours | ratio | target | JIT off: plain Lua | ours | ratio | target |
 |---|---:|---:|---:|---|---:|---:|---:|---|
-| fast, ns | 100.0 | 50.0 | 2.00 | >= 2, met | 200 | 100 | 1.99 | >= 2, not met |
+| fast, ns | 100 | 50.0 | 2.00 | >= 2, met | 200 | 100 | 1.99 | >= 2, not met |
 | memory, MB | 300 | 136 | 0.46 | <= 0.45, not met |  |  |  |  |]], report.markdown(section, 2))
   end)
 
