@@ -17,7 +17,6 @@ use crate::fault::{self, Fault};
 use crate::host::nginx::{NgxRequest, Probe, Request, api};
 use crate::host::{Callbacks, Host, Level, Write};
 use crate::response::header::{self, Lookup};
-use crate::response::status;
 
 /// It was done.
 const DONE: c_int = 0;
@@ -67,17 +66,6 @@ pub unsafe extern "C" fn kong_response_get_header(
             Some(FOUND)
         })
     }
-}
-
-/// `set_status`
-///
-/// # Safety
-///
-/// As [`kong_response_get_header`].
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn kong_response_set_status(request: *mut NgxRequest, status: f64) -> c_int {
-    // SAFETY: by contract.
-    unsafe { change(request, |request| status::set(request, status).is_ok()) }
 }
 
 /// `set_header`, or `add_header` where `add` is not 0.

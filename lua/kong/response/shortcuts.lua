@@ -20,6 +20,7 @@ local C = ffi.C
 
 local READ = core.read_phases
 local WRITE = core.write_phases
+local STATUSES = core.statuses
 
 local DONE, FOUND = 0, 1
 
@@ -30,7 +31,6 @@ local MOST = 32
 ffi.cdef [[
   int kong_response_get_header(void *request, const char *name, size_t length,
                                const char **value, size_t *value_length);
-  int kong_response_set_status(void *request, double status);
   int kong_response_write_header(void *request, const char *name, size_t length,
                                  const char *value, size_t value_length, int add);
   int kong_response_clear_header(void *request, const char *name, size_t length);
@@ -42,6 +42,12 @@ ffi.cdef [[
   int kong_response_ngx_ctx(void *request, int *in_ssl_phase, int *ssl_ctx)
     __asm__("ngx_http_lua_ffi_get_ctx_ref");
   int kong_response_ngx_status(void *request) __asm__("ngx_http_lua_ffi_get_resp_status");
+  int kong_response_ngx_set_status(void *request, int status)
+    __asm__("ngx_http_lua_ffi_set_resp_status");
+  int kong_response_ngx_headers_sent(void *request) __asm__("ngx_http_lua_ffi_headers_sent");
+
+  // The request whose header filter an exit has left.
+  extern void *kong_response_exited;
 ]]
 
 
@@ -172,8 +178,10 @@ return function(native, ngx, all_headers, default_limit)
 
   function shortcuts.set_status(status)
     local request = exdata()
-    if type(status) ~= "number" or not may(WRITE, request)
-      or library.kong_response_set_status(request, status) ~= DONE
+    if not STATUSES[status] or request == nil or not may(WRITE, request)
+      or library.kong_response_exited == request
+      or C.kong_response_ngx_headers_sent(request) ~= 0
+      or C.kong_response_ngx_set_status(request, status) ~= 0
     then
       return native_set_status(status)
     end
