@@ -3,10 +3,15 @@
 CARGO ?= cargo
 PREFIX ?= /usr/local
 LUA_LIB_DIR ?= $(PREFIX)/share/lua/5.1
+# Where the native part goes: nginx's two paths may name one folder, LuaRocks has two.
+LUA_CLIB_DIR ?= $(LUA_LIB_DIR)
 DESTDIR ?=
 
 LUALIB := build/lualib
+CORE := kong/response/core.so
 INSTALLED := $(DESTDIR)$(abspath $(LUA_LIB_DIR))
+INSTALLED_CORE := $(DESTDIR)$(abspath $(LUA_CLIB_DIR))
+INSTALLED_FOLDERS := kong/response/testing kong/response kong/pdk kong
 
 SERVER_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core curl
 TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-busted lua-check \
@@ -23,7 +28,7 @@ build: ## build/lualib: what lua_package_path and lua_package_cpath need, and no
 	$(CARGO) build --release --locked
 	@rm -rf $(LUALIB).new
 	@cd lua && find . -name '*.lua' -exec install -D -m 644 {} ../$(LUALIB).new/{} \;
-	@install -D -m 755 target/release/libkong_response.so $(LUALIB).new/kong/response/core.so
+	@install -D -m 755 target/release/libkong_response.so $(LUALIB).new/$(CORE)
 	@rm -rf $(LUALIB) && mv $(LUALIB).new $(LUALIB)
 
 demo: ## upstreams, gateways and plugins on loopback: what clients get before and after
@@ -51,13 +56,18 @@ bench: ## what one case of a plugin's test costs
 	@$(MAKE) --no-print-directory build
 	@luajit bench/testing.lua
 
-install: build ## copies build/lualib to LUA_LIB_DIR (below DESTDIR)
-	@cd $(LUALIB) && find . -type f -exec install -D -m 644 {} "$(INSTALLED)/{}" \;
+install: build ## copies build/lualib to LUA_LIB_DIR, by default PREFIX/share/lua/5.1, below DESTDIR
+	@cd $(LUALIB) && find . -name '*.lua' -exec install -D -m 644 {} "$(INSTALLED)/{}" \;
+	@install -D -m 644 $(LUALIB)/$(CORE) "$(INSTALLED_CORE)/$(CORE)"
 
 uninstall: ## removes what install copied
 	@cd lua && find . -name '*.lua' -exec rm -f "$(INSTALLED)/{}" \;
-	@rm -f "$(INSTALLED)/kong/response/core.so"
-	@cd "$(INSTALLED)" && rmdir kong/response/testing kong/response kong/pdk kong 2> /dev/null || true
+	@rm -f "$(INSTALLED_CORE)/$(CORE)"
+	@for folder in "$(INSTALLED)" "$(INSTALLED_CORE)"; do \
+		if [ -d "$$folder" ]; then \
+			(cd "$$folder" && rmdir $(INSTALLED_FOLDERS) 2> /dev/null || true); \
+		fi; \
+	done
 
 clean: ## removes what was built
 	@$(CARGO) clean --quiet
