@@ -2,10 +2,10 @@ rockspec_format = "3.0"
 package = "kong-response"
 version = "dev-1"
 
--- `luarocks make` builds the folder that it is called in, and `luarocks build` the last commit of the
--- git repository there.
+-- `luarocks make` builds the folder that it is called in and does not look here. For `luarocks build`,
+-- which wants to fetch something: where a clone is.
 source = {
-  url = "git+file://.",
+  url = "git+file:///usr/src/kong-response",
 }
 
 description = {

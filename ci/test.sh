@@ -26,6 +26,7 @@ step "numbers against libc" \
 step "Lua, without a server" busted --lua=/usr/bin/luajit --run=unit
 step "Lua, the example plugins" busted --lua=/usr/bin/luajit --run=examples
 step "Lua, in nginx" busted --lua=/usr/bin/luajit --run=nginx
+step "installing, LuaRocks" busted --lua=/usr/bin/luajit --run=packages
 
 # cargo: "test result: ok. 3 passed; 0 failed; 0 ignored"; busted: "5 successes / 0 failures / 0 errors"
 printf '\n== totals\n'
