@@ -8,6 +8,7 @@ LUA_CLIB_DIR ?= $(LUA_LIB_DIR)
 DESTDIR ?=
 
 LUALIB := build/lualib
+BUILT := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/libkong_response.so
 CORE := kong/response/core.so
 INSTALLED := $(DESTDIR)$(abspath $(LUA_LIB_DIR))
 INSTALLED_CORE := $(DESTDIR)$(abspath $(LUA_CLIB_DIR))
@@ -18,7 +19,7 @@ TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-bu
 	lua-cjson binutils gcc libc6-dev procps luarocks
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test conformance bench install uninstall clean
+.PHONY: help build demo test conformance bench install uninstall dist dist-test clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +29,7 @@ build: ## build/lualib: what lua_package_path and lua_package_cpath need, and no
 	$(CARGO) build --release --locked
 	@rm -rf $(LUALIB).new
 	@cd lua && find . -name '*.lua' -exec install -D -m 644 {} ../$(LUALIB).new/{} \;
-	@install -D -m 755 target/release/libkong_response.so $(LUALIB).new/$(CORE)
+	@install -D -m 755 $(BUILT) $(LUALIB).new/$(CORE)
 	@rm -rf $(LUALIB) && mv $(LUALIB).new $(LUALIB)
 
 demo: ## upstreams, gateways and plugins on loopback: what clients get before and after
@@ -68,6 +69,15 @@ uninstall: ## removes what install copied
 			(cd "$$folder" && rmdir $(INSTALLED_FOLDERS) 2> /dev/null || true); \
 		fi; \
 	done
+
+dist: ## build/dist: a package for x86-64 Linux with glibc 2.17 or later, and one of the source
+	@ci/install.sh gcc libc6-dev binutils python3 python3-venv
+	@ci/dist.sh
+
+dist-test: ## unpacks the package elsewhere, and runs the specs over it, in LuaJIT and in nginx
+	@ci/install.sh $(TEST_PACKAGES)
+	@$(MAKE) --no-print-directory build dist
+	@ci/dist-test.sh
 
 clean: ## removes what was built
 	@$(CARGO) clean --quiet
