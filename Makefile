@@ -19,7 +19,7 @@ TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-bu
 	lua-cjson binutils gcc libc6-dev procps luarocks
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test conformance bench install uninstall dist dist-test clean
+.PHONY: help build demo test conformance bench install uninstall dist dist-test types clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,10 @@ dist-test: ## unpacks the package elsewhere, and runs the specs over it, in LuaJ
 	@ci/install.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory build dist
 	@ci/dist-test.sh
+
+types: ## checks the types of types/ as an editor does; builds a checker for minutes the first time
+	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
+	@ci/types.sh
 
 clean: ## removes what was built
 	@$(CARGO) clean --quiet

@@ -21,7 +21,7 @@ local testing = {}
 ---@field method? string `GET` by default
 ---@field path? string with its query; `/` by default
 ---@field headers? kong.response.testing.Headers
----@field http_version? 1.0|1.1|2|3 1.1 by default
+---@field http_version? number 1.0, 1.1 (by default), 2 or 3
 ---@field scheme? string `http` by default
 ---@field host? string by default that of the header Host, else `localhost`
 ---@field port? number
