@@ -11,7 +11,7 @@ tar -xzf "build/dist/kong-response-$version-x86_64-linux-gnu.tar.gz" -C "$dir"
 export LUALIB=$dir/kong-response-$version-x86_64-linux-gnu/lualib
 
 run() {
-  busted --lua=/usr/bin/luajit --lpath="$LUALIB/?.lua;./?.lua" --cpath="$LUALIB/?.so" --run="$1"
+  busted --lua=/usr/bin/luajit --lpath="$LUALIB/?.lua" --cpath="$LUALIB/?.so" --run="$1"
 }
 run dist
 run unit
