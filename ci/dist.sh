@@ -89,10 +89,13 @@ pack "$name" "$name"
 
 # The source, as git has it: what the rockspec of the version builds.
 source=kong-response-$version
-if git rev-parse --is-inside-work-tree > /dev/null 2>&1; then
+if [ "$(git rev-parse --show-toplevel 2> /dev/null)" = "$(pwd -P)" ]; then
+  [ -z "$(git status --porcelain)" ] || echo "make dist: the source is packed as it was committed" >&2
   rm -rf "${OUT:?}/$source"
   git archive --format=tar --prefix="$source/" HEAD | tar --extract --directory "$OUT"
   pack "$source-src" "$source"
+else
+  echo "make dist: no package of the source, because this is no git repository" >&2
 fi
 
 (cd "$OUT" && for file in *.tar.gz; do sha256sum "$file" > "$file.sha256"; done)

@@ -26,7 +26,7 @@ describe("the package", function()
     assert.same({ ["lualib/"] = true, ["types/"] = true, ["licenses/"] = true,
                   ["README.md"] = true, ["CHANGELOG.md"] = true, LICENSE = true,
                   SHA256SUMS = true }, others)
-    assert.equal(trees.files(trees.root).LICENSE, files.LICENSE)
+    trees.run("cmp LICENSE " .. dir .. "/LICENSE")
   end)
 
   it("has the licences of what is linked into it", function()
