@@ -71,7 +71,7 @@ uninstall: ## removes what install copied
 	done
 
 dist: ## build/dist: a package for x86-64 Linux with glibc 2.17 or later, and one of the source
-	@ci/install.sh gcc libc6-dev binutils python3 python3-venv
+	@ci/install.sh gcc libc6-dev binutils ca-certificates python3 python3-venv
 	@ci/dist.sh
 
 dist-test: ## unpacks the package elsewhere, and runs the specs over it, in LuaJIT and in nginx
