@@ -57,7 +57,8 @@ stage=$OUT/$name
 rm -rf "$stage" "$OUT"/*.tar.gz "$OUT"/*.sha256
 mkdir -p "$stage/licenses"
 cp -r lua "$stage/lualib"
-cp -r types README.md CHANGELOG.md LICENSE "$stage/"
+cp -r types README.md CHANGELOG.md LICENSE docs "$stage/"
+rm -r "$stage/docs/site"
 core=$stage/lualib/kong/response/core.so
 install -m 644 "${CARGO_TARGET_DIR:-target}/$TARGET/release/libkong_response.so" "$core"
 strip --strip-unneeded "$core"

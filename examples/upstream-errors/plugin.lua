@@ -5,12 +5,7 @@
 --         messages = { [503] = "We are back at noon" },
 --     } }
 --
--- The look of the HTML page is a template, page.html for example. For a gateway it is named in
--- kong.conf (error_template_html); without one, by an option:
---
---     kong = { response = require("kong.response.instance").new {
---       error_templates = { html = "/path/to/page.html" },
---     } }
+-- The look of the HTML page is a template: examples/error-page has one, and how to name it.
 
 local UpstreamErrors = { PRIORITY = 50 }
 

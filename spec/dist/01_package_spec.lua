@@ -24,7 +24,7 @@ describe("the package", function()
       others[folder] = true
     end
     assert.same({ ["lualib/"] = true, ["types/"] = true, ["licenses/"] = true,
-                  ["README.md"] = true, ["CHANGELOG.md"] = true, LICENSE = true,
+                  ["docs/"] = true, ["README.md"] = true, ["CHANGELOG.md"] = true, LICENSE = true,
                   SHA256SUMS = true }, others)
     trees.run("cmp LICENSE " .. dir .. "/LICENSE")
   end)

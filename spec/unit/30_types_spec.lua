@@ -1,4 +1,4 @@
---- The types, which editors read, say what the modules are and what README says.
+--- The types, which editors read, say what the modules are and what the documents say.
 
 local luacats = require "spec.support.luacats"
 local trees = require "spec.support.trees"
@@ -6,7 +6,7 @@ local trees = require "spec.support.trees"
 
 local flat = luacats.flat
 
--- The modules that README tells people to load.
+-- The modules that the documents tell people to load.
 local MODULES = {
   ["kong.pdk.response"] = true,
   ["kong.response"] = true,
@@ -66,12 +66,12 @@ local function parameters_of(f)
 end
 
 
-local readme = read("README.md")
+local documents = trees.run("cat README.md docs/*.md docs/functions/*.md")
 
 
---- What README says of one of the thirteen functions.
+--- What its chapter says of one of the thirteen functions.
 local function chapter(name)
-  local text = assert(readme:match("\n### " .. name .. "\n(.-)\n%[Back to TOC%]"), name)
+  local text = read("docs/functions/" .. name .. ".md")
   local returns, arguments =
     text:match("%*%*syntax:%*%* `(.-)kong%.response%." .. name .. "(%b())`")
   assert(arguments, name)
@@ -82,7 +82,7 @@ local function chapter(name)
     arguments = luacats.parameters(arguments),
     phases = flat(text:match("%*%*phases:%*%* (.-)\n\n")),
     errors = same_as and chapter(same_as).errors
-             or errors:gsub("\n```.*$", ""):gsub("\n####.*$", ""),
+             or errors:gsub("\n```.*$", ""):gsub("\n##.*$", ""),
   }
 end
 
@@ -112,7 +112,7 @@ describe("the types", function()
     end
     assert.same(MODULES, found)
     for module in pairs(MODULES) do
-      assert.is_truthy(readme:find(module, 1, true))
+      assert.is_truthy(documents:find(module, 1, true))
     end
   end)
 
@@ -158,8 +158,8 @@ describe("the types", function()
     end
   end)
 
-  it("name no error that README does not", function()
-    local known = flat(readme)
+  it("name no error that the documents do not", function()
+    local known = flat(documents)
     for module in pairs(MODULES) do
       for name, described in pairs(types_of(module).functions) do
         for _, message in ipairs(messages(described.text:match("%*%*Errors:%*%*(.*)$") or "")) do
@@ -176,7 +176,7 @@ describe("the types of kong.response", function()
   local described = functions_of("kong.response")
 
   for name in pairs(require "kong.response") do
-    describe("say of " .. name .. " what README says:", function()
+    describe("say of " .. name .. " what its chapter says:", function()
       local says = chapter(name)
 
       it("parameters and results", function()
@@ -224,7 +224,7 @@ describe("the types of kong.response", function()
       "kong.response has no request here: this process is not nginx with lua-nginx-module",
       "kong.response: internal error: <text>",
     } do
-      assert.is_truthy(flat(readme):find("`" .. message .. "`", 1, true), message)
+      assert.is_truthy(flat(documents):find("`" .. message .. "`", 1, true), message)
       assert.is_truthy(flat(text):find("`" .. message .. "`", 1, true), message)
     end
   end)
