@@ -23,10 +23,7 @@ local INTERNAL = {
 
 
 local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
+  return trees.run("cat " .. path)
 end
 
 
