@@ -8,7 +8,7 @@ LUA_CLIB_DIR ?= $(LUA_LIB_DIR)
 DESTDIR ?=
 
 LUALIB := build/lualib
-BUILT := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/libkong_response.so
+BUILT := $(or $(CARGO_TARGET_DIR),target)/release/libkong_response.so
 CORE := kong/response/core.so
 INSTALLED := $(DESTDIR)$(abspath $(LUA_LIB_DIR))
 INSTALLED_CORE := $(DESTDIR)$(abspath $(LUA_CLIB_DIR))
