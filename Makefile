@@ -55,11 +55,12 @@ conformance: ## N=100000 SEED=1: random plugins in memory and in nginx, which mu
 
 ONLY ?=
 ROUNDS ?= 7
+RECORD ?=
 
-bench: ## ONLY="calls ..." ROUNDS=7: ours against plain Lua, in nginx and in this one run
+bench: ## ONLY="calls ..." ROUNDS=7 RECORD=1: speed and memory against plain Lua, in nginx
 	@ci/install.sh $(BENCH_PACKAGES)
 	@$(MAKE) --no-print-directory build
-	@ROUNDS=$(ROUNDS) luajit bench/run.lua $(ONLY)
+	@ROUNDS=$(ROUNDS) RECORD=$(RECORD) luajit bench/run.lua $(ONLY)
 
 .PHONY: debug
 debug: build ## build/lualib for gdb: not optimised, with debug information
