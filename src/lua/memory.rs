@@ -9,6 +9,7 @@ use mlua::ffi::{self, lua_CFunction, lua_State};
 
 use super::bind::{functions, push_functions};
 use super::call::{Caller, guard};
+use super::mistakes::forget_exit;
 use super::stack::{push_bytes, string, type_name};
 use crate::error::Error;
 use crate::host::memory::{Memory, Stage};
@@ -130,6 +131,7 @@ pub unsafe extern "C-unwind" fn new_host(state: *mut lua_State) -> c_int {
         push_metatable(state);
         ffi::lua_setmetatable(state, -2);
         let memory = guard(state, Caller::Direct, || read_request(state));
+        forget_exit();
         slot.write(Box::into_raw(Box::new(RefCell::new(memory))));
         1
     }

@@ -8,6 +8,7 @@
 ---* `function cannot be called in <phase> phase (only in: <phases>)`
 ---* `no phase in ngx.ctx.KONG_PHASE, (need one of <phases>)`
 ---* `ngx.ctx.KONG_PHASE must be a number, got <type>`
+---* `ngx.ctx must be a table, got <type>`
 ---* `kong.response has no request here: this process is not nginx with lua-nginx-module`
 ---* `kong.response: internal error: <text>`
 ---
@@ -158,7 +159,11 @@ function response.set_headers(headers) end
 ---* `API disabled in the current context`
 ---* `no memory for a body of <n> bytes`
 ---* `no memory`
+---
+---With the option `max_body_size` a larger body passes to the client, and at its end `err` is
+---`body is larger than max_body_size (<n> bytes)`.
 ---@return string? body nil as long as there is more to come
+---@return string? err
 function response.get_raw_body() end
 
 

@@ -19,6 +19,8 @@ local instance = {}
 ---@field request_id? fun(): string? the id in error documents
 ---@field error_templates? kong.response.instance.ErrorTemplates
 ---@field worker_events? kong.response.instance.WorkerEvents
+---@field max_body_size? integer bytes; `get_raw_body` does not collect a larger body. No limit by default
+---@field warnings? boolean whether mistakes that nginx lets through are logged; true by default
 
 
 ---Makes a table of the thirteen functions, independent of `require "kong.response"`.
@@ -30,6 +32,7 @@ local instance = {}
 ---* `option "<name>" must be a function, got <type>`
 ---* `option "error_templates.<name>" must be a string, got <type>`
 ---* `option "worker_events.poll" must be a function, got <type>`
+---* `option "max_body_size" must be a positive whole number, got <number>`
 ---* `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`
 ---@param options? kong.response.instance.Options
 ---@return kong.response
