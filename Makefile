@@ -3,18 +3,24 @@
 CARGO ?= cargo
 PREFIX ?= /usr/local
 LUA_LIB_DIR ?= $(PREFIX)/share/lua/5.1
+# Where the native part goes: nginx's two paths may name one folder, LuaRocks has two.
+LUA_CLIB_DIR ?= $(LUA_LIB_DIR)
 DESTDIR ?=
 
 LUALIB := build/lualib
+BUILT := $(or $(CARGO_TARGET_DIR),target)/release/libkong_response.so
+CORE := kong/response/core.so
 INSTALLED := $(DESTDIR)$(abspath $(LUA_LIB_DIR))
+INSTALLED_CORE := $(DESTDIR)$(abspath $(LUA_CLIB_DIR))
+INSTALLED_FOLDERS := kong/response/testing kong/response kong/pdk kong
 
 SERVER_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core curl
 TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-busted lua-check \
-	lua-cjson binutils gcc libc6-dev procps
+	lua-cjson binutils gcc libc6-dev procps luarocks lua5.1 liblua5.1-0-dev lua-zlib
 BENCH_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core luajit2 lua-cjson gnuplot-nox
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-faults demo test conformance bench install uninstall clean
+.PHONY: help build build-faults demo test conformance bench install uninstall dist dist-test types clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,12 +30,12 @@ build: ## build/lualib: what lua_package_path and lua_package_cpath need, and no
 	$(CARGO) build --release --locked
 	@rm -rf $(LUALIB).new
 	@cd lua && find . -name '*.lua' -exec install -D -m 644 {} ../$(LUALIB).new/{} \;
-	@install -D -m 755 target/release/libkong_response.so $(LUALIB).new/kong/response/core.so
+	@install -D -m 755 $(BUILT) $(LUALIB).new/$(CORE)
 	@rm -rf $(LUALIB) && mv $(LUALIB).new $(LUALIB)
 
 build-faults: ## build/faults: a build in which tests order panics; not for use
 	$(CARGO) build --locked --features fault-injection
-	@install -D -m 755 target/debug/libkong_response.so build/faults/kong/response/core.so
+	@install -D -m 755 $(or $(CARGO_TARGET_DIR),target)/debug/libkong_response.so build/faults/kong/response/core.so
 
 demo: ## upstreams, gateways and plugins on loopback: what clients get before and after
 	@ci/install.sh $(SERVER_PACKAGES)
@@ -77,13 +83,31 @@ docs-check: ## the site and the error pages in Chromium; screenshots in build/do
 	@$(MAKE) --no-print-directory build docs
 	@spec/browser/run.sh build/docs-shots
 
-install: build ## copies build/lualib to LUA_LIB_DIR (below DESTDIR)
-	@cd $(LUALIB) && find . -type f -exec install -D -m 644 {} "$(INSTALLED)/{}" \;
+install: build ## copies build/lualib to LUA_LIB_DIR, by default PREFIX/share/lua/5.1, below DESTDIR
+	@cd $(LUALIB) && find . -name '*.lua' -exec install -D -m 644 {} "$(INSTALLED)/{}" \;
+	@install -D -m 644 $(LUALIB)/$(CORE) "$(INSTALLED_CORE)/$(CORE)"
 
 uninstall: ## removes what install copied
 	@cd lua && find . -name '*.lua' -exec rm -f "$(INSTALLED)/{}" \;
-	@rm -f "$(INSTALLED)/kong/response/core.so"
-	@cd "$(INSTALLED)" && rmdir kong/response/testing kong/response kong/pdk kong 2> /dev/null || true
+	@rm -f "$(INSTALLED_CORE)/$(CORE)"
+	@for folder in "$(INSTALLED)" "$(INSTALLED_CORE)"; do \
+		if [ -d "$$folder" ]; then \
+			(cd "$$folder" && rmdir $(INSTALLED_FOLDERS) 2> /dev/null || true); \
+		fi; \
+	done
+
+dist: ## build/dist: a package for x86-64 Linux with glibc 2.17 or later, and one of the source
+	@ci/install.sh gcc libc6-dev binutils ca-certificates python3 python3-venv
+	@ci/dist.sh
+
+dist-test: ## unpacks the package elsewhere, and runs the specs over it, in LuaJIT and in nginx
+	@ci/install.sh $(TEST_PACKAGES)
+	@$(MAKE) --no-print-directory build dist
+	@ci/dist-test.sh
+
+types: ## checks the types of types/ as an editor does; builds a checker for minutes the first time
+	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
+	@ci/types.sh
 
 clean: ## removes what was built
 	@$(CARGO) clean --quiet

@@ -19,7 +19,7 @@ step "lints, Rust" cargo clippy --locked --all-targets -- -D warnings
 step "lints, Rust, linked to LuaJIT" \
   cargo clippy --locked --all-targets --no-default-features --features fault-injection \
   -- -D warnings
-step "lints, Lua" luacheck -q lua spec examples bench
+step "lints, Lua" luacheck -q lua spec examples types bench
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 step "Rust" cargo test --locked --no-default-features --quiet
 step "numbers against libc" \
@@ -27,6 +27,7 @@ step "numbers against libc" \
 step "Lua, without a server" busted --lua=/usr/bin/luajit --run=unit
 step "Lua, the example plugins" busted --lua=/usr/bin/luajit --run=examples
 step "Lua, in nginx" busted --lua=/usr/bin/luajit --run=nginx
+step "installing, LuaRocks" busted --lua=/usr/bin/luajit --run=packages
 
 # cargo: "test result: ok. 3 passed; 0 failed; 0 ignored"; busted: "5 successes / 0 failures / 0 errors"
 printf '\n== totals\n'

@@ -187,7 +187,7 @@ for _, jit_mode in ipairs { "on", "off" } do
         init = "jit." .. jit_mode .. "()\n" .. INIT,
         locations = LOCATIONS,
         files = { ["elsewhere_checks.lua"] = "return function()\n" .. ELSEWHERE .. "\nend" },
-        library = "faults",
+        clib_dir = "%{root}/build/faults",
       }
       pids = server:worker_pids()
     end)
@@ -387,7 +387,7 @@ describe("a fault in the life cycle", function()
     server = nginx.start {
       init = "jit.off()\n" .. INIT .. LIFE,
       locations = LOCATIONS,
-      library = "faults",
+      clib_dir = "%{root}/build/faults",
     }
   end)
 

@@ -1,7 +1,6 @@
 -- The example plugins answer in nginx as they do in memory.
 
-local nginx = require "spec.support.nginx"
-local testing = require "kong.response.testing"
+local examples = require "spec.support.examples"
 
 
 local KEYS = {
@@ -56,147 +55,25 @@ local REQUESTS = {
 }
 
 
-local function source_of(value)
-  if type(value) ~= "table" then
-    return type(value) == "string" and (string.format("%q", value):gsub("\n", "n"))
-      or tostring(value)
-  end
-  local items = {}
-  for key, item in pairs(value) do
-    items[#items + 1] = "[" .. source_of(key) .. "]=" .. source_of(item)
-  end
-  return "{" .. table.concat(items, ",") .. "}"
-end
-
-
-local function start()
-  local locations = {}
-  for name in pairs(LISTS) do
-    locations[#locations + 1] = ([[
-      location /NAME/ {
-        rewrite_by_lua_block { require("lists").NAME.rewrite() }
-        access_by_lua_block { require("lists").NAME.access() }
-        set $list NAME;
-        proxy_pass http://127.0.0.1:%{upstream_port}/;
-        header_filter_by_lua_block { require("lists").NAME.header_filter() }
-        body_filter_by_lua_block { require("lists").NAME.body_filter() }
-        log_by_lua_block { require("lists").NAME.log() }
-        error_page 502 504 /error_NAME;
-      }
-      location /NAME/down {
-        rewrite_by_lua_block { require("lists").NAME.rewrite() }
-        access_by_lua_block { require("lists").NAME.access() }
-        proxy_pass http://127.0.0.1:%{refused_port};
-        header_filter_by_lua_block { require("lists").NAME.header_filter() }
-        body_filter_by_lua_block { require("lists").NAME.body_filter() }
-        log_by_lua_block { require("lists").NAME.log() }
-        error_page 502 504 /error_NAME;
-      }
-      location = /error_NAME {
-        internal;
-        content_by_lua_block { require("lists").NAME.error_page() }
-        header_filter_by_lua_block { require("lists").NAME.header_filter() }
-        body_filter_by_lua_block { require("lists").NAME.body_filter() }
-        log_by_lua_block { require("lists").NAME.log() }
-      }
-    ]]):gsub("NAME", name):gsub("%s*set $list %w+;", "")
-  end
-
-  return nginx.start {
-    http = [[
-      default_type "";
-      proxy_http_version 1.1;
-      lua_transform_underscores_in_response_headers off;
-    ]],
-    files = {
-      ["upstreams.lua"] = "return " .. source_of(UPSTREAMS),
-      ["lists.lua"] = [[
-        package.path = "%{root}/?.lua;" .. package.path
-        local lists = ]] .. source_of(LISTS) .. [[
-
-        local lifecycle = require "kong.response.lifecycle"
-        for name, list in pairs(lists) do
-          for i, entry in ipairs(list) do
-            list[i] = { plugin = require(entry.plugin), config = entry.config }
-          end
-        end
-        for name, list in pairs(lists) do
-          lists[name] = lifecycle.new(list)
-        end
-        return lists
-      ]],
-    },
-    init = [[require "lists"]],
-    locations = table.concat(locations),
-    servers = [[
-      server {
-        listen 127.0.0.1:%{upstream_port};
-        location / {
-          content_by_lua_block {
-            local answer = require("upstreams")[ngx.var.uri:sub(2)]
-            ngx.status = answer.status or 200
-            for name, value in pairs(answer.headers) do
-              ngx.header[name] = value
-            end
-            if type(answer.body) == "string" then
-              ngx.header["Content-Length"] = #answer.body
-            end
-            if answer.body then
-              ngx.print(answer.body)
-            end
-          }
-        }
-      }
-    ]],
-  }
-end
-
-
--- What differs for good reason: the version of nginx, the date, and a request's id.
-local function comparable(status, headers, body)
-  local list = {}
-  for _, header in ipairs(headers) do
-    if header[1] == "Server" then
-      list[#list + 1] = "Server"
-    elseif header[1] ~= "Date" then
-      list[#list + 1] = header[1] .. ": " .. header[2]
-    end
-  end
-  return { status, list, (body:gsub("%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x+", "<id>")) }
-end
-
-
 describe("the examples", function()
   local server
 
   setup(function()
-    server = start()
+    server = examples.start(LISTS, UPSTREAMS)
   end)
 
   teardown(function()
     server:stop()
   end)
 
-  for list, plugins in pairs(LISTS) do
-    for name, upstream in pairs(UPSTREAMS) do
-      it("answer in nginx as in memory: " .. list .. ", " .. name, function()
+  for list in pairs(LISTS) do
+    for upstream in pairs(UPSTREAMS) do
+      it("answer in nginx as in memory: " .. list .. ", " .. upstream, function()
         for i, request in ipairs(REQUESTS) do
-          local lines = {}
-          for header, values in pairs(request.headers or {}) do
-            for _, value in ipairs(type(values) == "table" and values or { values }) do
-              lines[#lines + 1] = header .. ": " .. value
-            end
-          end
-          local real = server:request {
-            path = "/" .. list .. "/" .. name, method = request.method, headers = lines,
-          }
-          local memory = testing.run {
-            plugins = plugins,
-            request = { path = "/", method = request.method, headers = request.headers },
-            upstream = upstream,
-          }
-          assert.same(comparable(real.status, real.headers, real.body),
-            comparable(memory.status, memory.headers, memory.body), "request " .. i)
+          local real, memory = examples.both(server, LISTS, UPSTREAMS, {
+            list = list, upstream = upstream, request = request,
+          })
+          assert.same(examples.comparable(real), examples.comparable(memory), "request " .. i)
         end
       end)
     end

@@ -553,8 +553,8 @@ http {
   fastcgi_temp_path %{dir}/temp_fastcgi;
   uwsgi_temp_path %{dir}/temp_uwsgi;
   scgi_temp_path %{dir}/temp_scgi;
-  lua_package_path "%{dir}/?.lua;%{root}/build/lualib/?.lua;;";
-  lua_package_cpath "%{root}/build/%{library}/?.so;;";
+  lua_package_path "%{dir}/?.lua;%{lua_dir}/?.lua;;";
+  lua_package_cpath "%{clib_dir}/?.so;;";
   lua_code_cache %{code_cache};
   %{init}
   %{http}
@@ -590,7 +590,6 @@ local function write_tree(dir, options, ports)
   local values = {
     dir = dir,
     root = root,
-    library = options.library or "lualib",
     modules = load_modules,
     user = C.geteuid() == 0 and "user root;\n" or "",
     log_level = options.log_level or "info",
@@ -601,6 +600,8 @@ local function write_tree(dir, options, ports)
     servers = options.servers or "",
     code_cache = options.code_cache == false and "off" or "on",
     init = options.init and "init_by_lua_file %{dir}/init.lua;" or "",
+    lua_dir = options.lua_dir or os.getenv("LUALIB") or "%{root}/build/lualib",
+    clib_dir = options.clib_dir or options.lua_dir or os.getenv("LUALIB") or "%{root}/build/lualib",
   }
   local ok, err = pcall(function()
     write_file(dir .. "/nginx.conf", fill(TEMPLATE, values, ports, sockets))
@@ -691,8 +692,8 @@ end
 
 --- Starts a server. Options, all optional: main, http (directives of these levels), init (Lua),
 -- locations (inside of the main server), servers (further server blocks), files (name to text),
--- code_cache (true), workers (1), log_level ("info"), may_crash (false), library ("lualib":
--- the folder of build/ that has the native part).
+-- code_cache (true), workers (1), log_level ("info"), may_crash (false), lua_dir (where the library
+-- is: the environment's LUALIB, or build/lualib), clib_dir (where its native part is: lua_dir).
 function _M.start(options)
   find_nginx()
   local server, err

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Runs the specs over the package of `make dist`, unpacked elsewhere. Called by `make dist-test`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+version=$(sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml)
+export DIST=$PWD/build/dist DIST_VERSION=$version
+tar -xzf "build/dist/kong-response-$version-x86_64-linux-gnu.tar.gz" -C "$dir"
+export LUALIB=$dir/kong-response-$version-x86_64-linux-gnu/lualib
+
+run() {
+  busted --lua=/usr/bin/luajit --lpath="$LUALIB/?.lua" --cpath="$LUALIB/?.so" --run="$1"
+}
+run dist
+run unit
+run examples
+run nginx

@@ -1,0 +1,48 @@
+"""licenses.py FOLDER: copies the licences of what is linked into the library, a folder for each."""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+TARGET = "x86_64-unknown-linux-gnu"
+ITS_LICENCE = re.compile(r"(LICEN[CS]E|COPYING|NOTICE|COPYRIGHT|UNLICENSE)", re.IGNORECASE)
+
+
+def output(*command):
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+folder = pathlib.Path(sys.argv[1])
+linked = set(
+    output(
+        "cargo", "tree", "--locked", "--target", TARGET, "--edges", "normal,no-proc-macro",
+        "--prefix", "none", "--format", "{p}",
+    ).splitlines()
+)
+linked = {tuple(line.split()[:2]) for line in linked}
+metadata = json.loads(output("cargo", "metadata", "--locked", "--format-version", "1"))
+
+for package in metadata["packages"]:
+    if (package["name"], "v" + package["version"]) not in linked or package["source"] is None:
+        continue
+    crate = pathlib.Path(package["manifest_path"]).parent
+    files = [path for path in crate.iterdir() if path.is_file() and ITS_LICENCE.match(path.name)]
+    target = folder / f"{package['name']}-{package['version']}"
+    target.mkdir(parents=True)
+    for path in files:
+        shutil.copyfile(path, target / path.name)
+    if not files:
+        # What it says of itself is then all there is.
+        authors = ", ".join(package["authors"])
+        (target / "LICENSE").write_text(f"{package['license']}\n{authors}\n")
+
+# Rust's own library. Not every installation of Rust brings the file along.
+sysroot = pathlib.Path(output("rustc", "--print", "sysroot").strip())
+notice = sysroot / "share/doc/rust/COPYRIGHT-library.html"
+if notice.exists():
+    target = folder / "rust-std"
+    target.mkdir()
+    shutil.copyfile(notice, target / notice.name)

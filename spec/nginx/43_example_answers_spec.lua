@@ -1,0 +1,325 @@
+--- The examples that answer a question: what a client of a real nginx gets, which is what the same
+-- plugins answer in memory.
+
+local examples = require "spec.support.examples"
+local zlib = require "zlib"
+
+
+local SHOP = "https://shop.example"
+
+local LISTS = {
+  gunzip = { { plugin = "examples.gunzip.plugin", config = { max_size = 100000 } } },
+  transform = {
+    { plugin = "examples.json-transform.plugin", config = { remove = { "internal" } } },
+    { plugin = "examples.gunzip.plugin", config = {} },
+  },
+  refuse = {
+    { plugin = "examples.json-transform.plugin", config = { remove = { "internal" } } },
+  },
+  cors = {
+    {
+      plugin = "examples.cors.plugin",
+      config = {
+        origins = { SHOP }, methods = { "GET", "DELETE" }, headers = { "Content-Type", "apikey" },
+        exposed_headers = { "X-Consumer", "X-Trace-Id" }, credentials = true, max_age = 600,
+      },
+    },
+    { plugin = "examples.key-check.plugin", config = { header = "apikey", keys = {
+      ["key-of-alice"] = { name = "alice" },
+    } } },
+  },
+  limit = { { plugin = "examples.rate-limit.plugin", config = { limit = 1, window = 1e9 } } },
+  grpc = {
+    {
+      plugin = "examples.grpc-guard.plugin",
+      config = { tokens = { ["token-of-alice"] = "alice" } },
+    },
+  },
+  errors = {
+    {
+      plugin = "examples.upstream-errors.plugin",
+      config = { messages = { [503] = "We are back at <noon>" } },
+    },
+  },
+  headers = {
+    {
+      plugin = "examples.internal-headers.plugin",
+      config = { prefix = "X-Internal-", shown = { ["X-Internal-Trace"] = "X-Trace-Id" } },
+    },
+  },
+}
+
+
+local function gzip(text)
+  return (zlib.deflate(9, 31)(text, "finish"))
+end
+
+
+-- So many headers; the last one is the trace.
+local function many(count)
+  local headers = {}
+  for i = 1, count - 1 do
+    headers[i] = { (i % 3 == 0 and "X-Public-" or "X-Internal-") .. i, tostring(i) }
+  end
+  headers[count] = { "X-Internal-Trace", "4711" }
+  return headers
+end
+
+
+local JSON = { ["Content-Type"] = "application/json" }
+local GZIP = { ["Content-Type"] = "application/json", ["Content-Encoding"] = "gzip", ETag = '"1"' }
+local COFFEE = '{"internal":1,"name":"espresso"}'
+local TRACE = "<pre>java.lang.NullPointerException</pre>"
+
+local UPSTREAMS = {
+  plain = { headers = JSON, body = COFFEE },
+  packed = { headers = GZIP, body = gzip(COFFEE) },
+  large = { headers = GZIP, body = gzip(('{"internal":1},'):rep(6000)) },
+  bomb = { headers = GZIP, body = gzip(("x"):rep(10000000)) },
+  failed = { status = 500, body = TRACE, headers = {
+    ["Content-Type"] = "text/html", ETag = '"1"', ["Set-Cookie"] = "a=1",
+  } },
+  closed = { status = 503, body = { "java", ".lang" }, headers = { ["Retry-After"] = "120" } },
+  grpc = { headers = { ["Content-Type"] = "application/grpc" }, body = "\0\0\0\0\0" },
+  many = { headers = many(300), body = "espresso" },
+  ["too-many"] = { headers = many(1100), body = "espresso" },
+  foreign = { headers = { ["Access-Control-Allow-Origin"] = "*", Vary = "Accept" }, body = "x" },
+}
+
+
+describe("in nginx, the example", function()
+  local server
+
+  setup(function()
+    server = examples.start(LISTS, UPSTREAMS)
+  end)
+
+  teardown(function()
+    server:stop()
+  end)
+
+  --- What nginx answers; the request in memory has to answer the same.
+  local function ask(list, upstream, request, options)
+    local case = { list = list, upstream = upstream, request = request }
+    local real, memory = examples.both(server, LISTS, UPSTREAMS, case)
+    if not (options and options.broken) then
+      assert.same(examples.comparable(real), examples.comparable(memory))
+    end
+    return real, memory
+  end
+
+  describe("json-transform", function()
+    it("rewrites a body and frames it anew, so that the connection goes on", function()
+      local connection = server:connect("port")
+      local head = "GET /refuse/plain HTTP/1.1\r\nHost: localhost\r\n"
+      connection:send(head .. "\r\n" .. head .. "Connection: close\r\n\r\n")
+      local came, closed = connection:read()
+      connection:close()
+      assert.is_true(closed)
+      local bodies = {}
+      for block, body in came:gmatch("HTTP/1.1 200 OK\r\n(.-)\r\n\r\n13\r\n(.-)\r\n0\r\n\r\n") do
+        assert.is_nil(block:find("Content%-Length"))
+        bodies[#bodies + 1] = body
+      end
+      assert.same({ '{"name":"espresso"}', '{"name":"espresso"}' }, bodies)
+    end)
+
+    it("answers HEAD without the length of the old body", function()
+      local response = ask("refuse", "plain", { method = "HEAD" })
+      assert.equal(200, response.status)
+      assert.is_nil(response:header("Content-Length"))
+    end)
+
+    it("refuses a gzipped body", function()
+      local response = ask("refuse", "packed")
+      assert.equal(502, response.status)
+      assert.is_nil(response:header("Content-Encoding"))
+      assert.matches("an encoding that is not understood: gzip", response.body, 1, true)
+    end)
+  end)
+
+  describe("gunzip", function()
+    it("unpacks a body", function()
+      local response = ask("gunzip", "packed")
+      assert.equal(COFFEE, response.body)
+      assert.is_nil(response:header("Content-Encoding"))
+      assert.is_nil(response:header("Content-Length"))
+      assert.equal('W/"1"', response:header("ETag"))
+      assert.equal(('{"internal":1},'):rep(6000), ask("gunzip", "large").body)
+    end)
+
+    it("unpacks it for a plugin behind", function()
+      assert.equal('{"name":"espresso"}', ask("transform", "packed").body)
+    end)
+
+    it("leaves other bodies alone", function()
+      assert.equal(tostring(#COFFEE), ask("gunzip", "plain"):header("Content-Length"))
+    end)
+
+    it("breaks a bomb off", function()
+      server:clear_log()
+      local real, memory = ask("gunzip", "bomb", nil, { broken = true })
+      assert.not_equal(0, real.exit)
+      assert.equal("", real.body)
+      assert.is_true(memory.truncated)
+      assert.is_truthy(server:wait_log("it has more than 100000 bytes"))
+    end)
+  end)
+
+  describe("cors", function()
+    it("answers a preflight, without the key that browsers do not send then", function()
+      local response = ask("cors", "plain", {
+        method = "OPTIONS",
+        headers = { Origin = SHOP, ["Access-Control-Request-Method"] = "DELETE" },
+      })
+      assert.equal(204, response.status)
+      assert.same({ SHOP }, response:values("Access-Control-Allow-Origin"))
+      assert.same({ "GET, DELETE" }, response:values("Access-Control-Allow-Methods"))
+      assert.same({ "Content-Type, apikey" }, response:values("Access-Control-Allow-Headers"))
+      assert.same({ "true" }, response:values("Access-Control-Allow-Credentials"))
+      assert.same({ "600" }, response:values("Access-Control-Max-Age"))
+      assert.same({ "Origin" }, response:values("Vary"))
+      assert.is_nil(response:header("Content-Length"))
+    end)
+
+    it("lets a page read what passes, and what is refused", function()
+      local response = ask("cors", "foreign", {
+        headers = { Origin = SHOP, apikey = "key-of-alice" },
+      })
+      assert.equal(200, response.status)
+      assert.same({ SHOP }, response:values("Access-Control-Allow-Origin"))
+      assert.same({ "X-Consumer, X-Trace-Id" }, response:values("Access-Control-Expose-Headers"))
+      assert.same({ "Accept", "Origin", "apikey" }, response:values("Vary"))
+      response = ask("cors", "plain", { headers = { Origin = SHOP } })
+      assert.equal(401, response.status)
+      assert.same({ SHOP }, response:values("Access-Control-Allow-Origin"))
+    end)
+
+    it("allows nothing to other pages", function()
+      local response = ask("cors", "foreign", {
+        headers = { Origin = "https://evil.example", apikey = "key-of-alice" },
+      })
+      assert.same({}, response:values("Access-Control-Allow-Origin"))
+    end)
+  end)
+
+  describe("rate-limit", function()
+    it("refuses one too many in the client's format, and tells when to come back", function()
+      local first = server:get("/limit/plain")
+      assert.equal(200, first.status)
+      assert.equal("1", first:header("RateLimit-Limit"))
+      assert.equal("0", first:header("RateLimit-Remaining"))
+
+      local second = server:get("/limit/plain", { "Accept: application/xml" })
+      assert.equal(429, second.status)
+      assert.equal("application/xml; charset=utf-8", second:header("Content-Type"))
+      assert.matches("^%d+$", second:header("Retry-After"))
+      assert.equal(second:header("RateLimit-Reset"), second:header("Retry-After"))
+      assert.matches("<message>Too many requests: 1 in 1000000000 seconds are allowed</message>",
+        second.body, 1, true)
+    end)
+  end)
+
+  describe("grpc-guard", function()
+    local function grpc(token)
+      return {
+        method = "POST", http_version = 2,
+        headers = { ["content-type"] = "application/grpc", te = "trailers", ["x-token"] = token },
+      }
+    end
+
+    -- Names are in lower case over HTTP/2, and there is no Connection.
+    local function ask_grpc(token)
+      local case = { list = "grpc", upstream = "grpc", request = grpc(token) }
+      return examples.both(server, LISTS, UPSTREAMS, case)
+    end
+
+    it("refuses over HTTP/2, in headers only", function()
+      local real, memory = ask_grpc()
+      assert.equal("2", real.version)
+      assert.equal(200, real.status)
+      assert.equal("application/grpc", real:header("content-type"))
+      assert.equal("16", real:header("grpc-status"))
+      assert.equal("No valid token in the metadata x-token", real:header("grpc-message"))
+      assert.equal("", real.body)
+      for _, name in ipairs { "content-type", "grpc-status", "grpc-message" } do
+        assert.equal(memory.headers[name], real:header(name))
+      end
+    end)
+
+    it("lets a token pass", function()
+      local real, memory = ask_grpc("token-of-alice")
+      assert.equal("\0\0\0\0\0", real.body)
+      assert.equal(memory.body, real.body)
+      assert.is_nil(real:header("grpc-status"))
+    end)
+
+    it("refuses others as HTTP does", function()
+      assert.equal(401, ask("grpc", "plain").status)
+    end)
+  end)
+
+  describe("upstream-errors", function()
+    it("replaces what the upstream says", function()
+      local response = ask("errors", "failed", { headers = { Accept = "text/html" } })
+      assert.equal(500, response.status)
+      assert.equal("text/html; charset=utf-8", response:header("Content-Type"))
+      assert.equal(tostring(#response.body), response:header("Content-Length"))
+      assert.equal("a=1", response:header("Set-Cookie"))
+      assert.is_nil(response:header("ETag"))
+      assert.matches("<p>An unexpected error occurred.</p>", response.body, 1, true)
+      assert.is_nil(response.body:find("java", 1, true))
+    end)
+
+    it("says what the configuration says, and keeps Retry-After", function()
+      local response = ask("errors", "closed")
+      assert.equal(503, response.status)
+      assert.equal("120", response:header("Retry-After"))
+      assert.matches('"message":"We are back at <noon>"', response.body, 1, true)
+    end)
+
+    it("leaves other responses alone", function()
+      assert.equal(COFFEE, ask("errors", "plain").body)
+    end)
+
+    it("takes its own page, with the message escaped", function()
+      local own = examples.start({ errors = LISTS.errors }, UPSTREAMS, { init = [[
+        kong = { response = require("kong.response.instance").new {
+          error_templates = { html = "%{root}/examples/error-page/error.html" },
+        } }
+      ]] })
+      local response = own:get("/errors/closed", { "Accept: text/html" })
+      own:stop()
+      assert.equal(503, response.status)
+      assert.equal("text/html; charset=utf-8", response:header("Content-Type"))
+      assert.matches("<h1>That did not work</h1>", response.body, 1, true)
+      assert.matches('dir="auto">We are back at &lt;noon&gt;</p>', response.body, 1, true)
+      assert.matches("<code>%x+</code>", response.body)
+    end)
+  end)
+
+  describe("internal-headers", function()
+    local function internal(response)
+      local count = 0
+      for _, header in ipairs(response.headers) do
+        count = count + (header[1]:lower():find("^x%-internal%-") and 1 or 0)
+      end
+      return count
+    end
+
+    it("keeps 300 headers inside, and reads the last of them", function()
+      local response = ask("headers", "many")
+      assert.equal(200, response.status)
+      assert.equal("4711", response:header("X-Trace-Id"))
+      assert.equal("297", response:header("X-Public-297"))
+      assert.equal(0, internal(response))
+    end)
+
+    it("lets nothing out where it cannot see all", function()
+      local response = ask("headers", "too-many")
+      assert.equal(500, response.status)
+      assert.equal(0, internal(response))
+      assert.is_nil(response:header("X-Public-3"))
+    end)
+  end)
+end)

@@ -1,0 +1,31 @@
+--- Every example plugin can be found, read about and tested.
+
+local trees = require "spec.support.trees"
+
+
+describe("the example plugins", function()
+  it("have a spec and a README each, and are listed", function()
+    local list = trees.run("cat docs/examples.md")
+    local count = 0
+    for name in trees.run("ls examples/*/plugin.lua"):gmatch("examples/([%w-]+)/plugin%.lua") do
+      -- The demo is a script to look at.
+      if name ~= "demo" then
+        local files = trees.files(trees.root .. "/examples/" .. name)
+        assert.is_string(files["README.md"], name)
+        assert.is_string(files[name:gsub("-", "_") .. "_spec.lua"], name)
+        assert.is_truthy(list:find("](../examples/" .. name .. "/README.md)", 1, true), name)
+        count = count + 1
+      end
+    end
+    assert.is_true(count >= 9)
+  end)
+
+  it("run in nginx", function()
+    local specs = trees.run("cat spec/nginx/*_example*_spec.lua")
+    for name in trees.run("ls examples/*/plugin.lua"):gmatch("examples/([%w-]+)/plugin%.lua") do
+      if name ~= "demo" then
+        assert.is_truthy(specs:find('"examples.' .. name .. '.plugin"', 1, true), name)
+      end
+    end
+  end)
+end)

@@ -1,0 +1,73 @@
+---@meta kong.response.lifecycle
+
+---@class kong.response.lifecycle
+local lifecycle = {}
+
+---A plugin: a method for each phase that it takes part in.
+---@class kong.response.Plugin
+---@field PRIORITY? number plugins with a higher one run first; 0 by default
+---@field VERSION? string
+---@field rewrite? fun(self: table, config: table)
+---@field access? fun(self: table, config: table)
+---@field response? fun(self: table, config: table) in a gateway and in the test kit only
+---@field header_filter? fun(self: table, config: table)
+---@field body_filter? fun(self: table, config: table)
+---@field log? fun(self: table, config: table)
+
+---@class kong.response.lifecycle.Entry
+---@field plugin kong.response.Plugin
+---@field config? table what its methods get; an empty table by default
+---@field name? string for the log; `plugins[<i>]` by default
+
+---The functions to call in the phases of nginx, one in each.
+---@class kong.response.lifecycle.Lifecycle
+local phases = {}
+
+
+---For `rewrite_by_lua*`. When a handler makes a response, no later one of this phase or of access
+---runs, and the response is sent.
+function phases.rewrite() end
+
+
+---For `access_by_lua*`; see `rewrite`.
+function phases.access() end
+
+
+---For `header_filter_by_lua*`. After an exit the handlers run on. When one fails, the rest is left
+---out, and a 500 takes the place of the response.
+function phases.header_filter() end
+
+
+---For `body_filter_by_lua*`. It sends `ngx.ctx.response_body` in place of the body. When a handler
+---fails, the response breaks off.
+function phases.body_filter() end
+
+
+---For `log_by_lua*`. When a handler fails, the log says so, and the next one runs.
+function phases.log() end
+
+
+---For the `content_by_lua*` of an internal location that `error_page` names: answers with
+---`kong.response.error` and the status that nginx found.
+function phases.error_page() end
+
+
+---Makes the functions that run a list of plugins. Call it once, in `init_by_lua*`. It sets what is
+---missing of the global `kong`: `kong.response` and `kong.ctx`.
+---
+---**Errors:**
+---* `plugins must be a table, got <type>`
+---* `plugins must be an array without holes`
+---* `plugins[<i>] must be a table, got <type>`
+---* `plugins[<i>]: unknown field "<name>"`
+---* `plugins[<i>].<field> must be a <type>, got <type>`
+---* `plugins[<i>]: PRIORITY must be a number, got <value>`
+---* `plugins[<i>]: <phase> must be a function, got <type>`
+---* `plugins[<i>]: the response phase needs a gateway`
+---* `the global kong must be a table, got <type>`
+---@param plugins kong.response.lifecycle.Entry[]
+---@return kong.response.lifecycle.Lifecycle
+function lifecycle.new(plugins) end
+
+
+return lifecycle

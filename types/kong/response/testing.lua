@@ -1,0 +1,135 @@
+---@meta kong.response.testing
+
+---Runs plugins through the phases of a gateway, in plain LuaJIT.
+---@class kong.response.testing
+local testing = {}
+
+---@class kong.response.testing.Client
+---@field ip? string `127.0.0.1` by default
+---@field port? number
+---@field forwarded_ip? string
+---@field forwarded_port? number
+---@field consumer? table
+---@field credential? table
+
+---Headers by name, where an array repeats one; or an ordered list of `{ name, value }`.
+---@alias kong.response.testing.Headers
+---| table<string, kong.response.HeaderValue>
+---| { [1]: string, [2]: string|number|boolean }[]
+
+---@class kong.response.testing.Request
+---@field method? string `GET` by default
+---@field path? string with its query; `/` by default
+---@field headers? kong.response.testing.Headers
+---@field http_version? number 1.0, 1.1 (by default), 2 or 3
+---@field scheme? string `http` by default
+---@field host? string by default that of the header Host, else `localhost`
+---@field port? number
+---@field body? string
+---@field id? string the request id
+---@field client? kong.response.testing.Client
+---@field variables? table<string, string> nginx's variables, as `ngx.var` has them
+
+---@class kong.response.testing.Upstream
+---@field status? number 200 by default
+---@field headers? kong.response.testing.Headers a body that is a string brings its Content-Length
+---@field body? string|string[] a list is sent in chunks
+---@field failure? "timeout"|"refused"|"cut_off" `cut_off`: all chunks but the last arrive, of a string its first half
+
+---@class kong.response.testing.Entry
+---@field plugin kong.response.Plugin|string the plugin, or the name of its module
+---@field config? table
+---@field name? string
+
+---@class kong.response.testing.Case
+---@field plugin? kong.response.Plugin|string the plugin, or the name of its module (see `load`)
+---@field config? table what its methods get
+---@field name? string
+---@field plugins? kong.response.testing.Entry[] in place of these; a higher `PRIORITY` runs first
+---@field request? kong.response.testing.Request
+---@field upstream? kong.response.testing.Upstream
+---@field configuration? table `kong.configuration`
+---@field default_type? string the Content-Type of a response that has none; none by default
+---@field kong? table what else there is in `kong`
+---@field ngx? table what else there is in `ngx`
+---@field strict? boolean fail for mistakes that production lets through; false by default
+
+---@class kong.response.testing.LogLine
+---@field level string `err`, `warn` and so on
+---@field message string
+
+---A list of lines; by the name of a level, a list of messages.
+---@class kong.response.testing.Log
+---@field [integer] kong.response.testing.LogLine
+---@field stderr string[]
+---@field emerg string[]
+---@field alert string[]
+---@field crit string[]
+---@field err string[]
+---@field warn string[]
+---@field notice string[]
+---@field info string[]
+---@field debug string[]
+
+---`tostring` makes the HTTP/1.1 message of it that the client gets.
+---@class kong.response.testing.Result
+---@field status number
+---@field headers table an ordered list of `{ name, value }`; by name, in any case, the value, or an array of them
+---@field body string as the client reads it: no longer than the Content-Length it was told
+---@field json fun(): any the body, read as JSON; raises `the body is no JSON: <reason>`
+---@field source "service"|"exit"|"error"
+---@field exited boolean whether a plugin has answered
+---@field phases string[] the phases that ran, in order
+---@field log kong.response.testing.Log
+---@field upstream_called boolean whether the gateway turned to the upstream
+---@field closed boolean whether the connection was closed without an answer
+---@field truncated boolean whether the body breaks off
+---@field chunks string[] the body as it was sent
+---@field ctx table the `ngx.ctx` of the request
+
+---What is asserted of a result. Each returns what it has found.
+---@class kong.response.testing.Assertions
+---@field status fun(status: number): number
+---@field header fun(name: string, value?: kong.response.HeaderValue): string|string[]
+---@field body fun(body: string): string
+---@field jsonbody fun(body?: any): any
+
+---@class kong.response.testing.Assertion
+---@field has kong.response.testing.Assertions
+---@field has_no kong.response.testing.Assertions
+
+---@class luassert
+---@field response fun(result: kong.response.testing.Result): kong.response.testing.Assertion
+
+
+---Runs one request.
+---
+---**Errors:**
+---* `a test is running already`
+---* `unknown field "<name>" of <what>`
+---* `<what>.<name> must be a <type>, got <type>`
+---* `request.path must start with a slash, got "<path>"`
+---* `<what>.headers["<name>"] must be a string or a list of strings, got <type>`
+---* `request.http_version must be 1.0, 1.1, 2 or 3, got <number>`
+---* `upstream.status must be a whole number from 100 to 599, got <number>`
+---* `upstream.failure must be timeout, refused or cut_off, got "<value>"`
+---* `a test has either plugin, config and name, or plugins`
+---* `strict mode found:`, the mistakes, and the response
+---@param case kong.response.testing.Case
+---@return kong.response.testing.Result result
+function testing.run(case) end
+
+
+---Returns a `run` with defaults. The fields of a case replace them one by one.
+---@param defaults kong.response.testing.Case
+---@return fun(case?: kong.response.testing.Case): kong.response.testing.Result run
+function testing.with(defaults) end
+
+
+---Is `require` with the globals `kong` and `ngx` in place, for modules that take them at their top.
+---@param name string
+---@return any plugin
+function testing.load(name) end
+
+
+return testing
