@@ -22,7 +22,7 @@ run() {
   local target=$1
   mkdir -p "target/fuzz-corpus/$target" "fuzz/artifacts/$target"
   "target/fuzz/$(rustc -vV | sed -n 's/^host: //p')/release/$target" \
-    -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 -max_len=4096 -detect_leaks=0 \
+    -max_total_time="$seconds" -timeout=30 -rss_limit_mb=4096 -max_len=4096 -detect_leaks=0 \
     -print_final_stats=1 -artifact_prefix="fuzz/artifacts/$target/" \
     "target/fuzz-corpus/$target" "fuzz/corpus/$target" > "$logs/$target" 2>&1 \
     && echo "nothing found" > "$logs/$target.outcome" || echo "FAILED" > "$logs/$target.outcome"

@@ -1,5 +1,5 @@
---- One value, written as JSON in every way that the library has. Where no code of the value's own can
--- run, the bytes are those of an encoder that is slow and simple.
+--- One value, written as JSON in every way that the library has. Where no code of the value's own
+-- can run, the bytes are those of an encoder that is slow and simple.
 
 local core = require "kong.response.core"
 local ffi = require "ffi"
@@ -161,8 +161,11 @@ end
 local function by_stream(value)
   local ctx = {}
   local stream = core.stream({ ctx = ctx }, {
-    false, false, false, false, false, {}, false, tostring, "__len", "__index", "message",
-    json.empty_array, json.array_mt, json.empty_array_mt,
+    error_templates = {},
+    tostring = tostring,
+    empty_array = json.empty_array,
+    array_mt = json.array_mt,
+    empty_array_mt = json.empty_array_mt,
   })
   local ok, code, body = pcall(stream.exit, 200, value)
   if not ok then

@@ -1,5 +1,5 @@
---- The functions in any order, with likely and unlikely arguments, between what a server does: errors
--- are strings, a call that fails has changed nothing, and nothing reaches the wire that is no header.
+--- The functions in any order, with likely and unlikely arguments, between what a server does:
+-- errors are strings, a call that fails has changed nothing, and what reaches the wire is headers.
 
 local server = require "fuzz.server"
 local values = require "fuzz.values"
@@ -20,9 +20,10 @@ local STATUSES = {
 }
 local BODIES = { "body", "", "a\0b", { message = "m" }, {}, { 1, 2 }, { [true] = 1 } }
 local HEADER_TABLES = {
-  {}, { ["X-A"] = "1", x_a = { "2", "3" } }, { ["Content-Length"] = "3" }, { ["Content-Type"] = "a/b" },
-  { ["Content-Length"] = "x" }, { [1] = "x" }, { ["Transfer-Encoding"] = "chunked" },
-  { ["content_type"] = "application/grpc" }, { ["X\r\nY"] = "a\r\nb" },
+  {}, { ["X-A"] = "1", x_a = { "2", "3" } }, { ["Content-Length"] = "3" },
+  { ["Content-Type"] = "a/b" }, { ["Content-Length"] = "x" }, { [1] = "x" },
+  { ["Transfer-Encoding"] = "chunked" }, { ["content_type"] = "application/grpc" },
+  { ["X\r\nY"] = "a\r\nb" },
 }
 local STAGES = {
   "rewrite", "access", "content", "balancer", "header_filter", "body_filter", "log", "set", "init",
@@ -34,7 +35,8 @@ local PHASES = {
 local UPSTREAM = {
   { "Content-Type", "text/html; charset=utf-8" }, { "Content-Length", "5" }, { "X_Foo", "1" },
   { "Set-Cookie", "a=1" }, { "Set-Cookie", "b=2" }, { "Transfer-Encoding", "chunked" },
-  { "Location", "/x" }, { "ETag", '"e"' }, { "Last-Modified", "soon" }, { "WWW-Authenticate", "Basic" },
+  { "Location", "/x" }, { "ETag", '"e"' }, { "Last-Modified", "soon" },
+  { "WWW-Authenticate", "Basic" },
 }
 
 

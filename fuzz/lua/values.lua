@@ -19,6 +19,14 @@ local MOST_HARM = 200
 local MOST_VALUES = 3000
 local MOST_SHARED = 6
 
+-- What is no key is left out.
+local function set(target, key, value)
+  if key ~= nil and key == key then
+    rawset(target, key, value)
+  end
+end
+
+
 local Input = {}
 Input.__index = Input
 
@@ -33,6 +41,7 @@ local function open(bytes)
     tables = {},
     made = 0,
     shared = 0,
+    far = false,
     -- Whether a value can run code at all, and how often one did.
     hostile = false,
     harm = 0,
@@ -88,13 +97,13 @@ end
 
 
 local WORDS = {
-  "", "message", "X-A", "x_a", "Content-Type", "Content-Length", "a/b\"\\\n\127", "\255\254", "1", "0",
-  "application/grpc", "text/html", "Transfer-Encoding", "caf\195\169", "\0", "\r\nX-Evil: 1",
+  "", "message", "X-A", "x_a", "Content-Type", "Content-Length", "a/b\"\\\n\127", "\255\254", "1",
+  "0", "application/grpc", "text/html", "Transfer-Encoding", "caf\195\169", "\0", "\r\nX-Evil: 1",
 }
 
 local NUMBERS = {
-  0, 1, -1, 2, 3, 0.5, -0.0, 1e14, 1e15, 1e16, 2^53, 2^53 + 2, 9.95, 0.1 + 0.2, 1e308, 5e-324, 32768,
-  32769, 65537, -2^31, 2^31, 1 / 0, -1 / 0, 0 / 0,
+  0, 1, -1, 2, 3, 0.5, -0.0, 1e14, 1e15, 1e16, 2^53, 2^53 + 2, 9.95, 0.1 + 0.2, 1e308, 5e-324,
+  32768, 32769, 65537, -2^31, 2^31, 1 / 0, -1 / 0, 0 / 0,
 }
 
 
@@ -154,13 +163,6 @@ function Input:new_table()
 end
 
 
-function Input:set(target, key, value)
-  if key ~= nil and key == key then
-    rawset(target, key, value)
-  end
-end
-
-
 function Input:metatable(depth)
   local metatable = {}
   local fields = self:byte()
@@ -203,7 +205,7 @@ local MAKERS = {
   function(input, depth)
     local array = input:new_table()
     for i = 1, input:below(8) do
-      input:set(array, i, input:value(depth + 1))
+      set(array, i, input:value(depth + 1))
     end
     return array
   end,
@@ -212,7 +214,7 @@ local MAKERS = {
     local object = input:new_table()
     for _ = 1, input:below(8) do
       local key = input:below(2) == 0 and input:pick(WORDS) or input:text(16)
-      input:set(object, key, input:value(depth + 1))
+      set(object, key, input:value(depth + 1))
     end
     return object
   end,
@@ -221,7 +223,7 @@ local MAKERS = {
     local mixed = input:new_table()
     for _ = 1, input:below(6) do
       local key = input:value(depth + 1)
-      input:set(mixed, key, input:value(depth + 1))
+      set(mixed, key, input:value(depth + 1))
     end
     return mixed
   end,
@@ -229,9 +231,12 @@ local MAKERS = {
   function(input)
     local count = #input.tables
     input.shared = input.shared + 1
-    return count > 0 and not input.far and input.shared <= MOST_SHARED and input.tables[input:byte() % count + 1] or {}
+    if count == 0 or input.far or input.shared > MOST_SHARED then
+      return {}
+    end
+    return input.tables[input:byte() % count + 1]
   end,
-  -- Far apart; and then nothing is shared: a thousand times so many holes take too long.
+  -- Far apart; and then nothing is shared: so many holes a thousand times take too long.
   function(input, depth)
     local sparse = input:new_table()
     for _ = 1, input:below(4) do
@@ -241,7 +246,7 @@ local MAKERS = {
         input.far = true
       end
       local at = 2 ^ power + input:below(8)
-      input:set(sparse, at, input:value(depth + 1))
+      set(sparse, at, input:value(depth + 1))
     end
     return sparse
   end,
@@ -268,7 +273,12 @@ local MAKERS = {
   -- Deep.
   function(input, depth)
     local value = input:value(depth + 1)
-    for _ = 1, input:byte() * 5 do
+    local levels = input:byte() * 5
+    if levels > 50 then
+      levels = input.shared == 0 and levels or 50
+      input.far = true
+    end
+    for _ = 1, levels do
       value = { value }
     end
     return value

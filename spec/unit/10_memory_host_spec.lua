@@ -147,11 +147,11 @@ describe("functions bound to a host", function()
   it("may be called again from the code that they call", function()
     local host = core.memory_host { headers = { { "Content-Type", "application/grpc" } } }
     local seen, given, response = {}, services(host), nil
-    given[1] = function(_, message)
+    given.log = function(_, message)
       seen[#seen + 1] = message
       response.set_header("X-From-Log", "1")
     end
-    given[3] = function()
+    given.http_version = function()
       response.set_header("X-From-Version", host:get_status())
       return 2
     end
