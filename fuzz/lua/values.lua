@@ -13,7 +13,7 @@ local setmetatable = setmetatable
 local sub = string.sub
 
 
--- Hostile code runs so often for one input, and is harmless after that: nothing loops for ever.
+-- Hostile code runs so often for one input, and answers nothing after that: nothing loops for ever.
 local MOST_HARM = 200
 -- So many values are made for one input.
 local MOST_VALUES = 3000
@@ -146,11 +146,16 @@ function Input:trap(depth)
   self.hostile = true
   local harm, victim, other = self:pick(HARM), self:byte(), self:byte()
   local answer = self:value(depth + 1)
+  -- A length costs as many looks: a few times as much for each, and an input takes minutes.
+  if type(answer) == "number" and answer > 64 and answer < 2^31 then
+    answer = 64
+  end
   return function()
-    if self.harm < MOST_HARM and #self.tables > 0 then
-      self.harm = self.harm + 1
-      harm(self, self.tables[victim % #self.tables + 1], self.tables[other % #self.tables + 1])
+    if self.harm == MOST_HARM or #self.tables == 0 then
+      return nil
     end
+    self.harm = self.harm + 1
+    harm(self, self.tables[victim % #self.tables + 1], self.tables[other % #self.tables + 1])
     return answer
   end
 end
