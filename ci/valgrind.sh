@@ -49,12 +49,7 @@ specs() {
 specs "Lua specs in memory"
 specs "Lua specs in memory, without the JIT" -joff
 
-modules=$("$nginx" -V 2>&1 | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
-load_module=""
-for module in ndk_http_module ngx_http_lua_module; do
-  file=$modules/$module.so
-  [ ! -f "$file" ] || load_module="$load_module load_module $file;"
-done
+load_module=$(ci/nginx-modules.sh "$nginx")
 
 start() {
   local upstream=$((20000 + RANDOM % 20000))

@@ -9,7 +9,7 @@ use crate::input::Input;
 /// holds for all of them can be said; or as choices, out of which a list is made whose meaning is known.
 pub fn check(bytes: &[u8]) {
     let mut input = Input::new(bytes);
-    if input.byte() % 2 == 0 {
+    if input.byte().is_multiple_of(2) {
         any(input.rest());
     } else {
         known(&mut input);

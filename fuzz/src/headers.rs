@@ -58,7 +58,7 @@ pub fn check(bytes: &[u8]) {
         }
         match call {
             0..=3 | 5 | 6 => {
-                let how = if call % 2 == 0 { Write::Set } else { Write::Add };
+                let how = if call.is_multiple_of(2) { Write::Set } else { Write::Add };
                 write(&mut host, name, &values, how, &mut asked, &mut model);
             }
             4 => {
