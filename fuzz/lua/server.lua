@@ -57,7 +57,7 @@ local function make_ngx(server)
     end,
     print = function(text)
       check_phase(server, PRINTS)
-      server.printed = server.printed .. text
+      server.printed = server.printed .. (type(text) == "table" and table.concat(text) or text)
     end,
     exit = function(code)
       check_phase(server, EXITS)

@@ -355,9 +355,11 @@ impl Writer {
                     self.indexed(next)?;
                 }
                 next += 1;
-                holes += c_int::from(ffi::lua_type(state, -1) == ffi::LUA_TNIL);
-                if holes > MOST_HOLES && holes > (next - first) / 2 {
-                    return Err(EncodeError::Sparse);
+                if self.code_ran && ffi::lua_type(state, -1) == ffi::LUA_TNIL {
+                    holes += 1;
+                    if holes > MOST_HOLES && holes > (next - first) / 2 {
+                        return Err(EncodeError::Sparse);
+                    }
                 }
                 if !self.scalar()? {
                     self.open = Open::Array { next, length, items, above: 1 };
