@@ -101,7 +101,13 @@ for _ in 1 2 3; do
   # A client that hangs up while its body is being buffered.
   curl -s -o /dev/null --max-time 0.2 "http://127.0.0.1:$gateway/abandoned" || true
 done
+# An upstream whose peer has hung up may keep a graceful end waiting.
 kill -QUIT "$pid"
+for _ in $(seq 50); do
+  kill -0 "$pid" 2> /dev/null || break
+  sleep 0.2
+done
+kill -TERM "$pid" 2> /dev/null || true
 wait "$pid" || true
 pid=""
 if grep -E '\[(alert|emerg|crit)\]|lua entry thread aborted|failed to run|should have failed' "$dir/error.log"; then
