@@ -57,6 +57,25 @@ conformance: ## N=100000 SEED=1: random plugins in memory and in nginx, which mu
 	@CONFORMANCE_N=$(N) CONFORMANCE_SEED=$(SEED) \
 		busted --lua=/usr/bin/luajit spec/nginx/40_conformance_spec.lua
 
+TIME ?= 60
+TARGETS ?=
+
+.PHONY: fuzz valgrind audit
+fuzz: ## TIME=60 TARGETS="json ...": so many seconds for each fuzz target, two at a time
+	@ci/install.sh libluajit2-5.1-dev pkg-config gcc g++ libc6-dev
+	@ci/cargo-tool.sh cargo-fuzz 0.13.2
+	@ci/fuzz.sh $(TIME) $(TARGETS)
+
+valgrind: ## the specs in memory, and every function in nginx: no invalid access, no leak
+	@ci/install.sh $(SERVER_PACKAGES) luajit2 lua-busted valgrind libc6-dbg
+	@$(MAKE) --no-print-directory build
+	@ci/valgrind.sh
+
+audit: ## licences, sources, duplicates and known vulnerabilities of the dependencies
+	@ci/install.sh gcc libc6-dev git
+	@ci/cargo-tool.sh cargo-deny 0.20.2
+	@ci/audit.sh
+
 ONLY ?=
 ROUNDS ?= 5
 RECORD ?=

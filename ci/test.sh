@@ -19,11 +19,17 @@ step "lints, Rust" cargo clippy --locked --all-targets -- -D warnings
 step "lints, Rust, linked to LuaJIT" \
   cargo clippy --locked --all-targets --no-default-features --features fault-injection \
   -- -D warnings
-step "lints, Lua" luacheck -q lua spec examples types bench
+step "lints, fuzz targets" cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target \
+  --no-default-features --all-targets -- -D warnings
+step "formatting, fuzz targets" cargo fmt --check --manifest-path fuzz/Cargo.toml
+step "lints, Lua" luacheck -q lua spec examples types bench fuzz/lua ci
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 step "Rust" cargo test --locked --no-default-features --quiet
 step "numbers against libc" \
   cargo test --locked --no-default-features --release --quiet --test number_against_libc
+# Without the fuzzer: the same functions, called with the files of its corpus.
+step "the fuzz targets' corpus" cargo test --locked --manifest-path fuzz/Cargo.toml --target-dir target \
+  --no-default-features --quiet
 step "Lua, without a server" busted --lua=/usr/bin/luajit --run=unit
 step "Lua, the example plugins" busted --lua=/usr/bin/luajit --run=examples
 step "Lua, in nginx" busted --lua=/usr/bin/luajit --run=nginx

@@ -20,13 +20,7 @@ stop() {
 }
 trap stop EXIT
 
-# Debian packages the Lua module apart, and what it needs; OpenResty has both built in.
-modules=$("$nginx" -V 2>&1 | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
-load_module=""
-for module in ndk_http_module ngx_http_lua_module; do
-  file=$modules/$module.so
-  [ ! -f "$file" ] || load_module="$load_module load_module $file;"
-done
+load_module=$("$here/../../ci/nginx-modules.sh" "$nginx")
 # Workers of a root's nginx run as another user, who may not see the checkout.
 if [ "$(id -u)" = 0 ]; then
   load_module="user root; $load_module"

@@ -413,6 +413,15 @@ describe("a table body", function()
       }
     end)
 
+    it("writes no holes without end", function()
+      assert_encoded {
+        { "setmetatable({ 1 }, { __len = function() return 2^31 - 1 end })", nil,
+          "Cannot serialise table: excessively sparse array" },
+      }
+      local found = encoded("setmetatable({}, { __len = function() return 2^20 end })")[1]
+      assert.equal(5 * 2^20 + 1, #found[1])
+    end)
+
     it("survives metamethods without end", function()
       for _, source in ipairs {
         "setmetatable({ 1, nil, 3 }, { __index = function(t, i) return t[i] end })",

@@ -91,6 +91,17 @@ describe("memory_host", function()
     assert.equal("the status must be a number below 1000", fails(host.set_status, host, 0 / 0))
     assert.equal("bad index: 3", fails(host.set_arg, host, 3, "x"))
     assert.equal("bad chunk data type: boolean", fails(host.set_arg, host, 1, true))
+    local cycle, deep = {}, "x"
+    cycle[1], cycle[2] = cycle, cycle
+    for _ = 1, 101 do
+      deep = { deep }
+    end
+    for _, chunk in ipairs { cycle, deep } do
+      assert.equal("bad chunk: tables nested too deep", fails(host.set_chunk, host, chunk))
+      assert.equal("bad chunk: tables nested too deep", fails(host.set_arg, host, 1, chunk))
+    end
+    assert.is_false(fails(host.set_chunk, host, deep[1]))
+    assert.equal("x", (host:get_chunk()))
     assert.equal("headers[1] must be { name, value }, two strings",
       fails(host.upstream, host, 200, { { 1, 2 } }))
     assert.matches("memory_host expected", fails(core.memory, {}, {}, {}))

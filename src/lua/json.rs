@@ -16,6 +16,9 @@ use crate::response::json::{EncodeError, write_number, write_string};
 
 /// How deep tables may be nested.
 const DEEPEST: usize = 1000;
+/// So many holes are written of an array whose metatable has said how long it is, before there must be
+/// as many items: nothing else bounds what has to fit into memory.
+const MOST_HOLES: c_int = 1 << 20;
 /// Up to this length an array may have any number of holes.
 const SPARSE_SAFE: f64 = 32_768.0;
 /// Slots of the stack that a table in another needs there: for itself and its key.
@@ -341,6 +344,8 @@ impl Writer {
         items: Items,
     ) -> Result<Step, EncodeError> {
         let state = self.state;
+        let first = next;
+        let mut holes = 0;
         loop {
             // SAFETY: as for `begin`.
             unsafe {
@@ -350,6 +355,12 @@ impl Writer {
                     self.indexed(next)?;
                 }
                 next += 1;
+                if self.code_ran && ffi::lua_type(state, -1) == ffi::LUA_TNIL {
+                    holes += 1;
+                    if holes > MOST_HOLES && holes > (next - first) / 2 {
+                        return Err(EncodeError::Sparse);
+                    }
+                }
                 if !self.scalar()? {
                     self.open = Open::Array { next, length, items, above: 1 };
                     return Ok(Step::Deeper);

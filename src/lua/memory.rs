@@ -19,6 +19,8 @@ use crate::host::{Host, Write};
 const TYPE: &CStr = c"kong.response.memory_host";
 /// The name of the metatable of lists of headers in the registry.
 const HEADERS_TYPE: &CStr = c"kong.response.memory_headers";
+/// How deep the arrays of a chunk may be nested. nginx has no limit, and dies of one that holds itself.
+const DEEPEST_CHUNK: usize = 100;
 
 const METHODS: [(&CStr, lua_CFunction); 22] = [
     (c"upstream", upstream),
@@ -90,6 +92,7 @@ macro_rules! method {
             // want of memory, which costs no more than what is alive.
             unsafe {
                 ffi::lua_settop($state, $arguments + 1);
+                ffi::luaL_checkstack($state, DEEPEST_CHUNK as c_int, c"a chunk".as_ptr());
                 let $memory = host($state);
                 let $result = guard($state, Caller::Direct, || $work);
                 $push
@@ -524,7 +527,7 @@ method! {
 method! {
     /// `host:set_chunk(string|array of pieces, last)`
     set_chunk(2) |state, memory| {
-        let pieces = chunk(state, 2)?.unwrap_or_default();
+        let pieces = chunk(state, 2, &mut Vec::new())?.unwrap_or_default();
         memory.borrow_mut().set_chunk(pieces, ffi::lua_toboolean(state, 3) != 0);
         Ok(())
     }, |()| { 0 }
@@ -560,7 +563,7 @@ method! {
     /// `host:set_arg(1|2, value)`: as assigning to `ngx.arg` in a body filter.
     set_arg(2) |state, memory| {
         if arg_index(state)? == 1 {
-            let bytes = chunk(state, 3)?.unwrap_or_default().concat();
+            let bytes = chunk(state, 3, &mut Vec::new())?.unwrap_or_default().concat();
             memory.borrow_mut().set_arg_body(bytes);
         } else {
             memory.borrow_mut().set_arg_last(ffi::lua_toboolean(state, 3) != 0);
@@ -700,21 +703,32 @@ unsafe fn pairs<'a>(
     Ok(pairs)
 }
 
-/// The pieces of a chunk at `index`: a string, a number, an array of such, or none for nil.
-unsafe fn chunk(state: *mut lua_State, index: c_int) -> Result<Option<Vec<Vec<u8>>>, Error> {
-    // SAFETY: the index is valid; what is read runs nothing.
+/// The pieces of a chunk at `index`: a string, a number, an array of such, or none for nil. It
+/// stands in the tables `around` it, of which each has a slot of the stack.
+unsafe fn chunk(
+    state: *mut lua_State,
+    index: c_int,
+    around: &mut Vec<*const c_void>,
+) -> Result<Option<Vec<Vec<u8>>>, Error> {
+    // SAFETY: the index is valid, and there is a slot; what is read runs nothing.
     unsafe {
         match ffi::lua_type(state, index) {
             ffi::LUA_TNIL => Ok(None),
             ffi::LUA_TSTRING => Ok(string(state, index).map(|bytes| vec![bytes.to_vec()])),
             ffi::LUA_TTABLE => {
+                let table = ffi::lua_topointer(state, index);
+                if around.len() == DEEPEST_CHUNK || around.contains(&table) {
+                    return Err(misuse("bad chunk: tables nested too deep"));
+                }
+                around.push(table);
                 let mut pieces = Vec::new();
                 for i in 1..=ffi::lua_rawlen(state, index) as ffi::lua_Integer {
                     ffi::lua_rawgeti(state, index, i);
-                    let piece = chunk(state, ffi::lua_gettop(state));
+                    let piece = chunk(state, ffi::lua_gettop(state), around);
                     ffi::lua_pop(state, 1);
                     pieces.push(piece?.unwrap_or_default().concat());
                 }
+                around.pop();
                 Ok(Some(pieces))
             }
             ffi::LUA_TNUMBER => {

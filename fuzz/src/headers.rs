@@ -1,0 +1,257 @@
+//! Names and values of headers, into a response in memory: what goes to the wire is what was asked
+//! for, and one header never becomes two.
+
+use std::collections::HashMap;
+
+use kong_response::error::Error;
+use kong_response::host::memory::{Field, Memory};
+use kong_response::host::{Host, Write};
+use kong_response::response::header::{self, Headers};
+
+use crate::input::Input;
+
+/// What nginx sends without being asked.
+const ITS_OWN: [&str; 6] =
+    ["server", "date", "content-type", "content-length", "connection", "transfer-encoding"];
+
+const NAMES: [&[u8]; 24] = [
+    b"X-A",
+    b"x_a",
+    b"X-B",
+    b"Content-Type",
+    b"content_length",
+    b"Content-Length",
+    b"Transfer-Encoding",
+    b"transfer_encoding",
+    b"Connection",
+    b"Location",
+    b"Refresh",
+    b"Last-Modified",
+    b"ETag",
+    b"E-Tag",
+    b"Cache-Control",
+    b"Link",
+    b"WWW-Authenticate",
+    b"Set-Cookie",
+    b"Server",
+    b"Date",
+    b"Content-Encoding",
+    b"grpc-message",
+    b"X-A\r\nX-Evil",
+    b"X-A: 1\r\n\r\n<html>",
+];
+
+/// A list of calls: which, a name, values.
+pub fn check(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    let version = input.pick(&[1.1, 1.0, 2.0]);
+    let mut host = Memory::new().with_http_version(version);
+    let mut asked: Vec<Field> = Vec::new();
+    let mut model = Model::default();
+    for _ in 0..64 {
+        if !input.more() {
+            break;
+        }
+        let call = input.below(8);
+        let name = if input.below(3) == 0 { input.bytes(40) } else { input.pick(&NAMES) };
+        let mut values: Vec<&[u8]> = Vec::new();
+        for _ in 0..if call < 5 { 1 } else { input.below(4) } {
+            values.push(if input.below(2) == 0 { input.bytes(40) } else { b"1" });
+        }
+        match call {
+            0..=3 | 5 | 6 => {
+                let how = if call.is_multiple_of(2) { Write::Set } else { Write::Add };
+                write(&mut host, name, &values, how, &mut asked, &mut model);
+            }
+            4 => {
+                host.write_header(name, &[], Write::Set).expect("clearing never fails");
+                model.set(name, &[]);
+            }
+            _ => {
+                let mut headers = Headers::default();
+                headers.push_name(name);
+                values.iter().for_each(|value| headers.push_value(value));
+                headers.sort();
+                let checked = headers.check();
+                assert_eq!(checked.is_err(), values.iter().any(|v| refused(name, v)), "{name:?}");
+                if checked.is_ok() {
+                    headers.apply(&mut host).expect("what passes the check can be set");
+                    asked.extend(values.iter().map(|value| (name.to_vec(), value.to_vec())));
+                    model.set(name, &values);
+                }
+            }
+        }
+        assert!(host.logged().len() <= 64);
+    }
+    model.compare(&host);
+    if input.below(4) == 0 {
+        host.start_output(None);
+    }
+    let wire = host.finish_head();
+    check_lines(&wire.fields, &asked);
+    check_framing(&wire.fields);
+    parse_back(&wire.fields);
+}
+
+/// Sets or adds, as the functions do after they have read their arguments.
+fn write(
+    host: &mut Memory,
+    name: &[u8],
+    values: &[&[u8]],
+    how: Write,
+    asked: &mut Vec<Field>,
+    model: &mut Model,
+) {
+    let before = host.listed();
+    let checked = values.iter().try_for_each(|value| header::check_value(name, value));
+    if let Err(error) = checked {
+        assert!(matches!(error, Error::InvalidContentLength { .. }), "{error}");
+        assert_eq!(before, host.listed());
+        return;
+    }
+    header::write(host, name, values, how).expect("what passes the check can be set");
+    asked.extend(values.iter().map(|value| (name.to_vec(), value.to_vec())));
+    match how {
+        Write::Set => model.set(name, values),
+        Write::Add => model.add(name, values),
+    }
+}
+
+fn refused(name: &[u8], value: &[u8]) -> bool {
+    header::check_value(name, value).is_err()
+}
+
+/// A name as it is compared: lower-case, `_` as `-`, escaped.
+fn key(name: &[u8]) -> Vec<u8> {
+    let dash = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
+    escaped(&name.iter().map(dash).collect::<Vec<u8>>(), is_token).to_ascii_lowercase()
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn is_text(byte: u8) -> bool {
+    byte == b'\t' || !byte.is_ascii_control()
+}
+
+fn escaped(bytes: &[u8], stays: fn(u8) -> bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    for &byte in bytes {
+        if stays(byte) {
+            out.push(byte);
+        } else {
+            out.extend(format!("%{byte:02X}").bytes());
+        }
+    }
+    out
+}
+
+/// The headers of which nginx knows nothing: a list of names and values.
+#[derive(Default)]
+struct Model(Vec<Field>);
+
+impl Model {
+    /// Whether nginx treats a header of this name as any other.
+    fn covers(name: &[u8]) -> bool {
+        let key = key(name);
+        let special: [&[u8]; 4] =
+            [b"transfer-encoding", b"cache-control", b"link", b"www-authenticate"];
+        !key.is_empty() && !special.contains(&&key[..]) && !header::is_single(&key)
+    }
+
+    fn set(&mut self, name: &[u8], values: &[&[u8]]) {
+        if !Self::covers(name) {
+            return;
+        }
+        let key = key(name);
+        if values.is_empty() {
+            self.0.retain(|(known, _)| *known != key);
+            return;
+        }
+        // The first keeps its place.
+        let first = escaped(sendable(values[0]), is_text);
+        match self.0.iter().position(|(known, _)| *known == key) {
+            Some(at) => {
+                self.0[at].1 = first;
+                let mut index = 0;
+                self.0.retain(|(known, _)| {
+                    index += 1;
+                    *known != key || index == at + 1
+                });
+            }
+            None => self.0.push((key, first)),
+        }
+        self.add(name, &values[1..]);
+    }
+
+    fn add(&mut self, name: &[u8], values: &[&[u8]]) {
+        if Self::covers(name) {
+            let value = |value: &&[u8]| (key(name), escaped(sendable(value), is_text));
+            self.0.extend(values.iter().map(value));
+        }
+    }
+
+    fn compare(&self, host: &Memory) {
+        let (listed, _) = host.list(Some(0));
+        // Up to Connection, the list is what nginx adds.
+        let own = listed.iter().position(|(name, _)| name == b"connection").expect("it is there");
+        let lower = |(name, value): &Field| (name.to_ascii_lowercase(), value.clone());
+        let mut found: Vec<Field> = listed[own + 1..].iter().map(lower).collect();
+        found.retain(|(name, _)| Self::covers(name));
+        assert_eq!(found, self.0);
+    }
+}
+
+fn sendable(value: &[u8]) -> &[u8] {
+    if value.is_empty() { b" " } else { value }
+}
+
+/// Every line is one header, of a name and value that somebody asked for or that are nginx's own.
+fn check_lines(fields: &[Field], asked: &[Field]) {
+    let sent = |(name, value): &Field| (key(name), escaped(sendable(value), is_text));
+    let asked: Vec<Field> = asked.iter().map(sent).collect();
+    let named = |name: &[u8]| asked.iter().filter(|(known, _)| known == name).count();
+    let mut seen = HashMap::new();
+    for (name, value) in fields {
+        assert!(!name.is_empty() && name.iter().copied().all(is_token), "the name {name:x?}");
+        assert!(value.iter().copied().all(is_text), "the value {value:x?} of {name:x?}");
+        let field = (name.to_ascii_lowercase(), value.clone());
+        if ITS_OWN.iter().any(|own| own.as_bytes() == field.0) {
+            continue;
+        }
+        assert!(asked.contains(&field), "{name:x?}: {value:x?} was never set");
+        let count = seen.entry(field.0.clone()).or_insert(0);
+        *count += 1;
+        assert!(*count <= named(&field.0), "{name:x?} became more");
+    }
+}
+
+/// The body is framed in one way.
+fn check_framing(fields: &[Field]) {
+    let count = |name: &str| {
+        fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes())).count()
+    };
+    let (lengths, codings) = (count("content-length"), count("transfer-encoding"));
+    assert!(lengths <= 1, "{lengths} Content-Length");
+    assert!(codings <= 1, "{codings} Transfer-Encoding");
+    assert!(lengths + codings <= 1, "Content-Length and Transfer-Encoding");
+}
+
+/// A parser of HTTP finds the same headers in what is sent.
+fn parse_back(fields: &[Field]) {
+    let mut head = b"HTTP/1.1 200 OK\r\n".to_vec();
+    for (name, value) in fields {
+        head.extend_from_slice(&[name, &b": "[..], value, b"\r\n"].concat());
+    }
+    head.extend_from_slice(b"\r\n");
+    let mut room = vec![httparse::EMPTY_HEADER; fields.len() + 8];
+    let mut response = httparse::Response::new(&mut room);
+    let end = response.parse(&head).expect("it is a head of HTTP");
+    assert_eq!(end, httparse::Status::Complete(head.len()));
+    assert_eq!(response.headers.len(), fields.len());
+    for (found, (name, value)) in response.headers.iter().zip(fields) {
+        assert_eq!(found.name.as_bytes(), name);
+        assert_eq!(found.value.trim_ascii(), value.trim_ascii());
+    }
+}
