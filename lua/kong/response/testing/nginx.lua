@@ -76,7 +76,9 @@ local CONSTANTS = {
 
 local PRINTS = { rewrite = true, access = true, content = true }
 
-local EXITS = { rewrite = true, access = true, content = true, header_filter = true }
+local EXITS = {
+  rewrite = true, access = true, content = true, balancer = true, header_filter = true,
+}
 
 
 -- As nginx refuses what cannot be done in a phase.
@@ -282,7 +284,9 @@ function _M.new()
   end
 
   function ngx.flush()
-    return 1
+    local session = current()
+    check_phase(session, PRINTS)
+    return session:flush()
   end
 
   function ngx.exit(status)

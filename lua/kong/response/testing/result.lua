@@ -147,8 +147,8 @@ end
 
 -- Where nothing was sent, nginx logs one of these.
 local function unsent_status(session, ctx)
-  local exit_status = session.exit_status
-  return not ctx.KONG_UNEXPECTED and exit_status and exit_status >= 100 and exit_status or 500
+  local exited = session.exited
+  return not ctx.KONG_UNEXPECTED and exited and exited >= 100 and exited or 500
 end
 
 
