@@ -278,6 +278,11 @@ function Response:header(name)
 end
 
 
+local function new_response()
+  return setmetatable({ head = "", headers = {}, body = "" }, Response)
+end
+
+
 local function parse_fields(block)
   local fields = {}
   for name, value in block:gmatch("([^\r\n:]+):[ \t]?([^\r\n]*)\r?\n") do
@@ -288,7 +293,8 @@ end
 
 
 local function parse_response(head, body, exit)
-  local response = setmetatable({ head = "", headers = {}, body = body, exit = exit }, Response)
+  local response = new_response()
+  response.body, response.exit = body, exit
   local start = 1
   while start <= #head do
     local _, stop = head:find("\r?\n\r?\n", start)
@@ -672,7 +678,14 @@ local _M = {
   now = now,
   sleep = sleep,
   wait_until = wait_until,
+  response = new_response,
 }
+
+
+--- The text of a file of this folder, for `files`.
+function _M.read(name)
+  return read_file(root .. "/spec/support/" .. name)
+end
 
 
 --- Starts a server. Options, all optional: main, http (directives of these levels), init (Lua),

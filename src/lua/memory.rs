@@ -103,13 +103,14 @@ macro_rules! method {
 ///
 /// Called by Lua.
 pub unsafe extern "C-unwind" fn new_host(state: *mut lua_State) -> c_int {
-    const FIELDS: [&CStr; 6] = [
+    const FIELDS: [&CStr; 7] = [
         c"method",
         c"http_version",
         c"headers",
         c"variables",
         c"www_authenticate_repeats",
         c"default_type",
+        c"transform_underscores",
     ];
     // SAFETY: Lua calls. Fields are read in front of any Rust value, for that may raise.
     unsafe {
@@ -135,7 +136,7 @@ pub unsafe extern "C-unwind" fn new_host(state: *mut lua_State) -> c_int {
     }
 }
 
-/// The request whose fields are at 2 to 7.
+/// The request whose fields are at 2 to 8.
 unsafe fn read_request(state: *mut lua_State) -> Result<Memory, Error> {
     let mut memory = Memory::new();
     // SAFETY: the fields are on the stack, and so are their strings; nothing here raises.
@@ -168,6 +169,11 @@ unsafe fn read_request(state: *mut lua_State) -> Result<Memory, Error> {
         }
         if let Some(value) = optional(state, 7, "request.default_type", ffi::LUA_TSTRING)? {
             memory = memory.with_default_type(string(state, value).unwrap_or_default());
+        }
+        let transforms = "request.transform_underscores";
+        if let Some(transforms) = optional(state, 8, transforms, ffi::LUA_TBOOLEAN)? {
+            let transforms = ffi::lua_toboolean(state, transforms) != 0;
+            memory = memory.with_transformed_underscores(transforms);
         }
     }
     Ok(memory)

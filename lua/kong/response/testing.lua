@@ -61,7 +61,7 @@ local ENTRY_FIELDS = {
 
 local MODULE = "kong.response"
 
-local ngx_table, restore_ngx = nginx.new()
+local ngx_table, restore_ngx, run_timers = nginx.new()
 local kong_table, restore_kong = gateway.new()
 
 
@@ -175,6 +175,7 @@ local function run_session(case)
   add(ngx_table, case.given.ngx)
 
   phases.run(session)
+  run_timers(session)
   return session, results.new(session)
 end
 

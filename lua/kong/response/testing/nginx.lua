@@ -230,9 +230,10 @@ end
 local _M = {}
 
 
---- Makes the table, and what puts it back between two tests.
+--- Makes the table, what puts it back between two tests, and what runs the timers of a session.
 -- @treturn table
 -- @treturn function
+-- @treturn function `run_timers(session)`
 function _M.new()
   local ngx = {
     header = make_header(),
@@ -240,6 +241,7 @@ function _M.new()
     var = make_variables(),
     req = make_request(),
     resp = { get_headers = response_headers },
+    timer = {},
     config = {
       subsystem = "http",
       debug = false,
@@ -298,21 +300,42 @@ function _M.new()
     return session:exit(status)
   end
 
+  local function run_timers(session)
+    session:run_timers(ngx, function(err)
+      log.add(session.log, CONSTANTS.ERR, "lua entry thread aborted: runtime error: "
+        .. tostring(err))
+    end)
+  end
+
   -- No test waits.
   function ngx.sleep()
+    run_timers(current())
   end
+
+  function ngx.timer.at(delay, callback, ...)
+    if type(delay) ~= "number" or delay < 0 then
+      error(fmt("bad argument #1 to 'at' (delay expected, got %s)", tostring(delay)), 2)
+    elseif type(callback) ~= "function" then
+      error(fmt("bad argument #2 to 'at' (function expected, got %s)", type(callback)), 2)
+    end
+    current():add_timer(callback, ...)
+    return 1
+  end
+
+  -- Once: a test ends.
+  ngx.timer.every = ngx.timer.at
 
   function ngx.update_time()
   end
 
   setmetatable(ngx, make_fields())
 
-  local keeps = { keep(ngx), keep(ngx.req), keep(ngx.resp), keep(ngx.config) }
+  local keeps = { keep(ngx), keep(ngx.req), keep(ngx.resp), keep(ngx.config), keep(ngx.timer) }
   return ngx, function()
     for i = 1, #keeps do
       keeps[i]()
     end
-  end
+  end, run_timers
 end
 
 

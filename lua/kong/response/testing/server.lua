@@ -10,7 +10,10 @@ local co_status = coroutines.status
 local co_yield = coroutines.yield
 local concat = table.concat
 local find = string.find
+local select = select
+local setmetatable = setmetatable
 local sub = string.sub
+local unpack = unpack
 
 
 local EXIT = coroutines.EXIT
@@ -294,6 +297,35 @@ function Server:finish_exit()
     self:send_page(code)
   end
   return false
+end
+
+
+--- `ngx.timer.at`: no test waits, so the callback runs when the code sleeps, or behind the request.
+function Server:add_timer(callback, ...)
+  local timers = self.timers or {}
+  self.timers = timers
+  timers[#timers + 1] = { callback, select("#", ...), ... }
+end
+
+
+--- Runs what timers are due. Timers that are set meanwhile are for the next time.
+-- @tparam table ngx its `ctx` is another one in a timer
+-- @tparam function failed `failed(err)`
+function Server:run_timers(ngx, failed)
+  local timers = self.timers or {}
+  self.timers = nil
+  local phase, ctx = self.host:get_phase(), ngx.ctx
+  for i = 1, #timers do
+    local timer = timers[i]
+    ngx.ctx = {}
+    self.host:set_phase("timer")
+    local outcome, err = self:call(timer[1], false, unpack(timer, 3, timer[2] + 2))
+    if outcome == "failed" then
+      failed(err)
+    end
+  end
+  ngx.ctx = ctx
+  self.host:set_phase(phase)
 end
 
 
