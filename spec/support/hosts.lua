@@ -7,9 +7,8 @@
 --       end)
 --     end)
 --
--- `server` is that of `plugins.lua`, `stages.lua` or `inline.lua`, as `style` says, or one in memory
--- that answers alike. It starts with the first of its tests.
--- `busted --run=hosts --tags=memory` leaves nginx out.
+-- `server` is that of `plugins.lua`, `stages.lua` or `inline.lua`, as `style` says, or one in
+-- memory that answers alike. `busted --run=hosts --tags=memory` leaves nginx out.
 --
 -- Locations that a spec needs beside those of its style are tables, by what nginx calls them
 -- ("/x", "= /x"): `reply` (nginx's own answer with this text), `upstream = true` with

@@ -182,8 +182,7 @@ local function answer_of(request, http2)
   for i, header in ipairs(request.headers) do
     local name, value = header[1], header[2]
     lines[i + 1] = name .. ": " .. value
-    -- a client takes the spaces around a value away
-    r.headers[i] = { name, (value:gsub("^[ \t]", "")) }
+    r.headers[i] = { name, value }
     if name:lower() == "content-length" then
       length = tonumber(value)
     end

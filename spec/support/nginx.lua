@@ -334,7 +334,7 @@ function Server:_curl(spec)
   local lines = spec.headers or {}
   local argv = {
     "curl", "-q", "--silent", "--show-error", "--noproxy", "*", "--globoff",
-    spec.http2 and "--http2-prior-knowledge" or "--http1.1",
+    spec.http2 and "--http2-prior-knowledge" or "--http" .. (spec.http_version or "1.1"),
     "--max-time", tostring(spec.max_time or 10),
     "--dump-header", base .. ".head",
     -- for HEAD curl would write the header again
@@ -386,8 +386,8 @@ local function finish(job, exit)
 end
 
 
---- Sends one request: { path, method, headers = { "Name: value", ... }, body, http2, max_time,
--- raw = true to keep the chunked framing, port = "upstream_port" for another server }.
+--- Sends one request: { path, method, headers = { "Name: value", ... }, body, http2,
+-- http_version = "1.0", max_time, raw = true to keep the chunked framing, port = "upstream_port" for another server }.
 function Server:request(spec)
   local job = self:_curl(spec)
   return finish(job, reap(job.pid, 0))
