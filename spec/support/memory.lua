@@ -140,6 +140,9 @@ local function install(server)
     package.loaded[name] = server.loaded[name]
   end
   rawset(_G, "ngx", ngx_table)
+  rawset(_G, "print", function(...)
+    ngx_table.log(ngx_table.NOTICE, ...)
+  end)
   package.loaded["kong.response"] = server.response
   local before = running.keep(_G)
   local uninstall_coroutines = coroutines.install()
