@@ -11,9 +11,10 @@
 -- memory that answers alike. `busted --run=hosts --tags=memory` leaves nginx out.
 --
 -- Locations that a spec needs beside those of its style are tables, by what nginx calls them
--- ("/x", "= /x"): `reply` (nginx's own answer with this text), `upstream = true` with
--- `http_version`, `refused = true` (there is no upstream), `underscores = true` (they stay in
--- names), `directives` (for nginx); else the code for the content phase runs.
+-- ("/x", "= /x"): `reply` (nginx's own answer with this text, or status), `upstream = true` with
+-- `http_version` and `balancer = true`, `refused = true` (there is no upstream),
+-- `underscores = true` (they stay in names), `directives` (for nginx); else the code for the
+-- content phase runs.
 
 local assert = require "luassert"
 local busted = require "busted"
@@ -34,12 +35,14 @@ local function directives_of(location)
     lines[#lines + 1] = "lua_transform_underscores_in_response_headers off;"
   end
   if location.reply then
-    lines[#lines + 1] = ("return 200 %q;"):format(location.reply)
+    lines[#lines + 1] = type(location.reply) == "number" and ("return %d;"):format(location.reply)
+      or ("return 200 %q;"):format(location.reply)
   elseif location.refused then
     lines[#lines + 1] = "proxy_pass http://127.0.0.1:%{refused_port};"
   elseif location.upstream then
     lines[#lines + 1] = ("proxy_http_version %.1f;"):format(location.http_version or 1.1)
-    lines[#lines + 1] = "proxy_pass http://127.0.0.1:%{upstream_port}/;"
+    lines[#lines + 1] = location.balancer and "proxy_pass http://balanced;"
+      or "proxy_pass http://127.0.0.1:%{upstream_port}/;"
   end
   return concat(lines, "\n")
 end
@@ -64,6 +67,16 @@ local function locations_of(options, content)
 end
 
 
+local BALANCED = [[
+  upstream balanced {
+    server 0.0.0.1;
+    balancer_by_lua_block {
+      require("phases").run("balancer")
+      assert(require("ngx.balancer").set_current_peer("127.0.0.1", %{upstream_port}))
+    }
+  }
+]]
+
 local STAGES_CONTENT = [[ content_by_lua_block { require("stages").run("content") } ]]
 
 local UPSTREAM = [[
@@ -81,14 +94,15 @@ local STARTS = {
     return plugins.start(settings)
   end,
   stages = function(settings, options)
-    settings.locations = locations_of(options, STAGES_CONTENT)
-    settings.jit = nil
+    settings.locations = locations_of(options, STAGES_CONTENT) .. (options.nginx_locations or "")
     settings.init = settings.init_jit .. (settings.init or "")
     return stages.start(settings)
   end,
   inline = function(settings, options)
     settings.locations = locations_of(options, inline.phase "content")
-    settings.servers = UPSTREAM
+      .. (options.nginx_locations or "")
+    settings.servers = UPSTREAM .. (settings.servers or "")
+    settings.http = BALANCED .. settings.http
     settings.init = settings.init_jit .. (options.gateway and "kong = { ctx = {} } " or "")
       .. (settings.init or "")
     local server = nginx.start(inline.options(settings))
@@ -139,6 +153,49 @@ local HOSTS = {
 }
 
 
+local function start(options, host)
+  if host.name == "nginx" then
+    return start_nginx(options, host.jit)
+  end
+  local settings = {}
+  for key, value in pairs(options) do
+    settings[key] = value
+  end
+  if options.style == "plugins" then
+    settings.gateway = options.gateway ~= false
+  end
+  return memory.start(settings)
+end
+
+
+local function describe_on(host, name, options, body)
+  busted.describe(name .. " (" .. host.title .. ")", function()
+    local server, started = promise()
+    local pids
+
+    busted.setup(function()
+      started(start(options, host))
+      pids = server:worker_pids()
+    end)
+
+    busted.teardown(function()
+      server:stop()
+    end)
+
+    busted.before_each(function()
+      server:clear_log()
+    end)
+
+    busted.after_each(function()
+      assert.same({}, inline.alarms(server))
+      assert.same(pids, server:worker_pids())
+    end)
+
+    body(server, host)
+  end)
+end
+
+
 local _M = {}
 
 
@@ -151,42 +208,20 @@ local _M = {}
 function _M.each(name, options, body)
   for _, host in ipairs(HOSTS) do
     if host.jit ~= false or options.both_bindings then
-      busted.describe(name .. " (" .. host.title .. ")", function()
-        local server, started = promise()
-        local pids
+      describe_on(host, name, options, body)
+    end
+  end
+end
 
-        busted.setup(function()
-          if host.name == "memory" then
-            local settings = {}
-            for key, value in pairs(options) do
-              settings[key] = value
-            end
-            settings.gateway = options.gateway
-            if options.style == "plugins" then
-              settings.gateway = options.gateway ~= false
-            end
-            started(memory.start(settings))
-          else
-            started(start_nginx(options, host.jit))
-          end
-          pids = server:worker_pids()
-        end)
 
-        busted.teardown(function()
-          server:stop()
-        end)
-
-        busted.before_each(function()
-          server:clear_log()
-        end)
-
-        busted.after_each(function()
-          assert.same({}, inline.alarms(server))
-          assert.same(pids, server:worker_pids())
-        end)
-
-        body(server, host)
-      end)
+--- Describes cases of what only nginx has.
+-- @tparam string name
+-- @tparam table options those of `each`, and what `nginx.start` has; `nginx_locations` is its text
+-- @tparam function body
+function _M.nginx(name, options, body)
+  for _, host in ipairs(HOSTS) do
+    if host.name == "nginx" and (host.jit or options.both_bindings) then
+      describe_on(host, name, options, body)
     end
   end
 end

@@ -77,8 +77,11 @@ function Request:active(phase)
 end
 
 
---- What nginx's own `return` answers with.
+--- What nginx's own `return` answers with: a status, or a text.
 function Request:reply(text)
+  if type(text) == "number" then
+    return self:send_page(text)
+  end
   self.host:set_status(200)
   self.host:set_header("Content-Length", tostring(#text))
   self.host:start_output()
