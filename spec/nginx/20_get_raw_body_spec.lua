@@ -8,6 +8,7 @@ local inline = require "spec.support.inline"
 
 local BIG = bodies.BIG
 local CLEAR_LENGTH = bodies.CLEAR_LENGTH
+local THREE_CHUNKS = bodies.THREE_CHUNKS
 local KEEP = bodies.KEEP
 local WRAP = bodies.WRAP
 local each_version = bodies.each_version
@@ -220,6 +221,18 @@ hosts.nginx("get_raw_body", {
       })
       assert.equal("<" .. ("main true<elohw>"):reverse() .. ">", r.body)
     end)
+
+  it("has set_raw_body set the body of a subrequest only", function()
+    local r = ask("/content", {
+      content = ("ngx.print('main ') ngx.print(ngx.location.capture(%q).body, ' end')"):format(
+        inline.path("/sub", {
+          content = THREE_CHUNKS,
+          body_filter = "response.set_raw_body('new')",
+        })),
+      body_filter = "response.get_raw_body()",
+    })
+    assert.equal("main new end", r.body)
+  end)
 
     it("serves those that nginx puts around a body", function()
       each_version(function(options)

@@ -192,9 +192,10 @@ local function answer_of(request, http2)
   end
   r.head = table.concat(lines, "\r\n") .. "\r\n\r\n"
 
-  local body = request.body_allowed and table.concat(request.chunks) or ""
-  local whole = not request.body_allowed or request.complete and not request.broken
-  if length and request.body_allowed then
+  local has_body = request.body_allowed and r.status ~= 204 and r.status ~= 304
+  local body = has_body and table.concat(request.chunks) or ""
+  local whole = not has_body or request.complete and not request.broken
+  if length and has_body then
     whole = #body >= length
     body = body:sub(1, length)
   end

@@ -64,7 +64,7 @@ function Request:active(phase)
   elseif outcome == "failed" then
     self:log_error("lua entry thread aborted: runtime error: ", tostring(err))
     if self.host:headers_sent() then
-      self.broken = true
+      self:break_off()
     else
       self:send_page(500)
     end
@@ -149,7 +149,7 @@ function Request:proxy()
   end
   if upstream.closed or upstream.broken then
     self:log_error("upstream prematurely closed connection while reading upstream")
-    self.broken = not self.complete
+    self:break_off()
   else
     self:output({}, true)
   end

@@ -26,7 +26,7 @@ local function answer(session, code, ...)
     session:failed(err)
     session.ngx.ctx.KONG_UNEXPECTED = true
     if session.host:headers_sent() then
-      session.broken = true
+      session:break_off()
     else
       session:send_page(500)
     end
@@ -44,7 +44,7 @@ local function answer_error(session, status)
   ctx.KONG_UNEXPECTED = true
   ctx.delay_response = nil
   if session.host:headers_sent() or session.closed then
-    session.broken = true
+    session:break_off()
     return
   end
   local exited = ctx.KONG_EXITED
@@ -154,7 +154,7 @@ local function proxy(session)
     if upstream.cut_off then
       -- nginx flushes what it has; the end never comes.
       session:output({}, false)
-      session.broken = not session.complete
+      session:break_off()
     else
       session:output({}, true)
     end

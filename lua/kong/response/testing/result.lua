@@ -159,7 +159,8 @@ local _M = {}
 function _M.new(session)
   local ctx = session.ngx.ctx
   local headers = session.headers or {}
-  local has_body = session.body_allowed or false
+  -- nginx sends one with an upstream's 204 and 304; no client reads that.
+  local has_body = session.body_allowed and session.status ~= 204 and session.status ~= 304 or false
   local body, missing = as_read(concat(session.chunks), headers, has_body)
   local closed = session.closed or false
   return setmetatable({

@@ -300,6 +300,12 @@ function Server:finish_exit()
 end
 
 
+--- The rest of the body never comes.
+function Server:break_off()
+  self.broken = not self.complete
+end
+
+
 --- `ngx.timer.at`: no test waits, so the callback runs when the code sleeps, or behind the request.
 function Server:add_timer(callback, ...)
   local timers = self.timers or {}
