@@ -25,6 +25,7 @@ step "numbers against libc" \
   cargo test --locked --no-default-features --release --quiet --test number_against_libc
 step "Lua, without a server" busted --lua=/usr/bin/luajit --run=unit
 step "Lua, the example plugins" busted --lua=/usr/bin/luajit --run=examples
+step "Lua, on both hosts" busted --lua=/usr/bin/luajit --run=hosts
 step "Lua, in nginx" busted --lua=/usr/bin/luajit --run=nginx
 
 # cargo: "test result: ok. 3 passed; 0 failed; 0 ignored"; busted: "5 successes / 0 failures / 0 errors"
