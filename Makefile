@@ -11,6 +11,7 @@ INSTALLED := $(DESTDIR)$(abspath $(LUA_LIB_DIR))
 SERVER_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core curl
 TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-busted lua-check \
 	lua-cjson openssl binutils gcc libc6-dev procps
+BENCH_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core luajit2 lua-cjson gnuplot-nox
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test conformance bench install uninstall clean
@@ -46,10 +47,13 @@ conformance: ## N=100000 SEED=1: random plugins in memory and in nginx, which mu
 	@CONFORMANCE_N=$(N) CONFORMANCE_SEED=$(SEED) \
 		busted --lua=/usr/bin/luajit spec/nginx/40_conformance_spec.lua
 
-bench: ## what one case of a plugin's test costs
-	@ci/install.sh luajit2
+ONLY ?=
+ROUNDS ?= 7
+
+bench: ## ONLY="calls ..." ROUNDS=7: ours against plain Lua, in nginx and in this one run
+	@ci/install.sh $(BENCH_PACKAGES)
 	@$(MAKE) --no-print-directory build
-	@luajit bench/testing.lua
+	@ROUNDS=$(ROUNDS) luajit bench/run.lua $(ONLY)
 
 install: build ## copies build/lualib to LUA_LIB_DIR (below DESTDIR)
 	@cd $(LUALIB) && find . -type f -exec install -D -m 644 {} "$(INSTALLED)/{}" \;

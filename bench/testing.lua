@@ -1,4 +1,4 @@
--- What a test of a plugin costs: `luajit bench/testing.lua`, behind `make build`.
+-- What a case of a plugin's test costs.
 
 package.path = "./build/lualib/?.lua;./?.lua;" .. package.path
 package.cpath = "./build/lualib/?.so;" .. package.cpath

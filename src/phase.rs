@@ -42,6 +42,12 @@ pub const WRITE: PhaseSet =
 /// Where the body passes: body_filter.
 pub const BODY: PhaseSet = PhaseSet(0x400);
 
+/// The bits of `phase`, as LuaJIT's `bit.band` takes them: rounded to a whole number, modulo 2^32.
+pub fn bits_of(phase: f64) -> u32 {
+    // Adding 2^52 + 2^51 leaves the whole number in the low bits of the fraction.
+    (phase + 6_755_399_441_055_744.0).to_bits() as u32
+}
+
 /// A set of phases. Displays as the names, in ascending bit order, with `", "` between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PhaseSet(u32);
@@ -50,6 +56,11 @@ impl PhaseSet {
     /// The name of one phase's bit; `'unknown phase'`, with the quotes, for anything else.
     pub fn name_of(bit: u32) -> &'static str {
         PHASES.iter().find(|(known, _)| *known == bit).map_or("'unknown phase'", |(_, name)| name)
+    }
+
+    /// The bits of the phases.
+    pub fn bits(self) -> u32 {
+        self.0
     }
 
     /// Whether a function that may be called in these phases may be called now.
@@ -107,6 +118,22 @@ mod tests {
                 let named = set.to_string().split(", ").any(|one| one == name);
                 assert_eq!(set.check(Some(bit), || false).is_ok(), named, "{name} in {set}");
             }
+        }
+    }
+
+    #[test]
+    fn numbers_have_the_bits_that_luajit_sees() {
+        for (phase, bits) in [
+            (0.0, 0),
+            (512.0, 512),
+            (512.5, 512),
+            (513.5, 514),
+            (-1.0, u32::MAX),
+            (4_294_967_295.0, u32::MAX),
+            (1_099_511_628_288.0, 512),
+            (f64::NAN, 0),
+        ] {
+            assert_eq!(bits_of(phase), bits, "{phase}");
         }
     }
 

@@ -3,7 +3,7 @@
 //! What cannot happen inside a C function is left to the facade: printing, exiting, yielding. It gets
 //! the status to exit with and what to print, or nothing when the response was delayed.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::c_int;
 use std::rc::Rc;
 
 use http::StatusCode;
@@ -14,7 +14,7 @@ use super::call::{Call, Caller, Needs, begin, guard, phase_of, raise};
 use super::headers::number;
 use super::json::LuaTable;
 use super::source::{flag, push_field};
-use super::stack::{self, push_bytes, push_service, service, string, type_name};
+use super::stack::{self, Kept, push_bytes, push_kept, string, type_name};
 use super::templates;
 use crate::error::Error;
 use crate::host::{Host, Level};
@@ -29,9 +29,6 @@ const CALLER: Caller = Caller::ThroughFacade;
 const STATUS: c_int = 1;
 const BODY: c_int = 2;
 const HEADERS: c_int = 3;
-
-const DELAY_RESPONSE: &CStr = c"delay_response";
-const DELAYED_RESPONSE: &CStr = c"delayed_response";
 
 /// What is left for Lua to do.
 enum Left {
@@ -111,9 +108,9 @@ pub unsafe fn unpack_delayed(state: *mut lua_State) -> c_int {
     // SAFETY: by contract.
     unsafe {
         must_be_table(state, 1, "ctx");
-        push_field(state, 1, DELAYED_RESPONSE, CALLER);
+        push_field(state, 1, Kept::DelayedResponse, CALLER);
         must_be_table(state, 2, "ctx.delayed_response");
-        for field in [c"status_code", c"content", c"headers"] {
+        for field in [Kept::StatusCode, Kept::Content, Kept::Headers] {
             push_field(state, 2, field, CALLER);
         }
         ffi::lua_pushvalue(state, 1);
@@ -141,7 +138,8 @@ unsafe fn must_be_table(state: *mut lua_State, index: c_int, what: &'static str)
 pub unsafe fn is_delayed(state: *mut lua_State, ctx: c_int) -> bool {
     // SAFETY: by contract.
     unsafe {
-        flag(state, ctx, DELAY_RESPONSE, CALLER) && !flag(state, ctx, DELAYED_RESPONSE, CALLER)
+        flag(state, ctx, Kept::DelayResponse, CALLER)
+            && !flag(state, ctx, Kept::DelayedResponse, CALLER)
     }
 }
 
@@ -154,7 +152,7 @@ struct Answer {
 /// Reads status, body and headers at 1, 2, 3.
 unsafe fn read_answer(call: &Call) -> Result<Answer, Error> {
     let state = call.state;
-    refuse_when_sent(call)?;
+    call.refuse_when_sent()?;
     // SAFETY: the three are on the stack.
     unsafe {
         let status = status::check(number(state, STATUS).ok_or(Error::StatusType)?)?;
@@ -174,13 +172,6 @@ unsafe fn read_headers(state: *mut lua_State) -> Result<Headers, Error> {
             _ => Err(Error::HeadersType),
         }
     }
-}
-
-fn refuse_when_sent(call: &Call) -> Result<(), Error> {
-    if call.with_request(|request| request.headers_sent()) {
-        return Err(Error::HeadersSent);
-    }
-    Ok(())
 }
 
 /// The body at its place of the stack.
@@ -212,7 +203,7 @@ impl Answer {
 /// What `error` sends: its document, if there is one, beside what is left to do.
 unsafe fn compose_error(call: &Call, delayed: bool) -> Result<(Left, Option<Vec<u8>>), Error> {
     let state = call.state;
-    refuse_when_sent(call)?;
+    call.refuse_when_sent()?;
     // SAFETY: status, message and headers are on the stack.
     unsafe {
         let status = status::check_error(number(state, STATUS).ok_or(Error::StatusType)?)?;
@@ -253,7 +244,7 @@ impl Pages for LuaPages<'_> {
         // SAFETY: the upvalues are there. The name is pushed in a protected call, for it allocates, and
         // the path may come from a metamethod.
         unsafe {
-            push_service(state, service::TEMPLATES);
+            push_kept(state, Kept::Templates);
             stack::protect(state, 1, 1, &mut |state| {
                 push_bytes(state, document.name().as_bytes());
                 ffi::lua_gettable(state, 1);
@@ -272,7 +263,7 @@ impl Pages for LuaPages<'_> {
         let state = self.call.state;
         // SAFETY: the upvalues are there; the call is protected.
         unsafe {
-            push_service(state, service::REQUEST_ID);
+            push_kept(state, Kept::RequestId);
             if stack::pcall(state, 0, 1).is_err() {
                 return Vec::new();
             }
@@ -291,7 +282,7 @@ impl Pages for LuaPages<'_> {
 pub unsafe fn mark_exited(state: *mut lua_State, ctx: c_int) {
     // SAFETY: by contract.
     unsafe {
-        push_bytes(state, b"KONG_EXITED");
+        push_kept(state, Kept::Exited);
         ffi::lua_pushboolean(state, 1);
         ffi::lua_rawset(state, ctx);
     }
@@ -310,17 +301,20 @@ pub unsafe fn store_delayed(
 ) {
     // SAFETY: by contract.
     unsafe {
-        push_bytes(state, DELAYED_RESPONSE.to_bytes());
+        push_kept(state, Kept::DelayedResponse);
         ffi::lua_createtable(state, 0, 3);
+        push_kept(state, Kept::StatusCode);
         ffi::lua_pushvalue(state, STATUS);
-        ffi::lua_setfield(state, -2, c"status_code".as_ptr());
+        ffi::lua_rawset(state, -3);
+        push_kept(state, Kept::Content);
         push_content(state);
-        ffi::lua_setfield(state, -2, c"content".as_ptr());
+        ffi::lua_rawset(state, -3);
+        push_kept(state, Kept::Headers);
         push_headers(state);
-        ffi::lua_setfield(state, -2, c"headers".as_ptr());
+        ffi::lua_rawset(state, -3);
         ffi::lua_rawset(state, ctx);
-        push_bytes(state, b"delayed_response_callback");
-        push_service(state, service::FLUSH);
+        push_kept(state, Kept::DelayedResponseCallback);
+        push_kept(state, Kept::Flush);
         ffi::lua_rawset(state, ctx);
     }
 }
@@ -356,7 +350,7 @@ unsafe fn finish(call: &Call, left: Left, document: Option<Option<Vec<u8>>>) -> 
                 if !in_filter {
                     return 2;
                 }
-                push_bytes(state, b"response_body");
+                push_kept(state, Kept::ResponseBody);
                 ffi::lua_insert(state, -2);
                 ffi::lua_rawset(state, call.ctx);
                 1

@@ -4,7 +4,7 @@ use std::ffi::c_int;
 
 use mlua::ffi::{self, lua_State};
 
-use super::stack::{self, push_service, service, string, type_name};
+use super::stack::{self, Kept, push_kept, string, type_name};
 use crate::error::{Error, Setter};
 use crate::response::header::Headers;
 
@@ -80,7 +80,7 @@ unsafe fn number_text(state: *mut lua_State, number: f64) -> Result<Vec<u8>, Err
 pub unsafe fn display(state: *mut lua_State, index: c_int) -> Vec<u8> {
     // SAFETY: by contract; tostring may run a metamethod, and is called protected.
     unsafe {
-        push_service(state, service::TOSTRING);
+        push_kept(state, Kept::ToString);
         ffi::lua_pushvalue(state, index);
         let fallback = || type_name(state, index).as_bytes().to_vec();
         if stack::pcall(state, 1, 1).is_err() {

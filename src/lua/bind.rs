@@ -5,9 +5,10 @@ use std::ffi::{CStr, c_int, c_void};
 use mlua::ffi::{self, lua_CFunction, lua_State};
 
 use super::call::raise_plain;
-use super::stack::{invoke, service, upvalue};
+use super::stack::{Kept, SERVICES, STRINGS, invoke, push_bytes, upvalue};
 use super::{answer, body, decode, headers, memory, source, stream};
 use crate::host::nginx;
+use crate::phase;
 
 /// Its address is the sentinel of an empty array where the host's cjson has none.
 static EMPTY_ARRAY: u8 = 0;
@@ -33,7 +34,7 @@ pub const fn functions<const MEMORY: bool>() -> [(&'static CStr, lua_CFunction);
 }
 
 /// Opens the module for a Lua VM: a table with `nginx`, `stream`, `memory`, `memory_host`,
-/// `json_decode`, `null` and `empty_array`.
+/// `json_decode`, `read_phases`, `write_phases`, `null` and `empty_array`.
 ///
 /// # Safety
 ///
@@ -53,6 +54,10 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
         ffi::lua_setfield(state, -2, c"memory_host".as_ptr());
         ffi::lua_pushcclosure(state, decode::json_decode, 0);
         ffi::lua_setfield(state, -2, c"json_decode".as_ptr());
+        for (set, name) in [(phase::READ, c"read_phases"), (phase::WRITE, c"write_phases")] {
+            ffi::lua_pushnumber(state, f64::from(set.bits()));
+            ffi::lua_setfield(state, -2, name.as_ptr());
+        }
         let address: *const u8 = &EMPTY_ARRAY;
         ffi::lua_pushlightuserdata(state, address.cast_mut().cast::<c_void>());
         ffi::lua_setfield(state, -2, c"empty_array".as_ptr());
@@ -72,12 +77,8 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
 unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        if let Err(missing) = nginx::api() {
+        if let Err(missing) = nginx::load() {
             raise_plain(state, missing);
-        }
-        ffi::lua_settop(state, 2);
-        if ffi::lua_pushthread(state) == 1 {
-            ffi::lua_rawseti(state, 2, service::MAIN_THREAD.into());
         }
         ffi::lua_settop(state, 2);
         push_functions(state, &functions::<false>())
@@ -107,13 +108,12 @@ pub unsafe fn push_functions(state: *mut lua_State, functions: &[(&CStr, lua_CFu
     // SAFETY: by contract.
     unsafe {
         ffi::lua_settop(state, 3);
+        push_array_of_kept(state);
+        ffi::lua_replace(state, 2);
         ffi::lua_createtable(state, 0, functions.len() as c_int);
         for &(name, function) in functions {
             // In the order of `upvalue`.
             ffi::lua_pushvalue(state, 1);
-            for name in [c"kong", c"ctx", c"KONG_PHASE"] {
-                ffi::lua_pushstring(state, name.as_ptr());
-            }
             ffi::lua_pushvalue(state, 2);
             ffi::lua_pushcclosure(state, invoke, 0);
             ffi::lua_pushvalue(state, 3);
@@ -121,5 +121,26 @@ pub unsafe fn push_functions(state: *mut lua_State, functions: &[(&CStr, lua_CFu
             ffi::lua_setfield(state, -2, name.as_ptr());
         }
         1
+    }
+}
+
+/// Pushes the array of what is [`Kept`]: services out of the table at 2, and strings.
+unsafe fn push_array_of_kept(state: *mut lua_State) {
+    // SAFETY: as its caller's.
+    unsafe {
+        ffi::lua_createtable(state, Kept::MainThread.place(), 0);
+        for &(service, field) in SERVICES {
+            ffi::lua_getfield(state, 2, field.as_ptr());
+            ffi::lua_rawseti(state, -2, service.place().into());
+        }
+        for &(string, text) in STRINGS {
+            push_bytes(state, text.as_bytes());
+            ffi::lua_rawseti(state, -2, string.place().into());
+        }
+        if ffi::lua_pushthread(state) == 0 {
+            ffi::lua_pop(state, 1);
+            return;
+        }
+        ffi::lua_rawseti(state, -2, Kept::MainThread.place().into());
     }
 }

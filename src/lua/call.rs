@@ -12,12 +12,13 @@ use mlua::ffi::{self, lua_State};
 
 use super::memory;
 use super::served::{Served, aside};
-use super::stack::{self, push_bytes, push_service, service, upvalue};
+use super::stack::{self, Kept, push_bytes, push_kept, upvalue};
 use crate::error::Error;
 use crate::host::memory::{Client, Memory, Shared};
 use crate::host::nginx::{Api, NgxRequest, Probe, Request, api};
 use crate::host::{Callbacks, Host, Level, ServerPhase};
-use crate::phase::PhaseSet;
+use crate::phase::{self, PhaseSet};
+use crate::response::status;
 
 /// Whose line an error names.
 #[derive(Debug, Clone, Copy)]
@@ -226,7 +227,7 @@ unsafe fn open<const MEMORY: bool>(state: *mut lua_State, needs: Needs) -> Resul
             let client = memory.as_ref().borrow().stage().client;
             (Place::Memory(memory), client)
         } else {
-            let api = api().map_err(Error::Host)?;
+            let api = api().ok_or(Error::Disabled)?;
             let request = current_request(state, api);
             let client = match Request::probe(api, request) {
                 Probe::Real { .. } => Client::Real,
@@ -241,15 +242,17 @@ unsafe fn open<const MEMORY: bool>(state: *mut lua_State, needs: Needs) -> Resul
             Client::Fake | Client::Absent => return Err(Error::Disabled),
         }
         let mut call = Call { state, place, phase: None, ctx: 0 };
-        let checked = needs.phases.filter(|_| gateway_is_here(state));
+        // The plain case first: where the phase is right, nobody has to ask whether it is checked.
+        if let Some(phases) = needs.phases
+            && call.push_ctx_at_hand()
+            && call.is_in(phases)
+        {
+            return Ok(call);
+        }
+        let here = needs.phases.is_some() && gateway_is_here(state)?;
+        let checked = needs.phases.filter(|_| here);
         if needs.ctx || checked.is_some() {
-            // `ngx.ctx` runs Lua code.
-            ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::CTX));
-            ffi::lua_gettable(state, ffi::lua_upvalueindex(upvalue::NGX));
-            if ffi::lua_type(state, -1) != ffi::LUA_TTABLE {
-                return Err(Error::Disabled);
-            }
-            call.ctx = ffi::lua_gettop(state);
+            call.push_ctx()?;
             call.phase = phase_of(state, call.ctx)?;
         }
         if let Some(phases) = checked {
@@ -275,16 +278,10 @@ fn in_content(request: &Served<'_>) -> bool {
 pub unsafe fn phase_of(state: *mut lua_State, ctx: c_int) -> Result<Option<u32>, Error> {
     // SAFETY: by contract; a raw read runs no Lua code.
     unsafe {
-        ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::KONG_PHASE));
-        ffi::lua_rawget(state, ctx);
-        let phase = match ffi::lua_type(state, -1) {
+        push_kept(state, Kept::Phase);
+        let phase = match ffi::lua_rawget(state, ctx) {
             ffi::LUA_TNIL => Ok(None),
-            ffi::LUA_TNUMBER => {
-                let number = ffi::lua_tonumber(state, -1);
-                let bits = number as u32;
-                // What is no set of bits is no phase.
-                Ok(Some(if f64::from(bits) == number { bits } else { 0 }))
-            }
+            ffi::LUA_TNUMBER => Ok(Some(phase::bits_of(ffi::lua_tonumber(state, -1)))),
             _ => Err(Error::PhaseType(stack::type_name(state, -1))),
         };
         ffi::lua_pop(state, 1);
@@ -292,19 +289,21 @@ pub unsafe fn phase_of(state: *mut lua_State, ctx: c_int) -> Result<Option<u32>,
     }
 }
 
-/// Whether the globals `kong` and `kong.ctx` exist. It may raise, where `kong` has a metatable that
-/// does.
-unsafe fn gateway_is_here(state: *mut lua_State) -> bool {
-    // SAFETY: there are slots enough on the stack, which is left as it was; nothing of Rust is alive.
+/// Whether the globals `kong` and `kong.ctx` exist.
+///
+/// # Errors
+///
+/// What a metatable of `kong` raises.
+unsafe fn gateway_is_here(state: *mut lua_State) -> Result<bool, Error> {
+    // SAFETY: there are slots enough on the stack, which is left as it was.
     unsafe {
         let top = ffi::lua_gettop(state);
-        let mut here = push_kong(state);
-        if here {
-            ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::CTX));
-            here = ffi::lua_gettable(state, -2) != ffi::LUA_TNIL;
-        }
+        let here = push_kong(state)
+            && stack::push_field(state, ffi::lua_gettop(state), Kept::Ctx)
+                .map_err(Error::thrown)?
+                != ffi::LUA_TNIL;
         ffi::lua_settop(state, top);
-        here
+        Ok(here)
     }
 }
 
@@ -317,7 +316,7 @@ unsafe fn push_kong(state: *mut lua_State) -> bool {
     unsafe {
         ffi::lua_pushvalue(state, ffi::LUA_GLOBALSINDEX);
         for _ in 0..4 {
-            ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::KONG));
+            push_kept(state, Kept::Kong);
             match ffi::lua_rawget(state, -2) {
                 ffi::LUA_TNIL => ffi::lua_pop(state, 1),
                 kind => return kind == ffi::LUA_TTABLE,
@@ -325,7 +324,7 @@ unsafe fn push_kong(state: *mut lua_State) -> bool {
             if ffi::lua_getmetatable(state, -1) == 0 {
                 return false;
             }
-            push_service(state, service::INDEX);
+            push_kept(state, Kept::Index);
             if ffi::lua_rawget(state, -2) != ffi::LUA_TTABLE {
                 return false;
             }
@@ -350,6 +349,68 @@ unsafe fn current_request(state: *mut lua_State, api: &Api) -> *mut NgxRequest {
 }
 
 impl Call {
+    /// Pushes `ngx.ctx`, if it can be found without running Lua code; says whether it did.
+    ///
+    /// lua-nginx-module keeps the table of each request in the registry. The Lua code behind `ngx.ctx`
+    /// reads it there, and makes it where there is none yet.
+    unsafe fn push_ctx_at_hand(&mut self) -> bool {
+        let (state, Place::Nginx { api, request }) = (self.state, self.place) else { return false };
+        // SAFETY: there are slots enough on the stack; the request is there.
+        unsafe {
+            push_kept(state, Kept::Ctx);
+            // Somebody may have put a table of his own there.
+            if ffi::lua_rawget(state, ffi::lua_upvalueindex(upvalue::NGX)) != ffi::LUA_TNIL {
+                return false;
+            }
+            let reference = Request::ctx_reference(api, request);
+            push_kept(state, Kept::CtxTables);
+            let at_hand = reference >= 0
+                && ffi::lua_rawget(state, ffi::LUA_REGISTRYINDEX) == ffi::LUA_TTABLE
+                && ffi::lua_rawgeti(state, -1, reference.into()) == ffi::LUA_TTABLE;
+            if at_hand {
+                self.ctx = ffi::lua_gettop(state);
+            }
+            at_hand
+        }
+    }
+
+    /// Pushes `ngx.ctx`, unless it is there. It may raise.
+    unsafe fn push_ctx(&mut self) -> Result<(), Error> {
+        let state = self.state;
+        // SAFETY: there are slots enough on the stack; no Rust value is alive.
+        unsafe {
+            if self.ctx == 0 {
+                push_kept(state, Kept::Ctx);
+                let kind = ffi::lua_gettable(state, ffi::lua_upvalueindex(upvalue::NGX));
+                if kind != ffi::LUA_TTABLE {
+                    return Err(Error::Disabled);
+                }
+                self.ctx = ffi::lua_gettop(state);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the phase is plainly one of `phases`.
+    unsafe fn is_in(&mut self, phases: PhaseSet) -> bool {
+        let state = self.state;
+        // SAFETY: `ngx.ctx` is on the stack.
+        unsafe {
+            push_kept(state, Kept::Phase);
+            if ffi::lua_rawget(state, self.ctx) == ffi::LUA_TNUMBER {
+                self.phase = Some(phase::bits_of(ffi::lua_tonumber(state, -1)));
+            }
+        }
+        self.phase.is_some_and(|bits| bits & phases.bits() != 0)
+    }
+
+    /// # Errors
+    ///
+    /// `headers have already been sent`
+    pub fn refuse_when_sent(&self) -> Result<(), Error> {
+        self.with_request(|request| status::refuse_when_sent(&request))
+    }
+
     /// Lends the request to `work`.
     pub fn with_request<T>(&self, work: impl FnOnce(Served<'_>) -> T) -> T {
         match self.place {
@@ -375,7 +436,7 @@ impl Callbacks for Call {
         let state = self.state;
         // SAFETY: the upvalues are there; the call is a protected one.
         unsafe {
-            push_service(state, service::HTTP_VERSION);
+            push_kept(state, Kept::HttpVersion);
             stack::pcall(state, 0, 1).ok()?;
             let is_number = ffi::lua_type(state, -1) == ffi::LUA_TNUMBER;
             let version = is_number.then(|| ffi::lua_tonumber(state, -1));
@@ -388,7 +449,7 @@ impl Callbacks for Call {
         let state = self.state;
         // SAFETY: the upvalues are there; pushing the message may raise, so it is in the job.
         unsafe {
-            push_service(state, service::LOG);
+            push_kept(state, Kept::Log);
             if ffi::lua_type(state, -1) != ffi::LUA_TFUNCTION {
                 ffi::lua_pop(state, 1);
                 return false;

@@ -5,8 +5,8 @@ use std::ffi::c_int;
 use mlua::ffi::{self, lua_State};
 
 use super::args::{self, each_item, scalar};
-use super::call::{Call, Caller, Needs, Reply, begin, guard, run};
-use super::stack::{push_service, service, string, type_name};
+use super::call::{Call, Caller, Needs, Reply, begin, guard, raise, run};
+use super::stack::{self, Kept, push_kept, string, type_name};
 use crate::error::{Error, Setter};
 use crate::host::{Host, Write};
 use crate::phase;
@@ -41,9 +41,9 @@ pub unsafe extern "C-unwind" fn set_status<const MEMORY: bool>(state: *mut lua_S
     // SAFETY: Lua calls.
     unsafe {
         run::<MEMORY>(state, Caller::Direct, writes(1), |call| {
-            refuse_when_sent(call)?;
-            let status = status::check(number(state, 1).ok_or(Error::StatusType)?)?;
-            call.with_request(|mut request| request.set_status(status))?;
+            call.refuse_when_sent()?;
+            let code = number(state, 1).ok_or(Error::StatusType)?;
+            call.with_request(|mut request| status::set(&mut request, code))?;
             Ok(Reply::Nothing)
         })
     }
@@ -69,11 +69,10 @@ pub unsafe extern "C-unwind" fn get_header<const MEMORY: bool>(state: *mut lua_S
         match found {
             Ok(reply) => reply.push(state),
             Err(lookup) => {
-                push_service(state, service::LISTED_HEADER);
+                push_kept(state, Kept::ListedHeader);
                 ffi::lua_pushvalue(state, 1);
                 ffi::lua_pushboolean(state, c_int::from(lookup == Lookup::Synthesised));
-                ffi::lua_call(state, 2, 1);
-                1
+                call_service(state, 2, 1)
             }
         }
     }
@@ -90,14 +89,25 @@ pub unsafe extern "C-unwind" fn get_headers<const MEMORY: bool>(state: *mut lua_
             ffi::LUA_TNIL => Ok(None),
             _ => header::check_max(number(state, 1).ok_or(Error::MaxHeadersType)?).map(Some),
         });
-        push_service(state, service::ALL_HEADERS);
+        push_kept(state, Kept::AllHeaders);
         match max {
             Some(max) => ffi::lua_pushnumber(state, f64::from(max)),
             None => ffi::lua_pushnil(state),
         }
-        ffi::lua_call(state, 1, 2);
-        2
+        call_service(state, 1, 2)
     }
+}
+
+/// Calls the service below its arguments, whose results are the function's; raises what it raises, as
+/// a string.
+unsafe fn call_service(state: *mut lua_State, arguments: c_int, results: c_int) -> c_int {
+    // SAFETY: service and arguments are on the stack; nothing of Rust is alive.
+    unsafe {
+        if let Err(text) = stack::pcall(state, arguments, results) {
+            raise(state, Caller::Direct, Error::thrown(text));
+        }
+    }
+    results
 }
 
 /// # Safety
@@ -123,9 +133,9 @@ pub unsafe extern "C-unwind" fn clear_header<const MEMORY: bool>(state: *mut lua
     // SAFETY: Lua calls.
     unsafe {
         run::<MEMORY>(state, Caller::Direct, writes(1), |call| {
-            refuse_when_sent(call)?;
+            call.refuse_when_sent()?;
             let name = string(state, 1).ok_or(Error::HeaderNameType)?;
-            call.with_request(|mut request| request.write_header(name, &[], Write::Set))?;
+            call.with_request(|mut request| header::clear(&mut request, name))?;
             Ok(Reply::Nothing)
         })
     }
@@ -138,7 +148,7 @@ pub unsafe extern "C-unwind" fn set_headers<const MEMORY: bool>(state: *mut lua_
     // SAFETY: Lua calls.
     unsafe {
         run::<MEMORY>(state, Caller::Direct, writes(1), |call| {
-            refuse_when_sent(call)?;
+            call.refuse_when_sent()?;
             if ffi::lua_type(state, 1) != ffi::LUA_TTABLE {
                 return Err(Error::HeadersNotTable);
             }
@@ -151,7 +161,7 @@ pub unsafe extern "C-unwind" fn set_headers<const MEMORY: bool>(state: *mut lua_
 
 /// `set_header` and `add_header`: the name is at 1, the value at 2.
 unsafe fn write(call: &Call, how: Write) -> Result<Reply, Error> {
-    refuse_when_sent(call)?;
+    call.refuse_when_sent()?;
     let state = call.state;
     // SAFETY: name and value stay on the stack for the whole call, and with them all their strings:
     // the table of an array is not changed, for no Lua code runs before the last of them is used.
@@ -161,8 +171,9 @@ unsafe fn write(call: &Call, how: Write) -> Result<Reply, Error> {
             return Err(Error::InvalidHeaderName { name: args::display(state, 1), got });
         };
         let set = |values: &[&[u8]]| {
-            values.iter().try_for_each(|value| header::check_value(name, value))?;
-            call.with_request(|mut request| header::write(&mut request, name, values, how))
+            call.with_request(|mut request| {
+                header::check_and_write(&mut request, name, values, how)
+            })
         };
         if let Some(text) = string(state, 2) {
             set(&[text])?;
@@ -178,13 +189,6 @@ unsafe fn write(call: &Call, how: Write) -> Result<Reply, Error> {
         }
     }
     Ok(Reply::Nothing)
-}
-
-fn refuse_when_sent(call: &Call) -> Result<(), Error> {
-    if call.with_request(|request| request.headers_sent()) {
-        return Err(Error::HeadersSent);
-    }
-    Ok(())
 }
 
 /// The number at `index`; a string of digits is none.

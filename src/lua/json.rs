@@ -9,7 +9,7 @@ use std::ffi::{c_int, c_void};
 
 use mlua::ffi::{self, lua_State};
 
-use super::stack::{self, push_service, service, string, type_name};
+use super::stack::{self, Kept, push_kept, string, type_name};
 use crate::response::exit::TableBody;
 use crate::response::json::{EncodeError, write_number, write_string};
 
@@ -33,13 +33,7 @@ impl TableBody for LuaTable {
         let Self { state, index } = *self;
         // SAFETY: the upvalues are there; the read may run a metamethod, so it is protected.
         unsafe {
-            ffi::lua_pushvalue(state, index);
-            push_service(state, service::MESSAGE);
-            stack::protect(state, 2, 1, &mut |state| {
-                ffi::lua_gettable(state, 1);
-                1
-            })
-            .map_err(EncodeError::Thrown)?;
+            stack::push_field(state, index, Kept::Message).map_err(EncodeError::Thrown)?;
             let message = string(state, -1).map(<[u8]>::to_vec);
             ffi::lua_pop(state, 1);
             Ok(message)
@@ -92,9 +86,9 @@ impl Writer {
     unsafe fn new(state: *mut lua_State) -> Self {
         // SAFETY: by contract; the sentinels stay reachable through the services.
         unsafe {
-            push_service(state, service::EMPTY_ARRAY);
-            push_service(state, service::ARRAY_MT);
-            push_service(state, service::EMPTY_ARRAY_MT);
+            push_kept(state, Kept::EmptyArray);
+            push_kept(state, Kept::ArrayMt);
+            push_kept(state, Kept::EmptyArrayMt);
             let writer = Self {
                 state,
                 out: Vec::with_capacity(256),
@@ -158,8 +152,8 @@ impl Writer {
                 ffi::lua_pop(state, 1);
                 return self.array(ffi::lua_objlen(state, -1) as u64, Items::Raw, depth);
             }
-            let items = if self.has_field(service::INDEX) { Items::Indexed } else { Items::Raw };
-            if self.has_field(service::LEN) {
+            let items = if self.has_field(Kept::Index) { Items::Indexed } else { Items::Raw };
+            if self.has_field(Kept::Len) {
                 let length = self.call_len()?;
                 return self.array(length, items, depth);
             }
@@ -175,12 +169,12 @@ impl Writer {
         }
     }
 
-    /// Whether the metatable on top has the field whose name is this service.
-    unsafe fn has_field(&mut self, name: c_int) -> bool {
+    /// Whether the metatable on top has the field of this name.
+    unsafe fn has_field(&mut self, name: Kept) -> bool {
         let state = self.state;
         // SAFETY: as for `table`; a raw read runs nothing.
         unsafe {
-            push_service(state, name);
+            push_kept(state, name);
             let has = ffi::lua_rawget(state, -2) != ffi::LUA_TNIL;
             ffi::lua_pop(state, 1);
             has
@@ -193,7 +187,7 @@ impl Writer {
         self.code_ran = true;
         // SAFETY: as for `table`; the call is protected.
         unsafe {
-            push_service(state, service::LEN);
+            push_kept(state, Kept::Len);
             ffi::lua_rawget(state, -2);
             ffi::lua_replace(state, -2);
             ffi::lua_pushvalue(state, -2);

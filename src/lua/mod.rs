@@ -19,6 +19,7 @@ mod headers;
 mod json;
 mod memory;
 mod served;
+mod shortcut;
 mod source;
 mod stack;
 mod stream;

@@ -1,11 +1,11 @@
 //! `get_source`.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::c_int;
 
 use mlua::ffi::{self, lua_State};
 
 use super::call::{Caller, Needs, begin, raise};
-use super::stack::{self, push_bytes, type_name};
+use super::stack::{self, Kept, push_bytes, type_name};
 use crate::error::Error;
 use crate::phase;
 use crate::response::source::Source;
@@ -32,9 +32,9 @@ pub unsafe extern "C-unwind" fn get_source<const MEMORY: bool>(state: *mut lua_S
             }
         };
         let caller = Caller::Direct;
-        let unexpected = flag(state, ctx, c"KONG_UNEXPECTED", caller);
-        let exited = !unexpected && flag(state, ctx, c"KONG_EXITED", caller);
-        let proxied = !unexpected && !exited && flag(state, ctx, c"KONG_PROXIED", caller);
+        let unexpected = flag(state, ctx, Kept::Unexpected, caller);
+        let exited = !unexpected && flag(state, ctx, Kept::Exited, caller);
+        let proxied = !unexpected && !exited && flag(state, ctx, Kept::Proxied, caller);
         push_bytes(state, Source::of(unexpected, exited, proxied).name().as_bytes());
         1
     }
@@ -44,8 +44,8 @@ pub unsafe extern "C-unwind" fn get_source<const MEMORY: bool>(state: *mut lua_S
 ///
 /// # Safety
 ///
-/// The upvalues are there, and six slots on the stack; no `catch_unwind` is below.
-pub unsafe fn flag(state: *mut lua_State, ctx: c_int, name: &CStr, caller: Caller) -> bool {
+/// As [`push_field`].
+pub unsafe fn flag(state: *mut lua_State, ctx: c_int, name: Kept, caller: Caller) -> bool {
     // SAFETY: by contract.
     unsafe {
         push_field(state, ctx, name, caller);
@@ -59,24 +59,11 @@ pub unsafe fn flag(state: *mut lua_State, ctx: c_int, name: &CStr, caller: Calle
 ///
 /// # Safety
 ///
-/// As [`flag`]; `table` is absolute.
-pub unsafe fn push_field(state: *mut lua_State, table: c_int, name: &CStr, caller: Caller) {
+/// As [`stack::push_field`]; no `catch_unwind` is below.
+pub unsafe fn push_field(state: *mut lua_State, table: c_int, name: Kept, caller: Caller) {
     // SAFETY: by contract.
     unsafe {
-        push_bytes(state, name.to_bytes());
-        if ffi::lua_rawget(state, table) != ffi::LUA_TNIL
-            || ffi::lua_getmetatable(state, table) == 0
-        {
-            return;
-        }
-        ffi::lua_pop(state, 2);
-        ffi::lua_pushvalue(state, table);
-        push_bytes(state, name.to_bytes());
-        let read = stack::protect(state, 2, 1, &mut |state| {
-            ffi::lua_gettable(state, 1);
-            1
-        });
-        if let Err(text) = read {
+        if let Err(text) = stack::push_field(state, table, name) {
             raise(state, caller, Error::thrown(text));
         }
     }

@@ -1,7 +1,7 @@
 //! Lua's stack: reading values without running Lua code, and running what may raise.
 
 use std::cell::Cell;
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 
 use mlua::ffi::{self, lua_State};
 
@@ -11,54 +11,87 @@ pub mod upvalue {
 
     /// The VM's `ngx`.
     pub const NGX: c_int = 1;
-    /// The string `kong`.
-    pub const KONG: c_int = 2;
-    /// The string `ctx`.
-    pub const CTX: c_int = 3;
-    /// The string `KONG_PHASE`.
-    pub const KONG_PHASE: c_int = 4;
-    /// The array of [`service`](super::service)s.
-    pub const SERVICES: c_int = 5;
+    /// The array of what is [`Kept`](super::Kept).
+    pub const KEPT: c_int = 2;
     /// [`invoke`](super::invoke).
-    pub const INVOKE: c_int = 6;
+    pub const INVOKE: c_int = 3;
     /// The in-memory request; nil where nginx's is served.
-    pub const HOST: c_int = 7;
+    pub const HOST: c_int = 4;
     /// How many there are.
-    pub const COUNT: c_int = 7;
+    pub const COUNT: c_int = 4;
 }
 
-/// What Lua brings along for an instance: the places in its array of services, which
-/// `lua/kong/response/instance.lua` fills.
-pub mod service {
-    use std::ffi::c_int;
+macro_rules! kept {
+    (
+        services { $($(#[$about:meta])* $service:ident = $field:literal,)* }
+        strings { $($string:ident = $text:literal,)* }
+    ) => {
+        /// What an instance keeps in an array: the services that Lua brings along for it, and the
+        /// strings that calls need, so that none has to be interned again.
+        #[derive(Debug, Clone, Copy)]
+        pub enum Kept {
+            $($(#[$about])* $service,)*
+            $(#[doc = concat!("The string `", $text, "`.")] $string,)*
+            /// The VM's main thread, once a function was called in it.
+            MainThread,
+        }
 
-    /// `function(level, message)`, or false: the user's log.
-    pub const LOG: c_int = 1;
-    /// `function() -> string`: the id of the request.
-    pub const REQUEST_ID: c_int = 2;
-    /// `function() -> number`: the HTTP version of the request.
-    pub const HTTP_VERSION: c_int = 3;
-    /// `function(name, synthesised) -> string|nil`: a header, from nginx's list.
-    pub const LISTED_HEADER: c_int = 4;
-    /// `function(max|nil) -> table, err`: all headers.
-    pub const ALL_HEADERS: c_int = 5;
-    /// A table: the paths of custom templates, by the document's name.
-    pub const TEMPLATES: c_int = 6;
-    /// What `ctx.delayed_response_callback` becomes.
-    pub const FLUSH: c_int = 7;
-    /// Lua's `tostring`.
-    pub const TOSTRING: c_int = 8;
-    /// The strings `__len` and `__index`.
-    pub const LEN: c_int = 9;
-    pub const INDEX: c_int = 10;
-    /// The string `message`.
-    pub const MESSAGE: c_int = 11;
-    /// The sentinels of JSON.
-    pub const EMPTY_ARRAY: c_int = 12;
-    pub const ARRAY_MT: c_int = 13;
-    pub const EMPTY_ARRAY_MT: c_int = 14;
-    /// The VM's main thread, once a function was called in it.
-    pub const MAIN_THREAD: c_int = 15;
+        /// The services, and the fields of the table in which Lua brings them.
+        pub const SERVICES: &[(Kept, &CStr)] = &[$((Kept::$service, $field),)*];
+        /// The strings.
+        pub const STRINGS: &[(Kept, &str)] = &[$((Kept::$string, $text),)*];
+    };
+}
+
+kept! {
+    services {
+        /// `function(level, message)`: the user's log, if there is one.
+        Log = c"log",
+        /// `function() -> string`: the id of the request.
+        RequestId = c"request_id",
+        /// `function() -> number`: the HTTP version of the request.
+        HttpVersion = c"http_version",
+        /// `function(name, synthesised) -> string|nil`: a header, from nginx's list.
+        ListedHeader = c"listed_header",
+        /// `function(max|nil) -> table, err`: all headers.
+        AllHeaders = c"all_headers",
+        /// A table: the paths of custom templates, by the document's name.
+        Templates = c"error_templates",
+        /// What `ctx.delayed_response_callback` becomes.
+        Flush = c"flush",
+        /// Lua's `tostring`.
+        ToString = c"tostring",
+        /// The sentinels of JSON.
+        EmptyArray = c"empty_array",
+        ArrayMt = c"array_mt",
+        EmptyArrayMt = c"empty_array_mt",
+    }
+    strings {
+        Len = "__len",
+        Index = "__index",
+        Kong = "kong",
+        Ctx = "ctx",
+        CtxTables = "ngx_lua_ctx_tables",
+        Phase = "KONG_PHASE",
+        Unexpected = "KONG_UNEXPECTED",
+        Exited = "KONG_EXITED",
+        Proxied = "KONG_PROXIED",
+        DelayResponse = "delay_response",
+        DelayedResponse = "delayed_response",
+        DelayedResponseCallback = "delayed_response_callback",
+        StatusCode = "status_code",
+        Content = "content",
+        Headers = "headers",
+        ResponseBody = "response_body",
+        Message = "message",
+    }
+}
+
+impl Kept {
+    /// Its place in the array.
+    pub fn place(self) -> c_int {
+        self as c_int + 1
+    }
 }
 
 /// The bytes of the string at `index`, without converting a number.
@@ -104,15 +137,38 @@ pub unsafe fn push_bytes(state: *mut lua_State, bytes: &[u8]) {
     unsafe { ffi::lua_pushlstring(state, bytes.as_ptr().cast(), bytes.len()) };
 }
 
-/// Pushes one of the services. It does not raise.
+/// Pushes what the instance keeps under this name. It does not raise.
 ///
 /// # Safety
 ///
 /// The running function has the upvalues of [`upvalue`]; there are two slots on the stack.
-pub unsafe fn push_service(state: *mut lua_State, service: c_int) {
+pub unsafe fn push_kept(state: *mut lua_State, kept: Kept) {
     // SAFETY: by contract. lua_rawgeti runs no Lua code.
+    unsafe { ffi::lua_rawgeti_(state, ffi::lua_upvalueindex(upvalue::KEPT), kept.place()) };
+}
+
+/// Pushes the field of the table at `table` whose name is `key`, and says of what type it is; what a
+/// metamethod raises becomes an error here: its text.
+///
+/// # Safety
+///
+/// As [`push_kept`]; `table` is absolute, and there are six slots on the stack.
+pub unsafe fn push_field(state: *mut lua_State, table: c_int, key: Kept) -> Result<c_int, Vec<u8>> {
+    // SAFETY: by contract; what runs Lua code is protected.
     unsafe {
-        ffi::lua_rawgeti(state, ffi::lua_upvalueindex(upvalue::SERVICES), service.into());
+        push_kept(state, key);
+        let kind = ffi::lua_rawget(state, table);
+        if kind != ffi::LUA_TNIL || ffi::lua_getmetatable(state, table) == 0 {
+            return Ok(kind);
+        }
+        ffi::lua_pop(state, 2);
+        ffi::lua_pushvalue(state, table);
+        push_kept(state, key);
+        protect(state, 2, 1, &mut |state| {
+            ffi::lua_gettable(state, 1);
+            1
+        })?;
+        Ok(ffi::lua_type(state, -1))
     }
 }
 
@@ -125,16 +181,16 @@ pub unsafe fn push_service(state: *mut lua_State, service: c_int) {
 ///
 /// The upvalues are there, and four slots on the stack; no `catch_unwind` is below.
 pub unsafe fn main_thread_runs(state: *mut lua_State) -> bool {
-    // SAFETY: by contract. The thread is anchored by the services, and its frames are only counted.
+    // SAFETY: by contract. The thread is anchored by what is kept, and its frames are only counted.
     unsafe {
         let top = ffi::lua_gettop(state);
         if ffi::lua_pushthread(state) == 1 {
-            let services = ffi::lua_upvalueindex(upvalue::SERVICES);
-            ffi::lua_rawseti(state, services, service::MAIN_THREAD.into());
+            let kept = ffi::lua_upvalueindex(upvalue::KEPT);
+            ffi::lua_rawseti(state, kept, Kept::MainThread.place().into());
             ffi::lua_settop(state, top);
             return true;
         }
-        push_service(state, service::MAIN_THREAD);
+        push_kept(state, Kept::MainThread);
         let main = ffi::lua_tothread(state, -1);
         let mut frame = std::mem::zeroed::<ffi::lua_Debug>();
         let runs = !main.is_null() && ffi::lua_getstack(main, 0, &mut frame) == 1;

@@ -13,7 +13,7 @@ use super::answer::{is_delayed, mark_exited, store_delayed, unpack_delayed};
 use super::call::{Caller, guard, raise};
 use super::headers::number;
 use super::json::LuaTable;
-use super::stack::{self, push_bytes, string, upvalue};
+use super::stack::{self, Kept, push_bytes, push_kept, string, upvalue};
 use crate::error::Error;
 use crate::response::exit::Body;
 use crate::response::stream::{self, Code, Delivery};
@@ -78,7 +78,7 @@ unsafe fn push_ctx(state: *mut lua_State) {
     // SAFETY: the upvalues are there. Reading `ngx.ctx` runs Lua code.
     unsafe {
         ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::NGX));
-        ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::CTX));
+        push_kept(state, Kept::Ctx);
         let read = stack::protect(state, 2, 1, &mut |state| {
             ffi::lua_gettable(state, 1);
             1

@@ -102,6 +102,36 @@ pub fn lookup(name: &[u8]) -> Lookup {
     }
 }
 
+/// Whether a plugin's attempts to write the header `name` are ignored, with a warning: it belongs to the
+/// server.
+pub fn is_ignored(name: &[u8]) -> bool {
+    is(name, b"Transfer-Encoding")
+}
+
+/// `set_header` and `add_header`, whose caller has made sure that the head is not sent.
+///
+/// # Errors
+///
+/// As [`check_value`], and what the host says.
+pub fn check_and_write<H: Host>(
+    host: &mut H,
+    name: &[u8],
+    values: &[&[u8]],
+    how: Write,
+) -> Result<(), Error> {
+    values.iter().try_for_each(|value| check_value(name, value))?;
+    write(host, name, values, how)
+}
+
+/// `clear_header`, whose caller has made sure that the head is not sent.
+///
+/// # Errors
+///
+/// What the host says.
+pub fn clear<H: Host>(host: &mut H, name: &[u8]) -> Result<(), Error> {
+    host.write_header(name, &[], Write::Set)
+}
+
 /// Sets, adds or removes one header. The values are to be checked already.
 ///
 /// Transfer-Encoding is ignored with a warning. To set no value removes the header; to add none
@@ -116,7 +146,7 @@ pub fn write<H: Host>(
     values: &[&[u8]],
     write: Write,
 ) -> Result<(), Error> {
-    if is(name, b"Transfer-Encoding") {
+    if is_ignored(name) {
         host.log(Level::Warn, TRANSFER_ENCODING_IGNORED.as_bytes());
         return Ok(());
     }

@@ -3,6 +3,26 @@
 use http::StatusCode;
 
 use crate::error::Error;
+use crate::host::Host;
+
+/// What every change of a response's head begins with.
+///
+/// # Errors
+///
+/// `headers have already been sent`
+pub fn refuse_when_sent<H: Host>(host: &H) -> Result<(), Error> {
+    if host.headers_sent() { Err(Error::HeadersSent) } else { Ok(()) }
+}
+
+/// `set_status`, whose caller has made sure that the head is not sent.
+///
+/// # Errors
+///
+/// `code must be a number between 100 and 599`, and what the host says.
+pub fn set<H: Host>(host: &mut H, code: f64) -> Result<(), Error> {
+    let status = check(code)?;
+    host.set_status(status)
+}
 
 /// The status that is sent for `code`, as `set_status` and `exit` take it: a fraction is dropped.
 ///
@@ -10,7 +30,10 @@ use crate::error::Error;
 ///
 /// `code must be a number between 100 and 599`, also for NaN.
 pub fn check(code: f64) -> Result<StatusCode, Error> {
-    within(code, 100.0).ok_or(Error::StatusRange)
+    match within(code, 100.0) {
+        Some(status) => Ok(status),
+        None => Err(Error::StatusRange),
+    }
 }
 
 /// The status that is sent for `code`, as `error` takes it.
@@ -19,7 +42,10 @@ pub fn check(code: f64) -> Result<StatusCode, Error> {
 ///
 /// `code must be a number between 400 and 599`, also for NaN.
 pub fn check_error(code: f64) -> Result<StatusCode, Error> {
-    within(code, 400.0).ok_or(Error::ErrorStatusRange)
+    match within(code, 400.0) {
+        Some(status) => Ok(status),
+        None => Err(Error::ErrorStatusRange),
+    }
 }
 
 fn within(code: f64, lowest: f64) -> Option<StatusCode> {

@@ -4,6 +4,7 @@
 
 local core = require "kong.response.core"
 local json = require "kong.response.json"
+local shortcuts = require "kong.response.shortcuts"
 
 
 local getmetatable = getmetatable
@@ -17,9 +18,6 @@ local lower = string.lower
 
 
 local MAX_HEADERS_DEFAULT = 100
-
--- The place of what sends a delayed response among the services.
-local FLUSH = 7
 
 
 local function copy(table)
@@ -72,16 +70,16 @@ local function make_services(options, ngx)
   end
 
   return {
-    options.log or false,
+    log = options.log,
 
-    request_id or default_request_id,
+    request_id = request_id or default_request_id,
 
     -- Looked up when asked: gateways and their tests replace it.
-    function()
+    http_version = function()
       return ngx.req.http_version()
     end,
 
-    function(name, synthesised)
+    listed_header = function(name, synthesised)
       name = lower(name)
       if synthesised then
         local value = ngx.resp.get_headers(1, true)[name]
@@ -93,7 +91,7 @@ local function make_services(options, ngx)
       return first(setmetatable(ngx.resp.get_headers(0), headers_mt)[name])
     end,
 
-    function(max)
+    all_headers = function(max)
       if not max then
         local kong = rawget(_G, "kong")
         local configuration = type(kong) == "table" and kong.configuration
@@ -104,19 +102,14 @@ local function make_services(options, ngx)
       return setmetatable(headers, headers_mt), err
     end,
 
-    options.error_templates and setmetatable(copy(options.error_templates),
-                                             getmetatable(options.error_templates)) or {},
+    error_templates = options.error_templates
+                      and setmetatable(copy(options.error_templates),
+                                       getmetatable(options.error_templates)) or {},
 
-    false, -- FLUSH, which needs the services itself
-
-    tostring,
-    "__len",
-    "__index",
-    "message",
-    json.empty_array,
-    json.array_mt,
-    json.empty_array_mt,
-    -- The native functions put the VM's main thread behind these.
+    tostring = tostring,
+    empty_array = json.empty_array,
+    array_mt = json.array_mt,
+    empty_array_mt = json.empty_array_mt,
   }
 end
 
@@ -124,19 +117,12 @@ end
 --- @tparam table options those of `kong.response.instance`, checked; the paths of `error_templates`
 --   may also come from the `__index` of a metatable
 -- @tparam table ngx
--- @tparam[opt=core.nginx] function native `native(ngx, services)` gives the functions of a host
+-- @tparam[opt=core.nginx] function host `host(ngx, services)` gives the functions of a host
 -- @treturn table the thirteen functions
 -- @raise `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`
-return function(options, ngx, native)
-  local services = make_services(options, ngx)
-  native = (native or core.nginx)(ngx, services)
+return function(options, ngx, host)
   local worker_events = options.worker_events
-
-  local core_exit = native.exit
-  local core_error = native.error
-  local core_flush = native.flush
-  local core_get_raw_body = native.get_raw_body
-  local core_set_raw_body = native.set_raw_body
+  local core_flush
 
   local function poll()
     if worker_events and ngx.get_phase() == "content" then
@@ -156,13 +142,27 @@ return function(options, ngx, native)
     return ngx.exit(code)
   end
 
-  services[FLUSH] = function(ctx)
+  local services = make_services(options, ngx)
+
+  function services.flush(ctx)
     local code, body = core_flush(ctx or ngx.ctx)
     return send(code, body)
   end
 
+  local native = (host or core.nginx)(ngx, services)
+  core_flush = native.flush
+  local core_exit = native.exit
+  local core_error = native.error
+  local core_get_raw_body = native.get_raw_body
+  local core_set_raw_body = native.set_raw_body
+
   local response = copy(native)
   response.flush = nil
+  if not host then
+    for name, shortcut in pairs(shortcuts(native, ngx)) do
+      response[name] = shortcut
+    end
+  end
 
   function response.exit(status, body, headers)
     poll()

@@ -10,29 +10,12 @@ local pcall = pcall
 local tostring = tostring
 
 
-local FLUSH = 7
-
-
 --- @tparam table options those of `kong.response.instance`, checked
 -- @tparam table ngx
 -- @treturn table `exit`
 return function(options, ngx)
-  -- In the order of the services of `kong.response.http`. A stream has no id, headers or documents.
-  local services = {
-    false, false, false, false, false, false,
-    false, -- FLUSH, which needs the services itself
-    tostring,
-    "__len",
-    "__index",
-    "message",
-    json.empty_array,
-    json.array_mt,
-    json.empty_array_mt,
-  }
-  local native = core.stream(ngx, services)
-  local core_exit = native.exit
-  local core_flush = native.flush
   local log = options.log
+  local core_flush
 
   -- Always a tail call, so that an error names the line of the function's caller.
   local function send(code, body, line)
@@ -62,9 +45,17 @@ return function(options, ngx)
     return ngx.exit(code)
   end
 
-  services[FLUSH] = function(ctx)
-    return send(core_flush(ctx or ngx.ctx))
-  end
+  local native = core.stream(ngx, {
+    flush = function(ctx)
+      return send(core_flush(ctx or ngx.ctx))
+    end,
+    tostring = tostring,
+    empty_array = json.empty_array,
+    array_mt = json.array_mt,
+    empty_array_mt = json.empty_array_mt,
+  })
+  core_flush = native.flush
+  local core_exit = native.exit
 
   return {
     --- Ends the connection.

@@ -106,6 +106,7 @@ api! {
         *mut NgxRequest, *const c_uchar, usize, c_int, *const c_uchar, usize,
         *const FfiStr, usize, c_int, *mut *mut c_char,
     ) -> c_int;
+    get_ctx_ref = c"ngx_http_lua_ffi_get_ctx_ref": fn(*mut NgxRequest, *mut c_int, *mut c_int) -> c_int;
     req_get_headers_count = c"ngx_http_lua_ffi_req_get_headers_count": fn(
         *mut NgxRequest, c_int, *mut c_int,
     ) -> c_int;
@@ -136,15 +137,22 @@ fn find(symbol: &CStr) -> Option<*mut c_void> {
     (!found.is_null()).then_some(found)
 }
 
-/// The functions, looked up once per process.
+static API: OnceLock<Result<Api, &'static CStr>> = OnceLock::new();
+
+/// Looks the functions up, once per process.
 ///
 /// # Errors
 ///
 /// `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`
-pub fn api() -> Result<&'static Api, String> {
-    static API: OnceLock<Result<Api, &'static CStr>> = OnceLock::new();
+pub fn load() -> Result<&'static Api, String> {
     API.get_or_init(Api::load).as_ref().map_err(|symbol| {
         let symbol = symbol.to_string_lossy();
         format!("kong.response needs lua-nginx-module 0.10.23 or later: symbol {symbol} not found")
     })
+}
+
+/// The functions, once [`load`] has found them.
+#[inline]
+pub fn api() -> Option<&'static Api> {
+    API.get()?.as_ref().ok()
 }

@@ -4,5 +4,5 @@ mod api;
 mod buffers;
 mod request;
 
-pub use api::{Api, NgxRequest, api};
+pub use api::{Api, NgxRequest, api, load};
 pub use request::{Probe, Request};

@@ -76,6 +76,16 @@ impl<'call> Request<'call> {
         }
     }
 
+    /// Where the module keeps `ngx.ctx` of `request`; negative where it has none yet.
+    ///
+    /// # Safety
+    ///
+    /// As [`Request::probe`], but `request` is not null.
+    pub unsafe fn ctx_reference(api: &Api, request: *mut NgxRequest) -> c_int {
+        // SAFETY: by contract; without places to write them to, nothing of TLS phases is told.
+        unsafe { (api.get_ctx_ref)(request, ptr::null_mut(), ptr::null_mut()) }
+    }
+
     /// The request `request`.
     ///
     /// # Safety

@@ -1,0 +1,72 @@
+--- Interleaved rounds: in each of them every case of every side is measured once.
+
+local server = require "bench.lib.server"
+local stats = require "bench.lib.stats"
+
+
+local _M = {}
+
+
+--- Starts both sides, calls `use(sides)` and stops them, also after an error.
+function _M.with_sides(jit_on, options, use)
+  local sides = {}
+  local ok, err = pcall(function()
+    for _, name in ipairs { "ours", "peer" } do
+      sides[#sides + 1] = server.start(name, jit_on, options)
+    end
+    use(sides)
+    for _, side in ipairs(sides) do
+      side:check()
+    end
+  end)
+  for _, side in ipairs(sides) do
+    side:stop()
+  end
+  if not ok then
+    error(err, 0)
+  end
+end
+
+
+--- @tparam table sides
+-- @tparam table cases
+-- @tparam number rounds one more goes ahead of them and warms up
+-- @tparam function measure `measure(side, case)` gives a number
+-- @treturn table for each case the medians, by the names of the sides
+function _M.medians(sides, cases, rounds, measure)
+  local samples = {}
+  for i = 1, #cases do
+    samples[i] = { ours = {}, peer = {} }
+  end
+  for round = 0, rounds do
+    for i, case in ipairs(cases) do
+      for k = 1, #sides do
+        -- Who begins takes turns.
+        local side = sides[(round + k) % #sides + 1]
+        local figure = measure(side, case)
+        if round > 0 then
+          table.insert(samples[i][side.side], figure)
+        end
+      end
+    end
+  end
+
+  local medians = {}
+  for i = 1, #cases do
+    medians[i] = {}
+    for name, figures in pairs(samples[i]) do
+      medians[i][name] = figures[1] and stats.median(figures)
+    end
+  end
+  return medians
+end
+
+
+--- The CPU time of the worker, in nanoseconds per request, for `count` requests of `path`.
+function _M.cpu(side, count, path, headers)
+  side:ask("/cpu")
+  return tonumber(side:batch(count, path, headers, "/cpu")) / count
+end
+
+
+return _M

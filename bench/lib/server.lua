@@ -1,0 +1,140 @@
+--- The servers that are measured: nginx with one worker on one core, ours or the peer's functions
+-- in it, with LuaJIT's compiler on or off.
+
+local ffi = require "ffi"
+local nginx = require "spec.support.nginx"
+
+local C = ffi.C
+
+
+ffi.cdef [[
+int fcntl(int fd, int command, ...);
+long sysconf(int name);
+]]
+
+local F_SETFL, O_NONBLOCK = 4, 0x800
+local _SC_NPROCESSORS_ONLN = 84
+local MSG_NOSIGNAL = 0x4000
+local POLLIN, POLLOUT = 1, 4
+
+local SECONDS = 120
+
+local HTTP = [[
+keepalive_requests 100000000;
+large_client_header_buffers 8 16k;
+]]
+
+local pollfd = ffi.typeof "struct { int fd; short events; short revents; }"
+
+local room_size = 1048576
+local room = ffi.new("uint8_t[?]", room_size)
+
+
+local Server = {}
+Server.__index = Server
+
+
+--- Sends all of `bytes` and reads until the server closes. Returns the last of what it sent, at
+-- most 64 KB, and the number of all bytes. The requests are pipelined: client and server take
+-- turns as rarely as can be.
+function Server:exchange(bytes)
+  local connection = self.nginx:connect()
+  local fd = connection.fd
+  C.fcntl(fd, F_SETFL, ffi.cast("int", O_NONBLOCK))
+  local waiting = pollfd(fd, POLLIN + POLLOUT, 0)
+  local sent, received, tail = 0, 0, ""
+  local deadline = nginx.now() + SECONDS
+
+  while true do
+    if C.poll(waiting, 1, 1000) < 0 or nginx.now() > deadline then
+      connection:close()
+      error("the server did not answer in time:\n" .. self.nginx:log(), 0)
+    end
+    if bit.band(waiting.revents, POLLOUT) ~= 0 then
+      local n = tonumber(C.send(fd, ffi.cast("const char *", bytes) + sent, #bytes - sent,
+                                MSG_NOSIGNAL))
+      sent = sent + math.max(n, 0)
+      if sent == #bytes then
+        waiting.events = POLLIN
+      end
+    end
+    if bit.band(waiting.revents, bit.bnot(POLLOUT)) ~= 0 then
+      local n = tonumber(C.recv(fd, room, room_size, 0))
+      if n == 0 then
+        break
+      elseif n > 0 then
+        received = received + n
+        local kept = math.min(n, 65536)
+        tail = (tail .. ffi.string(room + n - kept, kept)):sub(-65536)
+      end
+    end
+  end
+
+  connection:close()
+  return tail, received
+end
+
+
+local function request(path, headers, close)
+  return "GET " .. path .. " HTTP/1.1\r\nHost: localhost\r\n" .. (headers or "")
+         .. (close and "Connection: close\r\n" or "") .. "\r\n"
+end
+
+
+--- Sends `count` requests, then one for `last`, and returns the body of that one.
+function Server:batch(count, path, headers, last)
+  local tail = self:exchange(request(path, headers):rep(count) .. request(last, nil, true))
+  return tail:match("^.*\r\n\r\n(.*)$")
+end
+
+
+function Server:ask(path)
+  return self:batch(0, path, nil, path)
+end
+
+
+--- Raises if anything went wrong in the server, for then its figures mean nothing.
+function Server:check()
+  local log = self.nginx:log()
+  local line = log:match("[^\n]*%[error%][^\n]*") or log:match("[^\n]*%[alert%][^\n]*")
+  if line then
+    error("a measured server reports an error: " .. line, 0)
+  end
+end
+
+
+function Server:stop()
+  self.nginx:stop()
+end
+
+
+local _M = {}
+
+
+--- The core that the measured workers run on: the last one.
+function _M.core()
+  return tonumber(C.sysconf(_SC_NPROCESSORS_ONLN)) - 1
+end
+
+
+--- @tparam string side `"ours"` or `"peer"`
+-- @tparam boolean jit_on
+-- @tparam table options `locations`, `http`, `servers`: configuration
+function _M.start(side, jit_on, options)
+  local mask = "1" .. ("0"):rep(_M.core())
+  local server = nginx.start {
+    log_level = "error",
+    main = "worker_cpu_affinity " .. mask .. ";",
+    http = HTTP .. (options.http or ""),
+    locations = options.locations,
+    servers = options.servers,
+    init = ([[
+      package.path = "%%{root}/?.lua;" .. package.path
+      require("bench.worker.init").start("%s", %s)
+    ]]):format(side, tostring(jit_on)),
+  }
+  return setmetatable({ nginx = server, side = side, jit_on = jit_on }, Server)
+end
+
+
+return _M

@@ -1,0 +1,73 @@
+--- Bodies, collected with get_raw_body and sent with set_raw_body: CPU time and peak memory.
+
+local bodies = require "bench.lib.bodies"
+local rounds = require "bench.lib.rounds"
+local stats = require "bench.lib.stats"
+
+
+local MB = 1048576
+
+-- The location, the size, how many requests, how many rounds for each that was asked for, what it
+-- is called, what is to be reached.
+local CASES = {
+  { "/body", MB, 8, 3, "1 MB, read and set", 2, 2.5 },
+  { "/body_changed", MB, 8, 3, "1 MB, read, changed and set" },
+  { "/body", 64 * MB, 1, 1, "64 MB, read and set" },
+}
+
+-- Bodies in a row, so that what a collector leaves behind counts, too.
+local PEAK_COUNT = 5
+
+
+local function peak(upstream, jit_on, options)
+  local figures = { ours = {}, peer = {} }
+  for round = 1, options.rounds do
+    for k = 1, 2 do
+      local name = (round + k) % 2 == 0 and "ours" or "peer"
+      table.insert(figures[name], bodies.peak(name, jit_on, upstream, 64 * MB, PEAK_COUNT))
+    end
+  end
+  return { ours = stats.median(figures.ours), peer = stats.median(figures.peer) }
+end
+
+
+local function measure(side, case)
+  local path, count = case[1], case[3]
+  local size = "?size=" .. case[2]
+  return (rounds.cpu(side, count, path .. size) - rounds.cpu(side, count, "/body_empty" .. size))
+         / 1000
+end
+
+
+return function(options)
+  local rows = {}
+  local upstream = bodies.start_upstream()
+  local ok, err = pcall(function()
+    for column, jit_on in ipairs { true, false } do
+      for i, case in ipairs(CASES) do
+        rounds.with_sides(jit_on, bodies.options(upstream), function(sides)
+          local figures = rounds.medians(sides, { case }, options.rounds * case[4], measure)[1]
+          figures.target = case[5 + column]
+          rows[i] = rows[i] or { name = case[5], unit = "µs" }
+          rows[i][column] = figures
+        end)
+      end
+      local last = #CASES + 1
+      rows[last] = rows[last] or { name = "64 MB, peak memory", unit = "MB", share = true }
+      rows[last][column] = peak(upstream, jit_on, options)
+    end
+    rows[#rows][1].target = 0.45
+  end)
+  upstream:stop()
+  if not ok then
+    error(err, 0)
+  end
+  return { {
+    title = "Bodies",
+    note = "CPU time of the worker per request, above one whose body filter does nothing.\n"
+           .. "Buffers of 16 KB, a different body each time, each side in a worker of its own.\n"
+           .. "Memory is what the worker's peak rises above an empty worker; there the ratio is\n"
+           .. "ours by plain Lua's.",
+    rows = rows,
+  } }
+end

@@ -1,0 +1,39 @@
+--- Sets up a worker that is measured: `start(side, jit_on)` in init_by_lua.
+
+local _M = {}
+
+local clock
+local before = 0
+
+
+--- Sends a text that the client can find in what is pipelined.
+local function reply(text)
+  ngx.header.content_length = #text
+  ngx.print(text)
+end
+
+_M.reply = reply
+
+
+function _M.start(side, jit_on)
+  if not jit_on then
+    -- First, since ours looks whether it is on when it is loaded.
+    jit.off()
+  end
+  kong = { ctx = {} }
+  kong.response = require(side == "peer" and "bench.peer.response" or "kong.response")
+  clock = require "bench.worker.clock"
+  require "bench.worker.loops"
+  require "bench.worker.requests"
+end
+
+
+--- Answers with the worker's CPU time in nanoseconds since it was asked last.
+function _M.cpu()
+  local now = clock()
+  reply(("%.0f"):format(now - before))
+  before = clock()
+end
+
+
+return _M

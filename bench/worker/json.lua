@@ -1,0 +1,63 @@
+--- Hot loops for JSON. Ours is encoded by `exit` alone, which does more than that; so each value is
+-- also sent as the string that was encoded, and what is between the two is the encoding.
+
+local cjson = require "cjson"
+local values = require "bench.worker.values"
+
+local ngx = ngx
+local response = kong.response
+
+
+-- The settings of the gateway. Only OpenResty's lua-cjson knows more than 14 digits.
+local encoder = cjson.new()
+if not pcall(encoder.encode_number_precision, 16) then
+  encoder.encode_number_precision(14)
+end
+encoder.encode_sparse_array(nil, nil, 2 ^ 15)
+
+local HEADERS = { ["Content-Type"] = "application/json; charset=utf-8" }
+
+-- How many calls in a row.
+local CALLS = {
+  two = 2000, deep_objects = 200, deep_arrays = 200, wide = 40, short_strings = 40,
+  long_strings = 40, urls = 40, integers = 40, floats = 20, products_500 = 10,
+}
+
+local function nothing()
+end
+
+
+local _M = {}
+
+
+for name, calls in pairs(CALLS) do
+  local value = values[name]
+  local text
+
+  _M["json_cjson_" .. name] = { requests = 4, calls = calls, prepare = nothing, run = function(n)
+    local last
+    for _ = 1, n do
+      last = encoder.encode(value)
+    end
+    return last
+  end }
+
+  _M["json_table_" .. name] = { requests = 4, calls = calls, prepare = nothing, run = function(n)
+    local exit = response.exit
+    for _ = 1, n do
+      exit(200, value, HEADERS)
+    end
+    text = ngx.ctx.response_body
+  end }
+
+  -- Behind the loop above.
+  _M["json_string_" .. name] = { requests = 4, calls = calls, prepare = nothing, run = function(n)
+    local exit = response.exit
+    for _ = 1, n do
+      exit(200, text, HEADERS)
+    end
+  end }
+end
+
+
+return _M

@@ -1,0 +1,77 @@
+--- Runs the hot loops of `calls.lua` and `json.lua` in the header filter or the body filter of a
+-- request, and adds up what they cost.
+
+local calls = require "bench.worker.calls"
+local clock = require "bench.worker.clock"
+local reply = require("bench.worker.init").reply
+
+local ngx = ngx
+
+
+local HEADER_FILTER, BODY_FILTER = 0x200, 0x400
+
+local _M = {}
+
+local cases = {}
+local spent, called = 0, 0
+
+for _, group in ipairs { calls, require "bench.worker.json" } do
+  for name, case in pairs(group) do
+    cases[name] = case
+  end
+end
+
+
+local function measure(case)
+  case.prepare()
+  local n, run = case.calls, case.run
+  local before = clock()
+  local start = clock()
+  run(n)
+  local stop = clock()
+  -- The first two readings say what reading the clock costs.
+  spent = spent + (stop - start) - (start - before)
+  called = called + n
+end
+
+
+function _M.header_filter()
+  ngx.ctx.KONG_PHASE = HEADER_FILTER
+  local case = cases[ngx.var.arg_case]
+  if not case.phase then
+    measure(case)
+  end
+end
+
+
+function _M.body_filter()
+  local ctx = ngx.ctx
+  ctx.KONG_PHASE = BODY_FILTER
+  local case = cases[ngx.var.arg_case]
+  if case.phase and not ctx.measured then
+    ctx.measured = true
+    measure(case)
+    -- What is left in the buffer of the body goes with the request.
+    ngx.arg[1], ngx.arg[2] = "done", true
+  elseif ctx.response_body then
+    ngx.arg[2] = true
+    ngx.arg[1] = ctx.response_body
+    ctx.response_body = ""
+  end
+end
+
+
+--- Answers with the nanoseconds and the calls since it was asked last.
+function _M.spent()
+  reply(("%.0f %.0f"):format(spent, called))
+  spent, called = 0, 0
+end
+
+
+--- Answers with how many requests make one measurement.
+function _M.count()
+  reply(tostring(cases[ngx.var.arg_case].requests))
+end
+
+
+return _M

@@ -1,0 +1,183 @@
+--- The small functions for Lua code that LuaJIT compiles: it calls the library through its FFI.
+-- Each does the plain case. Whatever is to be refused, to be logged, or to be looked at more
+-- closely goes to the native function of that name, with the same arguments, by a tail call: so
+-- that errors name the caller's line. Interpreted, a call through the FFI costs twice as much as a
+-- native one.
+
+local core = require "kong.response.core"
+local ffi = require "ffi"
+
+
+local debug = debug
+local getmetatable = getmetatable
+local rawget = rawget
+local type = type
+local band = require("bit").band
+local ffi_string = ffi.string
+local globals = _G
+local C = ffi.C
+
+local READ = core.read_phases
+local WRITE = core.write_phases
+
+local DONE, FOUND = 0, 1
+
+
+ffi.cdef [[
+  int kong_response_get_header(void *request, const char *name, size_t length,
+                               const char **value, size_t *value_length);
+  int kong_response_set_status(void *request, double status);
+  int kong_response_write_header(void *request, const char *name, size_t length,
+                                 const char *value, size_t value_length, int add);
+  int kong_response_clear_header(void *request, const char *name, size_t length);
+
+  // lua-nginx-module's own, where nothing of ours stands between.
+  int kong_response_ngx_ctx(void *request, int *in_ssl_phase, int *ssl_ctx)
+    __asm__("ngx_http_lua_ffi_get_ctx_ref");
+  int kong_response_ngx_status(void *request) __asm__("ngx_http_lua_ffi_get_resp_status");
+]]
+
+
+--- Makes the functions that stand before those of `native`.
+-- @tparam table native
+-- @tparam table ngx
+-- @treturn table they, by name; empty where the JIT is off, or the library's file is not found
+return function(native, ngx)
+  local has_exdata, exdata = pcall(require, "thread.exdata")
+  local path = package.searchpath("kong.response.core", package.cpath)
+  if not jit.status() or not has_exdata or not path then
+    return {}
+  end
+
+  local library = ffi.load(path)
+  local registry = debug.getregistry()
+  local found_value = ffi.new("const char *[1]")
+  local found_length = ffi.new("size_t[1]")
+
+  local native_get_status = native.get_status
+  local native_get_header = native.get_header
+  local native_get_source = native.get_source
+  local native_set_status = native.set_status
+  local native_set_header = native.set_header
+  local native_add_header = native.add_header
+  local native_clear_header = native.clear_header
+
+
+  -- ngx.ctx, if it is there already, and where lua-nginx-module keeps it.
+  local function ctx_of(request)
+    local tables = registry.ngx_lua_ctx_tables
+    if request ~= nil and type(tables) == "table" and rawget(ngx, "ctx") == nil then
+      return tables[C.kong_response_ngx_ctx(request, nil, nil)]
+    end
+  end
+
+
+  -- Whether nothing says that phases are to be checked: the global `kong` and its `ctx` would.
+  local function has_no_gateway()
+    local kong = rawget(globals, "kong")
+    if type(kong) == "table" then
+      return rawget(kong, "ctx") == nil and not getmetatable(kong)
+    end
+    if kong == nil then
+      local metatable = getmetatable(globals)
+      return type(metatable) ~= "table" or type(rawget(metatable, "__index")) ~= "table"
+    end
+    return true
+  end
+
+
+  -- Whether the phase is plainly one of `phases`.
+  local function may(phases, request)
+    local ctx = ctx_of(request)
+    local phase = type(ctx) == "table" and rawget(ctx, "KONG_PHASE")
+    return type(phase) == "number" and band(phase, phases) ~= 0 or has_no_gateway()
+  end
+
+
+  local shortcuts = {}
+
+
+  function shortcuts.get_status()
+    local request = exdata()
+    local status = request ~= nil and may(READ, request) and C.kong_response_ngx_status(request)
+    if not status or status < 0 then
+      return native_get_status()
+    end
+    return status
+  end
+
+
+  function shortcuts.get_header(name)
+    local request = exdata()
+    if type(name) ~= "string" or not may(READ, request) then
+      return native_get_header(name)
+    end
+    local found = library.kong_response_get_header(request, name, #name,
+                                                   found_value, found_length)
+    if found < 0 then
+      return native_get_header(name)
+    end
+    return found == FOUND and ffi_string(found_value[0], found_length[0]) or nil
+  end
+
+
+  function shortcuts.get_source(given)
+    local ctx = given == nil and ctx_of(exdata())
+    if type(ctx) ~= "table" or getmetatable(ctx) then
+      return native_get_source(given)
+    end
+    local phase = ctx.KONG_PHASE
+    if (type(phase) ~= "number" or band(phase, READ) == 0) and not has_no_gateway() then
+      return native_get_source()
+    end
+    if ctx.KONG_UNEXPECTED then
+      return "error"
+    elseif ctx.KONG_EXITED then
+      return "exit"
+    end
+    return ctx.KONG_PROXIED and "service" or "error"
+  end
+
+
+  function shortcuts.set_status(status)
+    local request = exdata()
+    if type(status) ~= "number" or not may(WRITE, request)
+      or library.kong_response_set_status(request, status) ~= DONE
+    then
+      return native_set_status(status)
+    end
+  end
+
+
+  function shortcuts.set_header(name, value)
+    local request = exdata()
+    if type(name) ~= "string" or type(value) ~= "string" or not may(WRITE, request)
+      or library.kong_response_write_header(request, name, #name, value, #value, 0) ~= DONE
+    then
+      return native_set_header(name, value)
+    end
+  end
+
+
+  function shortcuts.add_header(name, value)
+    local request = exdata()
+    if type(name) ~= "string" or type(value) ~= "string" or not may(WRITE, request)
+      or library.kong_response_write_header(request, name, #name, value, #value, 1) ~= DONE
+    then
+      return native_add_header(name, value)
+    end
+  end
+
+
+  function shortcuts.clear_header(name)
+    local request = exdata()
+    if type(name) ~= "string" or not may(WRITE, request)
+      or library.kong_response_clear_header(request, name, #name) ~= DONE
+    then
+      return native_clear_header(name)
+    end
+  end
+
+
+  return shortcuts
+end

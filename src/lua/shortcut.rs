@@ -1,0 +1,144 @@
+//! The small functions for Lua code that LuaJIT has compiled, which calls them through its FFI: there is
+//! no Lua stack, and no value of Lua's.
+//!
+//! Each does the plain case. What is to be refused, to be logged, or to be asked of Lua it leaves as it
+//! is and says [`NOT_MINE`]; `lua/kong/response/shortcuts.lua` then calls the C function of that name,
+//! which knows the rest. The rules and the host behind both are the same. The phase stands in a Lua
+//! table: Lua has checked it.
+
+use std::ffi::c_int;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+
+use crate::host::nginx::{NgxRequest, Probe, Request, api};
+use crate::host::{Callbacks, Host, Level, Write};
+use crate::response::header::{self, Lookup};
+use crate::response::status;
+
+/// It was done.
+const DONE: c_int = 0;
+/// There is a value.
+const FOUND: c_int = 1;
+/// Nothing was done: the C function has to.
+const NOT_MINE: c_int = -1;
+
+/// An FFI call must not call Lua back. What would need to is left to the C functions before.
+struct NoCallbacks;
+
+impl Callbacks for NoCallbacks {
+    fn http_version(&self) -> Option<f64> {
+        None
+    }
+
+    fn log(&self, _: Level, _: &[u8]) -> bool {
+        false
+    }
+}
+
+/// [`FOUND`], with the value at `value` and `value_length`; [`DONE`] where there is none.
+///
+/// # Safety
+///
+/// `request` is null, or nginx's request of the running Lua code; so it is for all below. `name` is valid
+/// for reads of `length` bytes, both outputs are valid for writes. The value lives as long as the request
+/// does not change.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kong_response_get_header(
+    request: *mut NgxRequest,
+    name: *const u8,
+    length: usize,
+    value: *mut *const u8,
+    value_length: *mut usize,
+) -> c_int {
+    // SAFETY: by contract.
+    unsafe {
+        let name = std::slice::from_raw_parts(name, length);
+        lend(request, |request, _| {
+            if header::lookup(name) != Lookup::Direct {
+                return None;
+            }
+            let Some(found) = request.header(name).ok()? else { return Some(DONE) };
+            value.write(found.as_ptr());
+            value_length.write(found.len());
+            Some(FOUND)
+        })
+    }
+}
+
+/// `set_status`
+///
+/// # Safety
+///
+/// As [`kong_response_get_header`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kong_response_set_status(request: *mut NgxRequest, status: f64) -> c_int {
+    // SAFETY: by contract.
+    unsafe { change(request, |request| status::set(request, status).is_ok()) }
+}
+
+/// `set_header`, or `add_header` where `add` is not 0.
+///
+/// # Safety
+///
+/// As [`kong_response_get_header`]; `name` and `value` are valid for reads of so many bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kong_response_write_header(
+    request: *mut NgxRequest,
+    name: *const u8,
+    length: usize,
+    value: *const u8,
+    value_length: usize,
+    add: c_int,
+) -> c_int {
+    let how = if add == 0 { Write::Set } else { Write::Add };
+    // SAFETY: by contract.
+    unsafe {
+        let name = std::slice::from_raw_parts(name, length);
+        let value = std::slice::from_raw_parts(value, value_length);
+        change(request, |request| {
+            !header::is_ignored(name)
+                && header::check_and_write(request, name, &[value], how).is_ok()
+        })
+    }
+}
+
+/// `clear_header`
+///
+/// # Safety
+///
+/// As [`kong_response_get_header`]; `name` is valid for reads of `length` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kong_response_clear_header(
+    request: *mut NgxRequest,
+    name: *const u8,
+    length: usize,
+) -> c_int {
+    // SAFETY: by contract.
+    unsafe {
+        let name = std::slice::from_raw_parts(name, length);
+        change(request, |request| header::clear(request, name).is_ok())
+    }
+}
+
+/// Lends a request whose head is not sent to `work`, which says whether it has changed it.
+unsafe fn change(request: *mut NgxRequest, work: impl FnOnce(&mut Request<'_>) -> bool) -> c_int {
+    // SAFETY: by contract of the exported functions.
+    unsafe { lend(request, |request, is_sent| (!is_sent && work(request)).then_some(DONE)) }
+}
+
+/// Lends a client's request to `work`, and says whether its head is sent; what fails in any way is
+/// [`NOT_MINE`].
+unsafe fn lend(
+    request: *mut NgxRequest,
+    work: impl FnOnce(&mut Request<'_>, bool) -> Option<c_int>,
+) -> c_int {
+    let (Some(api), Some(there)) = (api(), NonNull::new(request)) else { return NOT_MINE };
+    // SAFETY: by contract; nginx does not go on before the exported functions return.
+    let (mut request, is_sent) = unsafe {
+        let Probe::Real { headers_sent } = Request::probe(api, request) else { return NOT_MINE };
+        (Request::new(api, there, &NoCallbacks), headers_sent)
+    };
+    // A panic changes nothing here: the C function meets it again, and tells.
+    let done = catch_unwind(AssertUnwindSafe(|| work(&mut request, is_sent)));
+    done.ok().flatten().unwrap_or(NOT_MINE)
+}
