@@ -69,7 +69,7 @@ function Request:active(phase)
       self:send_page(500)
     end
     return true
-  elseif phase ~= "content" and (self.host:headers_sent() or self.buffered) then
+  elseif phase ~= "content" and self.host:headers_sent() then
     self:finish()
     return true
   end

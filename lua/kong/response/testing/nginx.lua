@@ -2,7 +2,6 @@
 
 local fields = require "kong.response.testing.fields"
 local json = require "kong.response.json"
-local log = require "kong.response.testing.log"
 local requests = require "kong.response.testing.request"
 local running = require "kong.response.testing.running"
 
@@ -264,7 +263,7 @@ function _M.new()
   end
 
   function ngx.log(level, ...)
-    log.add(current().log, level, text_of(...))
+    current():write_log(level, text_of(...))
   end
 
   function ngx.print(...)
@@ -302,7 +301,7 @@ function _M.new()
 
   local function run_timers(session)
     session:run_timers(ngx, function(err)
-      log.add(session.log, CONSTANTS.ERR, "lua entry thread aborted: runtime error: "
+      session:write_log(CONSTANTS.ERR, "lua entry thread aborted: runtime error: "
         .. tostring(err))
     end)
   end

@@ -1,8 +1,5 @@
 --- The phases of a request, from a gateway's side.
 
-local log = require "kong.response.testing.log"
-
-
 local concat = table.concat
 
 
@@ -129,7 +126,7 @@ local function proxy(session)
 
   local failure = upstream.failure
   if failure then
-    log.add(session.log, ERR, failure.log)
+    session:write_log(ERR, failure.log)
     if session.waits or not upstream.cut_off then
       return answer_error(session, failure.status)
     end

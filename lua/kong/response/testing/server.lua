@@ -2,6 +2,7 @@
 -- Who runs the code of the phases puts that on top: a gateway (`session.lua`), or a test.
 
 local coroutines = require "kong.response.testing.coroutines"
+local log = require "kong.response.testing.log"
 
 
 local co_create = coroutines.create
@@ -28,6 +29,7 @@ local YIELDS = { rewrite = true, access = true, content = true, timer = true }
 -- The fields of a server:
 --   host          the request and response in memory
 --   request       `method`, `http_version`
+--   log           what was logged
 --   chunks        what was sent of the body
 --   headers       the head as it was sent, nil before that; `status` with it
 --   body_allowed  whether a body goes with that head
@@ -41,6 +43,12 @@ local YIELDS = { rewrite = true, access = true, content = true, timer = true }
 --                 begun the response again
 local Server = {}
 Server.__index = Server
+
+
+--- Adds a line to the log.
+function Server:write_log(level, message)
+  log.add(self.log, level, message, self.host:get_phase())
+end
 
 
 --- Runs the header filters. What it returns says whether they worked.
@@ -339,7 +347,7 @@ local _M = { Server = Server }
 
 
 --- A server for a request.
--- @tparam table fields `host` and `request`
+-- @tparam table fields `host`, `request` and `log`
 -- @tparam[opt] table class what overrides this one's methods
 function _M.new(fields, class)
   fields.chunks = {}

@@ -47,6 +47,16 @@ local Session = setmetatable({}, { __index = Server })
 Session.__index = Session
 
 
+--- Adds a line to the log, with the gateway's phase and the plugin that runs in it.
+function Session:write_log(level, message)
+  local phase, entry = self.phase, self.running
+  if self.host:get_phase() == "timer" then
+    phase, entry = "timer", nil
+  end
+  log.add(self.log, level, message, phase, entry and entry.name)
+end
+
+
 --- Enters a phase; returns what goes back to the one before.
 function Session:enter(phase)
   local ctx, host = self.ngx.ctx, self.host
@@ -81,7 +91,7 @@ function Session:failed(err)
     self.failure = err
   end
   local ok, text = pcall(tostring, err)
-  log.add(self.log, ERR, ok and text or "(error object is a " .. type(err) .. " value)")
+  self:write_log(ERR, ok and text or "(error object is a " .. type(err) .. " value)")
 end
 
 
@@ -109,6 +119,8 @@ function Session:handlers(phase, go_on)
       if type(handler) ~= "function" then
         handler = callable(handler)
       end
+      local outer = self.running
+      self.running = entry
       kong_ctx.plugin = entry.ctx
       if self.strict then
         self.strict:before(handler)
@@ -125,6 +137,7 @@ function Session:handlers(phase, go_on)
       if outcome == "failed" then
         self:failed(err)
       end
+      self.running = outer
       if not go_on(outcome) then
         return outcome
       end
@@ -235,7 +248,7 @@ end
 
 --- A header or the status was set behind the head. nginx only logs it.
 function Session:late(what)
-  log.add(self.log, ERR, "attempt to set " .. what .. " after sending out response headers")
+  self:write_log(ERR, "attempt to set " .. what .. " after sending out response headers")
   if self.strict then
     self.strict:late(what)
   end
@@ -288,7 +301,7 @@ function _M.new(case, ngx, kong)
         own[name] = value
       end
       own.log = own.log or function(level, message)
-        log.add(self.log, level, message)
+        self:write_log(level, message)
       end
       own.error_templates = own.error_templates or templates
       functions = http(own, ngx, native)
