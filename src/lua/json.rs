@@ -19,6 +19,8 @@ const DEEPEST: usize = 1000;
 const SPARSE_SAFE: f64 = 32_768.0;
 /// Slots of the stack that one table needs: key, value, and what is looked at meanwhile.
 const SLOTS: c_int = 8;
+/// For how many levels of tables room on the stack is made at once.
+const LEVELS: usize = 16;
 
 /// The table at a place of the stack.
 #[derive(Debug)]
@@ -56,19 +58,25 @@ impl TableBody for LuaTable {
 struct Writer {
     state: *mut lua_State,
     out: Vec<u8>,
+    sentinels: Option<Sentinels>,
+    /// The stack is known to have room for tables of this depth.
+    room: usize,
+    /// Whether Lua code has run: tables may have changed under way.
+    code_ran: bool,
+}
+
+/// What stands for arrays that Lua cannot tell from objects.
+#[derive(Clone, Copy)]
+struct Sentinels {
     empty_array: *mut c_void,
     array_mt: *const c_void,
     empty_array_mt: *const c_void,
-    /// The stack is known to have room up to here.
-    room: c_int,
-    /// Whether Lua code has run: tables may have changed under way.
-    code_ran: bool,
 }
 
 /// What a table is written as.
 enum Shape {
     Object,
-    Array(u64),
+    Array(c_int),
 }
 
 /// How the items of an array are read.
@@ -80,38 +88,38 @@ enum Items {
 }
 
 impl Writer {
-    /// # Safety
-    ///
-    /// The upvalues are there, and four slots on the stack.
-    unsafe fn new(state: *mut lua_State) -> Self {
-        // SAFETY: by contract; the sentinels stay reachable through the services.
-        unsafe {
-            push_kept(state, Kept::EmptyArray);
-            push_kept(state, Kept::ArrayMt);
-            push_kept(state, Kept::EmptyArrayMt);
-            let writer = Self {
-                state,
-                out: Vec::with_capacity(256),
-                empty_array: ffi::lua_touserdata(state, -3),
-                array_mt: ffi::lua_topointer(state, -2),
-                empty_array_mt: ffi::lua_topointer(state, -1),
-                room: 0,
-                code_ran: false,
-            };
-            ffi::lua_pop(state, 3);
-            writer
-        }
+    fn new(state: *mut lua_State) -> Self {
+        Self { state, out: Vec::with_capacity(256), sentinels: None, room: 0, code_ran: false }
+    }
+
+    /// The sentinels; few values need them.
+    unsafe fn sentinels(&mut self) -> Sentinels {
+        let state = self.state;
+        *self.sentinels.get_or_insert_with(|| {
+            // SAFETY: there are slots enough; the sentinels stay reachable through what is kept.
+            unsafe {
+                push_kept(state, Kept::EmptyArray);
+                push_kept(state, Kept::ArrayMt);
+                push_kept(state, Kept::EmptyArrayMt);
+                let sentinels = Sentinels {
+                    empty_array: ffi::lua_touserdata(state, -3),
+                    array_mt: ffi::lua_topointer(state, -2),
+                    empty_array_mt: ffi::lua_topointer(state, -1),
+                };
+                ffi::lua_pop(state, 3);
+                sentinels
+            }
+        })
     }
 
     /// Writes the value on top, in a table of this depth, and leaves it there.
+    #[inline(always)] // a call for each value, and its result in memory, would show
     unsafe fn value(&mut self, depth: usize) -> Result<(), EncodeError> {
         let state = self.state;
         // SAFETY: the value is there; reading it runs nothing.
         unsafe {
             match ffi::lua_type(state, -1) {
-                ffi::LUA_TSTRING => {
-                    write_string(&mut self.out, string(state, -1).unwrap_or_default());
-                }
+                ffi::LUA_TSTRING => self.string(-1),
                 ffi::LUA_TNUMBER => write_number(&mut self.out, ffi::lua_tonumber(state, -1))?,
                 ffi::LUA_TBOOLEAN if ffi::lua_toboolean(state, -1) != 0 => self.text("true"),
                 ffi::LUA_TBOOLEAN => self.text("false"),
@@ -119,7 +127,7 @@ impl Writer {
                 ffi::LUA_TTABLE => return self.table(depth + 1),
                 ffi::LUA_TLIGHTUSERDATA => match ffi::lua_touserdata(state, -1) {
                     pointer if pointer.is_null() => self.text("null"),
-                    pointer if pointer == self.empty_array => self.text("[]"),
+                    pointer if pointer == self.sentinels().empty_array => self.text("[]"),
                     _ => return Err(EncodeError::Value("userdata")),
                 },
                 _ => return Err(EncodeError::Value(type_name(state, -1))),
@@ -132,6 +140,17 @@ impl Writer {
         self.out.extend_from_slice(text.as_bytes());
     }
 
+    /// Writes the string at `index`.
+    #[inline]
+    unsafe fn string(&mut self, index: c_int) {
+        let mut length = 0;
+        // SAFETY: of a string, lua_tolstring allocates nothing and gives a pointer to its bytes.
+        unsafe {
+            let data = ffi::lua_tolstring(self.state, index, &mut length);
+            write_string(&mut self.out, std::slice::from_raw_parts(data.cast(), length));
+        }
+    }
+
     /// Writes the table on top, of this depth.
     unsafe fn table(&mut self, depth: usize) -> Result<(), EncodeError> {
         if depth > DEEPEST {
@@ -140,17 +159,15 @@ impl Writer {
         let state = self.state;
         // SAFETY: the table is on top, with room for SLOTS above it.
         unsafe {
-            self.make_room()?;
+            self.make_room(depth)?;
             if ffi::lua_getmetatable(state, -1) == 0 {
-                return match self.shape()? {
-                    Shape::Object => self.object(depth),
-                    Shape::Array(length) => self.array(length, Items::Raw, depth),
-                };
+                return self.plain(depth);
             }
             let metatable = ffi::lua_topointer(state, -1);
-            if metatable == self.array_mt {
+            let sentinels = self.sentinels();
+            if metatable == sentinels.array_mt {
                 ffi::lua_pop(state, 1);
-                return self.array(ffi::lua_objlen(state, -1) as u64, Items::Raw, depth);
+                return self.array(ffi::lua_objlen(state, -1) as c_int, Items::Raw, depth);
             }
             let items = if self.has_field(Kept::Index) { Items::Indexed } else { Items::Raw };
             if self.has_field(Kept::Len) {
@@ -160,13 +177,122 @@ impl Writer {
             ffi::lua_pop(state, 1);
             match self.shape()? {
                 Shape::Array(length) => self.array(length, items, depth),
-                Shape::Object if metatable == self.empty_array_mt => {
+                Shape::Object if metatable == sentinels.empty_array_mt => {
                     self.text("[]");
                     Ok(())
                 }
                 Shape::Object => self.object(depth),
             }
         }
+    }
+
+    /// Writes the table on top, which has no metatable. Its first key tells most of them apart.
+    unsafe fn plain(&mut self, depth: usize) -> Result<(), EncodeError> {
+        let state = self.state;
+        // SAFETY: as for `table`.
+        unsafe {
+            ffi::lua_pushnil(state);
+            if !self.next(-2)? {
+                self.text("{}");
+                return Ok(());
+            }
+            match ffi::lua_type(state, -2) {
+                ffi::LUA_TSTRING => return self.fields(depth),
+                ffi::LUA_TNUMBER if ffi::lua_tonumber(state, -2) == 1.0 => {
+                    let start = self.out.len();
+                    if self.sequence(depth)? {
+                        return Ok(());
+                    }
+                    self.out.truncate(start);
+                }
+                _ => (),
+            }
+            ffi::lua_pop(state, 2);
+            match self.shape()? {
+                Shape::Array(length) => self.array(length, Items::Raw, depth),
+                Shape::Object => self.object(depth),
+            }
+        }
+    }
+
+    /// Writes the table below its first key, 1, and value, as long as it goes on with 2, 3 and so on;
+    /// says whether it did to its end. If not, a key and a value are on top, and nothing deeper has been
+    /// looked at.
+    unsafe fn sequence(&mut self, depth: usize) -> Result<bool, EncodeError> {
+        let state = self.state;
+        self.out.push(b'[');
+        let mut last = 1;
+        // SAFETY: as for `table`.
+        unsafe {
+            loop {
+                if ffi::lua_type(state, -1) == ffi::LUA_TTABLE {
+                    // Before going deeper, the whole table has to be known.
+                    let Some(length) = self.end_of_sequence(last)? else { return Ok(false) };
+                    self.table(depth + 1)?;
+                    ffi::lua_pop(state, 2);
+                    return self.rest_of_array(last, length, depth).map(|()| true);
+                }
+                if self.value(depth).is_err() {
+                    // What else is wrong with the table is said first.
+                    return Ok(false);
+                }
+                ffi::lua_pop(state, 1);
+                if !self.next(-2)? {
+                    self.out.push(b']');
+                    return Ok(true);
+                }
+                last += 1;
+                if !self.is_key(last) {
+                    return Ok(false);
+                }
+                self.out.push(b',');
+            }
+        }
+    }
+
+    /// The last key of the sequence that has come to `last`, which is below its value; nothing if other
+    /// keys follow.
+    unsafe fn end_of_sequence(&mut self, mut last: c_int) -> Result<Option<c_int>, EncodeError> {
+        let state = self.state;
+        // SAFETY: as for `table`.
+        unsafe {
+            ffi::lua_pushvalue(state, -2);
+            while self.next(-4)? {
+                last += 1;
+                let goes_on = self.is_key(last);
+                ffi::lua_pop(state, 1);
+                if !goes_on {
+                    ffi::lua_pop(state, 1);
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(last))
+    }
+
+    /// Whether the key below the value on top is this number.
+    unsafe fn is_key(&self, number: c_int) -> bool {
+        // SAFETY: key and value are there.
+        unsafe {
+            ffi::lua_type(self.state, -2) == ffi::LUA_TNUMBER
+                && ffi::lua_tonumber(self.state, -2) == f64::from(number)
+        }
+    }
+
+    /// Writes the items of an array behind `last`, up to `length`, and the end of it.
+    unsafe fn rest_of_array(
+        &mut self,
+        last: c_int,
+        length: c_int,
+        depth: usize,
+    ) -> Result<(), EncodeError> {
+        for i in last + 1..=length {
+            self.out.push(b',');
+            // SAFETY: as for `table`.
+            unsafe { self.item(i, Items::Raw, depth)? };
+        }
+        self.out.push(b']');
+        Ok(())
     }
 
     /// Whether the metatable on top has the field of this name.
@@ -182,7 +308,7 @@ impl Writer {
     }
 
     /// What `__len` says of the table; the metatable is above it, and is popped.
-    unsafe fn call_len(&mut self) -> Result<u64, EncodeError> {
+    unsafe fn call_len(&mut self) -> Result<c_int, EncodeError> {
         let state = self.state;
         self.code_ran = true;
         // SAFETY: as for `table`; the call is protected.
@@ -199,8 +325,8 @@ impl Writer {
             if length > f64::from(i32::MAX) {
                 return Err(EncodeError::Sparse);
             }
-            // Negative and NaN become 0.
-            Ok(length as u64)
+            // Below 1 there is nothing; NaN becomes 0.
+            Ok(length as c_int)
         }
     }
 
@@ -212,7 +338,7 @@ impl Writer {
         // SAFETY: as for `table`.
         unsafe {
             ffi::lua_pushnil(state);
-            while self.next()? {
+            while self.next(-2)? {
                 ffi::lua_pop(state, 1);
                 let is_number = ffi::lua_type(state, -1) == ffi::LUA_TNUMBER;
                 let key = if is_number { ffi::lua_tonumber(state, -1) } else { 0.0 };
@@ -230,39 +356,51 @@ impl Writer {
         if greatest > 2.0 * items && greatest > SPARSE_SAFE {
             return Err(EncodeError::Sparse);
         }
-        Ok(if items == 0.0 { Shape::Object } else { Shape::Array(greatest as u64) })
+        Ok(if items == 0.0 { Shape::Object } else { Shape::Array(greatest as c_int) })
     }
 
-    unsafe fn array(&mut self, length: u64, items: Items, depth: usize) -> Result<(), EncodeError> {
-        let state = self.state;
+    unsafe fn array(
+        &mut self,
+        length: c_int,
+        items: Items,
+        depth: usize,
+    ) -> Result<(), EncodeError> {
         self.out.push(b'[');
         for i in 1..=length {
             if i > 1 {
                 self.out.push(b',');
             }
-            // SAFETY: as for `table`; the length fits, being that of an array or below i32::MAX.
-            unsafe {
-                let kind = ffi::lua_rawgeti(state, -1, i as ffi::lua_Integer);
-                if kind == ffi::LUA_TNIL && items == Items::Indexed {
-                    ffi::lua_pop(state, 1);
-                    self.indexed(i)?;
-                }
-                self.value(depth)?;
-                ffi::lua_pop(state, 1);
-            }
+            // SAFETY: as for `table`.
+            unsafe { self.item(i, items, depth)? };
         }
         self.out.push(b']');
         Ok(())
     }
 
+    /// Writes the item `i` of the table on top.
+    unsafe fn item(&mut self, i: c_int, items: Items, depth: usize) -> Result<(), EncodeError> {
+        let state = self.state;
+        // SAFETY: as for `table`.
+        unsafe {
+            ffi::lua_rawgeti_(state, -1, i);
+            if items == Items::Indexed && ffi::lua_type(state, -1) == ffi::LUA_TNIL {
+                ffi::lua_pop(state, 1);
+                self.indexed(i)?;
+            }
+            self.value(depth)?;
+            ffi::lua_pop(state, 1);
+        }
+        Ok(())
+    }
+
     /// Pushes the item `i` of the table on top, as its metatable has it.
-    unsafe fn indexed(&mut self, i: u64) -> Result<(), EncodeError> {
+    unsafe fn indexed(&mut self, i: c_int) -> Result<(), EncodeError> {
         let state = self.state;
         self.code_ran = true;
         // SAFETY: as for `table`; the read is protected.
         unsafe {
             ffi::lua_pushvalue(state, -1);
-            ffi::lua_pushnumber(state, i as f64);
+            ffi::lua_pushnumber(state, i.into());
             stack::protect(state, 2, 1, &mut |state| {
                 ffi::lua_gettable(state, 1);
                 1
@@ -272,21 +410,26 @@ impl Writer {
     }
 
     unsafe fn object(&mut self, depth: usize) -> Result<(), EncodeError> {
-        let state = self.state;
-        self.out.push(b'{');
-        let mut first = true;
         // SAFETY: as for `table`.
         unsafe {
-            ffi::lua_pushnil(state);
-            while self.next()? {
-                if !first {
-                    self.out.push(b',');
-                }
-                first = false;
+            ffi::lua_pushnil(self.state);
+            if self.next(-2)? {
+                return self.fields(depth);
+            }
+        }
+        self.text("{}");
+        Ok(())
+    }
+
+    /// Writes the table below its first key and value as an object.
+    unsafe fn fields(&mut self, depth: usize) -> Result<(), EncodeError> {
+        let state = self.state;
+        self.out.push(b'{');
+        // SAFETY: as for `table`.
+        unsafe {
+            loop {
                 match ffi::lua_type(state, -2) {
-                    ffi::LUA_TSTRING => {
-                        write_string(&mut self.out, string(state, -2).unwrap_or_default());
-                    }
+                    ffi::LUA_TSTRING => self.string(-2),
                     ffi::LUA_TNUMBER => {
                         self.out.push(b'"');
                         write_number(&mut self.out, ffi::lua_tonumber(state, -2))?;
@@ -297,43 +440,48 @@ impl Writer {
                 self.out.push(b':');
                 self.value(depth)?;
                 ffi::lua_pop(state, 1);
+                if !self.next(-2)? {
+                    self.out.push(b'}');
+                    return Ok(());
+                }
+                self.out.push(b',');
             }
         }
-        self.out.push(b'}');
-        Ok(())
     }
 
-    /// Steps through the table below the key on top; see [`stack::next`].
-    unsafe fn next(&mut self) -> Result<bool, EncodeError> {
+    /// Steps through the table at `table`, counted from the top, from the key on top; see [`stack::next`].
+    #[inline]
+    unsafe fn next(&mut self, table: c_int) -> Result<bool, EncodeError> {
+        let state = self.state;
         // SAFETY: as for `table`.
         unsafe {
-            let table = ffi::lua_gettop(self.state) - 1;
-            stack::next(self.state, table, self.code_ran).map_err(EncodeError::Thrown)
+            if !self.code_ran {
+                return Ok(ffi::lua_next(state, table) != 0);
+            }
+            let table = ffi::lua_gettop(state) + 1 + table;
+            stack::next(state, table, true).map_err(EncodeError::Thrown)
         }
     }
 
-    /// Makes sure of room for one more table on the stack.
-    unsafe fn make_room(&mut self) -> Result<(), EncodeError> {
-        let state = self.state;
+    /// Makes sure of room for a table of this depth on the stack.
+    unsafe fn make_room(&mut self, depth: usize) -> Result<(), EncodeError> {
+        if depth <= self.room {
+            return Ok(());
+        }
         // SAFETY: growing the stack may raise, so it is protected; pushing for that takes two slots,
         // which are kept free.
         unsafe {
-            let needed = ffi::lua_gettop(state) + SLOTS;
-            if needed <= self.room {
-                return Ok(());
-            }
-            let more = 16 * SLOTS;
             let mut grown = false;
-            stack::protect(state, 0, 0, &mut |state| {
-                grown = ffi::lua_checkstack(state, more) != 0;
+            stack::protect(self.state, 0, 0, &mut |state| {
+                grown = ffi::lua_checkstack(state, LEVELS as c_int * SLOTS) != 0;
                 0
             })
             .map_err(|_| EncodeError::StackOverflow)?;
             if !grown {
                 return Err(EncodeError::StackOverflow);
             }
-            self.room = ffi::lua_gettop(state) + more;
-            Ok(())
         }
+        self.room = depth + LEVELS - 1;
+        Ok(())
     }
 }
