@@ -1,4 +1,4 @@
-local documents = require "spec.support.documents"
+local documents = require "spec.support.error_documents"
 local hosts = require "spec.support.hosts"
 
 
