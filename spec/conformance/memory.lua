@@ -2,7 +2,6 @@
 
 local core = require "kong.response.core"
 local coroutines = require "kong.response.testing.coroutines"
-local http = require "kong.response.http"
 local nginx = require "kong.response.testing.nginx"
 local play = require "spec.conformance.play"
 local running = require "kong.response.testing.running"
@@ -105,9 +104,7 @@ local function run(sequence)
   local host = core.memory_host(request)
   local server = servers.new({ host = host, request = request, sequence = sequence }, Server)
   server.player = play.new(sequence, ngx, function(options)
-    return http(options, ngx, function(given, services)
-      return core.memory(host, given, services)
-    end)
+    return (server:functions_for(options, ngx))
   end)
   function server.player.before_yield()
     -- A header filter has exited: nginx takes that for the exit of the phase that printed.

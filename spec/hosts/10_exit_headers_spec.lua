@@ -1,32 +1,18 @@
 local hosts = require "spec.support.hosts"
 
 
-local function concat(...)
-  return table.concat({ ... }, "\n")
-end
+local lines = hosts.lines
 
 
 hosts.each("exit", {
   style = "stages", gateway = true, locations = { ["/underscores"] = { underscores = true } },
 }, function(server)
-  --- Names of the response's headers that begin with X-, as they stand on the wire.
-  local function extra(r)
-    local names = {}
-    for _, header in ipairs(r.headers) do
-      if header[1]:find("^[Xx]%-") then
-        names[#names + 1] = header[1] .. "=" .. header[2]
-      end
-    end
-    return names
-  end
-
-
   describe("headers", function()
     --- The headers beginning with X- of an answer with these headers, given as Lua.
     local function sent(headers, before)
-      return extra(server:run {
-        content = concat(before or "", "response.exit(200, 'x', " .. headers .. ")"),
-      })
+      return server:run({
+        content = lines(before or "", "response.exit(200, 'x', " .. headers .. ")"),
+      }):own_headers("=")
     end
 
     it("go in the order of their names", function()
@@ -142,7 +128,7 @@ hosts.each("exit", {
         assert.equal("x", r.body)
         assert.is_nil(r:header("Transfer-Encoding"))
         assert.same({ "1" }, r:values("Content-Length"))
-        assert.same({ "X-A=1" }, extra(r))
+        assert.same({ "X-A=1" }, r:own_headers("="))
         local line = server:wait_log("([^\n]*manually setting Transfer%-Encoding%. Ignored%.)")
         assert.matches("[warn]", line, 1, true)
       end
@@ -150,7 +136,7 @@ hosts.each("exit", {
 
     it("are the caller's and stay as they are", function()
       server:run {
-        content = concat(
+        content = lines(
           "local headers = setmetatable({ x_b = '', ['X-A'] = { '1', '' }, n = 1,",
           "  ['Content-Length'] = '7', ['Transfer-Encoding'] = 'chunked' }, {",
           "  __newindex = function() note('written') end,",
@@ -158,7 +144,7 @@ hosts.each("exit", {
           "ngx.ctx.headers = headers",
           "response.exit(200, { a = 1 }, headers)"
         ),
-        log = concat(
+        log = lines(
           "local seen = {}",
           "for name, value in pairs(ngx.ctx.headers) do",
           "  local text = type(value) == 'table' and table.concat(value, '|') or tostring(value)",

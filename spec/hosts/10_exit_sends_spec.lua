@@ -1,24 +1,10 @@
 local hosts = require "spec.support.hosts"
 
 
-local function concat(...)
-  return table.concat({ ... }, "\n")
-end
+local lines = hosts.lines
 
 
 hosts.each("exit", { style = "stages", gateway = true }, function(server)
-  --- Names of the response's headers that begin with X-, as they stand on the wire.
-  local function extra(r)
-    local names = {}
-    for _, header in ipairs(r.headers) do
-      if header[1]:find("^[Xx]%-") then
-        names[#names + 1] = header[1] .. "=" .. header[2]
-      end
-    end
-    return names
-  end
-
-
   describe("sends", function()
     it("a string with its length", function()
       local r = server:run { content = "return response.exit(200, 'hello')" }
@@ -34,7 +20,7 @@ hosts.each("exit", { style = "stages", gateway = true }, function(server)
         assert.equal(403, r.status)
         assert.equal("no", r.body)
         assert.same({ "2" }, r:values("Content-Length"))
-        assert.same({ "X-A=1" }, extra(r))
+        assert.same({ "X-A=1" }, r:own_headers("="))
       end
     end)
 
@@ -79,7 +65,7 @@ hosts.each("exit", { style = "stages", gateway = true }, function(server)
 
     it("every byte as it is", function()
       local r = server:run {
-        content = concat(
+        content = lines(
           "local bytes = {}",
           "for i = 0, 255 do bytes[#bytes + 1] = string.char(i) end",
           "response.exit(200, table.concat(bytes):rep(300))"
@@ -119,7 +105,7 @@ hosts.each("exit", { style = "stages", gateway = true }, function(server)
         assert.equal(404, r.status)
         assert.matches("<h1>404 Not Found</h1>", r.body, 1, true)
         assert.same({ tostring(#r.body) }, r:values("Content-Length"))
-        assert.same({ "X-A=1" }, extra(r))
+        assert.same({ "X-A=1" }, r:own_headers("="))
       end
     end)
 
@@ -167,7 +153,7 @@ hosts.each("exit", { style = "stages", gateway = true }, function(server)
       assert.equal(403, r.status)
       assert.equal("no", r.body)
       assert.same({ "2" }, r:values("content-length"))
-      assert.same({ "x-a=1" }, extra(r))
+      assert.same({ "x-a=1" }, r:own_headers("="))
     end)
 
     it("to HTTP/1.0", function()
@@ -213,7 +199,7 @@ hosts.each("exit", { style = "stages", gateway = true }, function(server)
 
     it("but not in header_filter", function()
       local r = server:run {
-        header_filter = concat(
+        header_filter = lines(
           "response.exit(202, 'new', { ['X-A'] = '1' })",
           "note('ran on')",
           "ngx.header['X-B'] = '2'"
@@ -221,7 +207,7 @@ hosts.each("exit", { style = "stages", gateway = true }, function(server)
       }
       assert.equal(202, r.status)
       assert.equal("new", r.body)
-      assert.same({ "X-A=1", "X-B=2" }, extra(r))
+      assert.same({ "X-A=1", "X-B=2" }, r:own_headers("="))
       assert.same({ "ran on" }, server:noted())
     end)
 
@@ -229,7 +215,7 @@ hosts.each("exit", { style = "stages", gateway = true }, function(server)
       for _, stage in ipairs { "rewrite", "access", "content" } do
         server:clear_log()
         local r = server:run {
-          [stage] = concat(
+          [stage] = lines(
             "coroutine.wrap(function()",
             "  coroutine.wrap(function() response.exit(403, 'deep') note('ran on') end)()",
             "  note('ran on')",

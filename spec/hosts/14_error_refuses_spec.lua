@@ -1,16 +1,14 @@
 local hosts = require "spec.support.hosts"
 
 
-local function concat(...)
-  return table.concat({ ... }, "\n")
-end
+local lines = hosts.lines
 
 
 hosts.each("error", { style = "stages", gateway = true }, function(server)
   describe("refuses", function()
     local function refused(message, call)
       local r = server:run {
-        content = concat(
+        content = lines(
           "local ok, err = pcall(function()",
           "  " .. call,
           "end)",
@@ -29,7 +27,7 @@ hosts.each("error", { style = "stages", gateway = true }, function(server)
 
     it("a call in the wrong phase, before anything else", function()
       server:run {
-        log = concat(
+        log = lines(
           "local ok, err = pcall(function()",
           "  response.error('x', 1, 1)",
           "end)",
@@ -44,7 +42,7 @@ hosts.each("error", { style = "stages", gateway = true }, function(server)
 
     it("an answer that has begun, before it looks at the arguments", function()
       local r = server:run {
-        content = concat(
+        content = lines(
           "ngx.print('begun ')",
           "local ok, err = pcall(function()",
           "  response.error('x', 1, 1)",
@@ -113,7 +111,7 @@ hosts.each("error", { style = "stages", gateway = true }, function(server)
 
     it("without a position where no frame of the plugin is left", function()
       local r = server:run {
-        content = concat(
+        content = lines(
           "local function tail() return response.error(200) end",
           "local _, called = pcall(response.error, 'x')",
           "local _, tailed = pcall(tail)",
@@ -125,7 +123,7 @@ hosts.each("error", { style = "stages", gateway = true }, function(server)
 
     it("a call from a timer", function()
       server:run {
-        content = concat(
+        content = lines(
           "ngx.timer.at(0, function()",
           "  local ok, err = pcall(function()",
           "    response.error(500)",

@@ -1,11 +1,10 @@
 -- In nginx only: its error pages, subrequests, light threads, and connections that go on.
 
+local hosts = require "spec.support.hosts"
 local stages = require "spec.support.stages"
 
 
-local function concat(...)
-  return table.concat({ ... }, "\n")
-end
+local lines = hosts.lines
 
 
 describe("exit in nginx", function()
@@ -96,7 +95,7 @@ describe("exit in nginx", function()
     it("in a subrequest, as its answer", function()
       local sub = server:target { content = "response.exit(403, 'no', { ['X-A'] = '1' })" }
       local r = server:run {
-        content = concat(
+        content = lines(
           "local answer = ngx.location.capture('" .. sub .. "')",
           "response.exit(200, answer.status .. answer.body .. answer.header['X-A'])"
         ),
@@ -122,7 +121,7 @@ describe("exit in nginx", function()
   describe("ends the phase", function()
     it("from a thread", function()
       local r = server:run {
-        access = concat(
+        access = lines(
           "local thread = ngx.thread.spawn(function()",
           "  ngx.sleep(0.001)",
           "  response.exit(403, 'thread')",

@@ -30,6 +30,18 @@ function Response:header(name)
 end
 
 
+--- The headers whose names begin with X-, in the order of the message: "name<separator>value".
+function Response:own_headers(separator)
+  local lines = {}
+  for _, header in ipairs(self.headers) do
+    if header[1]:find("^[Xx]%-") then
+      lines[#lines + 1] = header[1] .. separator .. header[2]
+    end
+  end
+  return lines
+end
+
+
 --- An empty response.
 function _M.response()
   return setmetatable({ head = "", headers = {}, body = "" }, Response)

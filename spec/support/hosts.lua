@@ -199,6 +199,12 @@ end
 local _M = {}
 
 
+--- Code given by its lines.
+function _M.lines(...)
+  return concat({ ... }, "\n")
+end
+
+
 --- Describes the cases on each host.
 -- @tparam string name
 -- @tparam table options `style`; `gateway` (the globals that a gateway has; in the style `plugins`

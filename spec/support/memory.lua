@@ -241,7 +241,7 @@ function Server:request(spec)
   session.location.add_headers = session.location.add_headers or self.add_headers
   local uninstall = install(self)
   instance.test = function(options)
-    return session:bind(options)
+    return (session:functions_for(options, ngx_table))
   end
   running.session = session
   ngx_table.ctx = {}

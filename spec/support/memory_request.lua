@@ -2,7 +2,6 @@
 -- code of a spec in them.
 
 local core = require "kong.response.core"
-local http = require "kong.response.http"
 local log = require "kong.response.testing.log"
 local running = require "kong.response.testing.running"
 local servers = require "kong.response.testing.server"
@@ -176,32 +175,11 @@ function Request:run()
 end
 
 
---- The functions of `kong.response` with these options, for this request.
-function Request:bind(options)
-  local functions = self.bound[options]
-  if not functions then
-    local own = {}
-    for name, value in pairs(options) do
-      own[name] = value
-    end
-    own.log = own.log or function(level, message)
-      log.add(self.log, level, message)
-    end
-    functions = http(own, ngx, function(given, services)
-      return core.memory(self.host, given, services)
-    end)
-    self.bound[options] = functions
-  end
-  return functions
-end
-
-
 --- A request.
 -- @tparam table fields `request` as the test kit reads one, `location`, `log`, `code(phase)`,
 --   `upstream_code(request)`, `underscores` and `upstream_underscores`: whether they stay
 function Request.new(fields)
   local request = fields.request
-  fields.bound = {}
   fields.host = core.memory_host {
     method = request.method,
     http_version = request.http_version,

@@ -1,7 +1,9 @@
 --- nginx's part of a request in memory: what becomes of what Lua code prints, exits with, filters.
 -- Who runs the code of the phases puts that on top: a gateway (`session.lua`), or a test.
 
+local core = require "kong.response.core"
 local coroutines = require "kong.response.testing.coroutines"
+local http = require "kong.response.http"
 local log = require "kong.response.testing.log"
 
 
@@ -11,6 +13,7 @@ local co_status = coroutines.status
 local co_yield = coroutines.yield
 local concat = table.concat
 local find = string.find
+local pairs = pairs
 local select = select
 local setmetatable = setmetatable
 local sub = string.sub
@@ -43,6 +46,35 @@ local YIELDS = { rewrite = true, access = true, content = true, timer = true }
 --                 begun the response again
 local Server = {}
 Server.__index = Server
+
+
+--- The functions of `kong.response` with these options, for this request.
+-- @tparam table options the same table gives the same functions
+-- @tparam table ngx
+-- @tparam[opt] table defaults for options
+-- @treturn table
+-- @treturn boolean whether they are new
+function Server:functions_for(options, ngx, defaults)
+  local functions = self.bound[options]
+  if functions then
+    return functions, false
+  end
+  local own = {}
+  for name, value in pairs(defaults or {}) do
+    own[name] = value
+  end
+  for name, value in pairs(options) do
+    own[name] = value
+  end
+  own.log = own.log or function(level, message)
+    self:write_log(level, message)
+  end
+  functions = http(own, ngx, function(given, services)
+    return core.memory(self.host, given, services)
+  end)
+  self.bound[options] = functions
+  return functions, true
+end
 
 
 --- Adds a line to the log.
@@ -351,6 +383,7 @@ local _M = { Server = Server }
 -- @tparam[opt] table class what overrides this one's methods
 function _M.new(fields, class)
   fields.chunks = {}
+  fields.bound = {}
   return setmetatable(fields, class or Server)
 end
 

@@ -2,7 +2,6 @@
 -- fail.
 
 local core = require "kong.response.core"
-local http = require "kong.response.http"
 local gateway = require "kong.response.testing.gateway"
 local log = require "kong.response.testing.log"
 local servers = require "kong.response.testing.server"
@@ -283,32 +282,16 @@ function _M.new(case, ngx, kong)
     upstream_called = false,
   }, Session)
 
-  local function native(table, services)
-    return core.memory(self.host, table, services)
-  end
-
   local templates = {}
   for document, field in pairs(TEMPLATES) do
     templates[document] = case.configuration and case.configuration[field]
   end
 
-  local bound = {}
+  local defaults = { error_templates = templates }
   function self.bind(options)
-    local functions = bound[options]
-    if not functions then
-      local own = {}
-      for name, value in pairs(options) do
-        own[name] = value
-      end
-      own.log = own.log or function(level, message)
-        self:write_log(level, message)
-      end
-      own.error_templates = own.error_templates or templates
-      functions = http(own, ngx, native)
-      if self.strict then
-        self.strict:wrap(functions)
-      end
-      bound[options] = functions
+    local functions, new = self:functions_for(options, ngx, defaults)
+    if new and self.strict then
+      self.strict:wrap(functions)
     end
     return functions
   end
