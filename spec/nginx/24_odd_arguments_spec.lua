@@ -1,4 +1,5 @@
--- In nginx only: what a worker survives, and what memory it keeps.
+-- In nginx only: where there is no request, requests that a call ends, a full stack, and what
+-- memory a worker keeps.
 
 local inline = require "spec.support.inline"
 local nginx = require "spec.support.nginx"
@@ -14,12 +15,6 @@ local WALK_LOCATIONS = [[
       require("walk").run("content")
       ngx.print("content")
     }
-    header_filter_by_lua_block { require("walk").run("header_filter") }
-    body_filter_by_lua_block { require("walk").run("body_filter") }
-    log_by_lua_block { require("walk").run("log") }
-  }
-  location = /balanced {
-    proxy_pass http://balanced;
     header_filter_by_lua_block { require("walk").run("header_filter") }
   }
   location = /drive {
@@ -62,21 +57,7 @@ local WALK_LOCATIONS = [[
 ]]
 
 local WALK_HTTP = [[
-  upstream balanced {
-    server 0.0.0.1;
-    balancer_by_lua_block {
-      require("walk").run("balancer")
-      require("ngx.balancer").set_current_peer("127.0.0.1", %{upstream_port})
-    }
-  }
   init_worker_by_lua_block { require("walk").walk("init_worker", true) }
-]]
-
-local WALK_SERVERS = [[
-  server {
-    listen 127.0.0.1:%{upstream_port};
-    return 200 "upstream";
-  }
 ]]
 
 
@@ -89,7 +70,6 @@ for _, jit_mode in ipairs { "on", "off" } do
         init = "jit." .. jit_mode .. "() require('walk').walk('init', true)",
         http = WALK_HTTP,
         locations = WALK_LOCATIONS,
-        servers = WALK_SERVERS,
         files = { ["walk.lua"] = nginx.read "walk.lua" },
         log_level = "warn",
       }
@@ -128,18 +108,6 @@ for _, jit_mode in ipairs { "on", "off" } do
 
     it("raise only strings in init, and where there is no request", function()
       walk(20000, { "/nothing", "/timer" })
-    end)
-
-    it("raise only strings in every phase", function()
-      walk(20000, {
-        "/walk?phase=rewrite",
-        "/walk?phase=access",
-        "/walk?phase=content",
-        "/walk?phase=header_filter&ending=yes",
-        "/walk?phase=body_filter&ending=yes",
-        "/walk?phase=log&ending=yes",
-        "/balanced?phase=balancer&ending=yes",
-      })
     end)
 
     it("raise only strings from exit and error, which else end the request", function()

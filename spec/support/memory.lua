@@ -14,6 +14,7 @@ local Request = require "spec.support.memory_request"
 local requests = require "kong.response.testing.request"
 local running = require "kong.response.testing.running"
 local stages = require "spec.support.stages"
+local styles = require "spec.support.memory_styles"
 
 
 local ngx_table, restore_ngx, run_timers = kit.new()
@@ -23,93 +24,6 @@ local OK, PARTIAL, EMPTY = 0, 18, 52
 
 local Server = {}
 Server.__index = Server
-
-
-local function decode(code)
-  return code and (code:gsub("%%(%x%x)", function(digits)
-    return string.char(tonumber(digits, 16))
-  end))
-end
-
-
-local function argument(request, name)
-  return decode(requests.variable(request, "arg_" .. name))
-end
-
-
--- The styles. Each has the locations that its nginx has, the code of a phase, and the upstream's.
-local STYLES = {}
-
-STYLES.plugins = {
-  locations = {
-    ["/"] = { upstream = true, balancer = true },
-    ["/content"] = {},
-    ["/underscores"] = { upstream = true, balancer = true, underscores = true },
-    ["/broken"] = { refused = true },
-  },
-  upstream_underscores = true,
-  code = function(self, case)
-    return function(phase)
-      phase_code.plugins(phase, case[phase], self.response, function(...)
-        local items = { ... }
-        for i = 2, select("#", ...) do
-          -- as it is now
-          items[i] = assert(loadstring("return " .. phase_code.source_of(items[i])))()
-        end
-        plugins.record(self.seen, self.errors, self.counts, unpack(items, 1, select("#", ...)))
-      end)
-    end
-  end,
-  upstream = function(_, case)
-    return function()
-      if case.upstream then
-        return assert(loadstring(case.upstream, "@upstream.lua"))()
-      end
-      ngx.header["Content-Length"] = 8
-      ngx.print("upstream")
-    end
-  end,
-}
-
-STYLES.stages = {
-  locations = {
-    ["/"] = {},
-    ["/proxied"] = { upstream = true },
-    ["/balanced"] = { upstream = true, balancer = true },
-  },
-  code = function(self, _, request)
-    local environment = setmetatable({
-      response = self.response,
-      note = function(...)
-        ngx.log(ngx.NOTICE, "noted <<", phase_code.note_text(...), ">>")
-      end,
-    }, { __index = _G })
-    return function(stage)
-      phase_code.stages(stage, argument(request, stage), environment, self.gateway)
-    end
-  end,
-  upstream = function()
-    return function()
-      ngx.header["X-Upstream"] = "yes"
-      ngx.header["Content-Length"] = 8
-      ngx.print("upstream")
-    end
-  end,
-}
-
-STYLES.inline = {
-  locations = {},
-  code = function(self, _, request)
-    return function(phase)
-      phase_code.inline(phase, argument(request, phase), self.response, self.note)
-    end
-  end,
-  upstream = function(self)
-    return function(request)
-      phase_code.inline("upstream", argument(request, "upstream"), self.response, self.note)
-    end
-  end,
-}
 
 
 -- The longest of the locations that a path begins with; "= /x" is that path alone.
@@ -277,7 +191,7 @@ function Server:run(case)
   for key, value in pairs(case) do
     spec[key] = value
   end
-  if self.style == STYLES.plugins then
+  if self.style == styles.plugins then
     self.seen, self.errors, self.counts = {}, {}, {}
     spec.path = case.path or case.content and "/content" or "/"
     local r = self:request(spec)
@@ -364,7 +278,7 @@ function _M.start(options)
   pipe:close()
   local server = setmetatable({
     dir = dir,
-    style = STYLES[options.style],
+    style = styles[options.style],
     gateway = options.gateway,
     add_headers = options.add_headers,
     locations = {},

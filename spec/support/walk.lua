@@ -235,16 +235,11 @@ function _M.walk(phase, also_ending)
 end
 
 
---- In a phase of a request: `walk` when it asks for that phase, or the one case it asks for.
+--- In a phase of a request: the one case it asks for, if it asks for it in that phase.
 function _M.run(phase)
-  if ngx.var.arg_phase ~= phase or ngx.ctx.walked then
-    return
-  end
-  ngx.ctx.walked = true
-  if ngx.var.arg_case then
+  if ngx.var.arg_phase == phase and not ngx.ctx.walked then
+    ngx.ctx.walked = true
     try(phase, ending[tonumber(ngx.var.arg_case)])
-  else
-    _M.walk(phase, ngx.var.arg_ending)
   end
 end
 

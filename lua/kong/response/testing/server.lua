@@ -101,7 +101,7 @@ end
 
 
 --- Whether code of the phase that yields is never resumed.
-function Server:lets_lie() -- luacheck: no unused args
+function Server:abandons_yields() -- luacheck: no unused args
   return false
 end
 
@@ -115,7 +115,7 @@ function Server:call(code, ...)
   while ok and co_status(co) == "suspended" do
     if value == EXIT then
       return "exited"
-    elseif self:lets_lie() then
+    elseif self:abandons_yields() then
       return "yielded"
     elseif not YIELDS[self.host:get_phase()] then
       return "failed", "attempt to yield across C-call boundary"

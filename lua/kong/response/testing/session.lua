@@ -95,7 +95,7 @@ end
 
 
 --- A gateway never resumes the handlers of this phase.
-function Session:lets_lie()
+function Session:abandons_yields()
   return self.phase == "access"
 end
 
