@@ -49,11 +49,29 @@ conformance: ## N=100000 SEED=1: random plugins in memory and in nginx, which mu
 
 ONLY ?=
 ROUNDS ?= 7
+RECORD ?=
 
-bench: ## ONLY="calls ..." ROUNDS=7: ours against plain Lua, in nginx and in this one run
+bench: ## ONLY="calls ..." ROUNDS=7 RECORD=1: speed and memory against plain Lua, in nginx
 	@ci/install.sh $(BENCH_PACKAGES)
 	@$(MAKE) --no-print-directory build
-	@ROUNDS=$(ROUNDS) luajit bench/run.lua $(ONLY)
+	@ROUNDS=$(ROUNDS) RECORD=$(RECORD) luajit bench/run.lua $(ONLY)
+
+.PHONY: debug
+debug: build ## build/lualib for gdb: not optimised, with debug information
+	@$(CARGO) build --locked
+	@install -m 755 $(or $(CARGO_TARGET_DIR),target)/debug/libkong_response.so \
+		$(LUALIB)/kong/response/core.so
+
+.PHONY: docs docs-check
+docs: ## build/docs: the documentation as a site that works from files
+	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
+	@ci/docs.sh
+
+docs-check: ## the site and the error pages in Chromium; screenshots in build/docs-shots
+	@ci/install.sh $(SERVER_PACKAGES) chromium chromium-driver python3-selenium \
+		fonts-dejavu-core fonts-noto-color-emoji
+	@$(MAKE) --no-print-directory build docs
+	@spec/browser/run.sh build/docs-shots
 
 install: build ## copies build/lualib to LUA_LIB_DIR (below DESTDIR)
 	@cd $(LUALIB) && find . -type f -exec install -D -m 644 {} "$(INSTALLED)/{}" \;

@@ -1,30 +1,58 @@
 --- Measures ours against plain Lua: `luajit bench/run.lua [PART...]`, behind `make build`.
--- ROUNDS in the environment is the number of rounds.
+-- In the environment: ROUNDS, how many rounds; RECORD=1 writes what was measured to bench/record/.
 
 package.path = "./?.lua;./build/lualib/?.lua;" .. package.path
 package.cpath = "./build/lualib/?.so;" .. package.cpath
 
+local record = require "bench.lib.record"
 local report = require "bench.lib.report"
 
 
-local PARTS = { "kit", "calls", "requests", "bodies", "json" }
+local PARTS = { "kit", "calls", "requests", "bodies", "json", "growth" }
+local LEAST_ROUNDS = 5
 
-local rounds = tonumber(os.getenv("ROUNDS") or 7)
-if not rounds or rounds < 5 then
-  io.stderr:write("ROUNDS is a number from 5 up\n")
+
+local function refuse(message)
+  io.stderr:write(message, "\n")
   os.exit(2)
 end
 
-local asked = { ... }
-for _, part in ipairs(asked) do
-  if not (" " .. table.concat(PARTS, " ") .. " "):find(" " .. part .. " ", 1, true) then
-    io.stderr:write(("no part %q: there are %s\n"):format(part, table.concat(PARTS, ", ")))
-    os.exit(2)
+
+local function chosen(asked)
+  local known = {}
+  for _, part in ipairs(PARTS) do
+    known[part] = true
+  end
+  for _, part in ipairs(asked) do
+    if not known[part] then
+      refuse(("ONLY: no part %q, there are %s"):format(part, table.concat(PARTS, " ")))
+    end
+  end
+  return #asked > 0 and asked or PARTS
+end
+
+
+local rounds = tonumber(os.getenv("ROUNDS") or LEAST_ROUNDS)
+if not rounds or rounds < LEAST_ROUNDS or rounds % 1 ~= 0 then
+  refuse("ROUNDS: a whole number from " .. LEAST_ROUNDS .. " up")
+end
+local recording = os.getenv("RECORD") == "1"
+if recording and ... then
+  refuse("RECORD: all parts are recorded, or none")
+end
+
+local before = record.describe()
+print(table.concat(before, "\n"))
+
+local sections = {}
+for _, part in ipairs(chosen { ... }) do
+  for _, section in ipairs(require("bench.parts." .. part) { rounds = rounds }) do
+    sections[#sections + 1] = section
+    print((section.points and report.curve_text or report.text)(section))
   end
 end
 
-for _, part in ipairs(#asked > 0 and asked or PARTS) do
-  for _, section in ipairs(require("bench.parts." .. part) { rounds = rounds }) do
-    print(report.text(section))
-  end
+if recording then
+  record.write(sections, rounds, before)
+  print("\nwritten to bench/record/ and README.md")
 end

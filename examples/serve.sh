@@ -9,10 +9,10 @@ dir=$(mktemp -d)
 
 stop() {
   if [ -s "$dir/nginx.pid" ]; then
-    pid=$(cat "$dir/nginx.pid")
-    kill "$pid" 2>/dev/null || true
+    kill "$(cat "$dir/nginx.pid")" 2>/dev/null || true
+    # The last thing that nginx does is to remove it.
     for _ in $(seq 100); do
-      kill -0 "$pid" 2>/dev/null || break
+      [ -e "$dir/nginx.pid" ] || break
       sleep 0.05
     done
   fi
@@ -34,7 +34,8 @@ fi
 
 started=""
 for _ in 1 2 3 4 5; do
-  upstream=$((20000 + RANDOM % 20000))
+  # below those that a system hands out for outgoing connections
+  upstream=$((10000 + RANDOM % 20000))
   gateway=$((upstream + 1))
   sed -e "s|@LOAD_MODULE@|$load_module|" -e "s|@DIR@|$dir|g" -e "s|@HERE@|$here|g" \
     -e "s|@LUALIB@|$lualib|g" -e "s|@UPSTREAM@|$upstream|g" -e "s|@GATEWAY@|$gateway|g" \
@@ -50,17 +51,21 @@ if [ -z "$started" ]; then
   exit 1
 fi
 
-if [ -t 1 ]; then
-  bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'
-else
-  bold="" dim="" plain=""
+# On a terminal, how far it is, and colours, unless somebody wants none (https://no-color.org).
+of=""
+[ ! -t 1 ] || of=$(grep -c '^show ' "$0")
+shown=0
+bold="" dim="" green="" yellow="" red="" plain=""
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+  bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' yellow=$'\e[33m' red=$'\e[31m' plain=$'\e[0m'
 fi
 
 # show TITLE PORT PATH [curl arguments]
 show() {
   local title=$1 url=http://127.0.0.1:$2$3
   shift 3
-  printf '%s%s%s\n' "$bold" "$title" "$plain"
+  shown=$((shown + 1))
+  printf '%s%s%s%s\n' "${of:+$dim[$shown/$of] $plain}" "$bold" "$title" "$plain"
   local command="curl -i $url" argument
   for argument in "$@"; do
     case $argument in
@@ -69,6 +74,12 @@ show() {
     esac
   done
   printf '%s$ %s%s\n' "$dim" "$command" "$plain"
-  curl -sS -i --max-time 5 "$@" "$url" | tr -d '\r' | sed 's/^/  /'
-  printf '\n\n'
+  curl -sS -i --max-time 5 "$@" "$url" | tr -d '\r' |
+    awk -v good="$bold$green" -v refused="$bold$yellow" -v failed="$bold$red" -v dim="$dim" \
+      -v plain="$plain" '
+        NR == 1 { $0 = ($2 < 400 ? good : $2 < 500 ? refused : failed) $0 plain }
+        /^$/ { body = 1 }
+        NR > 1 && !body { sub(/^[^:]*:/, dim "&" plain) }
+        { print "  " $0 }'
+  printf '\n'
 }

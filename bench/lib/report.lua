@@ -25,7 +25,9 @@ local function cells(row, column)
     target = (row.share and "<= " or ">= ") .. cell.target
     verdict = met and "met" or "not met"
   end
-  return { fmt(digits, cell.peer), fmt(digits, cell.ours), fmt("%.2f", ratio), target, verdict }
+  -- Cut off, not rounded, so that what stands there is reached.
+  local shown = (row.share and math.ceil or math.floor)(ratio * 100) / 100
+  return { fmt(digits, cell.peer), fmt(digits, cell.ours), fmt("%.2f", shown), target, verdict }
 end
 
 
@@ -91,6 +93,84 @@ function _M.markdown(section, level)
     end
     lines[#lines + 1] = line
   end
+  return table.concat(lines, "\n")
+end
+
+
+--- All tables as one, for the README: figures and ratios alone.
+function _M.readme(sections)
+  local lines = {
+    "| | JIT on: plain Lua | ours | ratio | JIT off: plain Lua | ours | ratio |",
+    "|---|---:|---:|---:|---:|---:|---:|",
+  }
+  for _, section in ipairs(sections) do
+    if section.rows then
+      lines[#lines + 1] = "| **" .. section.title .. "** | | | | | | |"
+      for _, row in ipairs(section.rows) do
+        local line = "| " .. row.name .. ", " .. row.unit .. " |"
+        for column = 1, 2 do
+          line = line .. fmt(" %s | %s | %s |", unpack(cells(row, column), 1, 3))
+        end
+        lines[#lines + 1] = line
+      end
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
+
+-- How a figure grows with n over the upper half of the points: the slope over logarithmic axes, by
+-- least squares. 1 is a straight line.
+local function exponent(points, column)
+  local sx, sy, sxx, sxy, count = 0, 0, 0, 0, 0
+  for i = math.ceil(#points / 2), #points do
+    local x, y = math.log(points[i][1]), math.log(math.max(points[i][column], 1e-6))
+    sx, sy, sxx, sxy, count = sx + x, sy + y, sxx + x * x, sxy + x * y, count + 1
+  end
+  return (count * sxy - sx * sy) / (count * sxx - sx * sx)
+end
+
+
+local function curve_rows(curve)
+  local rows = {}
+  for i, point in ipairs(curve.points) do
+    rows[i] = { fmt("%d", point[1]) }
+    for column = 2, 5 do
+      rows[i][column] = fmt("%.4g", point[column])
+    end
+  end
+  local last = { "grows as n to the" }
+  for column = 2, 5 do
+    last[column] = fmt("%.2f", exponent(curve.points, column))
+  end
+  rows[#rows + 1] = last
+  return rows
+end
+
+
+--- A curve, { title =, x =, y =, series =, points = }, as lines for the terminal.
+function _M.curve_text(curve)
+  local lines = { "", curve.title .. ", " .. curve.y }
+  lines[#lines + 1] = fmt("%20s %20s %20s %20s %20s", curve.x, unpack(curve.series))
+  for _, row in ipairs(curve_rows(curve)) do
+    lines[#lines + 1] = fmt("%20s %20s %20s %20s %20s", unpack(row))
+  end
+  return table.concat(lines, "\n")
+end
+
+
+--- The same in Markdown, with its picture.
+function _M.curve_markdown(curve, level)
+  local lines = { ("#"):rep(level) .. " " .. curve.title, "",
+                  fmt("![%s](%s)", curve.title, curve.file), "",
+                  fmt("| %s | %s |", curve.x, table.concat(curve.series, " | ")),
+                  "|---:|---:|---:|---:|---:|" }
+  for _, row in ipairs(curve_rows(curve)) do
+    lines[#lines + 1] = "| " .. table.concat(row, " | ") .. " |"
+  end
+  lines[#lines + 1] = ""
+  lines[#lines + 1] = curve.y .. "; the last line is over the upper half of the sizes, and 1 is a"
+                      .. " straight line."
   return table.concat(lines, "\n")
 end
 

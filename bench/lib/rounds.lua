@@ -1,5 +1,6 @@
 --- Interleaved rounds: in each of them every case of every side is measured once.
 
+local scope = require "bench.lib.scope"
 local server = require "bench.lib.server"
 local stats = require "bench.lib.stats"
 
@@ -7,24 +8,18 @@ local stats = require "bench.lib.stats"
 local _M = {}
 
 
---- Starts both sides, calls `use(sides)` and stops them, also after an error.
-function _M.with_sides(jit_on, options, use)
-  local sides = {}
-  local ok, err = pcall(function()
-    for _, name in ipairs { "ours", "peer" } do
-      sides[#sides + 1] = server.start(name, jit_on, options)
+--- Starts both sides (see `server.start`), calls `use(sides)` and stops them, also after an error.
+function _M.with_sides(jit_on, upstream, use)
+  scope(function(keep)
+    local sides = {}
+    for i, name in ipairs { "ours", "peer" } do
+      sides[i] = keep(server.start(name, jit_on, upstream))
     end
     use(sides)
     for _, side in ipairs(sides) do
       side:check()
     end
   end)
-  for _, side in ipairs(sides) do
-    side:stop()
-  end
-  if not ok then
-    error(err, 0)
-  end
 end
 
 

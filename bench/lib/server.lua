@@ -2,6 +2,7 @@
 -- in it, with LuaJIT's compiler on or off.
 
 local ffi = require "ffi"
+local locations = require "bench.lib.locations"
 local nginx = require "spec.support.nginx"
 
 local C = ffi.C
@@ -119,15 +120,14 @@ end
 
 --- @tparam string side `"ours"` or `"peer"`
 -- @tparam boolean jit_on
--- @tparam table options `locations`, `http`, `servers`: configuration
-function _M.start(side, jit_on, options)
+-- @tparam[opt] number upstream the port that bodies come from
+function _M.start(side, jit_on, upstream)
   local mask = "1" .. ("0"):rep(_M.core())
   local server = nginx.start {
     log_level = "error",
     main = "worker_cpu_affinity " .. mask .. ";",
-    http = HTTP .. (options.http or ""),
-    locations = options.locations,
-    servers = options.servers,
+    http = HTTP,
+    locations = locations.all(upstream),
     init = ([[
       package.path = "%%{root}/?.lua;" .. package.path
       require("bench.worker.init").start("%s", %s)

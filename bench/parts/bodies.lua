@@ -2,6 +2,7 @@
 
 local bodies = require "bench.lib.bodies"
 local rounds = require "bench.lib.rounds"
+local scope = require "bench.lib.scope"
 local stats = require "bench.lib.stats"
 
 
@@ -41,11 +42,11 @@ end
 
 return function(options)
   local rows = {}
-  local upstream = bodies.start_upstream()
-  local ok, err = pcall(function()
+  scope(function(keep)
+    local upstream = keep(bodies.start_upstream())
     for column, jit_on in ipairs { true, false } do
       for i, case in ipairs(CASES) do
-        rounds.with_sides(jit_on, bodies.options(upstream), function(sides)
+        rounds.with_sides(jit_on, upstream.ports.port, function(sides)
           local figures = rounds.medians(sides, { case }, options.rounds * case[4], measure)[1]
           figures.target = case[5 + column]
           rows[i] = rows[i] or { name = case[5], unit = "µs" }
@@ -58,10 +59,6 @@ return function(options)
     end
     rows[#rows][1].target = 0.45
   end)
-  upstream:stop()
-  if not ok then
-    error(err, 0)
-  end
   return { {
     title = "Bodies",
     note = "CPU time of the worker per request, above one whose body filter does nothing.\n"

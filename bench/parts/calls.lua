@@ -29,7 +29,7 @@ local CASES = {
 return function(options)
   local rows = {}
   for column, jit_on in ipairs { true, false } do
-    rounds.with_sides(jit_on, { locations = loops.LOCATIONS }, function(sides)
+    rounds.with_sides(jit_on, nil, function(sides)
       local medians = rounds.medians(sides, CASES, options.rounds, function(side, case)
         return loops.measure(side, case[1])
       end)

@@ -1,8 +1,9 @@
 --- JSON of a table body against lua-cjson with the gateway's settings.
 
 local loops = require "bench.lib.loops"
+local rounds = require "bench.lib.rounds"
+local scope = require "bench.lib.scope"
 local server = require "bench.lib.server"
-local stats = require "bench.lib.stats"
 
 
 local CASES = {
@@ -20,37 +21,26 @@ local CASES = {
 
 
 return function(options)
-  local side = server.start("ours", true, { locations = loops.LOCATIONS })
-  local samples = {}
-  local ok, err = pcall(function()
-    for round = 0, options.rounds do
-      for i, case in ipairs(CASES) do
-        local name = case[1]
-        samples[i] = samples[i] or { ours = {}, peer = {} }
-        local table_ns = loops.measure(side, "json_table_" .. name)
-        local peer = loops.measure(side, "json_cjson_" .. name)
-        local ours = table_ns - loops.measure(side, "json_string_" .. name)
-        if round > 0 then
-          table.insert(samples[i].ours, ours / 1000)
-          table.insert(samples[i].peer, peer / 1000)
-        end
-      end
-    end
-    side:check()
-  end)
-  side:stop()
-  if not ok then
-    error(err, 0)
-  end
-
   local rows = {}
-  for i, case in ipairs(CASES) do
-    rows[i] = { name = case[2], unit = "µs", {
-      ours = stats.median(samples[i].ours),
-      peer = stats.median(samples[i].peer),
-      target = case[3],
-    } }
-  end
+  scope(function(keep)
+    local worker = keep(server.start("ours", true))
+    local function figure(kind, case)
+      return loops.measure(worker, "json_" .. kind .. "_" .. case[1]) / 1000
+    end
+    -- Both are in the same worker.
+    local sides = { { side = "ours" }, { side = "peer" } }
+    local medians = rounds.medians(sides, CASES, options.rounds, function(side, case)
+      if side.side == "peer" then
+        return figure("cjson", case)
+      end
+      return figure("table", case) - figure("string", case)
+    end)
+    worker:check()
+    for i, case in ipairs(CASES) do
+      medians[i].target = case[3]
+      rows[i] = { name = case[2], unit = "µs", medians[i] }
+    end
+  end)
   return { {
     title = "JSON against lua-cjson",
     mode = "JIT on",

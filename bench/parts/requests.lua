@@ -4,41 +4,23 @@ local loops = require "bench.lib.loops"
 local rounds = require "bench.lib.rounds"
 
 
-local LOCATIONS = [[
-location = /cpu { content_by_lua_block { require("bench.worker.init").cpu() } }
-location = /filter_empty {
-  content_by_lua_block { require("bench.worker.requests").content() }
-  header_filter_by_lua_block { require("bench.worker.requests").filter_empty() }
-}
-location = /filter {
-  content_by_lua_block { require("bench.worker.requests").content() }
-  header_filter_by_lua_block { require("bench.worker.requests").filter() }
-}
-# The id is there already, as where it is logged or sent upstream: to make one costs nginx 10 µs.
-set $bench_request_id $request_id;
-location = /exit_empty { access_by_lua_block { require("bench.worker.requests").exit_empty() } }
-location = /exit_small { access_by_lua_block { require("bench.worker.requests").exit_small() } }
-location = /exit_large { access_by_lua_block { require("bench.worker.requests").exit_large() } }
-location = /error { access_by_lua_block { require("bench.worker.requests").error() } }
-]]
-
 -- The location, its empty counterpart, how many requests, what it is called, what is to be reached.
 local CASES = {
-  { "/filter", "/filter_empty", 800, "header filter: 20 sets, 5 reads", 2, 3 },
-  { "/exit_small", "/exit_empty", 1500, "exit: 5 fields, 2 headers", 1.25, 2.5 },
-  { "/exit_large", "/exit_empty", 100, "exit: 500 objects", 2.2, 2.2 },
-  { "/error", "/exit_empty", 1500, "error, a browser's Accept", 1.1, 2.5 },
+  { "/filter", "/filter_empty", 600, "header filter: 20 sets, 5 reads", 2, 3 },
+  { "/exit_small", "/exit_empty", 1000, "exit: 5 fields, 2 headers", 1.25, 2.5 },
+  { "/exit_large", "/exit_empty", 60, "exit: 500 objects", 2.2, 2.2 },
+  { "/error", "/exit_empty", 1000, "error, a browser's Accept", 1.1, 2.5 },
 }
 
 
 -- Rounds are short and many: what an empty request costs drifts with what else the machine does.
-local SHORT = 4
+local SHORT = 8
 
 
 return function(options)
   local rows = {}
   for column, jit_on in ipairs { true, false } do
-    rounds.with_sides(jit_on, { locations = LOCATIONS }, function(sides)
+    rounds.with_sides(jit_on, nil, function(sides)
       local medians = rounds.medians(sides, CASES, options.rounds * SHORT, function(side, case)
         local path, empty, count = case[1], case[2], case[3]
         return (rounds.cpu(side, count, path, loops.ACCEPT)

@@ -19,13 +19,7 @@ local print = ngx.print
 
 local JSON_TYPE = "application/json; charset=utf-8"
 
--- The settings of the gateway, in an instance of our own: those of the module are everybody's.
-local cjson = require("cjson.safe").new()
-if not pcall(cjson.encode_number_precision, 16) then
-  cjson.encode_number_precision(14) -- lua-cjson that is not OpenResty's knows no more digits
-end
-cjson.encode_sparse_array(nil, nil, 2 ^ 15)
-local encode = cjson.encode
+local encode = require("bench.peer.cjson").encode
 
 local GRPC_STATUS = {
   [200] = 0, [400] = 3, [401] = 16, [403] = 7, [404] = 5, [409] = 6, [429] = 8, [499] = 1,

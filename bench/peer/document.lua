@@ -39,7 +39,7 @@ local function character(text, i)
     return tail(b) and 2
   elseif a >= 0xe0 and a <= 0xef then
     local ok = tail(b) and tail(c) and (a ~= 0xe0 or b >= 0xa0) and (a ~= 0xed or b <= 0x9f)
-    return ok and not (a == 0xef and b == 0xbf and c >= 0xbe) and 3
+    return ok and 3
   elseif a >= 0xf0 and a <= 0xf4 then
     return tail(b) and tail(c) and tail(d) and (a ~= 0xf0 or b >= 0x90)
            and (a ~= 0xf4 or b <= 0x8f) and 4
@@ -78,7 +78,8 @@ local function markup(text)
     text = gsub(text, "[%z\1-\8\11\12\14-\31]", REPLACEMENT)
   end
   if find(text, "[\128-\255]") then
-    text = valid(text)
+    -- The two characters of three bytes that XML forbids.
+    text = gsub(valid(text), "\239\191[\190\191]", REPLACEMENT)
   end
   return text
 end

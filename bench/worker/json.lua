@@ -1,19 +1,12 @@
 --- Hot loops for JSON. Ours is encoded by `exit` alone, which does more than that; so each value is
 -- also sent as the string that was encoded, and what is between the two is the encoding.
 
-local cjson = require "cjson"
+local cjson = require "bench.peer.cjson"
 local values = require "bench.worker.values"
 
 local ngx = ngx
 local response = kong.response
 
-
--- The settings of the gateway. Only OpenResty's lua-cjson knows more than 14 digits.
-local encoder = cjson.new()
-if not pcall(encoder.encode_number_precision, 16) then
-  encoder.encode_number_precision(14)
-end
-encoder.encode_sparse_array(nil, nil, 2 ^ 15)
 
 local HEADERS = { ["Content-Type"] = "application/json; charset=utf-8" }
 
@@ -37,7 +30,7 @@ for name, calls in pairs(CALLS) do
   _M["json_cjson_" .. name] = { requests = 4, calls = calls, prepare = nothing, run = function(n)
     local last
     for _ = 1, n do
-      last = encoder.encode(value)
+      last = cjson.encode(value)
     end
     return last
   end }

@@ -6,6 +6,7 @@ local clock = require "bench.worker.clock"
 local reply = require("bench.worker.init").reply
 
 local ngx = ngx
+local response = kong.response
 
 
 local HEADER_FILTER, BODY_FILTER = 0x200, 0x400
@@ -15,7 +16,8 @@ local _M = {}
 local cases = {}
 local spent, called = 0, 0
 
-for _, group in ipairs { calls, require "bench.worker.json" } do
+for _, group in ipairs { calls, require "bench.worker.json",
+                              require "bench.worker.growth" } do
   for name, case in pairs(group) do
     cases[name] = case
   end
@@ -23,11 +25,13 @@ end
 
 
 local function measure(case)
-  case.prepare()
-  local n, run = case.calls, case.run
+  local args = ngx.req.get_uri_args()
+  local size = tonumber(args.n)
+  case.prepare(size)
+  local n, run = case.calls or tonumber(args.calls), case.run
   local before = clock()
   local start = clock()
-  run(n)
+  run(n, size)
   local stop = clock()
   -- The first two readings say what reading the clock costs.
   spent = spent + (stop - start) - (start - before)
@@ -61,9 +65,27 @@ function _M.body_filter()
 end
 
 
+--- Collects a body and sends it, and adds up the time in the two functions alone.
+function _M.body()
+  local ctx = ngx.ctx
+  ctx.KONG_PHASE = BODY_FILTER
+  local before = clock()
+  local start = clock()
+  local body = response.get_raw_body()
+  if body then
+    response.set_raw_body(body)
+    called = called + 1
+  end
+  local stop = clock()
+  spent = spent + (stop - start) - (start - before)
+end
+
+
 --- Answers with the nanoseconds and the calls since it was asked last.
 function _M.spent()
   reply(("%.0f %.0f"):format(spent, called))
+  -- What one loop leaves behind is not to be collected in the next.
+  collectgarbage()
   spent, called = 0, 0
 end
 

@@ -47,6 +47,17 @@ end
 
 _M.products = products
 
+
+--- A list of products that has `n` nodes: it, the objects in it, and their fields.
+function _M.tree(n)
+  local items = products(math.floor((n - 1) / 6))
+  for i = 1, (n - 1) % 6 do
+    items[#items + 1] = i
+  end
+  return items
+end
+
+
 _M.five = product(1)
 _M.two = { message = "No API key found in request", code = 1001 }
 _M.products_500 = products(500)

@@ -349,6 +349,19 @@ function _M.read(name)
 end
 
 
+--- Ports of 127.0.0.1 that nobody uses, and that differ.
+function _M.free_ports(count)
+  local ports, sockets = {}, {}
+  for i = 1, count do
+    ports[i], sockets[i] = free_port()
+  end
+  for _, fd in ipairs(sockets) do
+    C.close(fd)
+  end
+  return unpack(ports)
+end
+
+
 --- Starts a server. Options, all optional: main, http (directives of these levels), init (Lua),
 -- locations (inside of the main server), servers (further server blocks), files (name to text),
 -- code_cache (true), workers (1), log_level ("info"), may_crash (false).

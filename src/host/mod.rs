@@ -89,6 +89,9 @@ pub trait Host {
     /// The request's Content-Type.
     fn request_content_type(&self) -> Option<Cow<'_, [u8]>>;
 
+    /// The id that the server gives the request, its variable `$request_id`.
+    fn request_id(&self) -> Option<Cow<'_, [u8]>>;
+
     /// The request's HTTP version: 1.1, 2. `None` where it is unknown.
     fn http_version(&self) -> Option<f64>;
 

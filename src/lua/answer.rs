@@ -3,18 +3,19 @@
 //! What cannot happen inside a C function is left to the facade: printing, exiting, yielding. It gets
 //! the status to exit with and what to print, or nothing when the response was delayed.
 
+use std::borrow::Cow;
 use std::ffi::c_int;
 use std::rc::Rc;
 
 use http::StatusCode;
 use mlua::ffi::{self, lua_State};
 
-use super::args;
+use super::args::{self, Taken};
 use super::call::{Call, Caller, Needs, begin, guard, phase_of, raise};
 use super::headers::number;
 use super::json::LuaTable;
 use super::source::{flag, push_field};
-use super::stack::{self, Kept, push_bytes, push_kept, string, type_name};
+use super::stack::{self, Kept, push_bytes, push_kept, string, type_name, upvalue};
 use super::templates;
 use crate::error::Error;
 use crate::host::{Host, Level};
@@ -33,7 +34,7 @@ const HEADERS: c_int = 3;
 /// What is left for Lua to do.
 enum Left {
     /// To yield: the response was stored. These are its headers, where they are not the caller's.
-    Delayed(Option<Headers>),
+    Delayed(Option<Taken>),
     /// To print the payload and to exit.
     Send { status: StatusCode, payload: Payload, in_filter: bool },
 }
@@ -146,7 +147,7 @@ pub unsafe fn is_delayed(state: *mut lua_State, ctx: c_int) -> bool {
 /// The arguments of a call of `exit`, checked.
 struct Answer {
     status: StatusCode,
-    headers: Headers,
+    headers: Taken,
 }
 
 /// Reads status, body and headers at 1, 2, 3.
@@ -164,7 +165,7 @@ unsafe fn read_answer(call: &Call) -> Result<Answer, Error> {
     }
 }
 
-unsafe fn read_headers(state: *mut lua_State) -> Result<Headers, Error> {
+unsafe fn read_headers(state: *mut lua_State) -> Result<Taken, Error> {
     // SAFETY: the value is on the stack.
     unsafe {
         match ffi::lua_type(state, HEADERS) {
@@ -245,6 +246,10 @@ impl Pages for LuaPages<'_> {
         // the path may come from a metamethod.
         unsafe {
             push_kept(state, Kept::Templates);
+            if ffi::lua_type(state, -1) != ffi::LUA_TTABLE {
+                ffi::lua_pop(state, 1);
+                return None;
+            }
             stack::protect(state, 1, 1, &mut |state| {
                 push_bytes(state, document.name().as_bytes());
                 ffi::lua_gettable(state, 1);
@@ -260,16 +265,45 @@ impl Pages for LuaPages<'_> {
     }
 
     fn request_id(&mut self) -> Vec<u8> {
-        let state = self.call.state;
-        // SAFETY: the upvalues are there; the call is protected.
+        // SAFETY: the upvalues are there.
         unsafe {
-            push_kept(state, Kept::RequestId);
+            if let Some(id) = self.ask(Kept::RequestId) {
+                return id;
+            }
+            if let Some(id) = self.ask(Kept::GatewayRequestId) {
+                return id;
+            }
+        }
+        let id = self.call.with_request(|request| request.request_id().map(Cow::into_owned));
+        id.unwrap_or_default()
+    }
+}
+
+impl LuaPages<'_> {
+    /// The id that a service says, empty if it does not say one; nothing where there is no such service.
+    /// One that says false is never asked again.
+    unsafe fn ask(&self, service: Kept) -> Option<Vec<u8>> {
+        let state = self.call.state;
+        // SAFETY: the upvalues are there; the call is protected. The array has that place already.
+        unsafe {
+            push_kept(state, service);
+            if ffi::lua_type(state, -1) != ffi::LUA_TFUNCTION {
+                ffi::lua_pop(state, 1);
+                return None;
+            }
             if stack::pcall(state, 0, 1).is_err() {
-                return Vec::new();
+                return Some(Vec::new());
             }
             let id = string(state, -1).map(<[u8]>::to_vec);
+            if matches!(service, Kept::GatewayRequestId)
+                && ffi::lua_type(state, -1) == ffi::LUA_TBOOLEAN
+            {
+                let kept = ffi::lua_upvalueindex(upvalue::KEPT);
+                ffi::lua_rawseti(state, kept, service.place().into());
+                return None;
+            }
             ffi::lua_pop(state, 1);
-            id.unwrap_or_default()
+            Some(id.unwrap_or_default())
         }
     }
 }

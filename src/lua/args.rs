@@ -1,6 +1,9 @@
 //! Arguments: headers, values and what they are called in a message.
 
+use std::cell::Cell;
 use std::ffi::c_int;
+use std::mem;
+use std::ops::{Deref, DerefMut};
 
 use mlua::ffi::{self, lua_State};
 
@@ -125,6 +128,37 @@ pub unsafe fn each_item<'a>(
     Ok(())
 }
 
+thread_local! {
+    /// Headers of an earlier call, without any left: their memory is for the next.
+    static SPARE: Cell<Headers> = Cell::default();
+}
+
+/// The headers of a call, whose memory the next call takes over.
+#[derive(Default)]
+pub struct Taken(Headers);
+
+impl Deref for Taken {
+    type Target = Headers;
+
+    fn deref(&self) -> &Headers {
+        &self.0
+    }
+}
+
+impl DerefMut for Taken {
+    fn deref_mut(&mut self) -> &mut Headers {
+        &mut self.0
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.0.clear();
+        // There is none any more while a thread ends.
+        let _ = SPARE.try_with(|spare| spare.set(mem::take(&mut self.0)));
+    }
+}
+
 /// The table of headers at `index`, in the order in which they are sent, and checked. Nil is none.
 ///
 /// # Errors
@@ -135,8 +169,8 @@ pub unsafe fn each_item<'a>(
 ///
 /// At `index`, which is absolute, is a table or nil; the upvalues are there; there are six slots on
 /// the stack.
-pub unsafe fn headers(state: *mut lua_State, index: c_int) -> Result<Headers, Error> {
-    let mut headers = Headers::default();
+pub unsafe fn headers(state: *mut lua_State, index: c_int) -> Result<Taken, Error> {
+    let mut headers = Taken(SPARE.take());
     // To write a number, Lua allocates, and its collector may run code that changes the table.
     let mut code_ran = false;
     // SAFETY: by contract.

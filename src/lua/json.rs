@@ -5,6 +5,7 @@
 //! once one has run, any table on the way may have changed, and stepping through a changed table may
 //! raise: then every step is protected.
 
+use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 
 use mlua::ffi::{self, lua_State};
@@ -17,10 +18,19 @@ use crate::response::json::{EncodeError, write_number, write_string};
 const DEEPEST: usize = 1000;
 /// Up to this length an array may have any number of holes.
 const SPARSE_SAFE: f64 = 32_768.0;
-/// Slots of the stack that one table needs: key, value, and what is looked at meanwhile.
-const SLOTS: c_int = 8;
+/// Slots of the stack that a table in another needs there: for itself and its key.
+const SLOTS: usize = 2;
+/// Slots for what is looked at meanwhile.
+const HEADROOM: usize = 10;
+/// Slots that every function called by Lua finds free (`LUA_MINSTACK`).
+const FREE: usize = 20;
 /// For how many levels of tables room on the stack is made at once.
-const LEVELS: usize = 16;
+const LEVELS: usize = 64;
+
+thread_local! {
+    /// The list of [`Writer::table`], kept for the next one: growing it anew each time would show.
+    static OUTER: Cell<Vec<Open>> = const { Cell::new(Vec::new()) };
+}
 
 /// The table at a place of the stack.
 #[derive(Debug)]
@@ -48,7 +58,7 @@ impl TableBody for LuaTable {
             let top = ffi::lua_gettop(self.state);
             let mut writer = Writer::new(self.state);
             ffi::lua_pushvalue(self.state, self.index);
-            let outcome = writer.value(0);
+            let outcome = writer.table();
             ffi::lua_settop(self.state, top);
             outcome.map(|()| writer.out)
         }
@@ -61,6 +71,8 @@ struct Writer {
     sentinels: Option<Sentinels>,
     /// The stack is known to have room for tables of this depth.
     room: usize,
+    /// The table that is being written.
+    open: Open,
     /// Whether Lua code has run: tables may have changed under way.
     code_ran: bool,
 }
@@ -87,121 +99,154 @@ enum Items {
     Indexed,
 }
 
+/// A table that is being written.
+///
+/// On Lua's stack it is below the value that is written; an object's key is between the two. Tables in
+/// tables are kept in a list, not on Rust's stack: it does not matter how deep they are.
+#[derive(Clone, Copy)]
+enum Open {
+    Object,
+    Array {
+        /// The item that comes next.
+        next: c_int,
+        length: c_int,
+        items: Items,
+        /// How many slots of the stack are above the table.
+        above: c_int,
+    },
+}
+
+/// How writing a table has come to a stop.
+enum Step {
+    /// At a table in it, which is on top.
+    Deeper,
+    Closed,
+}
+
 impl Writer {
     fn new(state: *mut lua_State) -> Self {
-        Self { state, out: Vec::with_capacity(256), sentinels: None, room: 0, code_ran: false }
-    }
-
-    /// The sentinels; few values need them.
-    unsafe fn sentinels(&mut self) -> Sentinels {
-        let state = self.state;
-        *self.sentinels.get_or_insert_with(|| {
-            // SAFETY: there are slots enough; the sentinels stay reachable through what is kept.
-            unsafe {
-                push_kept(state, Kept::EmptyArray);
-                push_kept(state, Kept::ArrayMt);
-                push_kept(state, Kept::EmptyArrayMt);
-                let sentinels = Sentinels {
-                    empty_array: ffi::lua_touserdata(state, -3),
-                    array_mt: ffi::lua_topointer(state, -2),
-                    empty_array_mt: ffi::lua_topointer(state, -1),
-                };
-                ffi::lua_pop(state, 3);
-                sentinels
-            }
-        })
-    }
-
-    /// Writes the value on top, in a table of this depth, and leaves it there.
-    #[inline(always)] // a call for each value, and its result in memory, would show
-    unsafe fn value(&mut self, depth: usize) -> Result<(), EncodeError> {
-        let state = self.state;
-        // SAFETY: the value is there; reading it runs nothing.
-        unsafe {
-            match ffi::lua_type(state, -1) {
-                ffi::LUA_TSTRING => self.string(-1),
-                ffi::LUA_TNUMBER => write_number(&mut self.out, ffi::lua_tonumber(state, -1))?,
-                ffi::LUA_TBOOLEAN if ffi::lua_toboolean(state, -1) != 0 => self.text("true"),
-                ffi::LUA_TBOOLEAN => self.text("false"),
-                ffi::LUA_TNIL => self.text("null"),
-                ffi::LUA_TTABLE => return self.table(depth + 1),
-                ffi::LUA_TLIGHTUSERDATA => match ffi::lua_touserdata(state, -1) {
-                    pointer if pointer.is_null() => self.text("null"),
-                    pointer if pointer == self.sentinels().empty_array => self.text("[]"),
-                    _ => return Err(EncodeError::Value("userdata")),
-                },
-                _ => return Err(EncodeError::Value(type_name(state, -1))),
-            }
-        }
-        Ok(())
-    }
-
-    fn text(&mut self, text: &str) {
-        self.out.extend_from_slice(text.as_bytes());
-    }
-
-    /// Writes the string at `index`.
-    #[inline]
-    unsafe fn string(&mut self, index: c_int) {
-        let mut length = 0;
-        // SAFETY: of a string, lua_tolstring allocates nothing and gives a pointer to its bytes.
-        unsafe {
-            let data = ffi::lua_tolstring(self.state, index, &mut length);
-            write_string(&mut self.out, std::slice::from_raw_parts(data.cast(), length));
+        Self {
+            state,
+            out: Vec::with_capacity(256),
+            sentinels: None,
+            room: 0,
+            open: Open::Object,
+            code_ran: false,
         }
     }
 
-    /// Writes the table on top, of this depth.
-    unsafe fn table(&mut self, depth: usize) -> Result<(), EncodeError> {
+    /// Writes the table on top.
+    unsafe fn table(&mut self) -> Result<(), EncodeError> {
+        let mut outer = OUTER.take();
+        // SAFETY: the table is on top.
+        let outcome = unsafe { self.tables(&mut outer) };
+        outer.clear();
+        OUTER.set(outer);
+        outcome
+    }
+
+    /// Writes the table on top, and all that are in it.
+    unsafe fn tables(&mut self, outer: &mut Vec<Open>) -> Result<(), EncodeError> {
+        // SAFETY: the table is on top; so is each that is stepped into.
+        unsafe {
+            let mut step = self.begin(1)?;
+            loop {
+                match step {
+                    Step::Deeper => {
+                        outer.push(self.open);
+                        step = self.begin(outer.len() + 1)?;
+                    }
+                    Step::Closed => {
+                        let Some(open) = outer.pop() else { return Ok(()) };
+                        self.open = open;
+                        step = self.go_on()?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Begins the table on top, of this depth, and writes it up to the first table in it.
+    unsafe fn begin(&mut self, depth: usize) -> Result<Step, EncodeError> {
         if depth > DEEPEST {
             return Err(EncodeError::TooDeep(depth));
         }
         let state = self.state;
-        // SAFETY: the table is on top, with room for SLOTS above it.
+        // SAFETY: the table is on top, with room above it.
         unsafe {
             self.make_room(depth)?;
             if ffi::lua_getmetatable(state, -1) == 0 {
-                return self.plain(depth);
+                return self.plain();
             }
             let metatable = ffi::lua_topointer(state, -1);
             let sentinels = self.sentinels();
             if metatable == sentinels.array_mt {
                 ffi::lua_pop(state, 1);
-                return self.array(ffi::lua_objlen(state, -1) as c_int, Items::Raw, depth);
+                return self.array(ffi::lua_objlen(state, -1) as c_int, Items::Raw);
             }
             let items = if self.has_field(Kept::Index) { Items::Indexed } else { Items::Raw };
             if self.has_field(Kept::Len) {
                 let length = self.call_len()?;
-                return self.array(length, items, depth);
+                return self.array(length, items);
             }
             ffi::lua_pop(state, 1);
             match self.shape()? {
-                Shape::Array(length) => self.array(length, items, depth),
+                Shape::Array(length) => self.array(length, items),
                 Shape::Object if metatable == sentinels.empty_array_mt => {
                     self.text("[]");
-                    Ok(())
+                    Ok(Step::Closed)
                 }
-                Shape::Object => self.object(depth),
+                Shape::Object => self.object(),
             }
         }
     }
 
-    /// Writes the table on top, which has no metatable. Its first key tells most of them apart.
-    unsafe fn plain(&mut self, depth: usize) -> Result<(), EncodeError> {
+    /// Writes on, behind a table in the one that is open.
+    unsafe fn go_on(&mut self) -> Result<Step, EncodeError> {
         let state = self.state;
-        // SAFETY: as for `table`.
+        // SAFETY: as for `begin`.
+        unsafe {
+            match self.open {
+                Open::Object => {
+                    ffi::lua_pop(state, 1);
+                    if self.next(-2)? {
+                        self.out.push(b',');
+                        return self.fields();
+                    }
+                    self.out.push(b'}');
+                }
+                Open::Array { next, length, items, above } => {
+                    ffi::lua_pop(state, above);
+                    if next <= length {
+                        self.out.push(b',');
+                        return self.items(next, length, items);
+                    }
+                    self.out.push(b']');
+                }
+            }
+        }
+        Ok(Step::Closed)
+    }
+
+    /// Begins the table on top, which has no metatable. Its first key tells most of them apart.
+    unsafe fn plain(&mut self) -> Result<Step, EncodeError> {
+        let state = self.state;
+        // SAFETY: as for `begin`.
         unsafe {
             ffi::lua_pushnil(state);
             if !self.next(-2)? {
                 self.text("{}");
-                return Ok(());
+                return Ok(Step::Closed);
             }
             match ffi::lua_type(state, -2) {
-                ffi::LUA_TSTRING => return self.fields(depth),
+                ffi::LUA_TSTRING => {
+                    self.out.push(b'{');
+                    return self.fields();
+                }
                 ffi::LUA_TNUMBER if ffi::lua_tonumber(state, -2) == 1.0 => {
                     let start = self.out.len();
-                    if self.sequence(depth)? {
-                        return Ok(());
+                    if let Some(step) = self.sequence()? {
+                        return Ok(step);
                     }
                     self.out.truncate(start);
                 }
@@ -209,41 +254,39 @@ impl Writer {
             }
             ffi::lua_pop(state, 2);
             match self.shape()? {
-                Shape::Array(length) => self.array(length, Items::Raw, depth),
-                Shape::Object => self.object(depth),
+                Shape::Array(length) => self.array(length, Items::Raw),
+                Shape::Object => self.object(),
             }
         }
     }
 
-    /// Writes the table below its first key, 1, and value, as long as it goes on with 2, 3 and so on;
-    /// says whether it did to its end. If not, a key and a value are on top, and nothing deeper has been
-    /// looked at.
-    unsafe fn sequence(&mut self, depth: usize) -> Result<bool, EncodeError> {
+    /// Begins the table below its first key, 1, and value, as long as it goes on with 2, 3 and so on.
+    /// Nothing where it does not: then a key and a value are on top, and nothing deeper has been looked at.
+    unsafe fn sequence(&mut self) -> Result<Option<Step>, EncodeError> {
         let state = self.state;
         self.out.push(b'[');
         let mut last = 1;
-        // SAFETY: as for `table`.
+        // SAFETY: as for `begin`.
         unsafe {
             loop {
                 if ffi::lua_type(state, -1) == ffi::LUA_TTABLE {
                     // Before going deeper, the whole table has to be known.
-                    let Some(length) = self.end_of_sequence(last)? else { return Ok(false) };
-                    self.table(depth + 1)?;
-                    ffi::lua_pop(state, 2);
-                    return self.rest_of_array(last, length, depth).map(|()| true);
+                    let Some(length) = self.end_of_sequence(last)? else { return Ok(None) };
+                    self.open = Open::Array { next: last + 1, length, items: Items::Raw, above: 2 };
+                    return Ok(Some(Step::Deeper));
                 }
-                if self.value(depth).is_err() {
+                if self.scalar().is_err() {
                     // What else is wrong with the table is said first.
-                    return Ok(false);
+                    return Ok(None);
                 }
                 ffi::lua_pop(state, 1);
                 if !self.next(-2)? {
                     self.out.push(b']');
-                    return Ok(true);
+                    return Ok(Some(Step::Closed));
                 }
                 last += 1;
                 if !self.is_key(last) {
-                    return Ok(false);
+                    return Ok(None);
                 }
                 self.out.push(b',');
             }
@@ -254,7 +297,7 @@ impl Writer {
     /// keys follow.
     unsafe fn end_of_sequence(&mut self, mut last: c_int) -> Result<Option<c_int>, EncodeError> {
         let state = self.state;
-        // SAFETY: as for `table`.
+        // SAFETY: as for `begin`.
         unsafe {
             ffi::lua_pushvalue(state, -2);
             while self.next(-4)? {
@@ -279,26 +322,171 @@ impl Writer {
         }
     }
 
-    /// Writes the items of an array behind `last`, up to `length`, and the end of it.
-    unsafe fn rest_of_array(
-        &mut self,
-        last: c_int,
-        length: c_int,
-        depth: usize,
-    ) -> Result<(), EncodeError> {
-        for i in last + 1..=length {
-            self.out.push(b',');
-            // SAFETY: as for `table`.
-            unsafe { self.item(i, Items::Raw, depth)? };
+    /// Begins the table on top as an array.
+    unsafe fn array(&mut self, length: c_int, items: Items) -> Result<Step, EncodeError> {
+        self.out.push(b'[');
+        if length > 0 {
+            // SAFETY: as for `begin`.
+            return unsafe { self.items(1, length, items) };
         }
         self.out.push(b']');
-        Ok(())
+        Ok(Step::Closed)
+    }
+
+    /// Writes the items of the array on top from `next` on, of which there is one.
+    unsafe fn items(
+        &mut self,
+        mut next: c_int,
+        length: c_int,
+        items: Items,
+    ) -> Result<Step, EncodeError> {
+        let state = self.state;
+        loop {
+            // SAFETY: as for `begin`.
+            unsafe {
+                ffi::lua_rawgeti_(state, -1, next);
+                if items == Items::Indexed && ffi::lua_type(state, -1) == ffi::LUA_TNIL {
+                    ffi::lua_pop(state, 1);
+                    self.indexed(next)?;
+                }
+                next += 1;
+                if !self.scalar()? {
+                    self.open = Open::Array { next, length, items, above: 1 };
+                    return Ok(Step::Deeper);
+                }
+                ffi::lua_pop(state, 1);
+            }
+            if next > length {
+                self.out.push(b']');
+                return Ok(Step::Closed);
+            }
+            self.out.push(b',');
+        }
+    }
+
+    /// Pushes the item `i` of the table on top, as its metatable has it.
+    unsafe fn indexed(&mut self, i: c_int) -> Result<(), EncodeError> {
+        let state = self.state;
+        self.code_ran = true;
+        // SAFETY: as for `begin`; the read is protected.
+        unsafe {
+            ffi::lua_pushvalue(state, -1);
+            ffi::lua_pushnumber(state, i.into());
+            stack::protect(state, 2, 1, &mut |state| {
+                ffi::lua_gettable(state, 1);
+                1
+            })
+            .map_err(EncodeError::Thrown)
+        }
+    }
+
+    /// Begins the table on top as an object.
+    unsafe fn object(&mut self) -> Result<Step, EncodeError> {
+        // SAFETY: as for `begin`.
+        unsafe {
+            ffi::lua_pushnil(self.state);
+            if self.next(-2)? {
+                self.out.push(b'{');
+                return self.fields();
+            }
+        }
+        self.text("{}");
+        Ok(Step::Closed)
+    }
+
+    /// Writes the fields of an object from the key and the value on top on.
+    unsafe fn fields(&mut self) -> Result<Step, EncodeError> {
+        let state = self.state;
+        // SAFETY: as for `begin`.
+        unsafe {
+            loop {
+                match ffi::lua_type(state, -2) {
+                    ffi::LUA_TSTRING => self.string(-2),
+                    ffi::LUA_TNUMBER => {
+                        self.out.push(b'"');
+                        write_number(&mut self.out, ffi::lua_tonumber(state, -2))?;
+                        self.out.push(b'"');
+                    }
+                    _ => return Err(EncodeError::Key(type_name(state, -2))),
+                }
+                self.out.push(b':');
+                if !self.scalar()? {
+                    self.open = Open::Object;
+                    return Ok(Step::Deeper);
+                }
+                ffi::lua_pop(state, 1);
+                if !self.next(-2)? {
+                    self.out.push(b'}');
+                    return Ok(Step::Closed);
+                }
+                self.out.push(b',');
+            }
+        }
+    }
+
+    /// Writes the value on top and leaves it there; says whether it could, being no table.
+    #[inline(always)] // a call for each value, and its result in memory, would show
+    unsafe fn scalar(&mut self) -> Result<bool, EncodeError> {
+        let state = self.state;
+        // SAFETY: the value is there; reading it runs nothing.
+        unsafe {
+            match ffi::lua_type(state, -1) {
+                ffi::LUA_TSTRING => self.string(-1),
+                ffi::LUA_TNUMBER => write_number(&mut self.out, ffi::lua_tonumber(state, -1))?,
+                ffi::LUA_TBOOLEAN if ffi::lua_toboolean(state, -1) != 0 => self.text("true"),
+                ffi::LUA_TBOOLEAN => self.text("false"),
+                ffi::LUA_TNIL => self.text("null"),
+                ffi::LUA_TTABLE => return Ok(false),
+                ffi::LUA_TLIGHTUSERDATA => match ffi::lua_touserdata(state, -1) {
+                    pointer if pointer.is_null() => self.text("null"),
+                    pointer if pointer == self.sentinels().empty_array => self.text("[]"),
+                    _ => return Err(EncodeError::Value("userdata")),
+                },
+                _ => return Err(EncodeError::Value(type_name(state, -1))),
+            }
+        }
+        Ok(true)
+    }
+
+    fn text(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    /// Writes the string at `index`.
+    #[inline]
+    unsafe fn string(&mut self, index: c_int) {
+        let mut length = 0;
+        // SAFETY: of a string, lua_tolstring allocates nothing and gives a pointer to its bytes.
+        unsafe {
+            let data = ffi::lua_tolstring(self.state, index, &mut length);
+            write_string(&mut self.out, std::slice::from_raw_parts(data.cast(), length));
+        }
+    }
+
+    /// The sentinels; few values need them.
+    unsafe fn sentinels(&mut self) -> Sentinels {
+        let state = self.state;
+        *self.sentinels.get_or_insert_with(|| {
+            // SAFETY: there are slots enough; the sentinels stay reachable through what is kept.
+            unsafe {
+                push_kept(state, Kept::EmptyArray);
+                push_kept(state, Kept::ArrayMt);
+                push_kept(state, Kept::EmptyArrayMt);
+                let sentinels = Sentinels {
+                    empty_array: ffi::lua_touserdata(state, -3),
+                    array_mt: ffi::lua_topointer(state, -2),
+                    empty_array_mt: ffi::lua_topointer(state, -1),
+                };
+                ffi::lua_pop(state, 3);
+                sentinels
+            }
+        })
     }
 
     /// Whether the metatable on top has the field of this name.
     unsafe fn has_field(&mut self, name: Kept) -> bool {
         let state = self.state;
-        // SAFETY: as for `table`; a raw read runs nothing.
+        // SAFETY: as for `begin`; a raw read runs nothing.
         unsafe {
             push_kept(state, name);
             let has = ffi::lua_rawget(state, -2) != ffi::LUA_TNIL;
@@ -311,7 +499,7 @@ impl Writer {
     unsafe fn call_len(&mut self) -> Result<c_int, EncodeError> {
         let state = self.state;
         self.code_ran = true;
-        // SAFETY: as for `table`; the call is protected.
+        // SAFETY: as for `begin`; the call is protected.
         unsafe {
             push_kept(state, Kept::Len);
             ffi::lua_rawget(state, -2);
@@ -335,7 +523,7 @@ impl Writer {
         let state = self.state;
         let mut greatest = 0.0_f64;
         let mut items = 0.0_f64;
-        // SAFETY: as for `table`.
+        // SAFETY: as for `begin`.
         unsafe {
             ffi::lua_pushnil(state);
             while self.next(-2)? {
@@ -359,101 +547,11 @@ impl Writer {
         Ok(if items == 0.0 { Shape::Object } else { Shape::Array(greatest as c_int) })
     }
 
-    unsafe fn array(
-        &mut self,
-        length: c_int,
-        items: Items,
-        depth: usize,
-    ) -> Result<(), EncodeError> {
-        self.out.push(b'[');
-        for i in 1..=length {
-            if i > 1 {
-                self.out.push(b',');
-            }
-            // SAFETY: as for `table`.
-            unsafe { self.item(i, items, depth)? };
-        }
-        self.out.push(b']');
-        Ok(())
-    }
-
-    /// Writes the item `i` of the table on top.
-    unsafe fn item(&mut self, i: c_int, items: Items, depth: usize) -> Result<(), EncodeError> {
-        let state = self.state;
-        // SAFETY: as for `table`.
-        unsafe {
-            ffi::lua_rawgeti_(state, -1, i);
-            if items == Items::Indexed && ffi::lua_type(state, -1) == ffi::LUA_TNIL {
-                ffi::lua_pop(state, 1);
-                self.indexed(i)?;
-            }
-            self.value(depth)?;
-            ffi::lua_pop(state, 1);
-        }
-        Ok(())
-    }
-
-    /// Pushes the item `i` of the table on top, as its metatable has it.
-    unsafe fn indexed(&mut self, i: c_int) -> Result<(), EncodeError> {
-        let state = self.state;
-        self.code_ran = true;
-        // SAFETY: as for `table`; the read is protected.
-        unsafe {
-            ffi::lua_pushvalue(state, -1);
-            ffi::lua_pushnumber(state, i.into());
-            stack::protect(state, 2, 1, &mut |state| {
-                ffi::lua_gettable(state, 1);
-                1
-            })
-            .map_err(EncodeError::Thrown)
-        }
-    }
-
-    unsafe fn object(&mut self, depth: usize) -> Result<(), EncodeError> {
-        // SAFETY: as for `table`.
-        unsafe {
-            ffi::lua_pushnil(self.state);
-            if self.next(-2)? {
-                return self.fields(depth);
-            }
-        }
-        self.text("{}");
-        Ok(())
-    }
-
-    /// Writes the table below its first key and value as an object.
-    unsafe fn fields(&mut self, depth: usize) -> Result<(), EncodeError> {
-        let state = self.state;
-        self.out.push(b'{');
-        // SAFETY: as for `table`.
-        unsafe {
-            loop {
-                match ffi::lua_type(state, -2) {
-                    ffi::LUA_TSTRING => self.string(-2),
-                    ffi::LUA_TNUMBER => {
-                        self.out.push(b'"');
-                        write_number(&mut self.out, ffi::lua_tonumber(state, -2))?;
-                        self.out.push(b'"');
-                    }
-                    _ => return Err(EncodeError::Key(type_name(state, -2))),
-                }
-                self.out.push(b':');
-                self.value(depth)?;
-                ffi::lua_pop(state, 1);
-                if !self.next(-2)? {
-                    self.out.push(b'}');
-                    return Ok(());
-                }
-                self.out.push(b',');
-            }
-        }
-    }
-
     /// Steps through the table at `table`, counted from the top, from the key on top; see [`stack::next`].
     #[inline]
     unsafe fn next(&mut self, table: c_int) -> Result<bool, EncodeError> {
         let state = self.state;
-        // SAFETY: as for `table`.
+        // SAFETY: as for `begin`.
         unsafe {
             if !self.code_ran {
                 return Ok(ffi::lua_next(state, table) != 0);
@@ -468,12 +566,17 @@ impl Writer {
         if depth <= self.room {
             return Ok(());
         }
-        // SAFETY: growing the stack may raise, so it is protected; pushing for that takes two slots,
-        // which are kept free.
+        // SAFETY: growing the stack may raise, so it is protected; what that takes is in the headroom.
         unsafe {
+            let used = ffi::lua_gettop(self.state) as usize;
+            if depth == 1 && used + SLOTS + HEADROOM <= FREE {
+                self.room = 1;
+                return Ok(());
+            }
+            let slots = (LEVELS * SLOTS + HEADROOM) as c_int;
             let mut grown = false;
             stack::protect(self.state, 0, 0, &mut |state| {
-                grown = ffi::lua_checkstack(state, LEVELS as c_int * SLOTS) != 0;
+                grown = ffi::lua_checkstack(state, slots) != 0;
                 0
             })
             .map_err(|_| EncodeError::StackOverflow)?;

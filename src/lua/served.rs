@@ -69,6 +69,10 @@ impl Host for Served<'_> {
         ask!(self.request_content_type())
     }
 
+    fn request_id(&self) -> Option<Cow<'_, [u8]>> {
+        ask!(self.request_id())
+    }
+
     fn http_version(&self) -> Option<f64> {
         ask!(self.http_version())
     }

@@ -47,15 +47,17 @@ kept! {
     services {
         /// `function(level, message)`: the user's log, if there is one.
         Log = c"log",
-        /// `function() -> string`: the id of the request.
+        /// `function() -> string|nil`: the user's id of the request, if there is such a function.
         RequestId = c"request_id",
+        /// `function() -> string|nil|false`: the gateway's; false where there is no gateway.
+        GatewayRequestId = c"gateway_request_id",
         /// `function() -> number`: the HTTP version of the request.
         HttpVersion = c"http_version",
         /// `function(name, synthesised) -> string|nil`: a header, from nginx's list.
         ListedHeader = c"listed_header",
         /// `function(max|nil) -> table, err`: all headers.
         AllHeaders = c"all_headers",
-        /// A table: the paths of custom templates, by the document's name.
+        /// A table, if there are any: the paths of custom templates, by the document's name.
         Templates = c"error_templates",
         /// What `ctx.delayed_response_callback` becomes.
         Flush = c"flush",

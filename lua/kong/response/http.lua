@@ -45,6 +45,15 @@ local headers_mt = {
 }
 
 
+-- How many headers `get_headers()` returns at most. A gateway's configuration may throw.
+local function default_limit()
+  local kong = rawget(_G, "kong")
+  local configuration = type(kong) == "table" and kong.configuration
+  return type(configuration) == "table" and configuration.lua_max_resp_headers
+         or MAX_HEADERS_DEFAULT
+end
+
+
 local function first(value)
   if type(value) == "table" then
     return value[1]
@@ -55,24 +64,24 @@ end
 
 -- What the native functions ask Lua for.
 local function make_services(options, ngx)
-  local request_id = options.request_id
   local gateway_id
 
-  local function default_request_id()
+  -- The id that the gateway gives a request; false where there is no gateway.
+  local function gateway_request_id()
     if gateway_id == nil then
       local found, module = pcall(require, "kong.observability.tracing.request_id")
       gateway_id = found and type(module) == "table" and module.get or false
     end
-    if gateway_id then
-      return gateway_id()
-    end
-    return ngx.var.request_id
+    return gateway_id and gateway_id()
   end
+
+  local templates = options.error_templates
 
   return {
     log = options.log,
 
-    request_id = request_id or default_request_id,
+    request_id = options.request_id,
+    gateway_request_id = gateway_request_id,
 
     -- Looked up when asked: gateways and their tests replace it.
     http_version = function()
@@ -92,19 +101,11 @@ local function make_services(options, ngx)
     end,
 
     all_headers = function(max)
-      if not max then
-        local kong = rawget(_G, "kong")
-        local configuration = type(kong) == "table" and kong.configuration
-        max = type(configuration) == "table" and configuration.lua_max_resp_headers
-              or MAX_HEADERS_DEFAULT
-      end
-      local headers, err = ngx.resp.get_headers(max)
+      local headers, err = ngx.resp.get_headers(max or default_limit())
       return setmetatable(headers, headers_mt), err
     end,
 
-    error_templates = options.error_templates
-                      and setmetatable(copy(options.error_templates),
-                                       getmetatable(options.error_templates)) or {},
+    error_templates = templates and setmetatable(copy(templates), getmetatable(templates)),
 
     tostring = tostring,
     empty_array = json.empty_array,
@@ -159,7 +160,7 @@ return function(options, ngx, host)
   local response = copy(native)
   response.flush = nil
   if not host then
-    for name, shortcut in pairs(shortcuts(native, ngx)) do
+    for name, shortcut in pairs(shortcuts(native, ngx, services.all_headers, default_limit)) do
       response[name] = shortcut
     end
   end

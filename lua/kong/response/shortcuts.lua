@@ -41,8 +41,10 @@ ffi.cdef [[
 --- Makes the functions that stand before those of `native`.
 -- @tparam table native
 -- @tparam table ngx
+-- @tparam function all_headers `all_headers(max) -> table, err`
+-- @tparam function default_limit `default_limit() -> max`, which may raise
 -- @treturn table they, by name; empty where the JIT is off, or the library's file is not found
-return function(native, ngx)
+return function(native, ngx, all_headers, default_limit)
   local has_exdata, exdata = pcall(require, "thread.exdata")
   local path = package.searchpath("kong.response.core", package.cpath)
   if not jit.status() or not has_exdata or not path then
@@ -56,6 +58,7 @@ return function(native, ngx)
 
   local native_get_status = native.get_status
   local native_get_header = native.get_header
+  local native_get_headers = native.get_headers
   local native_get_source = native.get_source
   local native_set_status = native.set_status
   local native_set_header = native.set_header
@@ -94,16 +97,33 @@ return function(native, ngx)
   end
 
 
+  -- The status of a client's request, if it may be read.
+  local function status_of(request)
+    local status = request ~= nil and may(READ, request) and C.kong_response_ngx_status(request)
+    return status and status >= 0 and status or nil
+  end
+
+
   local shortcuts = {}
 
 
   function shortcuts.get_status()
-    local request = exdata()
-    local status = request ~= nil and may(READ, request) and C.kong_response_ngx_status(request)
-    if not status or status < 0 then
+    local status = status_of(exdata())
+    if not status then
       return native_get_status()
     end
     return status
+  end
+
+
+  function shortcuts.get_headers(max)
+    if max == nil and status_of(exdata()) then
+      local ok, limit = pcall(default_limit)
+      if ok and type(limit) == "number" then
+        return all_headers(limit)
+      end
+    end
+    return native_get_headers(max)
   end
 
 

@@ -375,6 +375,10 @@ impl Host for Memory {
         given.or_else(|| self.request_header("Content-Type").next()).map(Cow::Borrowed)
     }
 
+    fn request_id(&self) -> Option<Cow<'_, [u8]>> {
+        self.variable("request_id").map(Cow::Borrowed)
+    }
+
     fn http_version(&self) -> Option<f64> {
         Some(self.http_version)
     }

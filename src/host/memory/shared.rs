@@ -68,6 +68,10 @@ impl Host for Shared<'_> {
         self.memory.borrow().request_content_type().map(owned)
     }
 
+    fn request_id(&self) -> Option<Cow<'_, [u8]>> {
+        self.memory.borrow().request_id().map(owned)
+    }
+
     fn http_version(&self) -> Option<f64> {
         self.callbacks.http_version().or_else(|| self.memory.borrow().http_version())
     }

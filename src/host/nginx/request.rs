@@ -220,6 +220,10 @@ impl Host for Request<'_> {
         self.variable("content_type").map(Cow::Borrowed)
     }
 
+    fn request_id(&self) -> Option<Cow<'_, [u8]>> {
+        self.variable("request_id").map(Cow::Borrowed)
+    }
+
     fn http_version(&self) -> Option<f64> {
         self.callbacks.http_version()
     }

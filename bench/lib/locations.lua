@@ -1,0 +1,76 @@
+--- What a measured server answers.
+
+local _M = {}
+
+
+-- A handler in bench/worker: `requests.filter` is the function `filter` of requests.lua.
+local function handlers(text)
+  return (text:gsub("@([%w_]+)%.([%w_]+)", '{ require("bench.worker.%1").%2() }'))
+end
+
+
+local COMMON = handlers [[
+# The id is there already, as where it is logged or sent upstream: to make one costs nginx 10 µs.
+set $bench_request_id $request_id;
+
+location = /cpu   { content_by_lua_block @init.cpu }
+location = /spent { content_by_lua_block @loops.spent }
+location = /count { content_by_lua_block @loops.count }
+
+location = /loop {
+  content_by_lua_block { ngx.print("ok") }
+  header_filter_by_lua_block @loops.header_filter
+  body_filter_by_lua_block @loops.body_filter
+}
+
+location = /filter_empty {
+  content_by_lua_block @requests.content
+  header_filter_by_lua_block @requests.filter_empty
+}
+location = /filter {
+  content_by_lua_block @requests.content
+  header_filter_by_lua_block @requests.filter
+}
+location = /exit_empty { access_by_lua_block @requests.exit_empty }
+location = /exit_small { access_by_lua_block @requests.exit_small }
+location = /exit_large { access_by_lua_block @requests.exit_large }
+location = /error      { access_by_lua_block @requests.error }
+]]
+
+local BODY = [[
+location = /NAME {
+  proxy_pass http://127.0.0.1:PORT/body?$args;
+  proxy_http_version 1.1;
+  proxy_set_header Connection "";
+  proxy_buffer_size 16k;
+  proxy_buffers 32 16k;
+  proxy_busy_buffers_size 32k;
+  proxy_max_temp_file_size 0;
+  header_filter_by_lua_block @requests.body_head
+  body_filter_by_lua_block HANDLER
+}
+]]
+
+-- Where bodies pass through, and what collects them there.
+local BODIES = {
+  body_empty = "@requests.body_empty",
+  body = "@requests.body",
+  body_changed = "@requests.body_changed",
+  body_timed = "@loops.body",
+}
+
+
+--- @tparam[opt] number upstream the port that bodies come from
+function _M.all(upstream)
+  local texts = { COMMON }
+  if upstream then
+    for name, handler in pairs(BODIES) do
+      local values = { NAME = name, PORT = upstream, HANDLER = handler }
+      texts[#texts + 1] = handlers((BODY:gsub("%u%u%u+", values)))
+    end
+  end
+  return table.concat(texts)
+end
+
+
+return _M

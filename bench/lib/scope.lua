@@ -1,0 +1,16 @@
+--- Calls `use(keep)`; whatever is handed to `keep` is stopped in the end, also after an error.
+
+return function(use)
+  local kept = {}
+  local ok, result = pcall(use, function(thing)
+    kept[#kept + 1] = thing
+    return thing
+  end)
+  for _, thing in ipairs(kept) do
+    thing:stop()
+  end
+  if not ok then
+    error(result, 0)
+  end
+  return result
+end

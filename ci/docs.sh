@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Makes build/docs, the site, of the Markdown that is read in the repository, too: README.md,
+# CONTRIBUTING.md, CHANGELOG.md, docs/ and the READMEs of examples/, each with its plugin and spec.
+# They are copied with their folders, so that links between them hold on both sides.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+MDBOOK=0.5.4
+
+tools=$PWD/build/tools
+mdbook=$(command -v mdbook || true)
+if [ "$("${mdbook:-false}" --version 2> /dev/null)" != "mdbook v$MDBOOK" ]; then
+  mdbook=$tools/bin/mdbook
+fi
+if [ "$("$mdbook" --version 2> /dev/null)" != "mdbook v$MDBOOK" ]; then
+  echo "building mdBook $MDBOOK into build/tools: some minutes, once"
+  quiet=--quiet
+  [ ! -t 2 ] || quiet=""
+  "${CARGO:-cargo}" install mdbook --version "$MDBOOK" --locked $quiet \
+    --no-default-features --features search --root "$tools" --target-dir "$tools/target"
+  rm -rf "$tools/target"
+fi
+
+book=build/docs-source
+rm -rf build/docs $book
+mkdir -p $book/src
+cp docs/site/book.toml docs/site/site.css $book
+cp -r README.md CONTRIBUTING.md CHANGELOG.md LICENSE docs examples $book/src
+rm -r $book/src/docs/site
+
+# The examples: a chapter for each README, and below it what the folder holds.
+{
+  sed '/^# The project/,$d' docs/site/SUMMARY.md
+  for page in examples/*/README.md; do
+    [ -f "$page" ] || continue
+    title=$(sed -n '1s/^# //p' "$page")
+    printf '  - [%s](%s)\n' "$title" "$page"
+    folder=$(dirname "$page")
+    for source in "$folder"/{nginx.conf,*.html,*.lua,plugins/*.lua}; do
+      [ -f "$source" ] || continue
+      language=${source##*.}
+      [ "$language" != conf ] || language=nginx
+      printf '\n## %s\n\n```%s\n%s\n```\n' "${source#"$folder"/}" "$language" "$(cat "$source")"
+    done >> "$book/src/$page"
+  done
+  printf '\n'
+  sed -n '/^# The project/,$p' docs/site/SUMMARY.md
+} > $book/src/SUMMARY.md
+
+"$mdbook" build $book
+echo "build/docs/index.html"

@@ -1,0 +1,156 @@
+"""Opens every page of build/docs from its file, on a desktop and on a phone.
+
+Nothing may come up on the console, nothing be asked of a network, no link lead nowhere, nothing stick
+out of the page, and the search has to find every function. Screenshots go to the folder given.
+
+usage: check_site.py SITE SCREENSHOTS
+"""
+
+import pathlib
+import sys
+import urllib.parse
+
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+import browser
+
+FUNCTIONS = (
+    "get_status get_header get_headers get_source set_status set_header add_header clear_header"
+    " set_headers get_raw_body set_raw_body exit error"
+).split()
+
+# What a reader types, and the page that has to be among the results.
+SEARCHES = {
+    **{name: f"docs/functions/{name}.html" for name in FUNCTIONS},
+    "kong.response.set_raw_body": "docs/functions/set_raw_body.html",
+    "KONG_PHASE": "docs/phases.html",
+    "error_templates": "docs/options.html",
+    "testing.run": "docs/testing.html",
+    "lifecycle": "docs/lifecycle.html",
+}
+
+# Pages with code in these languages, and a class that only a coloured one has.
+COLOURED = {
+    "index.html": "code.language-nginx .hljs-attribute, code.language-nginx .hljs-section",
+    "docs/functions/exit.html": "code.language-lua .hljs-keyword",
+    "docs/error-documents.html": "code.language-html .hljs-tag",
+}
+
+SHOTS = [
+    "index.html",
+    "docs/functions.html",
+    "docs/functions/exit.html",
+    "docs/phases.html",
+    "docs/error-documents.html",
+    "docs/testing.html",
+    "docs/decisions.html",
+]
+
+
+class Site:
+    def __init__(self, root):
+        self.root = root
+        self.pages = sorted(root.rglob("*.html"))
+        self.ids = {}
+        self.links = {}
+        self.failures = []
+
+    def fail(self, page, size, what):
+        self.failures.append(f"{page.relative_to(self.root)}, {size}: {what}")
+
+    def visit(self, driver, size, page):
+        driver.get(page.as_uri())
+        for line in browser.console(driver):
+            self.fail(page, size, line)
+        for url in driver.execute_script(
+            "return performance.getEntriesByType('resource').map((entry) => entry.name)"
+        ):
+            if not url.startswith(("file:", "data:")):
+                self.fail(page, size, f"asks for {url}")
+        for what in browser.overflow(driver)[:5]:
+            self.fail(page, size, f"too wide: {what}")
+        coloured = COLOURED.get(str(page.relative_to(self.root)))
+        if coloured and not driver.find_elements(By.CSS_SELECTOR, coloured):
+            self.fail(page, size, f"no colour: {coloured}")
+        self.ids[page] = set(
+            driver.execute_script(
+                "return [...document.querySelectorAll('[id]')].map((element) => element.id)"
+            )
+        )
+        self.links[page] = driver.execute_script(
+            """
+            return [...document.querySelectorAll("a[href], link[href], script[src], img[src]")]
+              .map((element) => element.href || element.src)
+            """
+        )
+
+    def check_links(self):
+        """Every link to a file, and to a place in it; returns how many there are."""
+        count = 0
+        for page, links in self.links.items():
+            for link in links:
+                url = urllib.parse.urlsplit(link)
+                if url.scheme != "file":
+                    continue
+                count += 1
+                target = pathlib.Path(urllib.parse.unquote(url.path))
+                place = urllib.parse.unquote(url.fragment)
+                if not target.is_file() or self.root not in target.parents:
+                    self.fail(page, "links", f"{link} leads to no file of the site")
+                elif place and target in self.ids and place not in self.ids[target]:
+                    self.fail(page, "links", f"{link} leads to no place on the page")
+        return count
+
+    def search(self, driver, size):
+        """Types into the search box; the page looked for has to be among the first five."""
+        for words, wanted in SEARCHES.items():
+            page = self.root / "index.html"
+            driver.get(page.as_uri())
+            driver.find_element(By.ID, "mdbook-search-toggle").click()
+            box = driver.find_element(By.ID, "mdbook-searchbar")
+            box.send_keys(words)
+            try:
+                WebDriverWait(driver, 10).until(
+                    lambda found: found.find_elements(By.CSS_SELECTOR, "#mdbook-searchresults a")
+                )
+            except Exception:  # selenium's time-out; what is shown instead says more
+                pass
+            hrefs = [
+                urllib.parse.urlsplit(link.get_attribute("href")).path
+                for link in driver.find_elements(By.CSS_SELECTOR, "#mdbook-searchresults a")
+            ]
+            if str(self.root / wanted) not in hrefs[:5]:
+                found = ", ".join(href.rsplit("/", 1)[-1] for href in hrefs[:5]) or "nothing"
+                self.fail(page, size, f"the search for {words} finds {found}, not {wanted}")
+            for line in browser.console(driver):
+                self.fail(page, size, f"searching {words}: {line}")
+
+
+def main():
+    site = Site(pathlib.Path(sys.argv[1]).resolve())
+    shots = pathlib.Path(sys.argv[2])
+    shots.mkdir(parents=True, exist_ok=True)
+    links = 0
+    for size in browser.SIZES:
+        with browser.chromium(size) as driver:
+            for page in site.pages:
+                site.visit(driver, size, page)
+            links += site.check_links()
+            site.search(driver, size)
+            driver.save_screenshot(str(shots / f"search-{size}.png"))
+            for name in SHOTS:
+                driver.get((site.root / name).as_uri())
+                driver.save_screenshot(str(shots / f"{name.replace('/', '-')[:-5]}-{size}.png"))
+    for failure in site.failures:
+        print(failure)
+    print(
+        f"{len(site.pages)} pages on {len(browser.SIZES)} sizes, {links} links,"
+        f" {len(SEARCHES)} searches each: {len(site.failures)} failures"
+    )
+    print(f"screenshots: {shots}")
+    return 1 if site.failures or not site.pages else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

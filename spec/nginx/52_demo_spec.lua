@@ -1,0 +1,46 @@
+--- How examples/demo shows what it shows: on a terminal, without colours, and in a file.
+
+local nginx = require "spec.support.nginx"
+
+
+local ESCAPE = "\27["
+
+
+local function run(command)
+  local pipe = io.popen(command .. " 2>&1; printf 'exit %d' $?")
+  local output = pipe:read("*a")
+  pipe:close()
+  local text, exit = output:gsub("\r", ""):match("^(.*)exit (%d+)$")
+  assert.equal("0", exit, output)
+  return text
+end
+
+
+describe("examples/demo", function()
+  local demo = nginx.root .. "/examples/demo/run.sh"
+  -- script, of Debian's bsdutils, gives it a terminal
+  local on_terminal = "script -qec '" .. demo .. "' /dev/null < /dev/null"
+
+  it("has colours and tells how far it is on a terminal", function()
+    local text = run("env -u NO_COLOR TERM=xterm " .. on_terminal)
+    assert.matches("\27[1m\27[32mHTTP/1.1 200 OK\27[0m", text, 1, true)
+    assert.matches("\27[1m\27[33mHTTP/1.1 401 Unauthorized\27[0m", text, 1, true)
+    assert.matches("[5/5] ", text, 1, true)
+  end)
+
+  it("has no colours where they are not wanted", function()
+    for _, wish in ipairs { "NO_COLOR=1 TERM=xterm ", "env -u NO_COLOR TERM=dumb " } do
+      local text = run(wish .. on_terminal)
+      assert.is_nil(text:find(ESCAPE, 1, true), text)
+      assert.matches("\n[3/5] No key: exit(401, table, headers)\n", text, 1, true)
+      assert.matches("\n  HTTP/1.1 401 Unauthorized\n", text, 1, true)
+    end
+  end)
+
+  it("is plain in a file", function()
+    local text = run("env -u NO_COLOR TERM=xterm " .. demo)
+    assert.is_nil(text:find(ESCAPE, 1, true), text)
+    assert.matches("\n\nNo key: exit(401, table, headers)\n$ curl ", text, 1, true)
+    assert.matches("\n  Server: ", text, 1, true)
+  end)
+end)

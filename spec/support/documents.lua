@@ -1,0 +1,128 @@
+--- Reads the Markdown of the project: places, links, and code in fences.
+
+local _M = {}
+
+
+--- What a file holds; nil where there is none.
+function _M.text(path)
+  local file = io.open(path, "rb")
+  local text = file and file:read("*a")
+  if file then
+    file:close()
+  end
+  return text
+end
+
+
+--- The paths of all Markdown files that readers see, in order.
+function _M.all()
+  local paths = {}
+  local command = "ls *.md; find docs examples -name '*.md' ! -path 'docs/site/*' | sort"
+  local pipe = assert(io.popen(command))
+  for path in pipe:lines() do
+    paths[#paths + 1] = path
+  end
+  pipe:close()
+  return paths
+end
+
+
+-- As GitHub makes it of a heading; mdBook's is the same for the headings here.
+local function anchor(heading)
+  return (heading:gsub("%[([^%]]*)%]%([^)]*%)", "%1"):lower():gsub("[^%w_%- ]", ""):gsub(" ", "-"))
+end
+
+
+--- A file: `anchors` is a set, `links` a list of { line, target }, `blocks` a list of { line,
+-- language, text, name }, named by the last `…` of the line in front if that ends with a colon, and
+-- `inline` the code between backticks.
+function _M.read(path)
+  local document = { path = path, anchors = {}, links = {}, blocks = {}, inline = {} }
+  local number, block, name = 0, nil, nil
+  for line in (assert(_M.text(path), path) .. "\n"):gmatch("([^\n]*)\n") do
+    number = number + 1
+    local language = line:match("^```(.*)$")
+    if block then
+      if language then
+        block.text = table.concat(block, "\n") .. "\n"
+        block = nil
+      else
+        block[#block + 1] = line
+      end
+    elseif language then
+      block = { line = number, language = language, name = name }
+      table.insert(document.blocks, block)
+    else
+      local heading = line:match("^#+ (.*)$")
+      if heading then
+        document.anchors[anchor(heading)] = true
+      end
+      for code in line:gmatch("`([^`]+)`") do
+        table.insert(document.inline, code)
+      end
+      for target in line:gsub("`[^`]*`", ""):gmatch("%]%(([^)%s]+)%)") do
+        table.insert(document.links, { line = number, target = target })
+      end
+      if line ~= "" then
+        name = line:match("`([^`]+)`[^`]*:$")
+      end
+    end
+  end
+  assert(not block, path .. " ends inside of a fence")
+  return document
+end
+
+
+local function first(document, list, matches, what)
+  for _, item in ipairs(list) do
+    if matches(item) then
+      return item
+    end
+  end
+  error(document.path .. " has no " .. what, 3)
+end
+
+
+--- The text of the block named.
+function _M.block(document, name)
+  return first(document, document.blocks, function(block)
+    return block.name == name
+  end, "block named " .. name).text
+end
+
+
+--- The text of the first block in which the pattern is found.
+function _M.find(document, pattern)
+  return first(document, document.blocks, function(block)
+    return block.text:find(pattern)
+  end, "block with " .. pattern).text
+end
+
+
+--- The first code between backticks in which the pattern is found.
+function _M.inline(document, pattern)
+  return first(document, document.inline, function(code)
+    return code:find(pattern)
+  end, "code " .. pattern)
+end
+
+
+--- The commands of blocks that show `$ command` and what it prints: { line, command, output }.
+function _M.commands(document)
+  local commands = {}
+  for _, block in ipairs(document.blocks) do
+    for i, line in ipairs(block) do
+      local command = line:match("^%$ (.*)$")
+      if command then
+        commands[#commands + 1] = { line = block.line + i, command = command, output = "" }
+      elseif commands[#commands] and block[1]:find("^%$ ") then
+        local last = commands[#commands]
+        last.output = last.output .. line .. "\n"
+      end
+    end
+  end
+  return commands
+end
+
+
+return _M

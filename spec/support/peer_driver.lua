@@ -1,0 +1,60 @@
+--- Runs the cases of `peer_cases` in nginx: `?case=` is the number, `?side=` who is asked.
+
+local cases = require "spec.support.peer_cases"
+
+local sides = { ours = require "kong.response", peer = require "bench.peer.response" }
+local BITS = { access = 0x20, header_filter = 0x200, body_filter = 0x400 }
+
+local _M = {}
+
+
+local function run(phase)
+  local case = cases[tonumber(ngx.var.arg_case)]
+  ngx.ctx.KONG_PHASE = BITS[phase]
+  if case.phase ~= phase then
+    return
+  end
+  local noted = {}
+  case.run(sides[ngx.var.arg_side], function(...)
+    for i = 1, select("#", ...) do
+      noted[#noted + 1] = tostring((select(i, ...)))
+    end
+  end)
+  return table.concat(noted, " | ")
+end
+
+
+function _M.access()
+  run("access")
+end
+
+
+function _M.content()
+  ngx.print("one, ")
+  ngx.print("two")
+end
+
+
+function _M.header_filter()
+  local noted = run("header_filter")
+  -- What plugins do to the length is not the question here.
+  if not ngx.ctx.KONG_EXITED then
+    ngx.header["Content-Length"] = nil
+  end
+  if noted and noted ~= "" then
+    ngx.header["X-Noted"] = noted
+  end
+end
+
+
+function _M.body_filter()
+  run("body_filter")
+  local body = ngx.ctx.response_body
+  if body then
+    ngx.arg[2] = true
+    ngx.arg[1] = body
+  end
+end
+
+
+return _M

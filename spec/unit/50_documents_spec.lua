@@ -1,0 +1,120 @@
+--- README.md, CONTRIBUTING.md, CHANGELOG.md, docs/ and the READMEs of examples/.
+
+local documents = require "spec.support.documents"
+
+
+--- `docs/../README.md` as `README.md`.
+local function resolve(from, target)
+  local parts = {}
+  for part in (from:gsub("[^/]*$", "") .. target):gmatch("[^/]+") do
+    if part == ".." then
+      assert(table.remove(parts), "out of the project")
+    elseif part ~= "." then
+      parts[#parts + 1] = part
+    end
+  end
+  return table.concat(parts, "/")
+end
+
+
+describe("the documents", function()
+  local read = {}
+
+  setup(function()
+    for _, path in ipairs(documents.all()) do
+      read[path] = documents.read(path)
+    end
+  end)
+
+
+  it("have no link that leads nowhere", function()
+    local count, broken = 0, {}
+    for path, document in pairs(read) do
+      for _, link in ipairs(document.links) do
+        if not link.target:find("^%a+://") then
+          count = count + 1
+          local file, place = link.target:match("^([^#]*)#?(.*)$")
+          local target = file == "" and path or resolve(path, file)
+          if not documents.text(target) then
+            broken[#broken + 1] = path .. ":" .. link.line .. ": no file " .. target
+          elseif place ~= "" and not (read[target] and read[target].anchors[place]) then
+            broken[#broken + 1] = path .. ":" .. link.line .. ": no heading " .. link.target
+          end
+        end
+      end
+    end
+    table.sort(broken)
+    assert.same({}, broken)
+    assert.is_true(count > 100)
+  end)
+
+
+  it("are all chapters of the site, once", function()
+    local summary, chapters = documents.text("docs/site/SUMMARY.md"), {}
+    for path in summary:gmatch("%]%(([^)]+)%)") do
+      assert.is_nil(chapters[path], path)
+      chapters[path] = true
+      assert.is_table(read[path], path)
+    end
+    for path in pairs(read) do
+      -- the READMEs of examples/ are added when the site is made
+      if not path:find("^examples/") then
+        assert.is_true(chapters[path], path)
+      end
+    end
+  end)
+
+
+  it("have a chapter for each function, with syntax and phases", function()
+    for name in pairs(require "kong.response") do
+      local text = documents.text("docs/functions/" .. name .. ".md")
+      assert.matches("^# " .. name .. "\n\n%*%*syntax:%*%* `[^\n]*kong%.response%." .. name .. "%(",
+                     text)
+      assert.matches("\n\n%*%*phases:%*%* [^\n]+\n", text)
+    end
+  end)
+
+
+  it("name every example", function()
+    for path in pairs(read) do
+      if path:find("^examples/") then
+        assert.matches("../" .. path, documents.text("docs/examples.md"), 1, true)
+      end
+    end
+  end)
+
+
+  it("hold Lua that LuaJIT can read", function()
+    local count = 0
+    for path, document in pairs(read) do
+      for _, block in ipairs(document.blocks) do
+        if block.language == "lua" then
+          count = count + 1
+          if not loadstring(block.text) then
+            -- calls of `return kong.response…`, one after the other
+            for part in (block.text .. "\n"):gmatch("(.-\n)\n+") do
+              assert.is_function(loadstring(part), path .. ":" .. block.line .. "\n" .. part)
+            end
+          end
+        end
+      end
+    end
+    assert.is_true(count > 20)
+  end)
+
+
+  it("say what each target of make does", function()
+    local makefile = documents.text("Makefile")
+    local pipe = assert(io.popen("make --no-print-directory help"))
+    local help = pipe:read("*a")
+    pipe:close()
+    local count = 0
+    for targets in makefile:gmatch("\n%.PHONY: ([^\n]+)") do
+      for target in targets:gmatch("%S+") do
+        count = count + 1
+        assert.matches("\n  make " .. target:gsub("%-", "%%-") .. " +%S", "\n" .. help)
+      end
+    end
+    assert.is_true(count >= 10)
+  end)
+end)
