@@ -9,9 +9,14 @@ local function services(host)
     return host:get_headers(max)
   end
   return {
-    false, function() return "id" end, function() return 1.1 end,
-    function(name) return all(0)[name] end, all, {}, false, tostring, "__len", "__index", "message",
-    core.empty_array, {}, {},
+    request_id = function() return "id" end,
+    http_version = function() return 1.1 end,
+    listed_header = function(name) return all(0)[name] end,
+    all_headers = all,
+    tostring = tostring,
+    empty_array = core.empty_array,
+    array_mt = {},
+    empty_array_mt = {},
   }
 end
 
@@ -136,11 +141,11 @@ describe("functions bound to a host", function()
   it("may be called again from the code that they call", function()
     local host = core.memory_host { headers = { { "Content-Type", "application/grpc" } } }
     local seen, given, response = {}, services(host), nil
-    given[1] = function(_, message)
+    given.log = function(_, message)
       seen[#seen + 1] = message
       response.set_header("X-From-Log", "1")
     end
-    given[3] = function()
+    given.http_version = function()
       response.set_header("X-From-Version", host:get_status())
       return 2
     end
