@@ -14,7 +14,7 @@ TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-bu
 BENCH_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core luajit2 lua-cjson gnuplot-nox
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test conformance bench install uninstall clean
+.PHONY: help build build-faults demo test conformance bench install uninstall clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ build: ## build/lualib: what lua_package_path and lua_package_cpath need, and no
 	@install -D -m 755 target/release/libkong_response.so $(LUALIB).new/kong/response/core.so
 	@rm -rf $(LUALIB) && mv $(LUALIB).new $(LUALIB)
 
+build-faults: ## build/faults: a build in which tests order panics; not for use
+	$(CARGO) build --locked --features fault-injection
+	@install -D -m 755 target/debug/libkong_response.so build/faults/kong/response/core.so
+
 demo: ## upstreams, gateways and plugins on loopback: what clients get before and after
 	@ci/install.sh $(SERVER_PACKAGES)
 	@$(MAKE) --no-print-directory build
@@ -35,7 +39,7 @@ demo: ## upstreams, gateways and plugins on loopback: what clients get before an
 
 test: ## formatting, lints, Rust tests, Lua specs in LuaJIT and in a real nginx
 	@ci/install.sh $(TEST_PACKAGES)
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory build build-faults
 	@ci/test.sh
 
 N ?= 100000

@@ -17,7 +17,8 @@ step() {
 step "formatting" cargo fmt --check
 step "lints, Rust" cargo clippy --locked --all-targets -- -D warnings
 step "lints, Rust, linked to LuaJIT" \
-  cargo clippy --locked --all-targets --no-default-features -- -D warnings
+  cargo clippy --locked --all-targets --no-default-features --features fault-injection \
+  -- -D warnings
 step "lints, Lua" luacheck -q lua spec examples bench
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 step "Rust" cargo test --locked --no-default-features --quiet

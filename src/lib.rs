@@ -9,6 +9,8 @@
 //! Lua loads it with `require "kong.response"`; `lua/kong/response/instance.lua` is the thin facade.
 
 pub mod error;
+#[cfg(feature = "fault-injection")]
+mod fault;
 pub mod host;
 mod lua;
 pub mod phase;

@@ -6,6 +6,7 @@
 --       kong = whether the globals of a gateway exist,
 --       rewrite, access, content, balancer, header_filter, log = { operations },
 --       body_filter = { operations for the first chunk, ... },
+--       max_body_size = the option, or nil,
 --       phases = { what KONG_PHASE says where it does not tell the truth, by phase },
 --     }
 --
@@ -555,6 +556,7 @@ local function generate(seed, index)
     sequence.log[i] = random:once_in(3) and self:operation("log")
       or operation(random:pick(READERS), random:once_in(2) and "X-A" or nil)
   end
+  sequence.max_body_size = random:once_in(3) and random:int(1, 20) or nil
   return sequence
 end
 

@@ -175,6 +175,11 @@ local function each_smaller(sequence)
         less.kong = false
       end)
     end
+    if sequence.max_body_size then
+      without(function(less)
+        less.max_body_size = nil
+      end)
+    end
     for _, phase in ipairs(PHASES) do
       local lists = phase == "body_filter" and sequence[phase] or { sequence[phase] }
       for n, list in ipairs(lists) do
@@ -262,6 +267,9 @@ local function text_of(sequence)
     add("--   body %s", values.source(sequence.upstream.body))
   end
   add("-- the globals of a gateway: %s", sequence.kong and "yes" or "no")
+  if sequence.max_body_size then
+    add("-- max_body_size: %d", sequence.max_body_size)
+  end
   for _, phase in ipairs(PHASES) do
     local lists = phase == "body_filter" and sequence[phase] or { sequence[phase] }
     for n, list in ipairs(lists) do

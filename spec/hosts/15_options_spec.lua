@@ -98,6 +98,22 @@ hosts.each("the options", {
         = [[option "error_templates.plain" must be a string, got function]],
       ["{ worker_events = 'x' }"] = [[option "worker_events" must be a table, got string]],
       ["{ worker_events = print }"] = [[option "worker_events" must be a table, got function]],
+      ["{ warnings = 'off' }"] = [[option "warnings" must be a boolean, got string]],
+      ["{ max_body_size = '1m' }"] = [[option "max_body_size" must be a number, got string]],
+      ["{ max_body_size = false }"] = [[option "max_body_size" must be a number, got boolean]],
+      ["{ max_body_size = 0 }"]
+        = [[option "max_body_size" must be a positive whole number, got 0]],
+      ["{ max_body_size = -1 }"]
+        = [[option "max_body_size" must be a positive whole number, got -1]],
+      ["{ max_body_size = 1.5 }"]
+        = [[option "max_body_size" must be a positive whole number, got 1.5]],
+      ["{ max_body_size = 1/0 }"]
+        = [[option "max_body_size" must be a positive whole number, got inf]],
+      ["{ max_body_size = 2^60 }"]
+        = [[option "max_body_size" must be a positive whole number, got 1.1529215046068e+18]],
+      ["{ max_body_size = 0/0 }"]
+        = [[option "max_body_size" must be a positive whole number, got ]]
+          .. tostring(0/0),
     } do
       it(options, function()
         local r = run("local ok, err = pcall(new, " .. options .. ") "

@@ -221,7 +221,7 @@ http {
   uwsgi_temp_path %{dir}/temp_uwsgi;
   scgi_temp_path %{dir}/temp_scgi;
   lua_package_path "%{dir}/?.lua;%{root}/build/lualib/?.lua;;";
-  lua_package_cpath "%{root}/build/lualib/?.so;;";
+  lua_package_cpath "%{root}/build/%{library}/?.so;;";
   lua_code_cache %{code_cache};
   %{init}
   %{http}
@@ -257,6 +257,7 @@ local function write_tree(dir, options, ports)
   local values = {
     dir = dir,
     root = root,
+    library = options.library or "lualib",
     modules = load_modules,
     user = C.geteuid() == 0 and "user root;\n" or "",
     log_level = options.log_level or "info",
@@ -364,7 +365,8 @@ end
 
 --- Starts a server. Options, all optional: main, http (directives of these levels), init (Lua),
 -- locations (inside of the main server), servers (further server blocks), files (name to text),
--- code_cache (true), workers (1), log_level ("info"), may_crash (false).
+-- code_cache (true), workers (1), log_level ("info"), may_crash (false), library ("lualib":
+-- the folder of build/ that has the native part).
 function _M.start(options)
   find_nginx()
   local server, err

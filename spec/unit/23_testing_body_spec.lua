@@ -154,6 +154,28 @@ describe("the body filter", function()
     assert.equal("[<ab>]", result.body)
   end)
 
+  it("lets a body pass that is larger than max_body_size", function()
+    local response = require("kong.response.instance").new { max_body_size = 5 }
+    local seen = {}
+    local result, chunks = run({ body = { "abc", "def", "ghi" } }, {
+      body_filter = function()
+        seen[#seen + 1] = { response.get_raw_body() }
+        if ngx.arg[2] then
+          seen[#seen + 1] = { response.set_raw_body("short") }
+        end
+      end,
+    })
+    local err = "body is larger than max_body_size (5 bytes)"
+    assert.same({ {}, {}, {}, { nil, err }, { nil, err } }, seen)
+    assert.equal(4, #chunks)
+    assert.same({ "abcdef", "ghi" }, result.chunks)
+    assert.equal("abcdefghi", result.body)
+    assert.same({
+      "get_raw_body lets the body pass: " .. err,
+      "set_raw_body leaves the body as it is: " .. err,
+    }, result.log.warn)
+  end)
+
   it("has no ngx.arg elsewhere", function()
     local ok, err
     run(nil, { access = function() ok, err = pcall(function() return ngx.arg[1] end) end })

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use http::StatusCode;
 
 use crate::error::Error;
-use crate::response::body::BodyBuffer;
+use crate::response::body::Held;
+use crate::response::mistake::Mistake;
 
 /// How [`Host::write_header`] treats what is there under the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +101,9 @@ pub trait Host {
 
     /// Writes a line to the log.
     fn log(&self, level: Level, message: &[u8]);
+
+    /// Notes a mistake made at `position` in somebody's code; says whether it is new to this worker.
+    fn is_new(&self, mistake: &Mistake, position: &str) -> bool;
 }
 
 /// What only the language side can do for a request.
@@ -123,19 +127,25 @@ pub trait BodyFilter: Host {
     /// Copies a chunk that is in several pieces into `room`, which has its length.
     fn gather(&self, room: &mut [u8]);
 
-    /// Takes the buffer of this request's body out of where it is kept.
-    fn take_buffer(&self) -> Option<BodyBuffer>;
+    /// Takes what is held of this request's body out of where it is kept.
+    fn take_body(&self) -> Option<Held>;
 
-    /// Keeps the buffer of this request's body until it is taken or the request ends.
+    /// Keeps what is held of this request's body until it is taken or the request ends.
     ///
     /// # Errors
     ///
     /// What the server says.
-    fn keep_buffer(&self, buffer: BodyBuffer) -> Result<(), Error>;
+    fn keep_body(&self, held: Held) -> Result<(), Error>;
 
     /// The length that the upstream promised for its body, also after a plugin removed the
     /// Content-Length.
     fn promised_length(&self) -> Option<u64>;
+
+    /// The Content-Encoding of the upstream's answer, whatever became of it.
+    fn upstream_encoding(&self) -> Option<Cow<'_, [u8]>>;
+
+    /// Whether the body becomes a part of another response, which has a head of its own.
+    fn is_subrequest(&self) -> bool;
 }
 
 /// A chunk of a body.
@@ -154,4 +164,19 @@ pub enum ChunkBytes<'a> {
     Whole(Cow<'a, [u8]>),
     /// In several, of this length together: [`BodyFilter::gather`] copies them.
     Scattered(usize),
+}
+
+impl ChunkBytes<'_> {
+    /// How many they are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Whole(bytes) => bytes.len(),
+            Self::Scattered(length) => *length,
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::ffi::c_int;
+use std::ops::Range;
 use std::rc::Rc;
 
 use http::StatusCode;
@@ -14,13 +15,14 @@ use super::args::{self, Taken};
 use super::call::{Call, Caller, Needs, begin, guard, phase_of, raise};
 use super::headers::number;
 use super::json::LuaTable;
+use super::mistakes::remember_exit;
 use super::source::{flag, push_field};
 use super::stack::{self, Kept, push_bytes, push_kept, string, type_name, upvalue};
 use super::templates;
 use crate::error::Error;
 use crate::host::{Host, Level};
 use crate::phase;
-use crate::response::error::{self, Pages};
+use crate::response::error::{self, Page, Pages};
 use crate::response::error_page::{Document, Template};
 use crate::response::exit::{self, Body, Payload, TableBody};
 use crate::response::header::Headers;
@@ -59,6 +61,9 @@ pub unsafe extern "C-unwind" fn exit<const MEMORY: bool>(state: *mut lua_State) 
             Ok(Left::Delayed(None))
         });
         mark_exited(state, call.ctx);
+        if let Left::Send { in_filter: true, .. } = left {
+            remember_exit(&call);
+        }
         finish(&call, left, None)
     }
 }
@@ -73,6 +78,9 @@ pub unsafe extern "C-unwind" fn error<const MEMORY: bool>(state: *mut lua_State)
         let delayed = is_delayed(state, call.ctx);
         let (left, document) = guard(state, CALLER, || compose_error(&call, delayed));
         mark_exited(state, call.ctx);
+        if let Left::Send { in_filter: true, .. } = left {
+            remember_exit(&call);
+        }
         finish(&call, left, Some(document))
     }
 }
@@ -202,7 +210,7 @@ impl Answer {
 }
 
 /// What `error` sends: its document, if there is one, beside what is left to do.
-unsafe fn compose_error(call: &Call, delayed: bool) -> Result<(Left, Option<Vec<u8>>), Error> {
+unsafe fn compose_error(call: &Call, delayed: bool) -> Result<(Left, Option<Page>), Error> {
     let state = call.state;
     call.refuse_when_sent()?;
     // SAFETY: status, message and headers are on the stack.
@@ -226,7 +234,7 @@ unsafe fn compose_error(call: &Call, delayed: bool) -> Result<(Left, Option<Vec<
             if delayed {
                 return Ok((Left::Delayed(Some(headers)), document));
             }
-            let body = document.as_deref().map_or(Body::None, Body::Bytes);
+            let body = document.as_ref().map_or(Body::None, |page| Body::Bytes(&page.text));
             let in_filter = exit::in_header_filter(&request, call.phase);
             let payload = exit::send(&mut request, status, body, &headers, in_filter)?;
             Ok((Left::Send { status, payload, in_filter }, document))
@@ -355,13 +363,13 @@ pub unsafe fn store_delayed(
 
 /// Hands over to the facade. For `error`, `document` is what it composed; for `exit`, the body is the
 /// caller's, at its place of the stack.
-unsafe fn finish(call: &Call, left: Left, document: Option<Option<Vec<u8>>>) -> c_int {
+unsafe fn finish(call: &Call, left: Left, document: Option<Option<Page>>) -> c_int {
     let state = call.state;
     // SAFETY: ctx and the arguments are on the stack; what is pushed here may raise for want of memory,
     // which costs no more than what is alive.
     unsafe {
         let push_given = |state| match &document {
-            Some(Some(document)) => push_bytes(state, document),
+            Some(Some(page)) => push_bytes(state, &page.text),
             Some(None) => ffi::lua_pushnil(state),
             None => ffi::lua_pushvalue(state, BODY),
         };
@@ -378,7 +386,10 @@ unsafe fn finish(call: &Call, left: Left, document: Option<Option<Vec<u8>>>) -> 
                 ffi::lua_pushnumber(state, f64::from(code));
                 match &payload {
                     Payload::None => return 1,
-                    Payload::Given => push_given(state),
+                    Payload::Given => match &document {
+                        Some(Some(page)) if !in_filter => push_pieces(state, page),
+                        _ => push_given(state),
+                    },
                     Payload::Bytes(bytes) => push_bytes(state, bytes),
                 }
                 if !in_filter {
@@ -389,6 +400,24 @@ unsafe fn finish(call: &Call, left: Left, document: Option<Option<Vec<u8>>>) -> 
                 ffi::lua_rawset(state, call.ctx);
                 1
             }
+        }
+    }
+}
+
+/// Pushes the pieces of a page, to be printed one after the other.
+///
+/// LuaJIT looks at a few bytes of a string only to tell it from those it has. Pages that differ by the id
+/// in their middle all look alike, and each new one would be compared with those before it.
+unsafe fn push_pieces(state: *mut lua_State, page: &Page) {
+    let Range { start, end } = page.id;
+    // SAFETY: there are slots enough.
+    unsafe {
+        ffi::lua_createtable(state, 3, 0);
+        for (i, piece) in
+            (1..).zip([&page.text[..start], &page.text[start..end], &page.text[end..]])
+        {
+            push_bytes(state, piece);
+            ffi::lua_rawseti(state, -2, i);
         }
     }
 }

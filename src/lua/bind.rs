@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_int, c_void};
 
 use mlua::ffi::{self, lua_CFunction, lua_State};
 
-use super::call::raise_plain;
+use super::call::{attempt, raise_plain};
 use super::stack::{Kept, SERVICES, STRINGS, invoke, push_bytes, upvalue};
 use super::{answer, body, decode, headers, memory, source, stream};
 use crate::host::nginx;
@@ -63,7 +63,35 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
         ffi::lua_setfield(state, -2, c"empty_array".as_ptr());
         ffi::lua_pushlightuserdata(state, std::ptr::null_mut());
         ffi::lua_setfield(state, -2, c"null".as_ptr());
+        #[cfg(feature = "fault-injection")]
+        {
+            ffi::lua_pushcclosure(state, order_fault, 0);
+            ffi::lua_setfield(state, -2, c"order_fault".as_ptr());
+        }
         1
+    }
+}
+
+/// `order_fault("panic"|"shortcut"|"allocation"|nil, chances)`: has that happen, after so many chances.
+///
+/// # Safety
+///
+/// Called by Lua.
+#[cfg(feature = "fault-injection")]
+unsafe extern "C-unwind" fn order_fault(state: *mut lua_State) -> c_int {
+    use super::stack::string;
+    use crate::fault::{Fault, order};
+    // SAFETY: Lua calls; reading a string and a number runs nothing.
+    unsafe {
+        ffi::lua_settop(state, 2);
+        let chances = ffi::lua_tonumber(state, 2) as u32;
+        order(match string(state, 1) {
+            Some(b"panic") => Some((Fault::Panic, chances)),
+            Some(b"shortcut") => Some((Fault::Shortcut, chances)),
+            Some(b"allocation") => Some((Fault::Allocation, chances)),
+            _ => None,
+        });
+        0
     }
 }
 
@@ -77,8 +105,10 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
 unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        if let Err(missing) = nginx::load() {
-            raise_plain(state, missing);
+        match attempt(|| Ok(nginx::load().err())) {
+            Ok(None) => (),
+            Ok(Some(missing)) => raise_plain(state, missing),
+            Err(error) => raise_plain(state, error.to_string()),
         }
         ffi::lua_settop(state, 2);
         push_functions(state, &functions::<false>())

@@ -5,13 +5,17 @@ use std::ffi::c_int;
 use mlua::ffi::{self, lua_State};
 
 use super::call::{Caller, Needs, Reply, begin, guard, raise};
-use super::stack::{main_thread_runs, string};
+use super::headers::number;
+use super::mistakes;
+use super::stack::{Kept, main_thread_runs, push_bytes, push_kept, string};
 use crate::error::Error;
 use crate::phase;
 use crate::response::body::{self, Consumed};
+use crate::response::mistake;
 
-/// Consumes the current chunk. Returns the body, if this is its end, else nil; and whether the chunk
-/// may stay as it is.
+/// Consumes the current chunk. Returns the body, if this is its end, else nil; what becomes of the
+/// chunk: true where it stays as it is, else what takes its place; and at the end of a body that is too
+/// large, why it is none.
 ///
 /// # Safety
 ///
@@ -22,22 +26,56 @@ pub unsafe extern "C-unwind" fn get_raw_body<const MEMORY: bool>(state: *mut lua
     unsafe {
         let call = begin::<MEMORY>(state, caller, Needs::request(phase::BODY, 0));
         refuse_a_stale_phase::<MEMORY>(state);
-        let (reply, keep) = guard(state, caller, || {
+        let limit = max_body_size(state);
+        let warns = mistakes::are_said(state);
+        let (reply, chunk, refusal) = guard(state, caller, || {
             call.with_request(|request| {
-                Ok(match body::consume(&request)? {
-                    Consumed::Buffered => (Reply::Nil, false),
-                    Consumed::AsItIs(bytes) => (Reply::from(bytes), true),
-                    Consumed::Whole(body) => (Reply::Bytes(body), false),
+                let look_at = |body: &[u8]| {
+                    if warns && let Some(mistake) = mistake::of_reading(&request, body) {
+                        mistakes::say(&call, caller, &mistake);
+                    }
+                };
+                Ok(match body::consume(&request, limit)? {
+                    Consumed::Buffered => (Reply::Nil, Chunk::Cleared, None),
+                    Consumed::AsItIs(bytes) => {
+                        look_at(&bytes);
+                        (Reply::from(bytes), Chunk::Stays, None)
+                    }
+                    Consumed::Whole(body) => {
+                        look_at(&body);
+                        (Reply::Bytes(body), Chunk::Reply, None)
+                    }
+                    Consumed::Passing { released, refusal } => {
+                        (Reply::Nil, released.map_or(Chunk::Stays, Chunk::Bytes), refusal)
+                    }
                 })
             })
         });
         reply.push(state);
-        ffi::lua_pushboolean(state, c_int::from(keep));
-        2
+        match chunk {
+            Chunk::Stays => ffi::lua_pushboolean(state, 1),
+            Chunk::Cleared => ffi::lua_pushnil(state),
+            Chunk::Reply => ffi::lua_pushvalue(state, -1),
+            Chunk::Bytes(bytes) => push_bytes(state, &bytes),
+        }
+        match refusal {
+            Some(limit) => 2 + push_text(state, &limit),
+            None => 2,
+        }
     }
 }
 
-/// Checks that the body can be replaced by the string given, and forgets what was buffered.
+/// What becomes of the chunk that was consumed.
+enum Chunk {
+    Stays,
+    Cleared,
+    /// It becomes what the plugin is given.
+    Reply,
+    Bytes(Vec<u8>),
+}
+
+/// Checks that the body can be replaced by the string given, and forgets what was buffered. Returns
+/// nothing, or why the body stays as it is.
 ///
 /// # Safety
 ///
@@ -48,11 +86,49 @@ pub unsafe extern "C-unwind" fn set_raw_body<const MEMORY: bool>(state: *mut lua
     unsafe {
         let call = begin::<MEMORY>(state, caller, Needs::request(phase::BODY, 1));
         refuse_a_stale_phase::<MEMORY>(state);
-        guard(state, caller, || {
-            call.with_request(|request| body::replace(&request, string(state, 1)))
+        let warns = mistakes::are_said(state);
+        let refusal = guard(state, caller, || {
+            call.with_request(|request| {
+                let body = string(state, 1);
+                let refusal = body::replace(&request, body)?;
+                if warns
+                    && refusal.is_none()
+                    && let Some(body) = body
+                    && let Some(mistake) = mistake::of_replacing(&request, body::sent(body).len())
+                {
+                    mistakes::say(&call, caller, &mistake);
+                }
+                Ok(refusal)
+            })
         });
-        0
+        refusal.map_or(0, |limit| push_text(state, &limit))
     }
+}
+
+/// The option of that name.
+///
+/// # Safety
+///
+/// The upvalues are there, and two slots on the stack.
+unsafe fn max_body_size(state: *mut lua_State) -> Option<usize> {
+    // SAFETY: by contract; to read a number runs nothing.
+    unsafe {
+        push_kept(state, Kept::MaxBodySize);
+        let limit = number(state, -1).map(|limit| limit as usize);
+        ffi::lua_pop(state, 1);
+        limit
+    }
+}
+
+/// Pushes a text; says how many values these are.
+///
+/// # Safety
+///
+/// There is a slot on the stack; no `catch_unwind` is below.
+unsafe fn push_text(state: *mut lua_State, text: &dyn std::fmt::Display) -> c_int {
+    // SAFETY: by contract. It may raise for want of memory, which costs no more than the text.
+    unsafe { push_bytes(state, text.to_string().as_bytes()) };
+    1
 }
 
 /// lua-nginx-module forgets to leave the body filter's phase when something is printed behind the end

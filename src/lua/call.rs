@@ -7,12 +7,11 @@ use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
-use bytes::BytesMut;
 use mlua::ffi::{self, lua_State};
 
 use super::memory;
 use super::served::{Served, aside};
-use super::stack::{self, Kept, push_bytes, push_kept, upvalue};
+use super::stack::{self, Kept, push_bytes, push_kept, type_name, upvalue};
 use crate::error::Error;
 use crate::host::memory::{Client, Memory, Shared};
 use crate::host::nginx::{Api, NgxRequest, Probe, Request, api};
@@ -82,7 +81,7 @@ pub enum Reply {
     Nothing,
     Nil,
     Number(f64),
-    Bytes(BytesMut),
+    Bytes(Vec<u8>),
     /// Bytes of nginx's, which are still there when Lua copies them.
     Slice(*const [u8]),
 }
@@ -91,7 +90,7 @@ impl From<Cow<'_, [u8]>> for Reply {
     fn from(bytes: Cow<'_, [u8]>) -> Self {
         match bytes {
             Cow::Borrowed(bytes) => Self::Slice(bytes),
-            Cow::Owned(bytes) => Self::Bytes(BytesMut::from(&bytes[..])),
+            Cow::Owned(bytes) => Self::Bytes(bytes),
         }
     }
 }
@@ -168,13 +167,22 @@ pub unsafe fn guard<T>(
     caller: Caller,
     work: impl FnOnce() -> Result<T, Error>,
 ) -> T {
-    let outcome = catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|panic| Err(Error::Internal(panic_text(panic.as_ref()))));
-    match outcome {
+    match attempt(work) {
         Ok(value) => value,
         // SAFETY: by contract, and nothing of the work is alive any more.
         Err(error) => unsafe { raise(state, caller, error) },
     }
+}
+
+/// The work itself: a panic becomes an error.
+pub fn attempt<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let work = || {
+        #[cfg(feature = "fault-injection")]
+        crate::fault::panic_here();
+        work()
+    };
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(Error::Internal(panic_text(panic.as_ref()))))
 }
 
 /// Raises `error` as a string with the caller's position.
@@ -253,7 +261,10 @@ unsafe fn open<const MEMORY: bool>(state: *mut lua_State, needs: Needs) -> Resul
         let checked = needs.phases.filter(|_| here);
         if needs.ctx || checked.is_some() {
             call.push_ctx()?;
-            call.phase = phase_of(state, call.ctx)?;
+            // Functions that change the response ask where they are, also where nothing is checked.
+            if checked.is_some() || !needs.only_ctx {
+                call.phase = phase_of(state, call.ctx)?;
+            }
         }
         if let Some(phases) = checked {
             phases.check(call.phase, || call.with_request(|r| in_content(&r)))?;
@@ -349,6 +360,14 @@ unsafe fn current_request(state: *mut lua_State, api: &Api) -> *mut NgxRequest {
 }
 
 impl Call {
+    /// Tells the request from every other that is alive.
+    pub fn request_address(&self) -> usize {
+        match self.place {
+            Place::Nginx { request, .. } => request.addr(),
+            Place::Memory(memory) => memory.as_ptr().addr(),
+        }
+    }
+
     /// Pushes `ngx.ctx`, if it can be found without running Lua code; says whether it did.
     ///
     /// lua-nginx-module keeps the table of each request in the registry. The Lua code behind `ngx.ctx`
@@ -383,7 +402,7 @@ impl Call {
                 push_kept(state, Kept::Ctx);
                 let kind = ffi::lua_gettable(state, ffi::lua_upvalueindex(upvalue::NGX));
                 if kind != ffi::LUA_TTABLE {
-                    return Err(Error::Disabled);
+                    return Err(Error::NotTable { what: "ngx.ctx", got: type_name(state, -1) });
                 }
                 self.ctx = ffi::lua_gettop(state);
             }

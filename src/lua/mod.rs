@@ -18,6 +18,7 @@ mod decode;
 mod headers;
 mod json;
 mod memory;
+mod mistakes;
 mod served;
 mod shortcut;
 mod source;

@@ -8,7 +8,8 @@ use crate::error::Error;
 use crate::host::memory::Shared;
 use crate::host::nginx::Request;
 use crate::host::{BodyFilter, Chunk, Host, Level, ServerPhase, Write};
-use crate::response::body::BodyBuffer;
+use crate::response::body::Held;
+use crate::response::mistake::Mistake;
 
 /// A request, for the time of one call.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +85,10 @@ impl Host for Served<'_> {
     fn log(&self, level: Level, message: &[u8]) {
         ask!(self.log(level, message))
     }
+
+    fn is_new(&self, mistake: &Mistake, position: &str) -> bool {
+        ask!(self.is_new(mistake, position))
+    }
 }
 
 impl BodyFilter for Served<'_> {
@@ -95,15 +100,23 @@ impl BodyFilter for Served<'_> {
         ask!(self.gather(room))
     }
 
-    fn take_buffer(&self) -> Option<BodyBuffer> {
-        ask!(self.take_buffer())
+    fn take_body(&self) -> Option<Held> {
+        ask!(self.take_body())
     }
 
-    fn keep_buffer(&self, buffer: BodyBuffer) -> Result<(), Error> {
-        ask!(self.keep_buffer(buffer))
+    fn keep_body(&self, held: Held) -> Result<(), Error> {
+        ask!(self.keep_body(held))
     }
 
     fn promised_length(&self) -> Option<u64> {
         ask!(self.promised_length())
+    }
+
+    fn upstream_encoding(&self) -> Option<Cow<'_, [u8]>> {
+        ask!(self.upstream_encoding())
+    }
+
+    fn is_subrequest(&self) -> bool {
+        ask!(self.is_subrequest())
     }
 }

@@ -10,6 +10,9 @@ use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
+use super::mistakes::is_last_exit;
+#[cfg(feature = "fault-injection")]
+use crate::fault::{self, Fault};
 use crate::host::nginx::{NgxRequest, Probe, Request, api};
 use crate::host::{Callbacks, Host, Level, Write};
 use crate::response::header::{self, Lookup};
@@ -123,7 +126,11 @@ pub unsafe extern "C" fn kong_response_clear_header(
 /// Lends a request whose head is not sent to `work`, which says whether it has changed it.
 unsafe fn change(request: *mut NgxRequest, work: impl FnOnce(&mut Request<'_>) -> bool) -> c_int {
     // SAFETY: by contract of the exported functions.
-    unsafe { lend(request, |request, is_sent| (!is_sent && work(request)).then_some(DONE)) }
+    unsafe {
+        lend(request, |lent, is_sent| {
+            (!is_sent && !is_last_exit(request.addr()) && work(lent)).then_some(DONE)
+        })
+    }
 }
 
 /// Lends a client's request to `work`, and says whether its head is sent; what fails in any way is
@@ -139,6 +146,12 @@ unsafe fn lend(
         (Request::new(api, there, &NoCallbacks), headers_sent)
     };
     // A panic changes nothing here: the C function meets it again, and tells.
-    let done = catch_unwind(AssertUnwindSafe(|| work(&mut request, is_sent)));
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        #[cfg(feature = "fault-injection")]
+        if fault::is_ordered(Fault::Panic) || fault::shortcut_panics() {
+            return None;
+        }
+        work(&mut request, is_sent)
+    }));
     done.ok().flatten().unwrap_or(NOT_MINE)
 }

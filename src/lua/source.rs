@@ -4,7 +4,7 @@ use std::ffi::c_int;
 
 use mlua::ffi::{self, lua_State};
 
-use super::call::{Caller, Needs, begin, raise};
+use super::call::{Caller, Needs, begin, guard, raise};
 use super::stack::{self, Kept, push_bytes, type_name};
 use crate::error::Error;
 use crate::phase;
@@ -35,7 +35,8 @@ pub unsafe extern "C-unwind" fn get_source<const MEMORY: bool>(state: *mut lua_S
         let unexpected = flag(state, ctx, Kept::Unexpected, caller);
         let exited = !unexpected && flag(state, ctx, Kept::Exited, caller);
         let proxied = !unexpected && !exited && flag(state, ctx, Kept::Proxied, caller);
-        push_bytes(state, Source::of(unexpected, exited, proxied).name().as_bytes());
+        let source = guard(state, caller, || Ok(Source::of(unexpected, exited, proxied)));
+        push_bytes(state, source.name().as_bytes());
         1
     }
 }

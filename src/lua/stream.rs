@@ -13,7 +13,7 @@ use super::answer::{is_delayed, mark_exited, store_delayed, unpack_delayed};
 use super::call::{Caller, guard, raise};
 use super::headers::number;
 use super::json::LuaTable;
-use super::stack::{self, Kept, push_bytes, push_kept, string, upvalue};
+use super::stack::{self, Kept, push_bytes, push_kept, string, type_name, upvalue};
 use crate::error::Error;
 use crate::response::exit::Body;
 use crate::response::stream::{self, Code, Delivery};
@@ -83,9 +83,13 @@ unsafe fn push_ctx(state: *mut lua_State) {
             ffi::lua_gettable(state, 1);
             1
         });
-        if read.is_err() || ffi::lua_type(state, -1) != ffi::LUA_TTABLE {
+        if read.is_err() {
             drop(read);
             raise(state, CALLER, Error::Disabled);
+        }
+        if ffi::lua_type(state, -1) != ffi::LUA_TTABLE {
+            let got = type_name(state, -1);
+            raise(state, CALLER, Error::NotTable { what: "ngx.ctx", got });
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `error`: a document that says what went wrong, in the format that the client asked for.
 
+use std::ops::Range;
+
 use http::StatusCode;
 
 use crate::host::Host;
@@ -20,6 +22,25 @@ pub trait Pages {
     fn request_id(&mut self) -> Vec<u8>;
 }
 
+/// The body of an error response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Its bytes.
+    pub text: Vec<u8>,
+    /// Where the request's id stands in it: the one part that is never the same. Empty where it does not.
+    pub id: Range<usize>,
+}
+
+impl Page {
+    fn new(text: Vec<u8>, id: &[u8]) -> Self {
+        let length = id.len();
+        let place =
+            (length > 0).then(|| text.windows(length).rposition(|part| part == id)).flatten();
+        let id = place.map_or(0..0, |start| start..start + length);
+        Self { text, id }
+    }
+}
+
 /// The body of an error response; `headers` become those to send.
 ///
 /// The Content-Type is, in this order: the caller's own; `application/grpc` for a gRPC request; what
@@ -30,7 +51,7 @@ pub fn document<H: Host>(
     message: Option<&[u8]>,
     headers: &mut Headers,
     pages: &mut dyn Pages,
-) -> Option<Vec<u8>> {
+) -> Option<Page> {
     let own = headers.first(CONTENT_TYPE).map(<[u8]>::to_vec);
     let (content_type, document) = match own {
         Some(own) => {
@@ -53,7 +74,8 @@ pub fn document<H: Host>(
     let template = pages.template(document);
     let default = error_page::default_message(status.as_u16());
     let message = message.unwrap_or(default.as_bytes());
-    Some(error_page::render(document, template.as_deref(), message, &request_id))
+    let text = error_page::render(document, template.as_deref(), message, &request_id);
+    Some(Page::new(text, &request_id))
 }
 
 #[cfg(test)]
@@ -83,7 +105,18 @@ mod tests {
         let body = document(host, StatusCode::NOT_FOUND, None, &mut headers, &mut Plain);
         let sent: Vec<_> = headers.iter().flat_map(|(_, values)| values).collect();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (text(&sent.concat()), body.as_deref().map(text))
+        if let Some(Page { text, id }) = &body {
+            assert_eq!(&text[id.clone()], b"id");
+        }
+        (text(&sent.concat()), body.map(|page| text(&page.text)))
+    }
+
+    #[test]
+    fn the_place_of_the_id_is_known() {
+        let place = |text: &str, id: &str| Page::new(text.into(), id.as_bytes()).id;
+        assert_eq!(place("a 4f: 4f.", "4f"), 6..8);
+        assert_eq!(place("a page without", "4f"), 0..0);
+        assert_eq!(place("a page", ""), 0..0);
     }
 
     #[test]

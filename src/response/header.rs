@@ -65,7 +65,8 @@ pub fn check_value(name: &[u8], value: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-fn parse_length(value: &[u8]) -> Option<u64> {
+/// The length that a Content-Length tells; `None` where it is none that nginx could take.
+pub fn parse_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() {
         return None;
     }

@@ -6,9 +6,42 @@
 local instance = require "kong.response.instance"
 
 
+local error = error
+local fmt = string.format
+local getenv = os.getenv
 local rawget = rawget
 local setmetatable = setmetatable
+local tonumber = tonumber
 local type = type
+
+-- A gateway drops what its own configuration does not know.
+local MAX_BODY_SIZE = "KONG_RESPONSE_MAX_BODY_SIZE"
+local WARNINGS = "KONG_RESPONSE_WARNINGS"
+
+
+-- The environment is whole where a gateway makes its PDK: in nginx's master process.
+local function max_body_size()
+  local text = getenv(MAX_BODY_SIZE)
+  if not text or text == "" then
+    return nil
+  end
+  local size = text:find("^%d+$") and tonumber(text)
+  if not size or size < 1 or size > 2^53 then
+    error(fmt("%s must be a positive whole number, got %q", MAX_BODY_SIZE, text), 0)
+  end
+  return size
+end
+
+
+local function warnings()
+  local text = getenv(WARNINGS)
+  if not text or text == "" or text == "on" then
+    return true
+  elseif text == "off" then
+    return false
+  end
+  error(fmt("%s must be on or off, got %q", WARNINGS, text), 0)
+end
 
 
 local function configuration_of(pdk)
@@ -25,6 +58,9 @@ local function new(pdk)
   pdk = pdk or {}
 
   return instance.new {
+    max_body_size = max_body_size(),
+    warnings = warnings(),
+
     log = function(level, message)
       local log = pdk.log
       local write = type(log) == "table" and (level == ngx.WARN and log.warn or log.err)
@@ -60,6 +96,8 @@ return {
   -- @tparam[opt] table pdk the gateway's PDK; of it `log.warn`, `log.err`, `worker_events.poll` and
   --   `configuration.error_template_json`, `_html`, `_xml`, `_plain` are used, where they are
   -- @treturn table
-  -- @raise `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`
+  -- @raise `KONG_RESPONSE_MAX_BODY_SIZE must be a positive whole number, got "<value>"`;
+  --   `KONG_RESPONSE_WARNINGS must be on or off, got "<value>"`;
+  --   `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`
   new = new,
 }

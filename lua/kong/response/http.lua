@@ -111,6 +111,8 @@ local function make_services(options, ngx)
     empty_array = json.empty_array,
     array_mt = json.array_mt,
     empty_array_mt = json.empty_array_mt,
+    max_body_size = options.max_body_size,
+    warnings = options.warnings ~= false,
   }
 end
 
@@ -178,15 +180,21 @@ return function(options, ngx, host)
   end
 
   function response.get_raw_body()
-    local body, keep = core_get_raw_body()
-    if not keep then
-      ngx.arg[1] = body
+    local body, chunk, err = core_get_raw_body()
+    if chunk ~= true then
+      ngx.arg[1] = chunk
+    end
+    if err then
+      return nil, err
     end
     return body
   end
 
   function response.set_raw_body(body)
-    core_set_raw_body(body)
+    local err = core_set_raw_body(body)
+    if err then
+      return nil, err
+    end
     local arg = ngx.arg
     -- Gateways send a newline for an empty body.
     arg[1] = body == "" and "\n" or body

@@ -25,9 +25,19 @@ local OPTIONS = {
   request_id = "function",
   error_templates = "table",
   worker_events = "table",
+  max_body_size = "number",
+  warnings = "boolean",
 }
 
-local ARTICLES = { ["function"] = "a function", table = "a table" }
+local ARTICLES = {
+  boolean = "a boolean",
+  ["function"] = "a function",
+  number = "a number",
+  table = "a table",
+}
+
+-- The greatest number of bytes that Lua can count.
+local MOST = 2^53
 
 local DOCUMENTS = { json = true, html = true, xml = true, plain = true }
 
@@ -59,6 +69,12 @@ local function check_options(options)
   local events = options.worker_events
   if events and type(events.poll) ~= "function" then
     error(fmt("option %q must be a function, got %s", "worker_events.poll", type(events.poll)), 3)
+  end
+
+  local size = options.max_body_size
+  if size and (size < 1 or size > MOST or size % 1 ~= 0) then
+    error(fmt("option %q must be a positive whole number, got %s", "max_body_size", tostring(size)),
+          3)
   end
 end
 
@@ -110,9 +126,14 @@ end
 --   `html`, `xml`, `plain`
 -- @tparam[opt] table options.worker_events polled (`worker_events.poll()`) by `exit` and `error`
 --   in nginx's content phase
+-- @tparam[opt=no limit] number options.max_body_size the largest body that `get_raw_body` reads, in
+--   bytes
+-- @tparam[opt=true] boolean options.warnings whether the log gets a warning of mistakes that are no
+--   errors, once per worker, place in the code and cause
 -- @treturn table
 -- @raise `options must be a table, got <type>`, `unknown option "<name>"`, `option "<name>" must
---   be <type>, got <type>`; with an older lua-nginx-module `kong.response needs lua-nginx-module
+--   be <type>, got <type>`, `option "max_body_size" must be a positive whole number, got <number>`;
+--   with an older lua-nginx-module `kong.response needs lua-nginx-module
 --   0.10.23 or later: symbol <name> not found`
 function _M.new(options)
   if options ~= nil then

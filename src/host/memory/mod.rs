@@ -23,7 +23,8 @@ pub use wire::Wire;
 
 use crate::error::Error;
 use crate::host::{BodyFilter, Chunk, ChunkBytes, Host, Level, ServerPhase, Write};
-use crate::response::body::BodyBuffer;
+use crate::response::body::Held;
+use crate::response::mistake::{Known, Mistake};
 use browser::Browser;
 use chain::Chain;
 use head::Head;
@@ -49,9 +50,12 @@ pub struct Memory {
     chunked: bool,
     head: Head,
     promised: Option<Vec<u8>>,
+    upstream_encoding: Option<Vec<u8>>,
     chain: Chain,
-    buffer: RefCell<Option<BodyBuffer>>,
+    body: RefCell<Option<Held>>,
     log: RefCell<Vec<(Level, Vec<u8>)>>,
+    /// Each request in memory is a worker of its own: none knows what another has logged.
+    mistakes: RefCell<Known>,
 }
 
 impl Memory {
@@ -71,9 +75,11 @@ impl Memory {
             chunked: false,
             head: Head::new(true),
             promised: None,
+            upstream_encoding: None,
             chain: Chain::default(),
-            buffer: RefCell::default(),
+            body: RefCell::default(),
             log: RefCell::default(),
+            mistakes: RefCell::default(),
         }
     }
 
@@ -185,7 +191,10 @@ impl Memory {
 
     /// How many bytes `get_raw_body` has buffered.
     pub fn buffered(&self) -> usize {
-        self.buffer.borrow().as_ref().map_or(0, |buffer| buffer.as_slice().len())
+        match &*self.body.borrow() {
+            Some(Held::Buffer(buffer)) => buffer.len(),
+            _ => 0,
+        }
     }
 
     /// Takes over the head of an upstream's answer, as nginx's proxy does.
@@ -199,6 +208,9 @@ impl Memory {
         for (name, value) in headers {
             if name.eq_ignore_ascii_case(b"Content-Length") && self.promised.is_none() {
                 self.promised = Some(value.to_vec());
+            }
+            if name.eq_ignore_ascii_case(b"Content-Encoding") {
+                self.upstream_encoding = Some(value.to_vec());
             }
             chunked |= name.eq_ignore_ascii_case(b"Transfer-Encoding")
                 && value.eq_ignore_ascii_case(b"chunked");
@@ -390,6 +402,10 @@ impl Host for Memory {
     fn log(&self, level: Level, message: &[u8]) {
         self.log.borrow_mut().push((level, message.to_vec()));
     }
+
+    fn is_new(&self, mistake: &Mistake, position: &str) -> bool {
+        self.mistakes.borrow_mut().add(mistake, position)
+    }
 }
 
 impl BodyFilter for Memory {
@@ -409,12 +425,12 @@ impl BodyFilter for Memory {
         room.copy_from_slice(&self.chain.readable().concat());
     }
 
-    fn take_buffer(&self) -> Option<BodyBuffer> {
-        self.buffer.take()
+    fn take_body(&self) -> Option<Held> {
+        self.body.take()
     }
 
-    fn keep_buffer(&self, buffer: BodyBuffer) -> Result<(), Error> {
-        self.buffer.replace(Some(buffer));
+    fn keep_body(&self, held: Held) -> Result<(), Error> {
+        self.body.replace(Some(held));
         Ok(())
     }
 
@@ -422,6 +438,15 @@ impl BodyFilter for Memory {
         let given = self.variable("upstream_http_content_length");
         let value = given.or(self.promised.as_deref())?;
         std::str::from_utf8(value).ok()?.parse().ok()
+    }
+
+    fn upstream_encoding(&self) -> Option<Cow<'_, [u8]>> {
+        let given = self.variable("upstream_http_content_encoding");
+        given.or(self.upstream_encoding.as_deref()).map(Cow::Borrowed)
+    }
+
+    fn is_subrequest(&self) -> bool {
+        false
     }
 }
 

@@ -8,7 +8,8 @@ use http::StatusCode;
 use super::Memory;
 use crate::error::Error;
 use crate::host::{BodyFilter, Callbacks, Chunk, ChunkBytes, Host, Level, ServerPhase, Write};
-use crate::response::body::BodyBuffer;
+use crate::response::body::Held;
+use crate::response::mistake::Mistake;
 
 /// A request that Lua code can reach too: it is borrowed for the time of one question, never while
 /// code of others runs.
@@ -85,6 +86,10 @@ impl Host for Shared<'_> {
             self.memory.borrow().log(level, message);
         }
     }
+
+    fn is_new(&self, mistake: &Mistake, position: &str) -> bool {
+        self.memory.borrow().is_new(mistake, position)
+    }
 }
 
 impl BodyFilter for Shared<'_> {
@@ -102,15 +107,23 @@ impl BodyFilter for Shared<'_> {
         self.memory.borrow().gather(room);
     }
 
-    fn take_buffer(&self) -> Option<BodyBuffer> {
-        self.memory.borrow().take_buffer()
+    fn take_body(&self) -> Option<Held> {
+        self.memory.borrow().take_body()
     }
 
-    fn keep_buffer(&self, buffer: BodyBuffer) -> Result<(), Error> {
-        self.memory.borrow().keep_buffer(buffer)
+    fn keep_body(&self, held: Held) -> Result<(), Error> {
+        self.memory.borrow().keep_body(held)
     }
 
     fn promised_length(&self) -> Option<u64> {
         self.memory.borrow().promised_length()
+    }
+
+    fn upstream_encoding(&self) -> Option<Cow<'_, [u8]>> {
+        self.memory.borrow().upstream_encoding().map(owned)
+    }
+
+    fn is_subrequest(&self) -> bool {
+        self.memory.borrow().is_subrequest()
     }
 }

@@ -128,6 +128,7 @@ api! {
     copy_body_chunk = c"ngx_http_lua_ffi_copy_body_filter_param_body": fn(
         *mut NgxRequest, *mut c_uchar,
     ) -> c_int;
+    is_subrequest = c"ngx_http_lua_ffi_is_subrequest": fn(*mut NgxRequest) -> c_int;
     cleanup_add = c"ngx_http_cleanup_add": fn(*mut NgxRequest, usize) -> *mut Cleanup;
 }
 

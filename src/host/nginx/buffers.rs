@@ -11,35 +11,31 @@ use std::ffi::c_void;
 use std::ptr::NonNull;
 
 use super::api::{Api, NgxRequest};
+use super::cleanup;
 use crate::error::Error;
-use crate::response::body::BodyBuffer;
+use crate::response::body::Held;
 
 thread_local! {
-    /// By request; `None` where the handler is set up and there is no buffer at the moment.
-    static BUFFERS: RefCell<HashMap<usize, Option<BodyBuffer>>> = RefCell::default();
+    /// By request; `None` where the handler is set up and nothing is held at the moment.
+    static BUFFERS: RefCell<HashMap<usize, Option<Held>>> = RefCell::default();
 }
 
-/// Takes the buffer of a request.
-pub fn take(request: NonNull<NgxRequest>) -> Option<BodyBuffer> {
+/// Takes what is held of a request's body.
+pub fn take(request: NonNull<NgxRequest>) -> Option<Held> {
     BUFFERS.with_borrow_mut(|all| all.get_mut(&key(request))?.take())
 }
 
-/// Keeps the buffer of a request until it is taken or the request ends.
-pub fn keep(api: &Api, request: NonNull<NgxRequest>, buffer: BodyBuffer) -> Result<(), Error> {
+/// Keeps what is held of a request's body until it is taken or the request ends.
+pub fn keep(api: &Api, request: NonNull<NgxRequest>, held: Held) -> Result<(), Error> {
     BUFFERS.with_borrow_mut(|all| {
         if let Some(slot) = all.get_mut(&key(request)) {
-            *slot = Some(buffer);
+            *slot = Some(held);
             return Ok(());
         }
-        // SAFETY: the request is alive. With no size asked for, nginx leaves `data` to us. The handler
-        // runs once, before the request's memory is reused, and never touches the request.
-        unsafe {
-            let cleanup = (api.cleanup_add)(request.as_ptr(), 0);
-            let cleanup = cleanup.as_mut().ok_or_else(|| Error::Host("no memory".to_owned()))?;
-            cleanup.data = request.as_ptr().cast();
-            cleanup.handler = Some(forget);
+        if !cleanup::add(api, request, forget) {
+            return Err(Error::Host("no memory".to_owned()));
         }
-        all.insert(key(request), Some(buffer));
+        all.insert(key(request), Some(held));
         Ok(())
     })
 }
@@ -52,7 +48,7 @@ fn key(request: NonNull<NgxRequest>) -> usize {
 unsafe extern "C" fn forget(data: *mut c_void) {
     // Nothing here panics but a destroyed thread-local, and then the buffers are gone anyway.
     let slot = BUFFERS.try_with(|all| all.try_borrow_mut().ok()?.remove(&data.addr()));
-    if let Ok(Some(Some(abandoned))) = slot {
+    if let Ok(Some(Some(Held::Buffer(abandoned)))) = slot {
         let is_large = abandoned.capacity() >= LARGE;
         drop(abandoned);
         if is_large {

@@ -2,6 +2,7 @@
 
 mod api;
 mod buffers;
+mod cleanup;
 mod request;
 
 pub use api::{Api, NgxRequest, api, load};

@@ -2,7 +2,8 @@
 #![allow(unsafe_code)]
 
 use std::borrow::Cow;
-use std::ffi::{CStr, c_char, c_int, c_uchar};
+use std::cell::RefCell;
+use std::ffi::{CStr, c_char, c_int, c_uchar, c_void};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -12,10 +13,16 @@ use http::StatusCode;
 use super::api::{
     Api, BAD_CONTEXT, FfiStr, FfiTableElt, NGX_AGAIN, NGX_DECLINED, NGX_OK, NO_REQ_CTX, NgxRequest,
 };
-use super::buffers;
+use super::{buffers, cleanup};
 use crate::error::Error;
 use crate::host::{BodyFilter, Callbacks, Chunk, ChunkBytes, Host, Level, ServerPhase, Write};
-use crate::response::body::BodyBuffer;
+use crate::response::body::Held;
+use crate::response::mistake::{Known, Mistake};
+
+thread_local! {
+    /// The mistakes that this worker has logged, whichever VM has made them.
+    static MISTAKES: RefCell<Known> = RefCell::default();
+}
 
 /// What lua-nginx-module's context bits say; they are not the gateway's phase bits.
 mod context {
@@ -97,6 +104,12 @@ impl<'call> Request<'call> {
         callbacks: &'call dyn Callbacks,
     ) -> Self {
         Self { api, request, callbacks, _call: PhantomData }
+    }
+
+    /// Has nginx call `handler` with the address of this request when it ends; says whether there was
+    /// memory for that.
+    pub fn at_end(&self, handler: unsafe extern "C" fn(*mut c_void)) -> bool {
+        cleanup::add(self.api, self.request, handler)
     }
 
     fn raw(&self) -> *mut NgxRequest {
@@ -257,6 +270,10 @@ impl Host for Request<'_> {
             };
         }
     }
+
+    fn is_new(&self, mistake: &Mistake, position: &str) -> bool {
+        MISTAKES.with_borrow_mut(|known| known.add(mistake, position))
+    }
 }
 
 impl BodyFilter for Request<'_> {
@@ -292,17 +309,26 @@ impl BodyFilter for Request<'_> {
         }
     }
 
-    fn take_buffer(&self) -> Option<BodyBuffer> {
+    fn take_body(&self) -> Option<Held> {
         buffers::take(self.request)
     }
 
-    fn keep_buffer(&self, buffer: BodyBuffer) -> Result<(), Error> {
-        buffers::keep(self.api, self.request, buffer)
+    fn keep_body(&self, held: Held) -> Result<(), Error> {
+        buffers::keep(self.api, self.request, held)
     }
 
     fn promised_length(&self) -> Option<u64> {
         let value = self.variable("upstream_http_content_length")?;
         std::str::from_utf8(value).ok()?.parse().ok()
+    }
+
+    fn upstream_encoding(&self) -> Option<Cow<'_, [u8]>> {
+        self.variable("upstream_http_content_encoding").map(Cow::Borrowed)
+    }
+
+    fn is_subrequest(&self) -> bool {
+        // SAFETY: the request is alive.
+        unsafe { (self.api.is_subrequest)(self.raw()) == 1 }
     }
 }
 

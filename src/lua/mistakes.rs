@@ -1,0 +1,244 @@
+//! Saying mistakes aloud that the server lets through: once per worker, place in the code, and cause.
+
+use std::cell::RefCell;
+use std::ffi::{CStr, c_int, c_void};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mlua::ffi::{self, lua_State};
+
+use super::call::{Call, Caller, Needs, Reply, attempt, begin, guard};
+use super::headers::number;
+use super::served::Served;
+use super::stack::{Kept, push_kept, string};
+use crate::error::Error;
+use crate::host::{Host, Level, ServerPhase};
+use crate::response::mistake::{Mistake, Subject};
+
+/// How far up the code that calls `exit` is remembered.
+const MOST_CALLERS: c_int = 4;
+/// How far up the code that calls a setter is looked at.
+const MOST_FRAMES: c_int = 50;
+
+/// Whether mistakes are to be said.
+///
+/// # Safety
+///
+/// The upvalues are there, and two slots on the stack.
+pub unsafe fn are_said(state: *mut lua_State) -> bool {
+    // SAFETY: by contract.
+    unsafe {
+        push_kept(state, Kept::Warnings);
+        let said = ffi::lua_toboolean(state, -1) != 0;
+        ffi::lua_pop(state, 1);
+        said
+    }
+}
+
+/// Logs a mistake, unless it was logged before.
+pub fn say(call: &Call, caller: Caller, mistake: &Mistake) {
+    let position = position(call.state, caller as c_int);
+    call.with_request(|request| {
+        if request.is_new(mistake, &position) {
+            request.log(Level::Warn, format!("{position}{}", mistake.text()).as_bytes());
+        }
+    });
+}
+
+/// Where the function at `level` is, as `luaL_where` writes it, but without Lua's memory.
+fn position(state: *mut lua_State, level: c_int) -> String {
+    // SAFETY: the running function and its callers are there; all this only reads them.
+    unsafe {
+        let mut frame = std::mem::zeroed::<ffi::lua_Debug>();
+        if ffi::lua_getstack(state, level, &mut frame) == 0
+            || ffi::lua_getinfo(state, c"Sl".as_ptr(), &mut frame) == 0
+            || frame.currentline <= 0
+        {
+            return String::new();
+        }
+        let source = CStr::from_ptr(frame.short_src.as_ptr()).to_string_lossy();
+        format!("{source}:{}: ", frame.currentline)
+    }
+}
+
+/// The request of which the header filter was left by an exit last; 0 when that request is over.
+static EXITED: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// The addresses of the functions that made that exit. They are compared, never followed.
+    static EXITING: RefCell<Vec<usize>> = RefCell::default();
+}
+
+/// Whether this is the address of the request of which the header filter was left by an exit last.
+#[inline]
+pub fn is_last_exit(request_address: usize) -> bool {
+    EXITED.load(Ordering::Relaxed) == request_address
+}
+
+/// Forgets the exit. The request may be another by now that has the same address.
+pub fn forget_exit() {
+    EXITED.store(0, Ordering::Relaxed);
+}
+
+unsafe extern "C" fn request_ended(request: *mut c_void) {
+    if is_last_exit(request.addr()) {
+        forget_exit();
+    }
+}
+
+/// Remembers which code has made an exit in the header filter: nginx lets it run on.
+///
+/// That is the function that called `exit`, and those in the same file that called it. Their callers,
+/// the gateway's code, do well to run on. Where `exit` was returned, its function is over.
+///
+/// # Safety
+///
+/// The running function is the native one below a facade's.
+pub unsafe fn remember_exit(call: &Call) {
+    // The response is made, and stays, whatever becomes of this.
+    drop(attempt(|| {
+        // SAFETY: by contract.
+        EXITED.store(unsafe { remembered(call) }, Ordering::Relaxed);
+        Ok(())
+    }));
+}
+
+/// The address of the request, once it is remembered which functions have made its exit; else 0.
+unsafe fn remembered(call: &Call) -> usize {
+    let state = call.state;
+    // SAFETY: by contract: the frames are only read, and functions pushed and popped.
+    let functions = unsafe {
+        if !are_said(state) || !is_called_by_name(state) {
+            return 0;
+        }
+        functions_of_one_file(state)
+    };
+    EXITING.set(functions);
+    let will_be_forgotten = call.with_request(|request| match request {
+        Served::Nginx(request) => request.at_end(request_ended),
+        Served::Memory(_) => true,
+    });
+    if will_be_forgotten { call.request_address() } else { 0 }
+}
+
+/// The addresses of the function that called the facade, and of those in the same file that called it.
+unsafe fn functions_of_one_file(state: *mut lua_State) -> Vec<usize> {
+    let mut functions = Vec::new();
+    // SAFETY: the frames are only read, and a function pushed and popped.
+    unsafe {
+        let mut frame = std::mem::zeroed::<ffi::lua_Debug>();
+        let mut file = std::ptr::null();
+        for level in 2..2 + MOST_CALLERS {
+            if ffi::lua_getstack(state, level, &mut frame) == 0
+                || ffi::lua_getinfo(state, c"Sf".as_ptr(), &mut frame) == 0
+            {
+                break;
+            }
+            let function = ffi::lua_topointer(state, -1).addr();
+            ffi::lua_pop(state, 1);
+            // Names of files are interned.
+            if level > 2 && frame.source != file {
+                break;
+            }
+            file = frame.source;
+            functions.push(function);
+        }
+    }
+    functions
+}
+
+/// Whether the code that is going on called the facade by its name. After `return refuse()`, which
+/// returned `exit()`, it is code that called something else.
+unsafe fn is_called_by_name(state: *mut lua_State) -> bool {
+    // SAFETY: the facade's frame is at level 1; the name is a C string while it is.
+    unsafe {
+        let mut frame = std::mem::zeroed::<ffi::lua_Debug>();
+        ffi::lua_getstack(state, 1, &mut frame) != 0
+            && ffi::lua_getinfo(state, c"n".as_ptr(), &mut frame) != 0
+            && !frame.name.is_null()
+            && [c"exit", c"error"].contains(&CStr::from_ptr(frame.name))
+    }
+}
+
+/// A function that sets something: [`run`](super::call::run), and a look at whether it should have been
+/// called.
+///
+/// # Safety
+///
+/// As [`run`](super::call::run).
+pub unsafe fn run_setter<const MEMORY: bool>(
+    state: *mut lua_State,
+    function: &'static str,
+    needs: Needs,
+    work: impl FnOnce(&Call) -> Result<Reply, Error>,
+) -> c_int {
+    let caller = Caller::Direct;
+    // SAFETY: by contract.
+    unsafe {
+        let call = begin::<MEMORY>(state, caller, needs);
+        let reply = guard(state, caller, || {
+            let reply = work(&call)?;
+            if is_last_exit(call.request_address()) {
+                look_back(&call, function);
+            }
+            Ok(reply)
+        });
+        reply.push(state)
+    }
+}
+
+/// Says so if the code that made an exit in the header filter has run on, into `function`.
+#[cold]
+unsafe fn look_back(call: &Call, function: &'static str) {
+    let state = call.state;
+    // SAFETY: the upvalues are there, and the arguments at the bottom of the stack.
+    unsafe {
+        let in_filter =
+            call.with_request(|request| request.server_phase() == ServerPhase::HeaderFilter);
+        if in_filter && are_said(state) && is_running(state) {
+            let subject = subject(state);
+            say(call, Caller::Direct, &Mistake::AfterExit { function, subject });
+        }
+    }
+}
+
+/// Whether one of the functions that made the exit is on the stack.
+unsafe fn is_running(state: *mut lua_State) -> bool {
+    // SAFETY: frames are only read, and a function pushed and popped.
+    EXITING.with_borrow(|functions| unsafe {
+        let mut frame = std::mem::zeroed::<ffi::lua_Debug>();
+        for level in 1..MOST_FRAMES {
+            if ffi::lua_getstack(state, level, &mut frame) == 0
+                || ffi::lua_getinfo(state, c"f".as_ptr(), &mut frame) == 0
+            {
+                break;
+            }
+            let function = ffi::lua_topointer(state, -1).addr();
+            ffi::lua_pop(state, 1);
+            if functions.contains(&function) {
+                return true;
+            }
+        }
+        false
+    })
+}
+
+/// What the setter whose arguments are on the stack has set.
+unsafe fn subject(state: *mut lua_State) -> Subject {
+    // SAFETY: the first argument is there, and was found to be right; raw reads run no Lua code.
+    unsafe {
+        if let Some(status) = number(state, 1) {
+            return Subject::Status(status as u16);
+        }
+        if let Some(name) = string(state, 1) {
+            return Subject::Headers(vec![name.to_vec()]);
+        }
+        let mut names = Vec::new();
+        ffi::lua_pushnil(state);
+        while ffi::lua_next(state, 1) != 0 {
+            names.extend(string(state, -2).map(<[u8]>::to_vec));
+            ffi::lua_pop(state, 1);
+        }
+        names.sort();
+        Subject::Headers(names)
+    }
+}
