@@ -32,6 +32,7 @@ step "the fuzz targets' corpus" cargo test --locked --manifest-path fuzz/Cargo.t
   --no-default-features --quiet
 step "Lua, without a server" busted --lua=/usr/bin/luajit --run=unit
 step "Lua, the example plugins" busted --lua=/usr/bin/luajit --run=examples
+step "Lua, on both hosts" busted --lua=/usr/bin/luajit --run=hosts
 step "Lua, in nginx" busted --lua=/usr/bin/luajit --run=nginx
 step "installing, LuaRocks" busted --lua=/usr/bin/luajit --run=packages
 

@@ -1,62 +1,8 @@
+-- In nginx only: its scheduler (requests at the same time, light threads), subrequests, internal
+-- redirects, and what its workers do.
+
 local plugins = require "spec.support.plugins"
-
-
--- one request that asks and sets in every phase, and what must come of it
-local TOUR = {
-  upstream = [[
-    ngx.status = 203
-    ngx.header["X-Service"] = { "1", "2" }
-    ngx.header["Content-Length"] = 4
-    ngx.print("body")
-  ]],
-  rewrite = "response.set_header('X-Rewrite', '1')",
-  access = "response.add_header('X-Rewrite', '2')",
-  balancer = "response.set_header('X-Balancer', '3') ngx.ctx.KONG_PROXIED = true",
-  header_filter = [[
-    response.add_header("X-Service", "3")
-    response.set_status(200 + response.get_status())
-    see(response.get_status(), response.get_header("X-Rewrite"), response.get_source(),
-      response.get_headers()["x-service"])
-    response.clear_header("Content-Length")
-  ]],
-  body_filter = [[
-    local body = response.get_raw_body()
-    if body then
-      see(response.get_status(), response.get_header("X-Service"), response.get_source(),
-        response.get_headers()["x-rewrite"], body)
-      response.set_raw_body(body:upper())
-    end
-  ]],
-  log = [[
-    return response.get_status(), response.get_header("X-Balancer"), response.get_source(),
-      response.get_headers()["x-service"]
-  ]],
-}
-
-
-local function with(fields)
-  local case = {}
-  for key, value in pairs(TOUR) do
-    case[key] = value
-  end
-  for key, value in pairs(fields) do
-    case[key] = value
-  end
-  return case
-end
-
-
-local function assert_tour(r)
-  assert.equal(403, r.status)
-  assert.same({ "1", "2" }, r:values("X-Rewrite"))
-  assert.same({ "3" }, r:values("X-Balancer"))
-  assert.same({ "1", "2", "3" }, r:values("X-Service"))
-  assert.is_nil(r:header("Content-Length"))
-  assert.equal("BODY", r.body)
-  assert.same({ 403, "1", "service", { "1", "2", "3" } }, r.seen.header_filter)
-  assert.same({ 403, "1", "service", { "1", "2" }, "body" }, r.seen.body_filter)
-  assert.same({ 403, "3", "service", { "1", "2", "3" } }, r.seen.log)
-end
+local tour = require "spec.support.tour"
 
 
 local LOCATIONS = [[
@@ -135,17 +81,7 @@ local LOCATIONS = [[
 
 
 plugins.each_binding(function(run, server)
-  describe("a proxied request", function()
-    it("is seen and changed in every phase", function()
-      assert_tour(run(TOUR))
-    end)
-
-    it("of HTTP/2 is too", function()
-      local r = run(with { http2 = true })
-      assert.equal("2", r.version)
-      assert_tour(r)
-    end)
-
+  describe("nginx's scheduler", function()
     it("can be one of many at the same time", function()
       local specs = {}
       for i = 1, 40 do
@@ -162,51 +98,6 @@ plugins.each_binding(function(run, server)
         end
         assert.same(rounds, r:values("X-Round"))
       end
-    end)
-
-    it("can be asked with HEAD", function()
-      local r = run {
-        method = "HEAD",
-        header_filter = "response.set_header('X-Foo', 'bar') response.set_status(404)",
-        log = "return response.get_status(), response.get_header('x-foo')",
-      }
-      assert.equal(404, r.status)
-      assert.equal("bar", r:header("X-Foo"))
-      assert.same({ 404, "bar" }, r.seen.log)
-    end)
-  end)
-
-
-  describe("a call from", function()
-    it("a coroutine works, and its error has the line in it", function()
-      local r = run { access = [[
-        local co = coroutine.wrap(function()
-          response.set_header("X-One", "1")
-          coroutine.yield()
-          response.add_header("X-One", "2")
-          local ok, err = pcall(function()
-            response.clear_header(1)
-          end)
-          return err
-        end)
-        co()
-        return (co():match("[^/]*$"))
-      ]] }
-      assert.same({ "access.lua:6: header name must be a string" }, r.seen.access)
-      assert.same({ "1", "2" }, r:values("X-One"))
-    end)
-
-    it("a coroutine that dies by it leaves an error string", function()
-      local r = run { access = [[
-        local co = coroutine.create(function()
-          response.set_status(1)
-          return 1
-        end)
-        local ok, err = coroutine.resume(co)
-        return ok, (err:match("[^/]*$")), coroutine.status(co)
-      ]] }
-      assert.same({ false, "access.lua:2: code must be a number between 100 and 599", "dead" },
-        r.seen.access)
     end)
 
     it("a light thread works", function()
@@ -232,48 +123,10 @@ plugins.each_binding(function(run, server)
         .. "expected array of string, string, number or boolean"
       assert.same({ true, message, true, message, true, message }, r.seen.access)
     end)
+  end)
 
-    it("code that slept works", function()
-      local r = run { access = [[
-        response.set_header("X-Before", "1")
-        ngx.sleep(0.01)
-        response.set_header("X-After", "2")
-        ngx.ctx.KONG_PHASE = 0x80
-        return response.get_header("X-Before"), response.get_headers()["x-after"]
-      ]] }
-      assert.same({ "1", "2" }, r.seen.access)
-      assert.equal("1", r:header("X-Before"))
-      assert.equal("2", r:header("X-After"))
-    end)
 
-    it("a metamethod, a sort and an xpcall handler works", function()
-      local r = run { access = [[
-        local object = setmetatable({}, { __index = function(_, name)
-          response.add_header("X-Name", name)
-          return name
-        end })
-        local name = object.one .. object.two
-        local list = { 3, 1, 2 }
-        table.sort(list, function(a, b)
-          response.set_header("X-Sorted", a)
-          return a < b
-        end)
-        xpcall(error, function()
-          response.set_header("X-Handler", "1")
-        end)
-        local trace = select(2, xpcall(function()
-          response.set_header("X-Foo", nil)
-          return 1
-        end, debug.traceback))
-        return (trace:match("([^/]*)\nstack traceback:"))
-      ]] }
-      assert.same({ "one", "two" }, r:values("X-Name"))
-      assert.is_truthy(r:header("X-Sorted"))
-      assert.equal("1", r:header("X-Handler"))
-      assert.same({ 'access.lua:15: invalid header value for "X-Foo": got nil, '
-        .. "expected array of string, string, number or boolean" }, r.seen.access)
-    end)
-
+  describe("a call from", function()
     it("a subrequest concerns the subrequest", function()
       local r = server():get("/capture_first")
       assert.equal(202, r.status)
@@ -314,8 +167,8 @@ describe("a worker", function()
       server:stop()
     end)
     for _ = 1, 5 do
-      assert_tour(server:run(TOUR))
-      assert_tour(server:run(with { http2 = true }))
+      tour.check(server:run(tour.CASE))
+      tour.check(server:run(tour.with { http2 = true }))
     end
     local r = server:run { fails = true, access = "\nresponse.set_status('x')\nreturn" }
     assert.equal("access.lua:2: code must be a number", r.errors.access)
@@ -327,11 +180,11 @@ describe("a worker", function()
       server:stop()
     end)
     for _ = 1, 4 do
-      assert_tour(server:run(TOUR))
+      tour.check(server:run(tour.CASE))
     end
     assert.is_true(server:reload())
     for _ = 1, 4 do
-      assert_tour(server:run(TOUR))
+      tour.check(server:run(tour.CASE))
     end
   end)
 
@@ -344,7 +197,7 @@ describe("a worker", function()
       finally(function()
         server:stop()
       end)
-      assert_tour(server:run(TOUR))
+      tour.check(server:run(tour.CASE))
       server:stop()
     end
   end)
@@ -354,7 +207,7 @@ describe("a worker", function()
     finally(function()
       server:stop()
     end)
-    server:run(TOUR)
+    server:run(tour.CASE)
     assert.is_nil(server:log():match("%[warn%]"), server:log())
     assert.is_nil(server:log():match("%[error%]"), server:log())
   end)

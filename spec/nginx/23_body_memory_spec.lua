@@ -1,3 +1,4 @@
+-- In nginx only: memory of its workers.
 -- The upstream is a server of its own, so that the memory looked at is that of the gateway alone.
 
 local nginx = require "spec.support.nginx"

@@ -23,36 +23,23 @@ local PHASES = { "rewrite", "access", "header_filter", "body_filter", "log" }
 
 
 local SERVER_SIDE = [==[
+local phase_code = require "phase_code"
 local response = require "kong.response"
 
 
-local loaded, notes = {}, {}
+local notes = {}
 
 local _M = {}
 
 
 function _M.note(...)
-  -- a function may return nothing instead of nil
-  for i = 1, math.max(1, select("#", ...)) do
-    local value = select(i, ...)
-    notes[#notes + 1] = type(value) == "string" and value or "(" .. tostring(value) .. ")"
-  end
+  phase_code.add_notes(notes, ...)
 end
 
 
 function _M.run(phase)
   local code = ngx.var["arg_" .. phase]
-  if not code then
-    return
-  end
-  -- kept, so that code that runs often is compiled as that of a plugin is
-  local chunk = loaded[phase .. code]
-  if not chunk then
-    chunk = assert(loadstring("local response, note = ...; " .. ngx.unescape_uri(code),
-                              "@" .. phase .. ".lua"))
-    loaded[phase .. code] = chunk
-  end
-  chunk(response, _M.note)
+  phase_code.inline(phase, code and ngx.unescape_uri(code), response, _M.note)
 end
 
 
@@ -111,6 +98,7 @@ end
 function _M.options(options)
   options.files = options.files or {}
   options.files["phases.lua"] = SERVER_SIDE
+  options.files["phase_code.lua"] = nginx.read "phase_code.lua"
   options.http = "large_client_header_buffers 4 32k;\n" .. (options.http or "")
   options.locations = (options.locations or "") .. [[
     location = /notes {

@@ -8,383 +8,51 @@
 -- `%{dir}`, `%{root}`, `%{port}`, `%{h2_port}` and any other `%{NAME_port}` or `%{portN}` in the
 -- texts given to `start` become the server's folder, the project's folder and free ports.
 
-local ffi = require "ffi"
+local connection = require "spec.support.connection"
+local curl = require "spec.support.curl"
+local process = require "spec.support.process"
 
 
-local C = ffi.C
-local concat = table.concat
+local C = process.C
+local capture = process.capture
+local exists = process.exists
+local free_port = connection.free_port
+local now = process.now
+local open_socket = connection.open_socket
+local quote = process.quote
+local read_file = process.read_file
+local reap = process.reap
+local sleep = process.sleep
+local spawn = process.spawn
+local wait_until = process.wait_until
+local write_file = process.write_file
 
-
-ffi.cdef [[
-int fork(void);
-int execvp(const char *file, char *const argv[]);
-void _exit(int status);
-int waitpid(int pid, int *status, int options);
-int kill(int pid, int sig);
-int getpid(void);
-int getppid(void);
-unsigned int geteuid(void);
-int prctl(int option, ...);
-int unsetenv(const char *name);
-int open(const char *path, int flags, ...);
-int dup2(int from, int to);
-int close(int fd);
-int poll(void *fds, unsigned long n, int timeout);
-int socket(int domain, int type, int protocol);
-int bind(int fd, const void *address, unsigned int length);
-int connect(int fd, const void *address, unsigned int length);
-int getsockname(int fd, void *address, unsigned int *length);
-int setsockopt(int fd, int level, int name, const void *value, unsigned int length);
-int shutdown(int fd, int how);
-long send(int fd, const void *bytes, size_t length, int flags);
-long recv(int fd, void *bytes, size_t length, int flags);
-long time(long *);
-int clock_gettime(int clock, void *time);
-]]
-
-local timespec = ffi.typeof "struct { long seconds; long nanoseconds; }"
-local pollfd = ffi.typeof "struct { int fd; short events; short revents; }"
-local argv_type = ffi.typeof "const char *[?]"
-
-local SIGHUP, SIGKILL, SIGTERM = 1, 9, 15
-local WNOHANG = 1
-local PR_SET_PDEATHSIG = 1
-local O_WRITE = 0x241 -- O_WRONLY | O_CREAT | O_TRUNC
-local SOCK_STREAM_CLOEXEC = 0x80001
-local MSG_NOSIGNAL = 0x4000
-local POLLIN = 1
+local SIGHUP, SIGKILL, SIGTERM = process.SIGHUP, process.SIGKILL, process.SIGTERM
+local WNOHANG = process.WNOHANG
 
 local START_ATTEMPTS = 5
 local START_SECONDS = 10
 local STOP_SECONDS = 5
-local POLL_SECONDS = 0.005
-
-
-local function now()
-  local t = timespec()
-  C.clock_gettime(1, t)
-  return tonumber(t.seconds) + tonumber(t.nanoseconds) / 1e9
-end
-
-
-local function sleep(seconds)
-  C.poll(nil, 0, math.floor(seconds * 1000 + 0.5))
-end
-
-
---- Polls until `condition` gives a true value; returns that, or nil when the seconds are over.
-local function wait_until(seconds, condition)
-  local deadline = now() + seconds
-  repeat
-    local result = condition()
-    if result then
-      return result
-    end
-    sleep(POLL_SECONDS)
-  until now() > deadline
-end
-
-
-local function read_file(path)
-  local file = io.open(path, "rb")
-  if not file then
-    return ""
-  end
-  local text = file:read("*a")
-  file:close()
-  return text or ""
-end
-
-
-local function write_file(path, text)
-  local file = assert(io.open(path, "wb"))
-  assert(file:write(text))
-  file:close()
-end
-
-
-local function exists(path)
-  local file = io.open(path, "rb")
-  if file then
-    file:close()
-    return true
-  end
-  return false
-end
-
-
-local function quote(text)
-  return "'" .. text:gsub("'", [['\'']]) .. "'"
-end
-
-
-local function capture(command)
-  local pipe = assert(io.popen(command))
-  local text = pipe:read("*a")
-  pipe:close()
-  return text
-end
-
-
---- Starts a program without a shell: arguments are bytes and need no quoting. It is killed when
--- this process dies, so an interrupted run leaves nothing behind.
-local function spawn(arguments, stdout, stderr)
-  local argv = argv_type(#arguments + 1)
-  for i, argument in ipairs(arguments) do
-    if argument:find("\0", 1, true) then
-      error("an argument of a program cannot hold a NUL byte", 2)
-    end
-    argv[i - 1] = argument
-  end
-
-  io.stdout:flush()
-  local parent = C.getpid()
-  local pid = C.fork()
-  if pid == 0 then
-    C.prctl(PR_SET_PDEATHSIG, ffi.cast("unsigned long", SIGTERM))
-    if C.getppid() == parent then
-      local input = C.open("/dev/null", 0)
-      local out = C.open(stdout, O_WRITE, ffi.cast("int", 420))
-      local err = C.open(stderr, O_WRITE, ffi.cast("int", 420))
-      C.dup2(input, 0)
-      C.dup2(out, 1)
-      C.dup2(err, 2)
-      -- our NGINX names the program; nginx takes it for the sockets that it inherits
-      C.unsetenv("NGINX")
-      C.execvp(argv[0], ffi.cast("char *const *", argv))
-    end
-    C._exit(127)
-  end
-  assert(pid > 0, "fork failed")
-  return pid
-end
-
-
---- The exit code of a child (128 + signal when one ended it), or nil while it runs.
-local function reap(pid, flags)
-  local status = ffi.new("int[1]")
-  if C.waitpid(pid, status, flags) ~= pid then
-    return nil
-  end
-  local signal = status[0] % 128
-  return signal == 0 and math.floor(status[0] / 256) % 256 or 128 + signal
-end
-
-
-local function address(port)
-  return ffi.new("uint8_t[16]", { 2, 0, math.floor(port / 256), port % 256, 127, 0, 0, 1 })
-end
-
-
---- Lets the system choose a port. The socket stays open until `close`, so that ports asked for
--- together differ.
-local function free_port()
-  local fd = C.socket(2, SOCK_STREAM_CLOEXEC, 0)
-  local name, length = address(0), ffi.new("unsigned int[1]", 16)
-  assert(C.bind(fd, name, 16) == 0, "no free port on 127.0.0.1")
-  C.getsockname(fd, name, length)
-  return name[2] * 256 + name[3], fd
-end
-
-
-local function open_socket(port)
-  local fd = C.socket(2, SOCK_STREAM_CLOEXEC, 0)
-  if C.connect(fd, address(port), 16) ~= 0 then
-    C.close(fd)
-    return nil
-  end
-  return fd
-end
-
-
--- A bare TCP connection, for what curl will not send or for hanging up halfway.
-local Connection = {}
-Connection.__index = Connection
-
-
-function Connection:send(bytes)
-  local sent = 0
-  while sent < #bytes do
-    local n = C.send(self.fd, ffi.cast("const char *", bytes) + sent, #bytes - sent, MSG_NOSIGNAL)
-    if n <= 0 then
-      return nil, "closed"
-    end
-    sent = sent + tonumber(n)
-  end
-  return true
-end
-
-
---- Reads until the server closes, `pattern` is found, `bytes` are there or the seconds are over.
--- Returns what came and whether the server closed.
-function Connection:read(options)
-  options = options or {}
-  local deadline = now() + (options.seconds or 5)
-  local size = 65536
-  local buffer, parts, count = ffi.new("char[?]", size), {}, 0
-  local waiting = pollfd(self.fd, POLLIN, 0)
-
-  repeat
-    if C.poll(waiting, 1, math.max(0, math.ceil((deadline - now()) * 1000))) > 0 then
-      local n = tonumber(C.recv(self.fd, buffer, size, 0))
-      if n <= 0 then
-        return concat(parts), true
-      end
-      parts[#parts + 1] = ffi.string(buffer, n)
-      count = count + n
-      if options.pattern and concat(parts):find(options.pattern)
-        or options.bytes and count >= options.bytes
-      then
-        return concat(parts), false
-      end
-    end
-  until now() > deadline
-  return concat(parts), false
-end
-
-
-function Connection:close()
-  if self.fd then
-    C.close(self.fd)
-    self.fd = nil
-  end
-end
-
-
---- Closes so that the server sees a reset instead of an orderly end.
-function Connection:reset()
-  C.setsockopt(self.fd, 1, 13, ffi.new("int[2]", 1, 0), 8) -- SO_LINGER, no time
-  self:close()
-end
-
-
-local Response = {}
-Response.__index = Response
-
-
-function Response:values(name)
-  local values = {}
-  for _, header in ipairs(self.headers) do
-    if header[1]:lower() == name:lower() then
-      values[#values + 1] = header[2]
-    end
-  end
-  return values
-end
-
-
-function Response:header(name)
-  return self:values(name)[1]
-end
-
-
-local function parse_fields(block)
-  local fields = {}
-  for name, value in block:gmatch("([^\r\n:]+):[ \t]?([^\r\n]*)\r?\n") do
-    fields[#fields + 1] = { name, value }
-  end
-  return fields
-end
-
-
-local function parse_response(head, body, exit)
-  local response = setmetatable({ head = "", headers = {}, body = body, exit = exit }, Response)
-  local start = 1
-  while start <= #head do
-    local _, stop = head:find("\r?\n\r?\n", start)
-    local block = head:sub(start, stop or #head)
-    local version, status, after = block:match("^HTTP/([%d.]+) (%d%d%d)[^\n]*\n()")
-    if version then
-      response.head = block
-      response.version, response.status = version, tonumber(status)
-      response.headers = parse_fields(block:sub(after))
-    else
-      response.trailers = parse_fields(block)
-    end
-    start = (stop or #head) + 1
-  end
-  return response
-end
 
 
 local Server = {}
 Server.__index = Server
 
 
-local function has_header(lines, name)
-  for _, line in ipairs(lines) do
-    if line:lower():sub(1, #name + 1) == name .. ":" then
-      return true
-    end
-  end
-  return false
-end
-
-
-function Server:_curl(spec)
+--- Starts a request.
+local function start_request(self, spec)
   self.requested = self.requested + 1
-  local base = self.dir .. "/curl." .. self.requested
   local port = spec.port or (spec.http2 and "h2_port" or "port")
-  local lines = spec.headers or {}
-  local argv = {
-    "curl", "-q", "--silent", "--show-error", "--noproxy", "*", "--globoff",
-    spec.http2 and "--http2-prior-knowledge" or "--http1.1",
-    "--max-time", tostring(spec.max_time or 10),
-    "--dump-header", base .. ".head",
-    -- for HEAD curl would write the header again
-    "--output", spec.method == "HEAD" and "/dev/null" or base .. ".body",
-    "--request-target", spec.path or "/",
-  }
-  local function add(...)
-    for _, argument in ipairs { ... } do
-      argv[#argv + 1] = argument
-    end
-  end
-
-  if spec.raw then
-    add("--raw")
-  end
-  if spec.method == "HEAD" then
-    add("--head")
-  elseif spec.method then
-    add("--request", spec.method)
-  end
-  if spec.body then
-    write_file(base .. ".data", spec.body)
-    add("--data-binary", "@" .. base .. ".data")
-  end
-  -- only what the spec asks for is sent: curl would add these on its own
-  for _, name in ipairs { "accept", "user-agent", "content-type", "expect" } do
-    if not has_header(lines, name) then
-      add("--header", name .. ":")
-    end
-  end
-  for _, line in ipairs(lines) do
-    -- "Name;" is curl's way to send a header without a value, "Name:" drops it
-    add("--header", (line:gsub("^([^:]+):%s*$", "%1;")))
-  end
-  add("http://127.0.0.1:" .. self.ports[port] .. "/")
-
-  return { pid = spawn(argv, "/dev/null", base .. ".err"), base = base }
+  return curl.start(spec, self.ports[port], self.dir .. "/curl." .. self.requested)
 end
 
 
-local function finish(job, exit)
-  local base = job.base
-  local response = parse_response(read_file(base .. ".head"), read_file(base .. ".body"), exit)
-  response.error = read_file(base .. ".err")
-  for _, suffix in ipairs { ".head", ".body", ".err", ".data" } do
-    os.remove(base .. suffix)
-  end
-  return response
-end
-
-
---- Sends one request: { path, method, headers = { "Name: value", ... }, body, http2, max_time,
--- raw = true to keep the chunked framing, port = "upstream_port" for another server }.
+--- Sends one request: { path, method, headers = { "Name: value", ... }, body, http2,
+-- http_version = "1.0", max_time, raw = true to keep the chunked framing, port = "upstream_port"
+-- for another server }.
 function Server:request(spec)
-  local job = self:_curl(spec)
-  return finish(job, reap(job.pid, 0))
+  local job = start_request(self, spec)
+  return curl.finish(job, reap(job.pid, 0))
 end
 
 
@@ -401,7 +69,7 @@ function Server:requests(specs, at_once)
   repeat
     while #running < at_once and sent < #specs do
       sent = sent + 1
-      local job = self:_curl(specs[sent])
+      local job = start_request(self, specs[sent])
       job.index = sent
       running[#running + 1] = job
     end
@@ -410,7 +78,7 @@ function Server:requests(specs, at_once)
       local exit = reap(running[i].pid, WNOHANG)
       if exit then
         ended = table.remove(running, i)
-        responses[ended.index] = finish(ended, exit)
+        responses[ended.index] = curl.finish(ended, exit)
       end
     end
     if not ended and #running > 0 then
@@ -424,8 +92,7 @@ end
 --- Opens a TCP connection to the server: send(bytes), read{seconds, pattern, bytes}, close(),
 -- reset().
 function Server:connect(port)
-  local fd = assert(open_socket(self.ports[port or "port"]), "the server does not accept")
-  return setmetatable({ fd = fd }, Connection)
+  return assert(connection.connect(self.ports[port or "port"]), "the server does not accept")
 end
 
 
@@ -674,7 +341,14 @@ local _M = {
   now = now,
   sleep = sleep,
   wait_until = wait_until,
+  response = curl.response,
 }
+
+
+--- The text of a file of this folder, for `files`.
+function _M.read(name)
+  return read_file(root .. "/spec/support/" .. name)
+end
 
 
 --- Ports of 127.0.0.1 that nobody uses, and that differ.

@@ -17,78 +17,46 @@ local nginx = require "spec.support.nginx"
 
 
 local HOST = [==[
+local phase_code = require "phase_code"
+
 local _M = {}
-
-local BITS = {
-  rewrite = 0x10, access = 0x20, balancer = 0x40, header_filter = 0x200, body_filter = 0x400,
-  log = 0x2000,
-}
-
-local function source_of(value, depth)
-  local kind = type(value)
-  if kind == "table" and depth < 5 then
-    local items = {}
-    for key, item in next, value do
-      items[#items + 1] = "[" .. source_of(key, depth + 1) .. "]=" .. source_of(item, depth + 1)
-    end
-    return "{" .. table.concat(items, ",") .. "}"
-  elseif kind == "number" then
-    return value ~= value and "0/0" or value == 1 / 0 and "1/0" or value == -1 / 0 and "-1/0"
-      or string.format("%.17g", value)
-  elseif kind == "boolean" or kind == "nil" then
-    return tostring(value)
-  end
-  return (string.format("%q", kind == "string" and value or "<" .. tostring(value) .. ">")
-    :gsub("\n", "n"):gsub("\r", "r"))
-end
 
 local function case_dir()
   local case = ngx.var.arg_case
   return case and "%{dir}/case/" .. case
 end
 
-function _M.record(dir, phase, ...)
-  local items = { string.format("%q", phase) }
-  for i = 1, select("#", ...) do
-    items[#items + 1] = source_of((select(i, ...)), 0)
+local function read(path)
+  local file = io.open(path, "rb")
+  if file then
+    local text = file:read("*a")
+    file:close()
+    return text
   end
-  local report = assert(io.open(dir .. "/report", "ab"))
-  report:write("see(", table.concat(items, ","), ")\n")
-  report:close()
 end
 
-local function fails(f, ...)
-  local function result(ok, err, ...)
-    return not ok and err
+local function recorder(dir)
+  return function(phase, ...)
+    local items = { string.format("%q", phase) }
+    for i = 1, select("#", ...) do
+      items[#items + 1] = phase_code.source_of((select(i, ...)))
+    end
+    local report = assert(io.open(dir .. "/report", "ab"))
+    report:write("see(", table.concat(items, ","), ")\n")
+    report:close()
   end
-  return result(pcall(f, ...))
 end
 
 function _M.run(phase)
   local dir = case_dir()
-  if not dir then
-    return
+  if dir then
+    phase_code.plugins(phase, read(dir .. "/" .. phase .. ".lua"), require "kong.response",
+                       recorder(dir))
   end
-  ngx.ctx.KONG_PHASE = BITS[phase]
-  local chunk, missing = loadfile(dir .. "/" .. phase .. ".lua")
-  if not chunk then
-    if not missing:find("cannot open", 1, true) then
-      _M.record(dir, "error " .. phase, missing)
-    end
-    return
-  end
-  local function see(...)
-    _M.record(dir, phase, ...)
-  end
-  local function result(ok, ...)
-    _M.record(dir, ok and phase or "error " .. phase, ...)
-  end
-  result(pcall(chunk, require "kong.response", see, fails))
 end
 
 function _M.upstream()
-  local dir = case_dir()
-  local chunk = loadfile(dir .. "/upstream.lua")
+  local chunk = loadfile(case_dir() .. "/upstream.lua")
   if chunk then
     return chunk()
   end
@@ -168,6 +136,31 @@ local SERVERS = [[
 local _M = {}
 
 
+--- Adds to what phases have seen, and to what they have raised.
+function _M.record(seen, errors, counts, phase, ...)
+  local failed = phase:match("^error (.*)")
+  if failed then
+    errors[failed] = (...)
+    return
+  end
+  local list, count = seen[phase] or {}, counts[phase] or 0
+  for i = 1, select("#", ...) do
+    list[count + i] = (select(i, ...))
+  end
+  seen[phase], counts[phase] = list, count + select("#", ...)
+end
+
+
+--- Complains about what a case has raised, unless it may.
+function _M.check(case, r)
+  local phase, err = next(r.errors)
+  if phase and not case.fails then
+    error(phase .. ": " .. tostring(err), 3)
+  end
+  return r
+end
+
+
 local function write(path, text)
   local file = assert(io.open(path, "wb"))
   file:write(text)
@@ -175,37 +168,15 @@ local function write(path, text)
 end
 
 
-local function read_report(dir, case)
+local function read_report(path)
   local seen, errors = {}, {}
-  -- the plugin's file stands at the start of a positioned error
-  local prefix = dir .. "/case/" .. case .. "/"
-  local function rename(value)
-    if type(value) == "string" and value:sub(1, #prefix) == prefix then
-      return value:sub(#prefix + 1)
-    elseif type(value) == "table" then
-      for key, item in pairs(value) do
-        value[key] = rename(item)
-      end
-    end
-    return value
-  end
-
-  local file = io.open(prefix .. "report", "rb")
+  local file = io.open(path, "rb")
   if file then
     local chunk = assert(loadstring(file:read("*a")))
     file:close()
     local counts = {}
     setfenv(chunk, { see = function(phase, ...)
-      local failed = phase:match("^error (.*)")
-      if failed then
-        errors[failed] = rename((...))
-        return
-      end
-      local list, count = seen[phase] or {}, counts[phase] or 0
-      for i = 1, select("#", ...) do
-        list[count + i] = rename((select(i, ...)))
-      end
-      seen[phase], counts[phase] = list, count + select("#", ...)
+      _M.record(seen, errors, counts, phase, ...)
     end })
     chunk()
   end
@@ -231,7 +202,7 @@ local function run(server, case)
     "rewrite", "access", "content", "balancer", "header_filter", "body_filter", "log",
   } do
     if case[phase] then
-      write(folder .. "/" .. phase .. ".lua", "local response, see, fails = ... " .. case[phase])
+      write(folder .. "/" .. phase .. ".lua", case[phase])
     end
   end
   if case.upstream then
@@ -245,14 +216,8 @@ local function run(server, case)
     local done = io.open(folder .. "/done", "rb")
     return done and done:close()
   end)
-  r.seen, r.errors = read_report(server.dir, n)
-  if not case.fails then
-    local phase, err = next(r.errors)
-    if phase then
-      error(phase .. ": " .. tostring(err), 2)
-    end
-  end
-  return r
+  r.seen, r.errors = read_report(folder .. "/report")
+  return _M.check(case, r)
 end
 
 
@@ -263,7 +228,7 @@ function _M.start(options)
   for key, value in pairs(options or {}) do
     merged[key] = value
   end
-  local files = { ["plugin_host.lua"] = HOST }
+  local files = { ["plugin_host.lua"] = HOST, ["phase_code.lua"] = nginx.read "phase_code.lua" }
   for name, text in pairs(merged.files or {}) do
     files[name] = text
   end

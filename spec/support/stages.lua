@@ -13,55 +13,22 @@ local nginx = require "spec.support.nginx"
 local STAGES = { "rewrite", "access", "content", "header_filter", "body_filter", "log", "balancer" }
 
 local DRIVER = [[
-local _M = {}
+local phase_code = require "phase_code"
 
-local BITS = {
-  rewrite = 0x10,
-  access = 0x20,
-  balancer = 0x40,
-  header_filter = 0x200,
-  body_filter = 0x400,
-  log = 0x2000,
-}
+local _M = {}
 
 local environment = setmetatable({
   response = require "kong.response",
   note = function(...)
-    local texts = { ... }
-    for i = 1, select("#", ...) do
-      texts[i] = tostring(texts[i])
-    end
-    ngx.log(ngx.NOTICE, "noted <<", table.concat(texts, " "), ">>")
+    ngx.log(ngx.NOTICE, "noted <<", phase_code.note_text(...), ">>")
   end,
 }, { __index = _G })
 
 local gateway = rawget(_G, "kong") ~= nil
 
-local function run(stage)
-  local code = ngx.var["arg_" .. stage]
-  if code then
-    local chunk = assert(loadstring(ngx.unescape_uri(code), "@plugin.lua"))
-    setfenv(chunk, environment)
-    chunk()
-  elseif stage == "content" then
-    ngx.print("content")
-  elseif stage == "body_filter" and ngx.ctx.response_body then
-    -- the end first: set after an empty chunk it gets lost, and the client waits for ever
-    ngx.arg[2] = true
-    ngx.arg[1] = ngx.ctx.response_body
-  end
-end
-
 function _M.run(stage)
-  -- the filters run inside of the phase that prints
-  local before = ngx.ctx.KONG_PHASE
-  if gateway then
-    ngx.ctx.KONG_PHASE = BITS[stage]
-  end
-  run(stage)
-  if gateway then
-    ngx.ctx.KONG_PHASE = before
-  end
+  local code = ngx.var["arg_" .. stage]
+  phase_code.stages(stage, code and ngx.unescape_uri(code), environment, gateway)
 end
 
 return _M
@@ -117,8 +84,11 @@ local function escape(text)
 end
 
 
+local _M = {}
+
+
 --- The path and query that make the server run the code of a case.
-local function target(_, case)
+function _M.target(_, case)
   local query = {}
   for _, stage in ipairs(STAGES) do
     if case[stage] then
@@ -135,7 +105,7 @@ local function run(self, case)
   for key, value in pairs(case) do
     request[key] = value
   end
-  request.path = target(self, case)
+  request.path = _M.target(self, case)
   return self:request(request)
 end
 
@@ -154,9 +124,6 @@ local function noted(self, count)
 end
 
 
-local _M = {}
-
-
 --- Takes the options of `nginx.start`; `gateway = true` adds what a gateway has: the global `kong`
 -- and, in every phase but content, `ngx.ctx.KONG_PHASE`. `/` is answered by the code for `content`,
 -- `/proxied` and `/balanced` by an upstream.
@@ -168,7 +135,7 @@ function _M.start(options)
   settings.http = HTTP .. (settings.http or "")
   settings.locations = LOCATIONS .. (settings.locations or "")
   settings.servers = UPSTREAM .. (settings.servers or "")
-  settings.files = { ["stages.lua"] = DRIVER }
+  settings.files = { ["stages.lua"] = DRIVER, ["phase_code.lua"] = nginx.read "phase_code.lua" }
   for name, text in pairs(options and options.files or {}) do
     settings.files[name] = text
   end
@@ -177,7 +144,7 @@ function _M.start(options)
   end
 
   local server = nginx.start(settings)
-  server.target, server.run, server.noted = target, run, noted
+  server.target, server.run, server.noted = _M.target, run, noted
   return server
 end
 

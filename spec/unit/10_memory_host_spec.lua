@@ -9,9 +9,14 @@ local function services(host)
     return host:get_headers(max)
   end
   return {
-    false, function() return "id" end, function() return 1.1 end,
-    function(name) return all(0)[name] end, all, {}, false, tostring, "__len", "__index", "message",
-    core.empty_array, {}, {},
+    request_id = function() return "id" end,
+    http_version = function() return 1.1 end,
+    listed_header = function(name) return all(0)[name] end,
+    all_headers = all,
+    tostring = tostring,
+    empty_array = core.empty_array,
+    array_mt = {},
+    empty_array_mt = {},
   }
 end
 

@@ -15,10 +15,11 @@ end
 
 describe("the description of a test", function()
   local refused = {
-    { 'unknown field "upstrem" of the test', { upstrem = {} } },
-    { "the test.config must be a table, got number", { config = 1 } },
-    { "the test.plugin must be a table or string, got nil", { plugin = false } },
-    { 'unknown field "header" of request', { request = { header = {} } } },
+    { 'unknown field "upstrem" of the test: did you mean "upstream"?', { upstrem = {} } },
+    { "config must be a table, got number", { config = 1 } },
+    { "plugin must be the plugin's table or the name of its module, got nil", { plugin = false } },
+    { "plugin must be a table or string, got number", { plugin = 5 } },
+    { 'unknown field "header" of request: did you mean "headers"?', { request = { header = {} } } },
     { "request.path must be a string, got number", { request = { path = 1 } } },
     { 'request.path must start with a slash, got "a"', { request = { path = "a" } } },
     { "request.http_version must be 1.0, 1.1, 2 or 3, got 1.5",
@@ -253,7 +254,7 @@ describe("what else plugins find", function()
     assert.same({ "cd" }, result.log.warn)
     assert.same({ "e" }, result.log.debug)
     assert.same({}, result.log.crit)
-    assert.same({ level = "err", message = "bniltrue" }, result.log[2])
+    assert.same({ level = "err", message = "bniltrue", phase = "access" }, result.log[2])
   end)
 
   it("warnings of kong.response are in the log", function()

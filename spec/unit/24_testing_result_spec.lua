@@ -60,7 +60,7 @@ describe("json", function()
     for _, body in ipairs { "{", "", "nil", '{"a":1} x' } do
       local ok, err = pcall(answer(403, body).json)
       assert.is_false(ok)
-      assert.matches("^the body is no JSON: ", err)
+      assert.matches("^spec/unit/24_testing_result_spec.lua:%d+: the body is no JSON: ", err)
       assert.matches("HTTP/1.1 403 Forbidden\n", err, 1, true)
     end
   end)
@@ -185,9 +185,16 @@ describe("assert.response(result)", function()
     assert.response(answer(200, "x")).has_no.jsonbody()
     assert.response(answer(200, "x")).has_no.jsonbody {}
     local err = fails(function() assert.response(result).has.jsonbody { message = "yes" } end)
-    assert.matches("Expected a response with the JSON body (table", err, 1, true)
-    assert.matches("[message] = 'yes'", err, 1, true)
+    assert.matches('Expected a response with the JSON body:\n\n{\n  "message": "yes"\n}\n\n'
+      .. 'but it is:\n\n{\n  "message": "no"\n}\n\nThe response:\n\nHTTP/1.1 403', err, 1, true)
     shows_response(err)
+    assert.is_nil(err:find("table:", 1, true))
+    err = fails(function() assert.response(result).has_no.jsonbody() end)
+    assert.matches("Expected a response without the JSON body (any), but it is:\n\nHTTP", err, 1,
+      true)
+    err = fails(function() assert.response(answer(200, "x")).has.jsonbody {} end)
+    assert.matches("the JSON body:\n\n{}\n\nbut it is no JSON: expected value at line 1 column 1\n",
+      err, 1, true)
   end)
 
   it("gives what it has found", function()
@@ -205,7 +212,7 @@ describe("assert.response(result)", function()
       },
     }
     local err = fails(function() assert.response(failed).has.status(200) end)
-    assert.matches("\nlog: [err] boom", err, 1, true)
+    assert.matches("\nlog: [err] access: boom", err, 1, true)
     assert.not_matches("not this", err, 1, true)
   end)
 

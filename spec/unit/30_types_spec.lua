@@ -272,7 +272,7 @@ describe("the types of what is passed and returned", function()
     local classes = types_of("kong.response.testing").classes
     for class, source in pairs {
       Case = { "testing.lua", "FIELDS" },
-      Entry = { "testing.lua", "ENTRY_FIELDS" },
+      Entry = { "testing/plugins.lua", "ENTRY_FIELDS" },
       Request = { "testing/request.lua", "FIELDS" },
       Client = { "testing/request.lua", "CLIENT_FIELDS" },
       Upstream = { "testing/upstream.lua", "FIELDS" },

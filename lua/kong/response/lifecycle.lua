@@ -170,9 +170,26 @@ local function prepare_kong()
 end
 
 
+-- Whether a table is what should be its field `plugin`.
+local function is_plugin(entry)
+  if entry.plugin ~= nil then
+    return false
+  end
+  for _, phase in pairs(PHASES) do
+    if entry[phase] ~= nil then
+      return true
+    end
+  end
+  return entry.PRIORITY ~= nil or entry.VERSION ~= nil
+end
+
+
 local function check_entry(i, entry)
   if type(entry) ~= "table" then
     error(fmt("plugins[%d] must be a table, got %s", i, type(entry)), 4)
+  end
+  if is_plugin(entry) then
+    error(fmt("plugins[%d] is a plugin itself: write { plugin = ..., config = ... }", i), 4)
   end
   for field, value in pairs(entry) do
     local expected = FIELDS[field]

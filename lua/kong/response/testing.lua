@@ -21,6 +21,7 @@ local gateway = require "kong.response.testing.gateway"
 local matchers = require "kong.response.testing.matchers"
 local nginx = require "kong.response.testing.nginx"
 local phases = require "kong.response.testing.phases"
+local plugins = require "kong.response.testing.plugins"
 local requests = require "kong.response.testing.request"
 local results = require "kong.response.testing.result"
 local running = require "kong.response.testing.running"
@@ -29,13 +30,11 @@ local upstreams = require "kong.response.testing.upstream"
 
 
 local error = error
-local fmt = string.format
 local loaded = package.loaded
 local pairs = pairs
 local pcall = pcall
 local rawget = rawget
 local rawset = rawset
-local sort = table.sort
 local type = type
 
 
@@ -53,15 +52,9 @@ local FIELDS = {
   strict = "boolean",
 }
 
-local ENTRY_FIELDS = {
-  plugin = "table string",
-  config = "table",
-  name = "string",
-}
-
 local MODULE = "kong.response"
 
-local ngx_table, restore_ngx = nginx.new()
+local ngx_table, restore_ngx, run_timers = nginx.new()
 local kong_table, restore_kong = gateway.new()
 
 
@@ -99,55 +92,6 @@ local function load(name)
 end
 
 
-local function read_entry(i, given, what)
-  fields.check(given, ENTRY_FIELDS, what)
-  local plugin = given.plugin
-  if plugin == nil then
-    error(fmt("%s.plugin must be a table or string, got nil", what), 0)
-  elseif type(plugin) == "string" then
-    plugin = load(plugin)
-    if type(plugin) ~= "table" then
-      error(fmt("the module %q must give a table, got %s", given.plugin, type(plugin)), 0)
-    end
-  end
-  local priority = plugin.PRIORITY or 0
-  if type(priority) ~= "number" then
-    error(fmt("%s: PRIORITY must be a number, got %s", what, type(priority)), 0)
-  end
-  return {
-    index = i,
-    plugin = plugin,
-    config = given.config or {},
-    priority = priority,
-    ctx = {},
-  }
-end
-
-
-local function runs_before(one, other)
-  if one.priority ~= other.priority then
-    return one.priority > other.priority
-  end
-  return one.index < other.index
-end
-
-
-local function read_plugins(case)
-  if case.plugins and (case.plugin or case.config or case.name) then
-    error("a test has either plugin, config and name, or plugins", 0)
-  elseif not case.plugins then
-    return { read_entry(1, { plugin = case.plugin, config = case.config }, "the test") }
-  end
-
-  local entries = {}
-  for i = 1, #case.plugins do
-    entries[i] = read_entry(i, case.plugins[i], fmt("plugins[%d]", i))
-  end
-  sort(entries, runs_before)
-  return entries
-end
-
-
 -- Fields of a table are added to those of a table that is there.
 local function add(target, given)
   for name, value in pairs(given or {}) do
@@ -175,6 +119,7 @@ local function run_session(case)
   add(ngx_table, case.given.ngx)
 
   phases.run(session)
+  run_timers(session)
   return session, results.new(session)
 end
 
@@ -183,11 +128,14 @@ local function run(given)
   if running.session then
     error("a test is running already", 0)
   end
-  fields.check(given, FIELDS, "the test")
+  if type(given) == "table" and given.plugins == nil and plugins.is_plugin(given) then
+    error("the test is a plugin itself: write { plugin = ..., config = ... }", 0)
+  end
+  fields.check(given, FIELDS, "the test", "")
 
   local case = {
     given = given,
-    plugins = read_plugins(given),
+    plugins = plugins.read(given, load),
     request = requests.new(given.request),
     upstream = upstreams.new(given.upstream),
     configuration = given.configuration,
@@ -242,8 +190,10 @@ local _M = {}
 -- What `tostring` makes of the result is the HTTP/1.1 message that the client gets.
 -- @tparam kong.response.testing.Case case
 -- @treturn kong.response.testing.Result
--- @raise `a test is running already`, `unknown field "<name>" of <what>`, `<what>.<name> must be a
---   <type>, got <type>`, `upstream.failure must be timeout, refused or cut_off, got "<value>"` and
+-- @raise `a test is running already`, `unknown field "<name>" of <what>` and, where one is near,
+--   `: did you mean "<name>"?`, `<what>.<name> must be a <type>, got <type>`, `the plugin of <what>
+--   has a method "<name>", which is no phase: did you mean "<phase>"?`,
+--   `upstream.failure must be timeout, refused or cut_off, got "<value>"` and
 --   others about the description; with `strict`, `strict mode found:`, the mistakes and the
 --   response; an assertion that failed inside of a handler
 -- @usage

@@ -4,6 +4,8 @@
 //! slot. Some headers are also held by a pointer to their slot, some by a list of such pointers; to
 //! write one of them goes by the pointer, not by the name. Content-Type is in no list at all.
 
+use std::borrow::Cow;
+
 use super::date;
 use super::escape::{Part, dashed, escape};
 use crate::host::Write;
@@ -82,6 +84,8 @@ pub struct Head {
     multis: [Vec<usize>; 3],
     /// Whether WWW-Authenticate may repeat.
     www_authenticate_repeats: bool,
+    /// Whether `_` stays what it is in the names that Lua code gives.
+    pub keeps_underscores: bool,
     /// The value of Content-Type; none where it is empty.
     pub content_type: Vec<u8>,
     /// Whether the value has parameters.
@@ -117,6 +121,7 @@ impl Head {
     pub fn clean(&mut self) {
         *self = Self {
             www_authenticate_repeats: self.www_authenticate_repeats,
+            keeps_underscores: self.keeps_underscores,
             content_type_written: self.content_type_written,
             ..Self::default()
         };
@@ -143,6 +148,11 @@ impl Head {
         self.singles[single as usize].map(|at| &self.slots[at])
     }
 
+    /// A name as nginx's Lua module takes it.
+    fn transformed<'a>(&self, name: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.keeps_underscores { Cow::Borrowed(name) } else { Cow::Owned(dashed(name)) }
+    }
+
     /// Takes away nginx's knowledge of a header; its slot stays.
     pub fn lose(&mut self, single: Single) {
         self.singles[single as usize] = None;
@@ -157,7 +167,7 @@ impl Head {
 
     /// `ngx.header[name] = value`, where an empty value removes.
     pub fn write(&mut self, name: &[u8], value: &[u8], write: Write) -> Result<(), Refused> {
-        let name = escape(&dashed(name), Part::Name);
+        let name = escape(&self.transformed(name), Part::Name);
         let value = escape(value, Part::Value);
         match self.kind(&name) {
             Kind::Single(single) => self.write_single(single, name, value, write)?,
@@ -273,7 +283,7 @@ impl Head {
 
     /// The values of a header, as `ngx.header[name]` reads them.
     pub fn read(&self, name: &[u8]) -> Vec<Vec<u8>> {
-        let name = dashed(name);
+        let name = self.transformed(name);
         if name.eq_ignore_ascii_case(b"Last-Modified") {
             let time = self.last_modified.filter(|time| *time >= 0);
             return time.map(date::format).into_iter().map(Into::into).collect();

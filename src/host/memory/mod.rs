@@ -118,7 +118,16 @@ impl Memory {
 
     /// The same with WWW-Authenticate as a header that may repeat, or that is held once.
     pub fn with_repeated_www_authenticate(mut self, repeats: bool) -> Self {
+        let keeps_underscores = self.head.keeps_underscores;
         self.head = Head::new(repeats);
+        self.head.keeps_underscores = keeps_underscores;
+        self
+    }
+
+    /// The same where `_` in the names that Lua code gives becomes `-`, or stays:
+    /// `lua_transform_underscores_in_response_headers`.
+    pub fn with_transformed_underscores(mut self, transforms: bool) -> Self {
+        self.head.keeps_underscores = !transforms;
         self
     }
 

@@ -39,12 +39,12 @@ local testing = {}
 ---@class kong.response.testing.Entry
 ---@field plugin kong.response.Plugin|string the plugin, or the name of its module
 ---@field config? table
----@field name? string
+---@field name? string what the log calls it; by default the name of its module
 
 ---@class kong.response.testing.Case
 ---@field plugin? kong.response.Plugin|string the plugin, or the name of its module (see `load`)
 ---@field config? table what its methods get
----@field name? string
+---@field name? string what the log calls it; by default the name of its module
 ---@field plugins? kong.response.testing.Entry[] in place of these; a higher `PRIORITY` runs first
 ---@field request? kong.response.testing.Request
 ---@field upstream? kong.response.testing.Upstream
@@ -57,6 +57,8 @@ local testing = {}
 ---@class kong.response.testing.LogLine
 ---@field level string `err`, `warn` and so on
 ---@field message string
+---@field phase string in which it was written
+---@field plugin? string of which plugin
 
 ---A list of lines; by the name of a level, a list of messages.
 ---@class kong.response.testing.Log

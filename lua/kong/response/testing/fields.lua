@@ -1,5 +1,8 @@
 --- Reads the tables that describe a test: their fields, and lists of headers.
 
+local names = require "kong.response.testing.names"
+
+
 local error = error
 local pairs = pairs
 local tostring = tostring
@@ -19,20 +22,22 @@ local _M = {}
 -- @tparam table value
 -- @tparam table known types by name: `"string"`, or several as `{ "string", "table" }`
 -- @tparam string what the name of the table in errors
--- @raise `<what> must be a table, got <type>`, `unknown field "<name>" of <what>`,
---   `<what>.<name> must be a <type>, got <type>`
-function _M.check(value, known, what)
+-- @tparam[opt] string path what stands before the names of fields, by default the table's name
+-- @raise `<what> must be a table, got <type>`, `unknown field "<name>" of <what>` and, where one is
+--   near, `: did you mean "<name>"?`, `<what>.<name> must be a <type>, got <type>`
+function _M.check(value, known, what, path)
   if type(value) ~= "table" then
     error(fmt("%s must be a table, got %s", what, type(value)), 0)
   end
   for name, field in pairs(value) do
     local expected = known[name]
     if not expected then
-      error(fmt("unknown field %q of %s", tostring(name), what), 0)
+      name = tostring(name)
+      error(fmt("unknown field %q of %s%s", name, what, names.suggestion(name, known)), 0)
     end
     if not (" " .. expected .. " "):find(" " .. type(field) .. " ", 1, true) then
-      error(fmt("%s.%s must be a %s, got %s", what, name, gsub(expected, " ", " or "),
-                type(field)), 0)
+      error(fmt("%s%s must be a %s, got %s", path or what .. ".", name,
+                gsub(expected, " ", " or "), type(field)), 0)
     end
   end
 end
@@ -53,10 +58,10 @@ end
 --   strings, got <type>`
 function _M.headers(given, what)
   local list = {}
-  local names = {}
+  local named = {}
   for name, value in pairs(given or {}) do
     if type(name) == "string" then
-      names[#names + 1] = name
+      named[#named + 1] = name
     elseif type(value) ~= "table" or type(value[1]) ~= "string" then
       error(fmt("%s[%s] must be { name, value }", what, tostring(name)), 0)
     end
@@ -65,9 +70,9 @@ function _M.headers(given, what)
     local name = given[i][1]
     list[i] = { name, value_of(given[i][2], name, what) }
   end
-  sort(names)
-  for i = 1, #names do
-    local name = names[i]
+  sort(named)
+  for i = 1, #named do
+    local name = named[i]
     local value = given[name]
     if type(value) == "table" then
       for j = 1, #value do

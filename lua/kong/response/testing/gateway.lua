@@ -21,7 +21,7 @@ local LEVELS = {
 local function make_log()
   local function at(level)
     return function(...)
-      log.add(current().log, level, log.text(...))
+      current():write_log(level, log.text(...))
     end
   end
 

@@ -1,8 +1,16 @@
 --- The lines that a test's code logs.
 
+local names = require "kong.response.testing.names"
+
+
 local concat = table.concat
+local error = error
+local fmt = string.format
+local rawget = rawget
 local select = select
+local setmetatable = setmetatable
 local tostring = tostring
+local type = type
 
 
 local LEVELS = {
@@ -10,24 +18,44 @@ local LEVELS = {
 }
 
 
+local KNOWN = {}
+for i = 0, #LEVELS do
+  KNOWN[LEVELS[i]] = true
+end
+
+local log_mt = {}
+
+function log_mt.__index(_, name)
+  if type(name) == "string" and name:sub(1, 1) ~= "_" then
+    error(fmt("the log has no level %q%s", name, names.suggestion(name, KNOWN)), 2)
+  end
+end
+
+
 local _M = {}
 
 
---- An empty log: a list of `{ level =, message = }`, with a list of messages for each level.
+--- An empty log: a list of `{ level =, message =, phase =, plugin = }`, with a list of messages for
+-- each level.
 function _M.new()
   local log = {}
   for i = 0, #LEVELS do
     log[LEVELS[i]] = {}
   end
-  return log
+  return setmetatable(log, log_mt)
 end
 
 
 --- Adds a line; `level` is nginx's number.
-function _M.add(log, level, message)
+-- @tparam table log
+-- @tparam number level
+-- @tparam string message
+-- @tparam[opt] string phase in which it was logged
+-- @tparam[opt] string plugin the name of the plugin that did
+function _M.add(log, level, message, phase, plugin)
   local name = LEVELS[level] or tostring(level)
-  log[#log + 1] = { level = name, message = message }
-  local lines = log[name]
+  log[#log + 1] = { level = name, message = message, phase = phase, plugin = plugin }
+  local lines = rawget(log, name)
   if not lines then
     lines = {}
     log[name] = lines

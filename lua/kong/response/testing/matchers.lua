@@ -1,9 +1,12 @@
 --- Assertions about a result, for luassert: `assert.response(result).has.status(403)`.
 
-local error = error
+local position = require "kong.response.testing.position"
+local show = require "kong.response.testing.show"
+
+
 local fmt = string.format
 local pairs = pairs
-local pcall = pcall
+local raise = position.raise
 local rawget = rawget
 local rawset = rawset
 local tostring = tostring
@@ -22,7 +25,7 @@ local MESSAGES = {
   status = "status %s",
   header = "header %s",
   body = "the body %s",
-  jsonbody = "the JSON body %s",
+  jsonbody = "the JSON body%s",
 }
 
 
@@ -39,7 +42,7 @@ end
 -- `expected` is a value, which one of the headers has to have, or all values in an array.
 local function has_header(result, name, expected)
   if type(name) ~= "string" then
-    error("assert.response(result).has.header needs a name, got " .. type(name), 0)
+    raise("assert.response(result).has.header needs a name, got " .. type(name))
   end
   local found = result.headers[name]
   if expected == nil then
@@ -75,22 +78,23 @@ end
 function _M.register(luassert, is_result)
   local say = require "say"
   local util = require "luassert.util"
-  local format_argument = require("luassert.state").format_argument
 
   local function has_json(result, expected)
-    local ok, value = pcall(result.json)
+    local value, err = result:read_json()
+    local ok = err == nil
     if expected == nil then
-      return ok, "(any)", value
+      return ok, " (any)", value
     end
+    local is = ok and ":\n\n" .. show(value) or " no JSON: " .. err
     local same_value = ok and util.deepcompare(value, expected, true) or false
-    return same_value, format_argument(expected) or tostring(expected), value
+    return same_value, ":\n\n" .. show(expected) .. "\n\nbut it is" .. is, value, "The response:"
   end
 
   luassert:register("modifier", "response", function(state, arguments)
     if arguments then
       local result = arguments[1]
       if not is_result(result) then
-        error("assert.response needs a result of kong.response.testing, got " .. type(result), 0)
+        raise("assert.response needs a result of kong.response.testing, got " .. type(result))
       end
       rawset(state, RESULT, result)
     end
@@ -103,18 +107,19 @@ function _M.register(luassert, is_result)
   for name, check in pairs(checks) do
     local positive = "assertion.kong_response." .. name .. ".positive"
     local negative = "assertion.kong_response." .. name .. ".negative"
-    say:set(positive, "Expected a response with " .. MESSAGES[name] .. ", but it is:\n\n%s")
-    say:set(negative, "Expected a response without " .. MESSAGES[name] .. ", but it is:\n\n%s")
+    say:set(positive, "Expected a response with " .. MESSAGES[name] .. "%s\n\n%s")
+    say:set(negative, "Expected a response without " .. MESSAGES[name] .. "%s\n\n%s")
 
     luassert:register("assertion", name, function(state, arguments)
       local result = rawget(state, RESULT)
       if not result then
-        error(fmt("say which response: assert.response(result).has.%s(...)", name), 0)
+        raise(fmt("say which response: assert.response(result).has.%s(...)", name))
       end
-      local ok, expected, found = check(result, arguments[1], arguments[2])
-      arguments[1], arguments[2] = expected, result:describe()
-      arguments.n = 2
-      arguments.nofmt = { true, true }
+      local ok, expected, found, title = check(result, arguments[1], arguments[2])
+      arguments[1], arguments[2] = expected, title and "\n\n" .. title or ", but it is:"
+      arguments[3] = result:describe()
+      arguments.n = 3
+      arguments.nofmt = { true, true, true }
       return ok, { found }
     end, positive, negative)
   end

@@ -2,7 +2,6 @@
 
 local fields = require "kong.response.testing.fields"
 local json = require "kong.response.json"
-local log = require "kong.response.testing.log"
 local requests = require "kong.response.testing.request"
 local running = require "kong.response.testing.running"
 
@@ -76,7 +75,9 @@ local CONSTANTS = {
 
 local PRINTS = { rewrite = true, access = true, content = true }
 
-local EXITS = { rewrite = true, access = true, content = true, header_filter = true }
+local EXITS = {
+  rewrite = true, access = true, content = true, balancer = true, header_filter = true,
+}
 
 
 -- As nginx refuses what cannot be done in a phase.
@@ -228,9 +229,10 @@ end
 local _M = {}
 
 
---- Makes the table, and what puts it back between two tests.
+--- Makes the table, what puts it back between two tests, and what runs the timers of a session.
 -- @treturn table
 -- @treturn function
+-- @treturn function `run_timers(session)`
 function _M.new()
   local ngx = {
     header = make_header(),
@@ -238,6 +240,7 @@ function _M.new()
     var = make_variables(),
     req = make_request(),
     resp = { get_headers = response_headers },
+    timer = {},
     config = {
       subsystem = "http",
       debug = false,
@@ -260,7 +263,7 @@ function _M.new()
   end
 
   function ngx.log(level, ...)
-    log.add(current().log, level, text_of(...))
+    current():write_log(level, text_of(...))
   end
 
   function ngx.print(...)
@@ -282,7 +285,9 @@ function _M.new()
   end
 
   function ngx.flush()
-    return 1
+    local session = current()
+    check_phase(session, PRINTS)
+    return session:flush()
   end
 
   function ngx.exit(status)
@@ -294,21 +299,42 @@ function _M.new()
     return session:exit(status)
   end
 
+  local function run_timers(session)
+    session:run_timers(ngx, function(err)
+      session:write_log(CONSTANTS.ERR, "lua entry thread aborted: runtime error: "
+        .. tostring(err))
+    end)
+  end
+
   -- No test waits.
   function ngx.sleep()
+    run_timers(current())
   end
+
+  function ngx.timer.at(delay, callback, ...)
+    if type(delay) ~= "number" or delay < 0 then
+      error(fmt("bad argument #1 to 'at' (delay expected, got %s)", tostring(delay)), 2)
+    elseif type(callback) ~= "function" then
+      error(fmt("bad argument #2 to 'at' (function expected, got %s)", type(callback)), 2)
+    end
+    current():add_timer(callback, ...)
+    return 1
+  end
+
+  -- Once: a test ends.
+  ngx.timer.every = ngx.timer.at
 
   function ngx.update_time()
   end
 
   setmetatable(ngx, make_fields())
 
-  local keeps = { keep(ngx), keep(ngx.req), keep(ngx.resp), keep(ngx.config) }
+  local keeps = { keep(ngx), keep(ngx.req), keep(ngx.resp), keep(ngx.config), keep(ngx.timer) }
   return ngx, function()
     for i = 1, #keeps do
       keeps[i]()
     end
-  end
+  end, run_timers
 end
 
 

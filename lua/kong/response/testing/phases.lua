@@ -1,8 +1,5 @@
 --- The phases of a request, from a gateway's side.
 
-local log = require "kong.response.testing.log"
-
-
 local concat = table.concat
 
 
@@ -26,14 +23,14 @@ local function answer(session, code, ...)
     session:failed(err)
     session.ngx.ctx.KONG_UNEXPECTED = true
     if session.host:headers_sent() then
-      session.broken = true
+      session:break_off()
     else
       session:send_page(500)
     end
   elseif outcome == "exited" then
     session:finish_exit()
   elseif session.host:headers_sent() then
-    session:output("", true)
+    session:finish()
   end
 end
 
@@ -44,7 +41,7 @@ local function answer_error(session, status)
   ctx.KONG_UNEXPECTED = true
   ctx.delay_response = nil
   if session.host:headers_sent() or session.closed then
-    session.broken = true
+    session:break_off()
     return
   end
   local exited = ctx.KONG_EXITED
@@ -67,7 +64,7 @@ local function run_direct(session, phase)
     answer_error(session, 500)
   elseif session.host:headers_sent() then
     -- A handler has printed, and that is the answer.
-    session:output("", true)
+    session:finish()
     goes_on = false
   end
   leave()
@@ -102,7 +99,7 @@ local function run_access(session)
   elseif outcome == "exited" then
     goes_on = session:finish_exit()
   elseif session.host:headers_sent() then
-    session:output("", true)
+    session:finish()
   else
     goes_on = true
   end
@@ -125,12 +122,12 @@ local function proxy(session)
   local upstream, ctx = session.upstream, session.ngx.ctx
   session.upstream_called = true
   ctx.KONG_PROXIED = true
-  session.buffered = has_handler(session, "response")
+  session.waits = has_handler(session, "response")
 
   local failure = upstream.failure
   if failure then
-    log.add(session.log, ERR, failure.log)
-    if session.buffered or not upstream.cut_off then
+    session:write_log(ERR, failure.log)
+    if session.waits or not upstream.cut_off then
       return answer_error(session, failure.status)
     end
   end
@@ -138,7 +135,7 @@ local function proxy(session)
   session.answered = true
   session.host:upstream(upstream.status, upstream.headers)
 
-  if session.buffered then
+  if session.waits then
     if run_direct(session, "response") then
       answer(session, function()
         session:print(concat(upstream.chunks))
@@ -149,14 +146,14 @@ local function proxy(session)
 
   if session:send_head() then
     for i = 1, #upstream.chunks do
-      session:output(upstream.chunks[i], false)
+      session:output({ upstream.chunks[i] }, false)
     end
     if upstream.cut_off then
       -- nginx flushes what it has; the end never comes.
-      session:output("", false)
-      session.broken = not session.complete
+      session:output({}, false)
+      session:break_off()
     else
-      session:output("", true)
+      session:output({}, true)
     end
   end
 end

@@ -2,15 +2,18 @@
 
 local core = require "kong.response.core"
 local fields = require "kong.response.testing.fields"
+local names = require "kong.response.testing.names"
+local position = require "kong.response.testing.position"
 local reason = require "kong.response.testing.reasons"
 
 
 local concat = table.concat
-local error = error
 local fmt = string.format
 local lower = string.lower
+local raise = position.raise
 local setmetatable = setmetatable
 local sub = string.sub
+local suggestion = names.suggestion
 local tonumber = tonumber
 local type = type
 
@@ -70,6 +73,13 @@ local function message(self)
 end
 
 
+-- Where a line was logged.
+local function origin(line)
+  local plugin, phase = line.plugin, line.phase
+  return (plugin and plugin .. ", " or "") .. (phase and phase .. ": " or "")
+end
+
+
 --- The response for a person to read, with the lines of the log that may explain it.
 function Result:describe()
   local lines = {}
@@ -91,23 +101,36 @@ function Result:describe()
   for i = 1, #self.log do
     local line = self.log[i]
     if TELLING[line.level] then
-      lines[#lines + 1] = fmt("log: [%s] %s", line.level, line.message)
+      lines[#lines + 1] = fmt("log: [%s] %s%s", line.level, origin(line), line.message)
     end
   end
   return concat(lines, "\n")
 end
 
 
+--- The body, read as JSON, or nil and why it is none.
+function Result:read_json()
+  return core.json_decode(self.body)
+end
+
+
 --- The body, read as JSON; null is the `null` of `kong.response.json`.
 -- @raise `the body is no JSON: <reason>` and the response
 local function read_json(self)
-  local value, err = core.json_decode(self.body)
+  local value, err = self:read_json()
   if err then
-    error(fmt("the body is no JSON: %s\n\n%s", err, self:describe()), 0)
+    raise(fmt("the body is no JSON: %s\n\n%s", err, self:describe()))
   end
   return value
 end
 
+
+-- What a test may read of a result.
+local FIELDS = {
+  status = true, headers = true, body = true, json = true, source = true, exited = true,
+  phases = true, log = true, upstream_called = true, closed = true, truncated = true,
+  chunks = true, ctx = true, describe = true,
+}
 
 local result_mt = { __tostring = message }
 
@@ -118,7 +141,11 @@ function result_mt.__index(self, name)
       return read_json(self)
     end
   end
-  return Result[name]
+  local value = Result[name]
+  if value == nil and type(name) == "string" and sub(name, 1, 1) ~= "_" then
+    raise(fmt("a result has no field %q%s", name, suggestion(name, FIELDS)))
+  end
+  return value
 end
 
 
@@ -147,8 +174,8 @@ end
 
 -- Where nothing was sent, nginx logs one of these.
 local function unsent_status(session, ctx)
-  local exit_status = session.exit_status
-  return not ctx.KONG_UNEXPECTED and exit_status and exit_status >= 100 and exit_status or 500
+  local exited = session.exited
+  return not ctx.KONG_UNEXPECTED and exited and exited >= 100 and exited or 500
 end
 
 
@@ -159,7 +186,8 @@ local _M = {}
 function _M.new(session)
   local ctx = session.ngx.ctx
   local headers = session.headers or {}
-  local has_body = session.body_allowed or false
+  -- nginx sends one with an upstream's 204 and 304; no client reads that.
+  local has_body = session.body_allowed and session.status ~= 204 and session.status ~= 304 or false
   local body, missing = as_read(concat(session.chunks), headers, has_body)
   local closed = session.closed or false
   return setmetatable({

@@ -1,18 +1,13 @@
---- One request, from nginx's side: how it runs handlers, and what it does with what they print,
--- exit with and filter.
+--- One request, with a gateway on top of nginx: how it runs handlers, and what it does when they
+-- fail.
 
 local core = require "kong.response.core"
-local http = require "kong.response.http"
-local coroutines = require "kong.response.testing.coroutines"
 local gateway = require "kong.response.testing.gateway"
 local log = require "kong.response.testing.log"
+local servers = require "kong.response.testing.server"
 local strict = require "kong.response.testing.strict"
 
 
-local co_create = coroutines.create
-local co_resume = coroutines.resume
-local co_status = coroutines.status
-local co_yield = coroutines.yield
 local getmetatable = getmetatable
 local pairs = pairs
 local pcall = pcall
@@ -37,9 +32,6 @@ local PHASES = {
 -- What is a part of another phase for nginx.
 local NGINX_PHASES = { response = "access", error = "content" }
 
--- nginx closes the connection, and answers nothing.
-local CLOSES = { [408] = true, [444] = true, [499] = true }
-
 -- The templates of error documents, in `kong.configuration`.
 local TEMPLATES = {
   json = "error_template_json",
@@ -48,11 +40,20 @@ local TEMPLATES = {
   plain = "error_template_plain",
 }
 
-local EXIT = coroutines.EXIT
+local Server = servers.Server
 
-
-local Session = {}
+local Session = setmetatable({}, { __index = Server })
 Session.__index = Session
+
+
+--- Adds a line to the log, with the gateway's phase and the plugin that runs in it.
+function Session:write_log(level, message)
+  local phase, entry = self.phase, self.running
+  if self.host:get_phase() == "timer" then
+    phase, entry = "timer", nil
+  end
+  log.add(self.log, level, message, phase, entry and entry.name)
+end
 
 
 --- Enters a phase; returns what goes back to the one before.
@@ -89,31 +90,13 @@ function Session:failed(err)
     self.failure = err
   end
   local ok, text = pcall(tostring, err)
-  log.add(self.log, ERR, ok and text or "(error object is a " .. type(err) .. " value)")
+  self:write_log(ERR, ok and text or "(error object is a " .. type(err) .. " value)")
 end
 
 
---- Runs a function as nginx runs a handler.
--- @treturn string `returned`, `exited`, `yielded` (and stays so) or `failed`
--- @return what it raised
-function Session:call(code, ...)
-  local co = co_create(code)
-  local ok, value = co_resume(co, ...)
-  while ok and co_status(co) == "suspended" do
-    if value == EXIT then
-      return "exited"
-    elseif self.phase == "access" then
-      -- A gateway never resumes the handlers of this phase.
-      return "yielded"
-    elseif NGINX_PHASES[self.phase] == nil and self.phase ~= "rewrite" then
-      return "failed", "attempt to yield across C-call boundary"
-    end
-    ok, value = co_resume(co)
-  end
-  if not ok then
-    return "failed", value
-  end
-  return "returned"
+--- A gateway never resumes the handlers of this phase.
+function Session:abandons_yields()
+  return self.phase == "access"
 end
 
 
@@ -135,6 +118,8 @@ function Session:handlers(phase, go_on)
       if type(handler) ~= "function" then
         handler = callable(handler)
       end
+      local outer = self.running
+      self.running = entry
       kong_ctx.plugin = entry.ctx
       if self.strict then
         self.strict:before(handler)
@@ -151,6 +136,7 @@ function Session:handlers(phase, go_on)
       if outcome == "failed" then
         self:failed(err)
       end
+      self.running = outer
       if not go_on(outcome) then
         return outcome
       end
@@ -175,82 +161,54 @@ local function clear_headers(host)
 end
 
 
--- nginx begins the response again when a header filter exits with another code than the phase
--- before it: with its own page, and once more through the header filters.
-local function restart(self)
-  local host, status = self.host, self.filter_exit
-  self.exit_status = status
-  host:clean_head()
-  local page = host:special_response(status)
-  if self:send_head() then
-    self:output(page, true)
-  end
-  return true
-end
-
-
---- Sends the head, unless it was sent.
--- @treturn boolean whether there is one
-function Session:send_head()
+--- The gateway's header filter: when a handler fails, the client gets an error document.
+function Session:filter_head()
   local host = self.host
-  if host:headers_sent() then
-    return true
-  end
-  if self.closed then
-    return false
-  end
   if self.strict then
     self.strict:before_head()
   end
 
   local leave = self:enter "header_filter"
   local outcome = self:handlers("header_filter", until_failed)
+  local ok = true
   if outcome == "failed" then
     local ctx = self.ngx.ctx
     local exited = ctx.KONG_EXITED
     ctx.KONG_UNEXPECTED = true
     clear_headers(host)
-    local ok, err = pcall(self.functions.error, 500)
+    local err
+    ok, err = pcall(self.functions.error, 500)
     ctx.KONG_EXITED = exited
     if not ok then
       self:failed(err)
-      self.closed = true
     end
   end
   leave()
-  if self.closed then
-    return false
-  end
-
-  if self.filter_exit and self.filter_exit ~= (self.exit_status or 0) then
-    return restart(self)
-  end
-
-  self.headers, self.body_allowed = host:finish_head()
-  self.status = host:get_status()
-  if self.strict then
-    self.strict:after_head()
-  end
-  return true
+  return ok
 end
 
 
---- Hands a piece of the body to the body filter.
-function Session:output(piece, last)
-  if self.complete or self.closed or self.broken or self.ended then
-    return
+function Session:send_head()
+  local sent = self.host:headers_sent()
+  local ok = Server.send_head(self)
+  if ok and not sent and self.strict then
+    self.strict:after_head()
   end
-  if not self.body_allowed then
-    if self.strict and piece ~= "" then
-      self.strict:body_without_right()
-    end
-    self.complete = self.complete or last
-    return
-  end
+  return ok
+end
 
+
+function Session:body_refused()
+  if self.strict then
+    self.strict:body_without_right()
+  end
+end
+
+
+--- The gateway's body filter: the body of an `exit` in the header filter, and the handlers.
+function Session:filter_body()
   local host = self.host
   local leave = self:enter "body_filter"
-  host:set_chunk(piece, last)
   local replaced, outcome = self.ngx.ctx.response_body, nil
   if replaced then
     -- The end first: behind an empty chunk nginx would lose it.
@@ -264,90 +222,35 @@ function Session:output(piece, last)
   outcome = outcome or self:handlers("body_filter", until_failed)
   if outcome == "failed" then
     self.ngx.ctx.KONG_UNEXPECTED = true
-    self.broken = true
-  else
-    local sent, ended = host:get_chunk()
-    if sent and sent ~= "" then
-      self.chunks[#self.chunks + 1] = sent
-    end
-    self.complete = ended
-    -- nginx runs no filter on what comes behind the end that one has set.
-    self.ended = host:body_ended()
-    if self.strict and self.ended and not ended then
+  elseif self.strict and host:body_ended() then
+    local _, ended = host:get_chunk()
+    if not ended then
       self.strict:lost_end()
     end
   end
   leave()
+  return outcome ~= "failed"
 end
 
 
---- `ngx.print`
-function Session:print(text)
-  self.host:start_output()
-  if not self:send_head() then
-    return nil, "nginx output filter error"
-  end
-  if text ~= "" then
-    self:output(text, false)
-  end
-  return 1
-end
-
-
---- `ngx.exit`
 function Session:exit(status)
   if self.phase == "header_filter" then
-    self.filter_exit = status
+    self.exited = status
     if self.strict then
       self.strict:exited_in_filter()
     end
     return
   end
-  self.exit_status = status
-  co_yield(EXIT)
+  return Server.exit(self, status)
 end
 
 
 --- A header or the status was set behind the head. nginx only logs it.
 function Session:late(what)
-  log.add(self.log, ERR, "attempt to set " .. what .. " after sending out response headers")
+  self:write_log(ERR, "attempt to set " .. what .. " after sending out response headers")
   if self.strict then
     self.strict:late(what)
   end
-end
-
-
---- Answers with the page that nginx has for a status.
-function Session:send_page(status)
-  local page = self.host:special_response(status)
-  if self:send_head() then
-    self:output(page, true)
-  end
-end
-
-
---- What nginx does after `ngx.exit`.
--- @treturn boolean whether the request goes on with the next phase
-function Session:finish_exit()
-  local status = self.exit_status
-  if self.host:headers_sent() then
-    self:output("", true)
-  elseif self.closed or CLOSES[status] or status == -1 then
-    self.closed = true
-  elseif status < 100 then
-    return true
-  else
-    if self.host:get_status() == 0 then
-      self.host:set_status(status)
-    end
-    if status == 204 or status >= 300 then
-      self:send_page(status)
-    else
-      self:print("")
-      self:output("", true)
-    end
-  end
-  return false
 end
 
 
@@ -360,7 +263,7 @@ local _M = {}
 -- @tparam table kong
 function _M.new(case, ngx, kong)
   local request = case.request
-  local self = setmetatable({
+  local self = servers.new({
     ngx = ngx,
     kong_ctx = kong.ctx,
     plugins = case.plugins,
@@ -376,36 +279,19 @@ function _M.new(case, ngx, kong)
     log = log.new(),
     phases = {}, -- in the order in which they ran
     ran = { error = true }, -- in which no plugin's code runs
-    chunks = {},
     upstream_called = false,
   }, Session)
-
-  local function native(table, services)
-    return core.memory(self.host, table, services)
-  end
 
   local templates = {}
   for document, field in pairs(TEMPLATES) do
     templates[document] = case.configuration and case.configuration[field]
   end
 
-  local bound = {}
+  local defaults = { error_templates = templates }
   function self.bind(options)
-    local functions = bound[options]
-    if not functions then
-      local own = {}
-      for name, value in pairs(options) do
-        own[name] = value
-      end
-      own.log = own.log or function(level, message)
-        log.add(self.log, level, message)
-      end
-      own.error_templates = own.error_templates or templates
-      functions = http(own, ngx, native)
-      if self.strict then
-        self.strict:wrap(functions)
-      end
-      bound[options] = functions
+    local functions, new = self:functions_for(options, ngx, defaults)
+    if new and self.strict then
+      self.strict:wrap(functions)
     end
     return functions
   end

@@ -1,5 +1,8 @@
 --- Finds mistakes that production lets through without a word.
 
+local position = require "kong.response.testing.position"
+
+
 local concat = table.concat
 local error = error
 local find = string.find
@@ -7,6 +10,7 @@ local fmt = string.format
 local gethook = debug.gethook
 local getinfo = debug.getinfo
 local io_open = io.open
+local is_ours = position.is_ours
 local jit_off = jit and jit.off
 local lower = string.lower
 local match = string.match
@@ -17,9 +21,6 @@ local tonumber = tonumber
 local tostring = tostring
 local type = type
 
-
-local THIS = getinfo(1, "S").source
-local OURS = match(THIS, "^(.*)strict%.lua$")
 
 -- Lines that do no more than leave the function.
 local LEAVES = {
@@ -62,12 +63,6 @@ local function only_leaves(info)
     end
   end
   return false
-end
-
-
--- Functions of the kit, and of spies.
-local function is_ours(source)
-  return find(source, OURS, 1, true) == 1 or find(source, "luassert", 1, true) ~= nil
 end
 
 

@@ -135,7 +135,7 @@ function _M.kong_service_response()
   -- Only where there is a `response` handler: else the body is not complete.
   function response.get_raw_body()
     local upstream = answer()
-    if not upstream or not current().buffered then
+    if not upstream or not current().waits then
       error("service body is only available with a response handler", 2)
     end
     return concat(upstream.chunks)

@@ -1,7 +1,15 @@
-local plugins = require "spec.support.plugins"
+local hosts = require "spec.support.hosts"
 
 
-plugins.each_binding(function(run)
+local OPTIONS = { style = "plugins", both_bindings = true }
+
+
+hosts.each("the source", OPTIONS, function(server)
+  local function run(case)
+    return server:run(case)
+  end
+
+
   describe("get_source()", function()
     it("goes by the flags of ngx.ctx", function()
       local r = run { header_filter = [[

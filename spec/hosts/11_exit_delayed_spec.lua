@@ -1,4 +1,4 @@
-local stages = require "spec.support.stages"
+local hosts = require "spec.support.hosts"
 
 
 -- What a gateway does with its plugins in access: each handler runs in a coroutine, and the first
@@ -18,21 +18,7 @@ end
 ]]
 
 
-describe("exit, delayed,", function()
-  local server
-
-  setup(function()
-    server = stages.start { gateway = true }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:clear_log()
-  end)
-
+hosts.each("exit, delayed,", { style = "stages", gateway = true }, function(server)
   --- Runs the code in access, behind the gateway's own; line 1 is the code's first line.
   local function run(code, request)
     local case = request or {}

@@ -1,11 +1,19 @@
-local plugins = require "spec.support.plugins"
+local hosts = require "spec.support.hosts"
 
 
 local NOT_A_NUMBER = "code must be a number"
 local OUT_OF_RANGE = "code must be a number between 100 and 599"
 
 
-plugins.each_binding(function(run)
+local OPTIONS = { style = "plugins", both_bindings = true }
+
+
+hosts.each("the status", OPTIONS, function(server)
+  local function run(case)
+    return server:run(case)
+  end
+
+
   describe("get_status()", function()
     it("is the status of the service in every later phase", function()
       for _, status in ipairs { 200, 201, 404, 500, 503 } do

@@ -1,4 +1,4 @@
-local plugins = require "spec.support.plugins"
+local hosts = require "spec.support.hosts"
 
 
 --- Upstream code for a response of `count` headers: Content-Type, Content-Length and Connection,
@@ -26,7 +26,37 @@ local COUNT = [[
 ]]
 
 
-plugins.each_binding(function(run)
+local OPTIONS = {
+  style = "plugins",
+  both_bindings = true,
+  files = { ["compare.lua"] = [[
+  local function same(a, b)
+    if type(a) ~= "table" or type(b) ~= "table" then
+      return a == b
+    end
+    for key, value in pairs(a) do
+      if not same(value, rawget(b, key)) then
+        return false
+      end
+    end
+    for key in pairs(b) do
+      if rawget(a, key) == nil then
+        return false
+      end
+    end
+    return true
+  end
+  return { same = same }
+]] },
+}
+
+
+hosts.each("reading the headers", OPTIONS, function(server)
+  local function run(case)
+    return server:run(case)
+  end
+
+
   describe("get_headers()", function()
     it("wants a number from 1 to 1000", function()
       local r = run { fails = true, header_filter = [[
@@ -290,22 +320,4 @@ plugins.each_binding(function(run)
       assert.same({ { "1", "2" } }, r.seen.header_filter)
     end)
   end)
-end, { files = { ["compare.lua"] = [[
-  local function same(a, b)
-    if type(a) ~= "table" or type(b) ~= "table" then
-      return a == b
-    end
-    for key, value in pairs(a) do
-      if not same(value, rawget(b, key)) then
-        return false
-      end
-    end
-    for key in pairs(b) do
-      if rawget(a, key) == nil then
-        return false
-      end
-    end
-    return true
-  end
-  return { same = same }
-]] } })
+end)

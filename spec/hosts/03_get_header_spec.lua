@@ -1,7 +1,15 @@
-local plugins = require "spec.support.plugins"
+local hosts = require "spec.support.hosts"
 
 
-plugins.each_binding(function(run)
+local OPTIONS = { style = "plugins", both_bindings = true }
+
+
+hosts.each("reading a header", OPTIONS, function(server)
+  local function run(case)
+    return server:run(case)
+  end
+
+
   describe("get_header()", function()
     it("wants a string", function()
       local r = run { fails = true, header_filter = [[

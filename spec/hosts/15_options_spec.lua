@@ -1,9 +1,14 @@
-local stages = require "spec.support.stages"
+local hosts = require "spec.support.hosts"
 
 
-local FUNCTIONS = {
-  "add_header", "clear_header", "error", "exit", "get_header", "get_headers", "get_raw_body",
-  "get_source", "get_status", "set_header", "set_headers", "set_raw_body", "set_status",
+local FUNCTIONS = require("spec.support.module").FUNCTIONS
+
+local FILES = {
+  ["error.html"] = "<style>p { width: 50%; } %d %5 %%s %%%%</style>\r\n"
+    .. "<p>%s</p><i>%s</i>100%",
+  ["error.json"] = '{"text":"%s","id":"%s","share":"5%"}\n',
+  ["error.xml"] = "<e><m>%s</m><r>%s</r></e>",
+  ["error.txt"] = "%s (%s) \255\0 %",
 }
 
 local REQUEST_ID = [[
@@ -11,31 +16,9 @@ return { get = function() return ngx.var.http_broken and error("no id") or "from
 ]]
 
 
-describe("the options", function()
-  local server
-
-  setup(function()
-    server = stages.start {
-      http = "add_header Request-Id $request_id always;",
-      files = {
-        ["error.html"] = "<style>p { width: 50%; } %d %5 %%s %%%%</style>\r\n"
-          .. "<p>%s</p><i>%s</i>100%",
-        ["error.json"] = '{"text":"%s","id":"%s","share":"5%"}\n',
-        ["error.xml"] = "<e><m>%s</m><r>%s</r></e>",
-        ["error.txt"] = "%s (%s) \255\0 %",
-        ["held.html"] = "first %s %s",
-      },
-    }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:clear_log()
-  end)
-
+hosts.each("the options", {
+  style = "stages", files = FILES, add_headers = { ["Request-Id"] = "$request_id" },
+}, function(server)
 
   --- Runs the code with `new` and `dir` at hand.
   local function run(code, request)
@@ -300,32 +283,6 @@ describe("the options", function()
       }
       assert.equal("lost\nrequest_id: /proxied\n", r.body)
     end)
-
-    it("is the gateway's where its module exists", function()
-      local gateway = stages.start {
-        files = { ["kong/observability/tracing/request_id.lua"] = REQUEST_ID },
-      }
-      local default = gateway:run {
-        headers = { "Accept: text/html" },
-        access = "response.error(404, 'lost')",
-      }
-      local own = gateway:run {
-        headers = { "Accept: text/plain" },
-        access = [[
-          require("kong.response.instance").new {
-            request_id = function() return "own" end,
-          }.error(404, "lost")
-        ]],
-      }
-      local broken = gateway:run {
-        headers = { "Accept: text/plain", "Broken: yes" },
-        access = "response.error(404, 'lost')",
-      }
-      gateway:stop()
-      assert.matches("<p>request_id: from the &lt;module&gt;</p>", default.body, 1, true)
-      assert.equal("lost\nrequest_id: own\n", own.body)
-      assert.matches("^lost\nrequest_id: [^\n]*\n$", broken.body)
-    end)
   end)
 
 
@@ -382,23 +339,6 @@ describe("the options", function()
       local r = written("text/plain", "'lost'",
         "error_templates = { html = dir .. '/error.html' }")
       assert.equal("lost\nrequest_id: " .. r:header("Request-Id") .. "\n", r.body)
-    end)
-
-    it("are read once", function()
-      local function held()
-        return run([[
-          package.loaded.held = package.loaded.held
-            or new { error_templates = { html = dir .. "/held.html" } }
-          package.loaded.held.error(404, "lost", { ["Content-Type"] = "text/html" })
-        ]]).body
-      end
-      assert.matches("^first lost ", held())
-      local file = assert(io.open(server.dir .. "/held.html", "w"))
-      file:write("second %s %s")
-      file:close()
-      assert.matches("^first lost ", held())
-      os.remove(server.dir .. "/held.html")
-      assert.matches("^first lost ", held())
     end)
 
     for name, kind in pairs {
@@ -487,5 +427,33 @@ describe("the options", function()
       assert.equal(403, r.status)
       assert.equal("no", r.body)
     end)
+  end)
+end)
+
+
+hosts.each("the option request_id, where the gateway's module exists,", {
+  style = "stages",
+  files = { ["kong/observability/tracing/request_id.lua"] = REQUEST_ID },
+}, function(server)
+  it("is that by default", function()
+    local default = server:run {
+      headers = { "Accept: text/html" },
+      access = "response.error(404, 'lost')",
+    }
+    local own = server:run {
+      headers = { "Accept: text/plain" },
+      access = [[
+        require("kong.response.instance").new {
+          request_id = function() return "own" end,
+        }.error(404, "lost")
+      ]],
+    }
+    local broken = server:run {
+      headers = { "Accept: text/plain", "Broken: yes" },
+      access = "response.error(404, 'lost')",
+    }
+    assert.matches("<p>request_id: from the &lt;module&gt;</p>", default.body, 1, true)
+    assert.equal("lost\nrequest_id: own\n", own.body)
+    assert.matches("^lost\nrequest_id: [^\n]*\n$", broken.body)
   end)
 end)

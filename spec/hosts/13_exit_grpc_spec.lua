@@ -1,4 +1,4 @@
-local stages = require "spec.support.stages"
+local hosts = require "spec.support.hosts"
 
 
 local STATUS_OF = {
@@ -20,22 +20,7 @@ local NAME_OF = {
 local GRPC = { "Content-Type: application/grpc", "TE: trailers" }
 
 
-describe("exit on gRPC", function()
-  local server
-
-  setup(function()
-    server = stages.start()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:clear_log()
-  end)
-
-
+hosts.each("exit on gRPC", { style = "stages" }, function(server)
   describe("by the response's Content-Type", function()
     for name, http2 in pairs { ["HTTP/1.1"] = false, ["HTTP/2"] = true } do
       describe("over " .. name, function()
@@ -342,7 +327,6 @@ describe("exit on gRPC", function()
         ngx.req.http_version = function()
           ngx.ctx.seen.calls = ngx.ctx.seen.calls + 1
           return ]] .. answer .. [[
-
         end
         ]] .. code
     end

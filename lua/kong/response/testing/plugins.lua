@@ -1,0 +1,136 @@
+--- Reads the plugins of a test.
+
+local fields = require "kong.response.testing.fields"
+local names = require "kong.response.testing.names"
+
+
+local error = error
+local fmt = string.format
+local getmetatable = getmetatable
+local pairs = pairs
+local rawget = rawget
+local sort = table.sort
+local type = type
+
+
+-- The methods of a plugin that the kit calls.
+local PHASES = {
+  rewrite = true, access = true, response = true, header_filter = true, body_filter = true,
+  log = true,
+}
+
+-- Those that gateways call.
+local METHODS = {
+  init_worker = true, configure = true, certificate = true, preread = true,
+  ws_handshake = true, ws_client_frame = true, ws_upstream_frame = true, ws_close = true,
+}
+for name in pairs(PHASES) do
+  METHODS[name] = true
+end
+
+local ENTRY_FIELDS = {
+  plugin = "table string",
+  config = "table",
+  name = "string",
+}
+
+
+local _M = {}
+
+
+-- Nobody calls a method whose name is no phase's: a slip in it would leave the plugin out.
+local function check_methods(plugin, what)
+  local table, depth = plugin, 0
+  while type(table) == "table" and depth < 10 do
+    for name, method in pairs(table) do
+      local meant = type(name) == "string" and not METHODS[name] and type(method) == "function"
+                    and names.nearest(name, PHASES)
+      -- With that phase there, it is a method of the plugin's own.
+      if meant and plugin[meant] == nil then
+        error(fmt("%s has a method %q, which is no phase: did you mean %q?", what, name, meant), 0)
+      end
+    end
+    local mt = getmetatable(table)
+    table = type(mt) == "table" and rawget(mt, "__index") or nil
+    depth = depth + 1
+  end
+end
+
+
+--- Whether a table is what should be its field `plugin`.
+function _M.is_plugin(given)
+  if given.plugin ~= nil then
+    return false
+  end
+  for name in pairs(PHASES) do
+    if given[name] ~= nil then
+      return true
+    end
+  end
+  return given.PRIORITY ~= nil or given.VERSION ~= nil
+end
+
+
+local function read_entry(i, given, what, path, load)
+  if type(given) == "table" and _M.is_plugin(given) then
+    error(fmt("%s is a plugin itself: write { plugin = ..., config = ... }", what), 0)
+  end
+  fields.check(given, ENTRY_FIELDS, what)
+  local plugin, name = given.plugin, given.name
+  if type(plugin) == "string" then
+    name = name or plugin
+    plugin = load(plugin)
+    if type(plugin) ~= "table" then
+      error(fmt("the module %q must give a table, got %s", given.plugin, type(plugin)), 0)
+    end
+  elseif type(plugin) ~= "table" then
+    error(fmt("%s must be the plugin's table or the name of its module, got %s", path,
+              type(plugin)), 0)
+  end
+  check_methods(plugin, fmt("the plugin of %s", what))
+  local priority = plugin.PRIORITY or 0
+  if type(priority) ~= "number" then
+    error(fmt("%s: PRIORITY must be a number, got %s", what, type(priority)), 0)
+  end
+  return {
+    index = i,
+    name = name,
+    plugin = plugin,
+    config = given.config or {},
+    priority = priority,
+    ctx = {},
+  }
+end
+
+
+local function runs_before(one, other)
+  if one.priority ~= other.priority then
+    return one.priority > other.priority
+  end
+  return one.index < other.index
+end
+
+
+--- The plugins of a test, in the order in which they run.
+-- @tparam table case
+-- @tparam function load `load(name)` gives a module
+function _M.read(case, load)
+  if case.plugins and (case.plugin or case.config or case.name) then
+    error("a test has either plugin, config and name, or plugins", 0)
+  elseif not case.plugins then
+    local entry = { plugin = case.plugin, config = case.config, name = case.name }
+    return { read_entry(1, entry, "the test", "plugin", load) }
+  end
+
+  local entries = {}
+  for i = 1, #case.plugins do
+    local what = fmt("plugins[%d]", i)
+    entries[i] = read_entry(i, case.plugins[i], what, what .. ".plugin", load)
+    entries[i].name = entries[i].name or what
+  end
+  sort(entries, runs_before)
+  return entries
+end
+
+
+return _M

@@ -1,0 +1,90 @@
+--- Shows values as JSON, for a person who compares two: with the names in order.
+
+local concat = table.concat
+local floor = math.floor
+local fmt = string.format
+local gsub = string.gsub
+local json = require "kong.response.json"
+local pairs = pairs
+local rep = string.rep
+local sort = table.sort
+local tostring = tostring
+local type = type
+
+
+local ESCAPES = {
+  ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r",
+  ["\t"] = "\\t",
+}
+
+local DEEPEST = 20
+
+
+local function quote(text)
+  return '"' .. gsub(text, '[%z\1-\31"\\\127]', function(char)
+    return ESCAPES[char] or fmt("\\u%04x", char:byte())
+  end) .. '"'
+end
+
+
+-- The length of an array; nil for what is none.
+local function length_of(value)
+  local count = 0
+  for key in pairs(value) do
+    if type(key) ~= "number" or key < 1 or floor(key) ~= key then
+      return nil
+    end
+    count = count + 1
+  end
+  return count == #value and count > 0 and count or nil
+end
+
+
+local function show(value, depth)
+  local kind = type(value)
+  if value == json.null then
+    return "null"
+  elseif value == json.empty_array then
+    return "[]"
+  elseif kind == "string" then
+    return quote(value)
+  elseif kind == "number" then
+    return floor(value) == value and fmt("%.14g", value) or fmt("%.17g", value)
+  elseif kind ~= "table" then
+    -- What JSON has no word for.
+    return (kind == "boolean" or kind == "nil") and tostring(value) or "<" .. kind .. ">"
+  elseif depth > DEEPEST then
+    return "..."
+  end
+
+  local items = {}
+  local length = length_of(value)
+  if length then
+    for i = 1, length do
+      items[i] = show(value[i], depth + 1)
+    end
+  else
+    local names = {}
+    for name in pairs(value) do
+      names[#names + 1] = name
+    end
+    sort(names, function(one, other)
+      return tostring(one) < tostring(other)
+    end)
+    for i = 1, #names do
+      items[i] = quote(tostring(names[i])) .. ": " .. show(value[names[i]], depth + 1)
+    end
+  end
+  local open, close = length and "[" or "{", length and "]" or "}"
+  if #items == 0 then
+    return open .. close
+  end
+  local line = "\n" .. rep("  ", depth)
+  return open .. line .. "  " .. concat(items, "," .. line .. "  ") .. line .. close
+end
+
+
+--- A value as JSON of several lines.
+return function(value)
+  return show(value, 0)
+end

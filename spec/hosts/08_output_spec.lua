@@ -1,0 +1,45 @@
+-- What becomes of what Lua code prints before the phase that answers: the same on both hosts.
+
+local hosts = require "spec.support.hosts"
+
+
+hosts.each("output", { style = "stages" }, function(server)
+  for _, phase in ipairs { "rewrite", "access" } do
+    it("of " .. phase .. " is the answer to HTTP/1.1, whether it exits or not", function()
+      for _, path in ipairs { "/", "/proxied" } do
+        for _, exit in ipairs { "", " ngx.exit(0)", " ngx.exit(200)" } do
+          local r = server:run { path = path, [phase] = "ngx.print('early')" .. exit }
+          assert.equal(200, r.status)
+          assert.equal(0, r.exit)
+          assert.equal("early", r.body)
+          assert.equal("chunked", r:header("Transfer-Encoding"))
+        end
+      end
+    end)
+
+    it("of " .. phase .. " is kept for HTTP/1.0 until somebody ends it", function()
+      local function ask(path, code)
+        local r = server:run { path = path, http_version = "1.0", [phase] = code }
+        assert.equal(200, r.status)
+        assert.equal(0, r.exit)
+        assert.same({ tostring(#r.body) }, r:values("Content-Length"))
+        return r.body
+      end
+      for _, path in ipairs { "/", "/proxied" } do
+        for _, exit in ipairs { " ngx.exit(0)", " ngx.exit(200)" } do
+          assert.equal("early", ask(path, "ngx.print('early')" .. exit))
+        end
+      end
+      assert.equal("earlycontent", ask("/", "ngx.print('early')"))
+      -- an upstream's answer takes its place
+      assert.equal("upstream", ask("/proxied", "ngx.print('early')"))
+    end)
+  end
+
+  it("makes room for an error page where it was kept, and the code behind it fails", function()
+    local r = server:run { http_version = "1.0", access = "ngx.print('early') error('x')" }
+    assert.equal(500, r.status)
+    assert.matches("500 Internal Server Error", r.body, 1, true)
+    assert.matches("runtime error: plugin.lua:1: x", server:log(), 1, true)
+  end)
+end)

@@ -1,0 +1,161 @@
+local hosts = require "spec.support.hosts"
+local json = require "spec.support.json"
+local vectors = require "spec.support.json_vectors"
+
+
+hosts.each("a table body", { style = "stages", files = json.FILES }, function(server)
+  it("is written as a gateway's encoder does", function()
+    json.check_vectors(json.results(server, server.dir .. "/vectors.lua"))
+  end)
+
+  it("is written so with the JIT off", function()
+    json.check_vectors(json.results(server, server.dir .. "/vectors.lua", "jit.off()"))
+    server:run { access = "jit.on() ngx.exit(204)" }
+  end)
+
+  it("is written so again and again", function()
+    for _ = 1, 20 do
+      json.check_vectors(json.results(server, server.dir .. "/vectors.lua"))
+    end
+  end)
+
+  it("reaches the client with its length and type", function()
+    local requests, rows = {}, {}
+    for i = 1, #vectors, 4 do
+      local row = vectors[i]
+      if row[2] and not row[1]:find("_mt", 1, true) and not row[1]:find("nest", 1, true) then
+        rows[#rows + 1] = row
+        requests[#requests + 1] = {
+          path = server:target {
+            content = "local null = ngx.null "
+              .. "local empty_array = require('kong.response.json').empty_array "
+              .. "response.exit(200, " .. row[1] .. ")",
+          },
+        }
+      end
+    end
+    assert.is_true(#rows > 20)
+    for i, r in ipairs(server:requests(requests)) do
+      assert.equal(rows[i][2], r.body)
+      assert.same({ tostring(#r.body) }, r:values("Content-Length"))
+      assert.same({ "application/json; charset=utf-8" }, r:values("Content-Type"))
+    end
+  end)
+
+
+  describe("with the sentinels", function()
+    it("of our own where it has none", function()
+      local r = server:run {
+        content = [[
+          local json = require "kong.response.json"
+          assert(json.null == ngx.null and json.null == require("cjson").null)
+          assert(type(json.array_mt) == "table" and type(json.empty_array_mt) == "table")
+          assert(json.array_mt ~= json.empty_array_mt)
+          assert(json.empty_array ~= nil and json.empty_array ~= json.null)
+          response.exit(200, { json.null, json.empty_array, setmetatable({}, json.array_mt) })
+        ]],
+      }
+      assert.equal("[null,[],[]]", r.body)
+    end)
+
+    it("and with no other light userdata", function()
+      local err = "Cannot serialise userdata: type not supported"
+      json.check(server, {
+        { "{ other }", nil, err },
+        { "{ a = other }", nil, err },
+        { "{ 1, { { b = other } } }", nil, err },
+        { "{ [other] = 1 }", nil,
+          "Cannot serialise userdata: table key must be a number or string" },
+        { "{ null, other }", nil, err },
+      })
+    end)
+  end)
+
+
+  describe("with arrays", function()
+    it("may be sparse as far as is safe", function()
+      local found = json.encoded(server,
+        "{ [32768] = 1 }",
+        "(function() local t = {} for i = 1, 16384 do t[i] = 1 end t[32770] = 1 return t end)()",
+        "(function() local t = {} for i = 1, 16384 do t[i] = 1 end t[32771] = 1 return t end)()",
+        "{ { [1e9] = 1 } }",
+        "{ [2^53] = 1 }",
+        "{ [1e300] = 1 }"
+      )
+      assert.equal("[" .. ("null,"):rep(32767) .. "1]", found[1][1])
+      assert.equal("[" .. ("1,"):rep(16384) .. ("null,"):rep(16385) .. "1]", found[2][1])
+      for i = 3, 6 do
+        assert.equal(json.REFUSED .. "Cannot serialise table: excessively sparse array",
+          found[i][2])
+      end
+    end)
+
+    it("may be large, nested and mixed", function()
+      local found = json.encoded(server,
+        "(function() local t = {} for i = 1, 100000 do t[i] = i end return t end)()",
+        "(function() local t = {} for i = 1, 3000 do t[i] = { { i }, { a = {} }, 'x' } end "
+          .. "return t end)()",
+        "{ 1, 2, a = 3 }",
+        "{ 1, 2, [2.5] = 3 }"
+      )
+      local numbers, rows = {}, {}
+      for i = 1, 100000 do
+        numbers[i] = tostring(i)
+      end
+      for i = 1, 3000 do
+        rows[i] = ('[[%d],{"a":{}},"x"]'):format(i)
+      end
+      assert.is_true(found[1][1] == "[" .. table.concat(numbers, ",") .. "]")
+      assert.is_true(found[2][1] == "[" .. table.concat(rows, ",") .. "]")
+      assert.equal([[{"1":1,"2":2,"a":3}]], found[3][1])
+      assert.equal([[{"1":1,"2":2,"2.5":3}]], found[4][1])
+    end)
+
+    it("grown in the hash part are arrays all the same", function()
+      json.check(server, {
+        { "(function() local t = {} for i = 9, 1, -1 do t[i] = i end return t end)()",
+          "[1,2,3,4,5,6,7,8,9]" },
+        { "(function() local t = { 1, 2, 3, 4 } t[4] = nil t[3] = nil return t end)()", "[1,2]" },
+        { "(function() local t = { a = 1 } t.a = nil t[1] = 1 return t end)()", "[1]" },
+        { "(function() local t = { a = 1 } t.a = nil return t end)()", "{}" },
+      })
+    end)
+
+    it("are walked without help of the depth of others", function()
+      json.check(server, {
+        { "{ nest(999), nest(999) }", "[" .. ("["):rep(998) .. "{}" .. ("]"):rep(998) .. ","
+          .. ("["):rep(998) .. "{}" .. ("]"):rep(998) .. "]" },
+        { "{ nest(1000) }", nil, "Cannot serialise, excessive nesting (1001)" },
+        { "{ a = nest(999) }", '{"a":' .. ("["):rep(998) .. "{}" .. ("]"):rep(998) .. "}" },
+        { "{ a = nest(1000) }", nil, "Cannot serialise, excessive nesting (1001)" },
+        { "(function() local a, b = {}, {} a.b, b[1] = b, a return a end)()", nil,
+          "Cannot serialise, excessive nesting (1001)" },
+        { "nest(100000)", nil, "Cannot serialise, excessive nesting (1001)" },
+      })
+    end)
+  end)
+
+
+  it("gives error the same reasons", function()
+    local r = server:run {
+      content = [[
+        local errors = {}
+        for i, message in ipairs {
+          { print }, { 0/0 }, { [32769] = 1 }, { [true] = 1 },
+          setmetatable({}, { __len = function() error("thrown", 0) end }),
+        } do
+          errors[i] = select(2, pcall(response.error, 500, message))
+        end
+        ngx.print(table.concat(errors, "\n"))
+      ]],
+    }
+    local prefix = "could not JSON encode the error message: "
+    assert.equal(table.concat({
+      prefix .. "Cannot serialise function: type not supported",
+      prefix .. "Cannot serialise number: must not be NaN or Infinity",
+      prefix .. "Cannot serialise table: excessively sparse array",
+      prefix .. "Cannot serialise boolean: table key must be a number or string",
+      prefix .. "thrown",
+    }, "\n"), r.body)
+  end)
+end)

@@ -1,0 +1,116 @@
+local bodies = require "spec.support.bodies"
+local hosts = require "spec.support.hosts"
+
+
+local THREE_CHUNKS = bodies.THREE_CHUNKS
+
+local NAMES = {
+  [0x1] = "init_worker",
+  [0x2] = "certificate",
+  [0x8] = "client_hello",
+  [0x10] = "rewrite",
+  [0x20] = "access",
+  [0x40] = "balancer",
+  [0x80] = "response",
+  [0x100] = "cluster_listener",
+  [0x200] = "header_filter",
+  [0x2000] = "log",
+  [0x4000] = "preread",
+  [0x1000000] = "error",
+  [0x10000000] = "admin_api",
+  [0x4] = "'unknown phase'",
+  [0x800] = "'unknown phase'",
+  [0x20000000] = "'unknown phase'",
+}
+
+
+hosts.each("the phase check of the body functions", {
+  style = "inline", both_bindings = true, gateway = true, locations = bodies.LOCATIONS,
+}, function(server)
+  local function ask(...)
+    return server:ask(...)
+  end
+
+
+  -- set_raw_body is given no string: the phase is checked before that
+  local CALL = [[
+    note(pcall(response.get_raw_body))
+    note(pcall(response.set_raw_body))
+    note(pcall(function() local body = response.get_raw_body() return body end))
+    note(pcall(function() response.set_raw_body(1) end))
+  ]]
+
+  local function refusals(phase, message)
+    return {
+      "(false)", message,
+      "(false)", message,
+      "(false)", phase .. ".lua:3: " .. message,
+      "(false)", phase .. ".lua:4: " .. message,
+    }
+  end
+
+  it("lets them through in the body filter", function()
+    local r = ask("/content", {
+      content = THREE_CHUNKS,
+      body_filter = [[
+        ngx.ctx.KONG_PHASE = 0x400
+        local body = response.get_raw_body()
+        if body then response.set_raw_body(body:upper()) end
+      ]],
+    })
+    assert.equal("ONE TWO THREE", r.body)
+  end)
+
+  it("names the phase that KONG_PHASE tells", function()
+    for bit, name in pairs(NAMES) do
+      local r, notes = ask("/return", {
+        body_filter = "ngx.ctx.KONG_PHASE = " .. bit .. " " .. CALL,
+      })
+      assert.equal("all at once", r.body)
+      assert.same(refusals("body_filter", "function cannot be called in " .. name
+        .. " phase (only in: body_filter)"), notes)
+    end
+  end)
+
+  it("names the phase in which they were really called", function()
+    for bit, phase in pairs {
+      [0x10] = "rewrite",
+      [0x20] = "access",
+      [0x200] = "header_filter",
+      [0x2000] = "log",
+    } do
+      local _, notes = ask("/content", {
+        content = "ngx.exit(200)",
+        [phase] = "ngx.ctx.KONG_PHASE = " .. bit .. " " .. CALL,
+      })
+      assert.same(refusals(phase, "function cannot be called in " .. phase
+        .. " phase (only in: body_filter)"), notes)
+    end
+  end)
+
+  it("takes nginx's content phase for the Admin API", function()
+    local _, notes = ask("/content", { content = CALL .. " ngx.print('text')" })
+    assert.same(refusals("content",
+      "function cannot be called in admin_api phase (only in: body_filter)"), notes)
+  end)
+
+  it("asks for a phase where there is none", function()
+    for _, phase in ipairs { "rewrite", "access", "header_filter", "body_filter", "log" } do
+      local r, notes = ask("/content", { content = "ngx.exit(200)", [phase] = CALL })
+      assert.equal(200, r.status)
+      assert.same(refusals(phase,
+        "no phase in ngx.ctx.KONG_PHASE, (need one of body_filter)"), notes)
+    end
+  end)
+
+  it("is not made without the global kong or without kong.ctx", function()
+    for _, hide in ipairs { "kong = nil", "kong = {}" } do
+      local r, notes = ask("/return", {
+        body_filter = "local saved = kong " .. hide .. " note(response.get_raw_body()) "
+          .. "response.set_raw_body('new at once') kong = saved",
+      })
+      assert.equal("new at once", r.body)
+      assert.same({ "all at once" }, notes)
+    end
+  end)
+end)

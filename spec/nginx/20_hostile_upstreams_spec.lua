@@ -1,0 +1,88 @@
+-- In nginx only: upstreams that send bytes which no Lua code would.
+
+local bodies = require "spec.support.bodies"
+local hosts = require "spec.support.hosts"
+
+
+local CLEAR_LENGTH = bodies.CLEAR_LENGTH
+local KEEP = bodies.KEEP
+local WRAP = bodies.WRAP
+local each_version = bodies.each_version
+
+
+hosts.nginx("get_raw_body", {
+  style = "inline", both_bindings = true, locations = bodies.LOCATIONS,
+}, function(server)
+  local function ask(...)
+    return server:ask(...)
+  end
+
+
+  describe("of an upstream that lies about its length", function()
+    --- An answer written byte by byte: nginx would not send such a Content-Length.
+    local function hostile(length)
+      return ([[
+        local sock = assert(ngx.req.socket(true))
+        sock:send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %s\r\n\r\nshort")
+        ngx.exit(444)
+      ]]):format(length)
+    end
+
+    for _, length in ipairs {
+      "9223372036854775807", "4611686018427387904", "99999999999", "4294967296", "2147483648",
+    } do
+      it("gives nothing for " .. length .. " bytes that never come", function()
+        local before = server:rss(nil, "VmHWM")
+        for _, path in ipairs { "/proxy", "/proxy11", "/unbuffered" } do
+          each_version(function(options)
+            local r, notes = ask(path, {
+              upstream = hostile(length),
+              body_filter = KEEP,
+            }, options)
+            assert.not_equal(0, r.exit)
+            assert.equal("", r.body)
+            assert.is_true(#notes > 0)
+            for _, value in ipairs(notes) do
+              assert.equal("(nil)", value)
+            end
+          end)
+        end
+        assert.is_true(server:rss(nil, "VmHWM") - before < 64 * 1024)
+      end)
+    end
+
+    for _, length in ipairs {
+      "99999999999999999999", "-1", "-9223372036854775808", "abc", "", "0x10", "1e9", "5.0",
+      "18446744073709551615",
+    } do
+      it("does not fall for " .. ("%q"):format(length), function()
+        local before = server:rss(nil, "VmHWM")
+        each_version(function(options)
+          -- nginx takes such a length for none, newer ones answer 502
+          local r, notes = ask("/proxy", {
+            upstream = hostile(length),
+            body_filter = WRAP .. " note(body)",
+            header_filter = CLEAR_LENGTH,
+          }, options)
+          if r.status == 502 then
+            assert.matches("^>.*<$", r.body:reverse())
+            assert.matches("502 Bad Gateway", notes[#notes])
+          else
+            assert.equal(200, r.status)
+            assert.equal("<trohs>", r.body)
+          end
+        end)
+        assert.is_true(server:rss(nil, "VmHWM") - before < 64 * 1024)
+      end)
+    end
+
+    it("takes what came when more came than was said", function()
+      local r = ask("/proxy", {
+        upstream = hostile("3"),
+        header_filter = CLEAR_LENGTH,
+        body_filter = WRAP,
+      })
+      assert.equal("<ohs>", r.body)
+    end)
+  end)
+end)

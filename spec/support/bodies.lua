@@ -1,0 +1,65 @@
+--- What the specs of the body functions share.
+
+local _M = {}
+
+
+--- Locations for `hosts.each`, in the style `inline`.
+_M.LOCATIONS = {
+  ["= /content"] = {},
+  ["= /return"] = { reply = "all at once" },
+  ["= /return_nothing"] = { reply = "" },
+  ["= /return_204"] = { reply = 204 },
+  ["= /proxy"] = { upstream = true, http_version = 1.0 },
+  ["= /proxy11"] = { upstream = true },
+  ["= /unbuffered"] = { upstream = true, directives = "proxy_buffering off;" },
+  ["= /small_buffers"] = {
+    upstream = true, http_version = 1.0,
+    directives = "proxy_buffer_size 4k; proxy_buffers 64 4k; proxy_busy_buffers_size 8k;",
+  },
+  ["= /balanced"] = { upstream = true, balancer = true, http_version = 1.0 },
+}
+
+-- every block of 64 KiB differs: a lost, doubled or swapped one is seen
+_M.BIG = [[
+  local blocks = {}
+  for i = 1, 256 do
+    blocks[i] = ("%08x"):format(i):rep(8192)
+  end
+  local big = table.concat(blocks)
+]]
+
+_M.CLEAR_LENGTH = "ngx.header.content_length = nil"
+
+--- Notes what get_raw_body returns.
+_M.KEEP = "note(response.get_raw_body())"
+
+--- Turns the body around, between angle brackets.
+_M.WRAP = [[
+  local body = response.get_raw_body()
+  if body then
+    response.set_raw_body("<" .. body:reverse() .. ">")
+  end
+]]
+
+_M.THREE_CHUNKS = [[ngx.print("one ") ngx.print("two ") ngx.print("three")]]
+
+
+--- A string of every byte.
+function _M.all_bytes()
+  local bytes = {}
+  for byte = 0, 255 do
+    bytes[#bytes + 1] = string.char(byte)
+  end
+  return table.concat(bytes)
+end
+
+
+--- Runs the test over both versions of HTTP.
+function _M.each_version(test)
+  for _, http2 in ipairs { false, true } do
+    test({ http2 = http2 })
+  end
+end
+
+
+return _M

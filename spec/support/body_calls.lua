@@ -1,0 +1,68 @@
+--- Calls of the body functions where there is no body filter, which they have to refuse. Outside of
+-- one, nginx's pointer to the chunk leads to memory of another request or of none.
+
+local bodies = require "spec.support.bodies"
+
+
+local DISABLED = "API disabled in the current context"
+
+local _M = { DISABLED = DISABLED }
+
+
+-- without the global `kong` nothing is checked but nginx's own phase; with it, KONG_PHASE claims
+-- that this were a body filter
+_M.GATEWAYS = {
+  ["without a gateway"] = { gateway = false, claim = "" },
+  ["with KONG_PHASE set by hand"] = {
+    gateway = true,
+    claim = "ngx.ctx.KONG_PHASE = 0x400 ",
+  },
+}
+
+_M.CALL = [[
+note(pcall(response.get_raw_body))
+note(pcall(response.set_raw_body, "text"))
+note(pcall(response.set_raw_body))
+note(pcall(function() local body = response.get_raw_body() return body end))
+note(pcall(function() response.set_raw_body("text") end))
+]]
+
+
+--- What comes of them.
+function _M.refusals(phase)
+  return {
+    "(false)", DISABLED,
+    "(false)", DISABLED,
+    "(false)", DISABLED,
+    "(false)", phase .. ".lua:4: " .. DISABLED,
+    "(false)", phase .. ".lua:5: " .. DISABLED,
+  }
+end
+
+
+_M.UPSTREAM = "ngx.print(('secret '):rep(20000))"
+
+
+--- Leaves such pointers behind: one body that was read to its end and one that broke off.
+function _M.leave_pointers(server, claim)
+  local buffers = claim .. "response.get_raw_body()"
+  local r = server:ask("/proxy", { upstream = _M.UPSTREAM, body_filter = buffers })
+  server:ask("/proxy", {
+    upstream = "ngx.header.content_length = 100000 " .. _M.UPSTREAM:gsub("20000", "5000"),
+    body_filter = buffers,
+  }, { max_time = 0.2 })
+  server:clear_log()
+  return r
+end
+
+
+--- The options of `hosts` for one of the gateways.
+function _M.options(gateway)
+  return {
+    style = "inline", both_bindings = true, gateway = gateway.gateway,
+    locations = bodies.LOCATIONS,
+  }
+end
+
+
+return _M

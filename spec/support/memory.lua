@@ -1,0 +1,319 @@
+--- A server in memory, for specs that run on both hosts: what `nginx.lua` and the styles of phase
+-- code are for nginx. A request takes the time of its code; nothing is started and nothing is left.
+
+local coroutines = require "kong.response.testing.coroutines"
+local inline = require "spec.support.inline"
+local instance = require "kong.response.instance"
+local kit = require "kong.response.testing.nginx"
+local log = require "kong.response.testing.log"
+local nginx = require "spec.support.nginx"
+local phase_code = require "spec.support.phase_code"
+local plugins = require "spec.support.plugins"
+local reason = require "kong.response.testing.reasons"
+local Request = require "spec.support.memory_request"
+local requests = require "kong.response.testing.request"
+local running = require "kong.response.testing.running"
+local stages = require "spec.support.stages"
+local styles = require "spec.support.memory_styles"
+
+
+local ngx_table, restore_ngx, run_timers = kit.new()
+
+-- What curl tells of an answer: all is well, it was cut off, there was none.
+local OK, PARTIAL, EMPTY = 0, 18, 52
+
+local Server = {}
+Server.__index = Server
+
+
+-- The longest of the locations that a path begins with; "= /x" is that path alone.
+local function find_location(locations, path)
+  local found, length = nil, -1
+  for match, location in pairs(locations) do
+    local exact = match:match("^= (.*)$")
+    if exact == path then
+      return location
+    elseif not exact and #match > length and path:sub(1, #match) == match then
+      found, length = location, #match
+    end
+  end
+  return assert(found, "no location for " .. path)
+end
+
+
+-- What code sees by name while a request runs; returns what takes it away again. What the code adds
+-- to the globals is there for the next request, as it is in a worker.
+local function install(server)
+  local restore = running.keep(_G)
+  local module, tested = package.loaded["kong.response"], instance.test
+  for name, value in pairs(server.globals) do
+    rawset(_G, name, value)
+  end
+  for name in pairs(server.modules) do
+    package.preload[name] = server.modules[name]
+    package.loaded[name] = server.loaded[name]
+  end
+  rawset(_G, "ngx", ngx_table)
+  rawset(_G, "print", function(...)
+    ngx_table.log(ngx_table.NOTICE, ...)
+  end)
+  package.loaded["kong.response"] = server.response
+  local before = running.keep(_G)
+  local uninstall_coroutines = coroutines.install()
+
+  return function()
+    uninstall_coroutines()
+    local now = {}
+    for name, value in next, _G do
+      now[name] = value
+    end
+    before()
+    for name, value in next, now do
+      if rawget(_G, name) ~= value then
+        server.globals[name] = value
+      end
+    end
+    restore()
+    restore_ngx()
+    for name in pairs(server.modules) do
+      server.loaded[name] = package.loaded[name]
+      package.preload[name], package.loaded[name] = nil, nil
+    end
+    package.loaded["kong.response"], instance.test = module, tested
+    running.session = nil
+  end
+end
+
+
+-- The answer as `nginx.lua` gives it.
+local function answer_of(request, http2)
+  local r = nginx.response()
+  if not request.headers then
+    r.exit = EMPTY
+    return r
+  end
+  local length
+  r.status = request.status
+  r.version = http2 and "2" or "1.1"
+  local lines = { ("HTTP/%s %d %s"):format(r.version, r.status, http2 and "" or reason(r.status)) }
+  for i, header in ipairs(request.headers) do
+    local name, value = header[1], header[2]
+    lines[i + 1] = name .. ": " .. value
+    r.headers[i] = { name, value }
+    if name:lower() == "content-length" then
+      length = tonumber(value)
+    end
+  end
+  r.head = table.concat(lines, "\r\n") .. "\r\n\r\n"
+
+  local has_body = request.body_allowed and r.status ~= 204 and r.status ~= 304
+  local body = has_body and table.concat(request.chunks) or ""
+  local whole = not has_body or request.complete and not request.broken
+  if length and has_body then
+    whole = #body >= length
+    body = body:sub(1, length)
+  end
+  r.body = body
+  r.exit = whole and OK or PARTIAL
+  return r
+end
+
+
+local function headers_of(lines)
+  local headers = {}
+  for _, line in ipairs(lines or {}) do
+    local name, value = line:match("^([^:]+):%s*(.*)$")
+    headers[#headers + 1] = { name, value }
+  end
+  return headers
+end
+
+
+local count = 0
+
+
+--- Sends one request; see `nginx.lua`.
+function Server:request(spec)
+  count = count + 1
+  local request = requests.new {
+    method = spec.method or spec.body and "POST" or nil,
+    path = spec.path,
+    headers = headers_of(spec.headers),
+    body = spec.body,
+    http_version = spec.http2 and 2 or tonumber(spec.http_version or 1.1),
+    id = ("%032x"):format(count),
+  }
+  local session = Request.new {
+    request = request,
+    location = setmetatable({}, { __index = find_location(self.locations, request.path) }),
+    code = self.style.code(self, spec, request),
+    upstream_code = self.style.upstream(self, spec),
+    upstream_underscores = self.style.upstream_underscores,
+    underscores = find_location(self.locations, request.path).underscores,
+    log = self.lines,
+  }
+  session.location.add_headers = session.location.add_headers or self.add_headers
+  local uninstall = install(self)
+  instance.test = function(options)
+    return (session:functions_for(options, ngx_table))
+  end
+  running.session = session
+  ngx_table.ctx = {}
+  local ok, err = xpcall(function()
+    session:run()
+    run_timers(session)
+  end, debug.traceback)
+  uninstall()
+  if not ok then
+    error(err, 0)
+  end
+  return answer_of(session, spec.http2)
+end
+
+
+function Server:get(path, headers)
+  return self:request { path = path, headers = headers }
+end
+
+
+function Server:requests(specs)
+  local responses = {}
+  for i, spec in ipairs(specs) do
+    responses[i] = self:request(spec)
+  end
+  return responses
+end
+
+
+--- Sends one request with the code of a case, in the style of the server.
+function Server:run(case)
+  local spec = {}
+  for key, value in pairs(case) do
+    spec[key] = value
+  end
+  if self.style == styles.plugins then
+    self.seen, self.errors, self.counts = {}, {}, {}
+    spec.path = case.path or case.content and "/content" or "/"
+    local r = self:request(spec)
+    r.seen, r.errors = self.seen, self.errors
+    return plugins.check(case, r)
+  end
+  spec.path = stages.target(self, case)
+  return self:request(spec)
+end
+
+
+Server.target = stages.target
+
+
+--- What the code has noted since the last time, in the style of `inline.lua`.
+function Server:take_notes()
+  local notes = self.notes
+  self.notes = {}
+  return notes
+end
+
+
+--- See `inline.ask`.
+function Server:ask(path, phases, options)
+  local spec = { path = inline.path(path, phases) }
+  for name, value in pairs(options or {}) do
+    spec[name] = value
+  end
+  local r = self:request(spec)
+  return r, self:take_notes()
+end
+
+
+--- The error log, in nginx's form.
+function Server:log()
+  local lines = {}
+  for i, line in ipairs(self.lines) do
+    local level = line.level == "err" and "error" or line.level
+    lines[i] = ("[%s] 1#1: *1 %s, client: 127.0.0.1\n"):format(level, line.message)
+  end
+  return table.concat(lines)
+end
+
+
+function Server:clear_log()
+  self.lines = log.new()
+end
+
+
+--- What the log has: nothing is on its way.
+function Server:wait_log(pattern)
+  return self:log():match(pattern)
+end
+
+
+--- What the code has noted, in the style of `stages.lua`.
+function Server:noted()
+  local notes = {}
+  for _, line in ipairs(self.lines) do
+    notes[#notes + 1] = line.message:match("^noted <<(.*)>>$")
+  end
+  return notes
+end
+
+
+function Server.worker_pids()
+  return {}
+end
+
+
+function Server:stop()
+  os.execute("rm -rf '" .. self.dir .. "'")
+end
+
+
+local _M = {}
+
+
+--- Starts a server. Options: `style` (`plugins`, `stages`, `inline`), `gateway` (the globals that a
+-- gateway has), `init` (Lua), `locations` (see `hosts.lua`), `files` (name to text), `add_headers`.
+function _M.start(options)
+  local pipe = io.popen("mktemp -d")
+  local dir = pipe:read("*l")
+  pipe:close()
+  local server = setmetatable({
+    dir = dir,
+    style = styles[options.style],
+    gateway = options.gateway,
+    add_headers = options.add_headers,
+    locations = {},
+    lines = log.new(),
+    globals = { kong = options.gateway and { ctx = {} } or nil },
+    modules = {},
+    loaded = {},
+    notes = {},
+    response = instance.for_tests({}),
+  }, Server)
+  function server.note(...)
+    phase_code.add_notes(server.notes, ...)
+  end
+  for _, locations in ipairs { server.style.locations, options.locations or {} } do
+    for match, location in pairs(locations) do
+      server.locations[match] = location
+    end
+  end
+  for name, text in pairs(options.files or {}) do
+    local module = name:match("^(.*)%.lua$")
+    if module then
+      server.modules[module:gsub("/", ".")] = assert(loadstring(text, "@" .. name))
+    end
+    os.execute("mkdir -p '" .. dir .. "/" .. (name:match("^(.*)/") or "") .. "'")
+    local file = assert(io.open(dir .. "/" .. name, "wb"))
+    file:write(text)
+    file:close()
+  end
+  if options.init then
+    local uninstall = install(server)
+    assert(loadstring(options.init, "@init.lua"))()
+    uninstall()
+  end
+  return server
+end
+
+
+return _M

@@ -1,0 +1,42 @@
+--- What specs of the module as a whole call, and what they expect.
+
+local _M = {}
+
+
+--- The names of the functions, sorted.
+_M.FUNCTIONS = {
+  "add_header", "clear_header", "error", "exit", "get_header", "get_headers", "get_raw_body",
+  "get_source", "get_status", "set_header", "set_headers", "set_raw_body", "set_status",
+}
+
+_M.NO_REQUEST = "API disabled in the current context"
+
+--- Code that calls every function with arguments that are right: `results` has the errors by name.
+_M.ALL_CALLS = [[
+  local calls = {
+    get_status = {}, get_header = { "x" }, get_headers = {}, get_source = {}, set_status = { 200 },
+    set_header = { "x", "y" }, add_header = { "x", "y" }, clear_header = { "x" },
+    set_headers = { { x = "y" } }, exit = { 200, "body" }, error = { 500, "message" },
+    get_raw_body = {}, set_raw_body = { "body" },
+  }
+  local results = {}
+  for name, arguments in pairs(calls) do
+    results[name] = fails(response[name], unpack(arguments))
+  end
+]]
+
+
+--- The same message for each function, but for the exceptions.
+function _M.all(message, exceptions)
+  local expected = {}
+  for _, name in ipairs(_M.FUNCTIONS) do
+    expected[name] = message
+  end
+  for name, exception in pairs(exceptions or {}) do
+    expected[name] = exception
+  end
+  return expected
+end
+
+
+return _M

@@ -1,0 +1,179 @@
+-- What the kit says to mistakes in a test: the line of the test, and the name that was meant.
+
+local lifecycle = require "kong.response.lifecycle"
+local testing = require "kong.response.testing"
+
+
+local HERE = "^spec/unit/26_testing_slips_spec.lua:%d+: "
+
+
+local function raised(code)
+  local ok, err = pcall(code)
+  assert.is_false(ok)
+  err = type(err) == "table" and tostring(err) or err
+  assert.matches(HERE, err)
+  return (err:gsub(HERE, ""))
+end
+
+
+describe("a plugin", function()
+  local function refused(plugin)
+    return raised(function()
+      testing.run { plugin = plugin }
+    end)
+  end
+
+  it("whose method is a phase's but for a slip is refused", function()
+    for name, meant in pairs {
+      acess = "access", acccess = "access", accses = "access", Access = "access",
+      rewite = "rewrite", reponse = "response", header_filer = "header_filter",
+      headerfilter = "header_filter", headerFilter = "header_filter",
+      ["header-filter"] = "header_filter", body_fitler = "body_filter", bodyfilter = "body_filter",
+      body_filters = "body_filter", Log = "log", LOG = "log",
+    } do
+      assert.equal(('the plugin of the test has a method %q, which is no phase: did you mean %q?')
+        :format(name, meant), refused { [name] = function() end })
+    end
+  end)
+
+  it("that has it from a class is refused as well", function()
+    local base = { acess = function() end }
+    assert.matches('has a method "acess"', refused(setmetatable({}, { __index = base })), 1, true)
+  end)
+
+  it("in a list is named", function()
+    assert.equal('the plugin of plugins[2] has a method "acess", which is no phase: did you mean '
+      .. '"access"?', raised(function()
+        testing.run { plugins = { { plugin = {} }, { plugin = { acess = function() end } } } }
+      end))
+  end)
+
+  it("may have methods and fields of its own, and the phases that the kit does not run", function()
+    local function method() end
+    local result = testing.run { plugin = {
+      new = method, check = method, log_it = method, logs = method, filter = method,
+      header = method, body = method, write = method, respond = method, process = method,
+      init_worker = method, configure = method, certificate = method, preread = method,
+      ws_close = method,
+      -- no method
+      acess = "x", PRIORITY = 5, VERSION = "1.0",
+      -- with the phase itself there, these are helpers
+      response = nil, rewrite = method, rewriter = method,
+    } }
+    assert.equal(200, result.status)
+  end)
+
+  it("that stands where its entry should is refused", function()
+    local plugin = { PRIORITY = 5, access = function() end }
+    assert.equal("the test is a plugin itself: write { plugin = ..., config = ... }",
+      raised(function() testing.run(plugin) end))
+    assert.equal("plugins[1] is a plugin itself: write { plugin = ..., config = ... }",
+      raised(function() testing.run { plugins = { plugin } } end))
+    assert.equal("plugins[1] is a plugin itself: write { plugin = ..., config = ... }",
+      raised(function() lifecycle.new { plugin } end))
+  end)
+end)
+
+
+describe("a description", function()
+  it("with a slip in a field's name is told the name", function()
+    assert.equal('unknown field "plugn" of the test: did you mean "plugin"?',
+      raised(function() testing.run { plugn = {} } end))
+    assert.equal('unknown field "httpVersion" of request: did you mean "http_version"?',
+      raised(function() testing.run { plugin = {}, request = { httpVersion = 1 } } end))
+    assert.equal('unknown field "x" of upstream',
+      raised(function() testing.run { plugin = {}, upstream = { x = 1 } } end))
+  end)
+end)
+
+
+describe("a result", function()
+  local result = testing.run { plugin = {}, upstream = { body = "x" } }
+
+  it("has no field but the known ones", function()
+    assert.equal('a result has no field "stauts": did you mean "status"?',
+      raised(function() return result.stauts .. "" end))
+    assert.equal('a result has no field "headres": did you mean "headers"?',
+      raised(function() return result.headres.x end))
+    assert.equal('a result has no field "foo"', raised(function() return result.foo .. "" end))
+    assert.is_nil(result.headers["x-none"])
+    assert.is_nil(result.__tostring)
+    assert.is_nil(result[1])
+  end)
+
+  it("has no level in its log but nginx's", function()
+    assert.same({}, result.log.err)
+    assert.equal('the log has no level "error"', raised(function() return #result.log.error end))
+    assert.equal('the log has no level "warm": did you mean "warn"?',
+      raised(function() return #result.log.warm end))
+    assert.is_nil(result.log[1])
+  end)
+
+  it("is compared and copied as any table is", function()
+    assert.same(result, result)
+    assert.not_same({}, result)
+  end)
+
+  it("that is none is refused at the test's line", function()
+    assert.equal("assert.response needs a result of kong.response.testing, got table",
+      raised(function() assert.response({}).has.status(1) end))
+    assert.equal("assert.response(result).has.header needs a name, got nil",
+      raised(function() assert.response(result).has.header() end))
+    assert.equal("say which response: assert.response(result).has.jsonbody(...)",
+      raised(function() assert.has.jsonbody({}) end))
+    assert.matches("^the body is no JSON: ", raised(function() return result.json().x end))
+  end)
+end)
+
+
+describe("a line of the log", function()
+  it("says in which phase which plugin wrote it", function()
+    local first = {
+      PRIORITY = 2,
+      access = function() kong.log.err("one") end,
+      log = function() ngx.log(ngx.WARN, "two") end,
+    }
+    local second = {
+      PRIORITY = 1,
+      access = function() kong.response.set_header("Transfer-Encoding", "x") end,
+      header_filter = function() error("boom", 0) end,
+      body_filter = function() kong.log("three") end,
+    }
+    local result = testing.run { plugins = {
+      { plugin = first, name = "first" }, { plugin = second },
+    } }
+    local lines = {}
+    for i, line in ipairs(result.log) do
+      lines[i] = table.concat({ line.level, line.plugin, line.phase, line.message }, " | ")
+    end
+    assert.same({
+      "err | first | access | one",
+      "warn | plugins[2] | access | manually setting Transfer-Encoding. Ignored.",
+      "err | plugins[2] | header_filter | boom",
+      "notice | plugins[2] | body_filter | three",
+      "warn | first | log | two",
+    }, lines)
+    assert.matches("\nlog: [err] first, access: one\n", result:describe(), 1, true)
+    assert.matches("\nlog: [err] plugins[2], header_filter: boom\n", result:describe(), 1, true)
+  end)
+
+  it("has the name of the plugin's module, or of the test", function()
+    package.preload["the.plugin"] = function()
+      return { access = function() kong.log.err("x") end }
+    end
+    finally(function()
+      package.preload["the.plugin"], package.loaded["the.plugin"] = nil, nil
+    end)
+    assert.equal("the.plugin", testing.run({ plugin = "the.plugin" }).log[1].plugin)
+    assert.equal("mine", testing.run({ plugin = "the.plugin", name = "mine" }).log[1].plugin)
+    local plugin = require "the.plugin"
+    assert.is_nil(testing.run({ plugin = plugin }).log[1].plugin)
+    assert.equal("access", testing.run({ plugin = plugin }).log[1].phase)
+  end)
+
+  it("of the gateway's own has no plugin", function()
+    local result = testing.run { plugin = {}, upstream = { failure = "refused" } }
+    assert.is_nil(result.log[1].plugin)
+    assert.equal("err", result.log[1].level)
+  end)
+end)
