@@ -58,10 +58,10 @@ conformance: ## N=100000 SEED=1: random plugins in memory and in nginx, which mu
 		busted --lua=/usr/bin/luajit spec/nginx/40_conformance_spec.lua
 
 ONLY ?=
-ROUNDS ?= 7
+ROUNDS ?= 5
 RECORD ?=
 
-bench: ## ONLY="calls ..." ROUNDS=7 RECORD=1: speed and memory against plain Lua, in nginx
+bench: ## ONLY="calls ..." ROUNDS=5 RECORD=1: speed and memory against plain Lua, in nginx
 	@ci/install.sh $(BENCH_PACKAGES)
 	@$(MAKE) --no-print-directory build
 	@ROUNDS=$(ROUNDS) RECORD=$(RECORD) luajit bench/run.lua $(ONLY)

@@ -15,7 +15,7 @@ local _M = {}
 function _M.start_upstream()
   return nginx.start {
     log_level = "error",
-    main = "worker_cpu_affinity 1;",
+    main = "worker_cpu_affinity " .. server.OTHER .. ";",
     http = "keepalive_requests 100000000;",
     locations = UPSTREAM,
     init = [[ package.path = "%{root}/?.lua;" .. package.path ]],

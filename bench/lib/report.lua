@@ -11,6 +11,12 @@ local fmt = string.format
 local _M = {}
 
 
+local function figure(value)
+  return fmt(value >= 100 and "%.0f" or value >= 10 and "%.1f" or value >= 1 and "%.2f" or "%.3g",
+             value)
+end
+
+
 -- The parts of one cell group, as texts: peer, ours, ratio, target, verdict.
 local function cells(row, column)
   local cell = row[column]
@@ -18,7 +24,6 @@ local function cells(row, column)
     return { "", "", "", "", "" }
   end
   local ratio = row.share and cell.ours / cell.peer or cell.peer / cell.ours
-  local digits = (cell.ours < 100 or cell.peer < 100) and "%.1f" or "%.0f"
   local target, verdict = "", ""
   if cell.target then
     local met = row.share and ratio <= cell.target or not row.share and ratio >= cell.target
@@ -27,7 +32,7 @@ local function cells(row, column)
   end
   -- Cut off, not rounded, so that what stands there is reached.
   local shown = (row.share and math.ceil or math.floor)(ratio * 100) / 100
-  return { fmt(digits, cell.peer), fmt(digits, cell.ours), fmt("%.2f", shown), target, verdict }
+  return { figure(cell.peer), figure(cell.ours), fmt("%.2f", shown), target, verdict }
 end
 
 
@@ -67,31 +72,40 @@ function _M.text(section)
 end
 
 
+local function add_table(lines, columns)
+  local head, rule = "| |", "|---|"
+  for column = 1, columns do
+    head = head .. fmt(" Lua, %s | ours | ratio |", MODES[column])
+    rule = rule .. "---:|---:|---:|"
+  end
+  lines[#lines + 1] = head
+  lines[#lines + 1] = rule
+end
+
+
+local function add_row(lines, row, columns, with_target)
+  local line = "| " .. row.name .. ", " .. row.unit .. " |"
+  for column = 1, columns do
+    local peer, ours, ratio, target, verdict = unpack(cells(row, column))
+    if with_target and target ~= "" then
+      ratio = ratio .. (verdict == "met" and " (" or " (**not** ") .. target .. ")"
+    end
+    line = line .. fmt(" %s | %s | %s |", peer, ours, ratio)
+  end
+  lines[#lines + 1] = line
+end
+
+
 --- The table in Markdown, with a heading of `level`.
 function _M.markdown(section, level)
   local lines = { ("#"):rep(level) .. " " .. section.title, "" }
   if section.note then
     lines[#lines + 1] = section.note .. "\n"
   end
-  local both = has_column(section.rows, 2)
-  local head, rule = "| |", "|---|"
-  for column = 1, both and 2 or 1 do
-    local mode = section.mode or MODES[column]
-    head = head .. fmt(" %s: plain Lua | ours | ratio | target |", mode)
-    rule = rule .. "---:|---:|---:|---|"
-  end
-  lines[#lines + 1] = head
-  lines[#lines + 1] = rule
+  local columns = has_column(section.rows, 2) and 2 or 1
+  add_table(lines, columns)
   for _, row in ipairs(section.rows) do
-    local line = "| " .. row.name .. ", " .. row.unit .. " |"
-    for column = 1, both and 2 or 1 do
-      local peer, ours, ratio, target, verdict = unpack(cells(row, column))
-      if target ~= "" then
-        target = target .. ", " .. verdict
-      end
-      line = line .. fmt(" %s | %s | %s | %s |", peer, ours, ratio, target)
-    end
-    lines[#lines + 1] = line
+    add_row(lines, row, columns, true)
   end
   return table.concat(lines, "\n")
 end
@@ -99,19 +113,13 @@ end
 
 --- All tables as one, for the README: figures and ratios alone.
 function _M.readme(sections)
-  local lines = {
-    "| | JIT on: plain Lua | ours | ratio | JIT off: plain Lua | ours | ratio |",
-    "|---|---:|---:|---:|---:|---:|---:|",
-  }
+  local lines = {}
+  add_table(lines, 2)
   for _, section in ipairs(sections) do
     if section.rows then
       lines[#lines + 1] = "| **" .. section.title .. "** | | | | | | |"
       for _, row in ipairs(section.rows) do
-        local line = "| " .. row.name .. ", " .. row.unit .. " |"
-        for column = 1, 2 do
-          line = line .. fmt(" %s | %s | %s |", unpack(cells(row, column), 1, 3))
-        end
-        lines[#lines + 1] = line
+        add_row(lines, row, 2, false)
       end
     end
   end
@@ -136,7 +144,7 @@ local function curve_rows(curve)
   for i, point in ipairs(curve.points) do
     rows[i] = { fmt("%d", point[1]) }
     for column = 2, 5 do
-      rows[i][column] = fmt("%.4g", point[column])
+      rows[i][column] = figure(point[column])
     end
   end
   local last = { "grows as n to the" }

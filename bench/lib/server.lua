@@ -10,11 +10,9 @@ local C = ffi.C
 
 ffi.cdef [[
 int fcntl(int fd, int command, ...);
-long sysconf(int name);
 ]]
 
 local F_SETFL, O_NONBLOCK = 4, 0x800
-local _SC_NPROCESSORS_ONLN = 84
 local MSG_NOSIGNAL = 0x4000
 local POLLIN, POLLOUT = 1, 4
 
@@ -112,20 +110,33 @@ end
 local _M = {}
 
 
---- The core that the measured workers run on: the last one.
-function _M.core()
-  return tonumber(C.sysconf(_SC_NPROCESSORS_ONLN)) - 1
+-- The mask of a core that we may run on, for `worker_cpu_affinity`.
+local function mask(core)
+  return "1" .. ("0"):rep(core)
 end
+
+
+--- The masks of two cores: the measured workers', and the one for whoever works for them.
+local function masks()
+  local file = assert(io.open("/proc/self/status"))
+  local allowed = file:read("*a"):match("Cpus_allowed_list:%s*(%S+)")
+  file:close()
+  return mask(tonumber(allowed:match("(%d+)$"))), mask(tonumber(allowed:match("^(%d+)")))
+end
+
+
+local MEASURED, OTHER = masks()
+
+_M.OTHER = OTHER
 
 
 --- @tparam string side `"ours"` or `"peer"`
 -- @tparam boolean jit_on
 -- @tparam[opt] number upstream the port that bodies come from
 function _M.start(side, jit_on, upstream)
-  local mask = "1" .. ("0"):rep(_M.core())
   local server = nginx.start {
     log_level = "error",
-    main = "worker_cpu_affinity " .. mask .. ";",
+    main = "worker_cpu_affinity " .. MEASURED .. ";",
     http = HTTP,
     locations = locations.all(upstream),
     init = ([[

@@ -36,7 +36,7 @@ local function measure(side, case)
   local path, count = case[1], case[3]
   local size = "?size=" .. case[2]
   return (rounds.cpu(side, count, path .. size) - rounds.cpu(side, count, "/body_empty" .. size))
-         / 1000
+         / 1e6
 end
 
 
@@ -49,7 +49,7 @@ return function(options)
         rounds.with_sides(jit_on, upstream.ports.port, function(sides)
           local figures = rounds.medians(sides, { case }, options.rounds * case[4], measure)[1]
           figures.target = case[5 + column]
-          rows[i] = rows[i] or { name = case[5], unit = "µs" }
+          rows[i] = rows[i] or { name = case[5], unit = "ms" }
           rows[i][column] = figures
         end)
       end

@@ -158,17 +158,22 @@ function _M.set_headers(all)
 end
 
 
-function _M.exit(status, body, all)
-  check_phase(WRITE)
+local function check_answer(status, least)
   if ngx.headers_sent then
-    error("headers have already been sent", 2)
+    error("headers have already been sent", 3)
   end
   if type(status) ~= "number" then
-    error("code must be a number", 2)
+    error("code must be a number", 3)
   end
-  if not (status >= 100 and status <= 599) then
-    error("code must be a number between 100 and 599", 2)
+  if not (status >= least and status <= 599) then
+    error(fmt("code must be a number between %d and 599", least), 3)
   end
+end
+
+
+function _M.exit(status, body, all)
+  check_phase(WRITE)
+  check_answer(status, 100)
   local kind = type(body)
   if body ~= nil and kind ~= "string" and kind ~= "table" then
     error("body must be a nil, string or table", 2)
@@ -186,15 +191,7 @@ end
 
 function _M.error(status, message, all)
   check_phase(WRITE)
-  if ngx.headers_sent then
-    error("headers have already been sent", 2)
-  end
-  if type(status) ~= "number" then
-    error("code must be a number", 2)
-  end
-  if not (status >= 400 and status <= 599) then
-    error("code must be a number between 400 and 599", 2)
-  end
+  check_answer(status, 400)
   local kind = type(message)
   if kind == "table" then
     local reason

@@ -21,6 +21,11 @@ local CALLS = [[
   "add_header('x-d', '')", "add_header('Content-Length', '-1')",
   "add_header('transfer_encoding', 'a')",
   "add_header({}, 'a')", "add_header('x-d', { 'a', 1 })",
+  "set_headers({ ['x-f'] = 'f', ['X-E'] = '', x_g = 'g', ['X-G'] = 'G', Location = '/c' })",
+  "set_headers({ ['x-f'] = { 'a', 'b' }, ['x-e'] = 5 })", "set_headers({})", "set_headers()",
+  "set_headers({ ['x-f'] = 'h', ['Content-Length'] = '1x' })", "set_headers({ 'a' })",
+  "set_headers({ ['x-f'] = 'i', ['Transfer-Encoding'] = 'chunked' })", "set_headers(many)",
+  "set_headers(setmetatable({ ['x-f'] = 'j' }, { __index = error, __pairs = error }))",
   "clear_header('x-many')", "clear_header('none')", "clear_header('')", "clear_header()",
   "clear_header(1)", "clear_header('Server')",
 ]]
@@ -68,6 +73,10 @@ local CODE = [==[
     return
   end
   ngx.ctx.done = true
+  many = {}
+  for i = 1, 40 do
+    many["X-" .. i] = "of many"
+  end
   ngx.header["X-A"], ngx.header["X-Many"] = "a", { "one", "two" }
   ngx.header["Last-Modified"] = "Thu, 18 Nov 2010 11:27:35 GMT"
   local calls = {}

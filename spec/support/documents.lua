@@ -17,7 +17,7 @@ end
 --- The paths of all Markdown files that readers see, in order.
 function _M.all()
   local paths = {}
-  local command = "ls *.md; find docs examples -name '*.md' ! -path 'docs/site/*' | sort"
+  local command = "ls *.md; find docs examples bench -name '*.md' ! -path 'docs/site/*' | sort"
   local pipe = assert(io.popen(command))
   for path in pipe:lines() do
     paths[#paths + 1] = path

@@ -1,4 +1,4 @@
---- README.md, CONTRIBUTING.md, CHANGELOG.md, docs/ and the READMEs of examples/.
+--- README.md, CONTRIBUTING.md, CHANGELOG.md, docs/, the READMEs of examples/, and bench/record/.
 
 local documents = require "spec.support.documents"
 

@@ -137,6 +137,13 @@ thread_local! {
 #[derive(Default)]
 pub struct Taken(Headers);
 
+impl Taken {
+    /// No headers yet.
+    pub fn take() -> Self {
+        Self(SPARE.take())
+    }
+}
+
 impl Deref for Taken {
     type Target = Headers;
 
@@ -170,7 +177,7 @@ impl Drop for Taken {
 /// At `index`, which is absolute, is a table or nil; the upvalues are there; there are six slots on
 /// the stack.
 pub unsafe fn headers(state: *mut lua_State, index: c_int) -> Result<Taken, Error> {
-    let mut headers = Taken(SPARE.take());
+    let mut headers = Taken::take();
     // To write a number, Lua allocates, and its collector may run code that changes the table.
     let mut code_ran = false;
     // SAFETY: by contract.

@@ -9,6 +9,7 @@ use super::stack::{Kept, SERVICES, STRINGS, invoke, push_bytes, upvalue};
 use super::{answer, body, decode, headers, memory, source, stream};
 use crate::host::nginx;
 use crate::phase;
+use crate::response::status;
 
 /// Its address is the sentinel of an empty array where the host's cjson has none.
 static EMPTY_ARRAY: u8 = 0;
@@ -34,7 +35,7 @@ pub const fn functions<const MEMORY: bool>() -> [(&'static CStr, lua_CFunction);
 }
 
 /// Opens the module for a Lua VM: a table with `nginx`, `stream`, `memory`, `memory_host`,
-/// `json_decode`, `read_phases`, `write_phases`, `null` and `empty_array`.
+/// `json_decode`, `statuses`, `read_phases`, `write_phases`, `null` and `empty_array`.
 ///
 /// # Safety
 ///
@@ -54,6 +55,8 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
         ffi::lua_setfield(state, -2, c"memory_host".as_ptr());
         ffi::lua_pushcclosure(state, decode::json_decode, 0);
         ffi::lua_setfield(state, -2, c"json_decode".as_ptr());
+        push_statuses(state);
+        ffi::lua_setfield(state, -2, c"statuses".as_ptr());
         for (set, name) in [(phase::READ, c"read_phases"), (phase::WRITE, c"write_phases")] {
             ffi::lua_pushnumber(state, f64::from(set.bits()));
             ffi::lua_setfield(state, -2, name.as_ptr());
@@ -151,6 +154,20 @@ pub unsafe fn push_functions(state: *mut lua_State, functions: &[(&CStr, lua_CFu
             ffi::lua_setfield(state, -2, name.as_ptr());
         }
         1
+    }
+}
+
+/// Pushes a table in which `table[status]` is true for every status that can be set.
+unsafe fn push_statuses(state: *mut lua_State) {
+    // SAFETY: as its caller's.
+    unsafe {
+        ffi::lua_createtable(state, 600, 0);
+        for code in 0..1000 {
+            if status::check(f64::from(code)).is_ok() {
+                ffi::lua_pushboolean(state, 1);
+                ffi::lua_rawseti(state, -2, code.into());
+            }
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::mistakes;
 use super::stack::{Kept, main_thread_runs, push_bytes, push_kept, string};
 use crate::error::Error;
 use crate::phase;
-use crate::response::body::{self, Consumed};
+use crate::response::body::{self, Consumed, Replaced};
 use crate::response::mistake;
 
 /// Consumes the current chunk. Returns the body, if this is its end, else nil; what becomes of the
@@ -75,7 +75,7 @@ enum Chunk {
 }
 
 /// Checks that the body can be replaced by the string given, and forgets what was buffered. Returns
-/// nothing, or why the body stays as it is.
+/// whether the chunk has to become that string; or nil, and why the body stays as it is.
 ///
 /// # Safety
 ///
@@ -87,21 +87,29 @@ pub unsafe extern "C-unwind" fn set_raw_body<const MEMORY: bool>(state: *mut lua
         let call = begin::<MEMORY>(state, caller, Needs::request(phase::BODY, 1));
         refuse_a_stale_phase::<MEMORY>(state);
         let warns = mistakes::are_said(state);
-        let refusal = guard(state, caller, || {
+        let replaced = guard(state, caller, || {
             call.with_request(|request| {
                 let body = string(state, 1);
-                let refusal = body::replace(&request, body)?;
+                let replaced = body::replace(&request, body)?;
                 if warns
-                    && refusal.is_none()
+                    && !matches!(replaced, Replaced::Refused(_))
                     && let Some(body) = body
                     && let Some(mistake) = mistake::of_replacing(&request, body::sent(body).len())
                 {
                     mistakes::say(&call, caller, &mistake);
                 }
-                Ok(refusal)
+                Ok(replaced)
             })
         });
-        refusal.map_or(0, |limit| push_text(state, &limit))
+        match replaced {
+            Replaced::Wanted => ffi::lua_pushboolean(state, 1),
+            Replaced::Already => ffi::lua_pushboolean(state, 0),
+            Replaced::Refused(limit) => {
+                ffi::lua_pushnil(state);
+                return 1 + push_text(state, &limit);
+            }
+        }
+        1
     }
 }
 

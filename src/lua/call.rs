@@ -17,7 +17,7 @@ use crate::host::memory::{Client, Memory, Shared};
 use crate::host::nginx::{Api, NgxRequest, Probe, Request, api};
 use crate::host::{Callbacks, Host, Level, ServerPhase};
 use crate::phase::{self, PhaseSet};
-use crate::response::status;
+use crate::response::{body, status};
 
 /// Whose line an error names.
 #[derive(Debug, Clone, Copy)]
@@ -108,7 +108,10 @@ impl Reply {
                 Self::Nothing => return 0,
                 Self::Nil => ffi::lua_pushnil(state),
                 Self::Number(number) => ffi::lua_pushnumber(state, number),
-                Self::Bytes(bytes) => push_bytes(state, &bytes),
+                Self::Bytes(bytes) => {
+                    push_bytes(state, &bytes);
+                    body::recycle(bytes);
+                }
                 // SAFETY: nothing has run since the rules took it from nginx.
                 Self::Slice(bytes) => push_bytes(state, &*bytes),
             }

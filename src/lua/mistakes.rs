@@ -60,7 +60,9 @@ fn position(state: *mut lua_State, level: c_int) -> String {
     }
 }
 
-/// The request of which the header filter was left by an exit last; 0 when that request is over.
+/// The request of which the header filter was left by an exit last; 0 when that request is over. Compiled
+/// code reads it, too.
+#[unsafe(export_name = "kong_response_exited")]
 static EXITED: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {

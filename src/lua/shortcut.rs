@@ -10,13 +10,13 @@ use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
+use super::args;
 use super::mistakes::is_last_exit;
 #[cfg(feature = "fault-injection")]
 use crate::fault::{self, Fault};
 use crate::host::nginx::{NgxRequest, Probe, Request, api};
 use crate::host::{Callbacks, Host, Level, Write};
 use crate::response::header::{self, Lookup};
-use crate::response::status;
 
 /// It was done.
 const DONE: c_int = 0;
@@ -68,17 +68,6 @@ pub unsafe extern "C" fn kong_response_get_header(
     }
 }
 
-/// `set_status`
-///
-/// # Safety
-///
-/// As [`kong_response_get_header`].
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn kong_response_set_status(request: *mut NgxRequest, status: f64) -> c_int {
-    // SAFETY: by contract.
-    unsafe { change(request, |request| status::set(request, status).is_ok()) }
-}
-
 /// `set_header`, or `add_header` where `add` is not 0.
 ///
 /// # Safety
@@ -120,6 +109,40 @@ pub unsafe extern "C" fn kong_response_clear_header(
     unsafe {
         let name = std::slice::from_raw_parts(name, length);
         change(request, |request| header::clear(request, name).is_ok())
+    }
+}
+
+/// `set_headers`, with values that are strings.
+///
+/// # Safety
+///
+/// As [`kong_response_get_header`]; the four arrays have `count` elements, and each name and value is
+/// valid for reads of so many bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kong_response_set_headers(
+    request: *mut NgxRequest,
+    count: usize,
+    names: *const *const u8,
+    lengths: *const usize,
+    values: *const *const u8,
+    value_lengths: *const usize,
+) -> c_int {
+    // SAFETY: by contract.
+    unsafe {
+        change(request, |request| {
+            let mut headers = args::Taken::take();
+            for i in 0..count {
+                let name = std::slice::from_raw_parts(*names.add(i), *lengths.add(i));
+                if header::is_ignored(name) {
+                    return false;
+                }
+                headers.push_name(name);
+                headers
+                    .push_value(std::slice::from_raw_parts(*values.add(i), *value_lengths.add(i)));
+            }
+            headers.sort();
+            headers.check().is_ok() && headers.apply(request).is_ok()
+        })
     }
 }
 

@@ -191,13 +191,15 @@ return function(options, ngx, host)
   end
 
   function response.set_raw_body(body)
-    local err = core_set_raw_body(body)
+    local wanted, err = core_set_raw_body(body)
     if err then
       return nil, err
     end
     local arg = ngx.arg
-    -- Gateways send a newline for an empty body.
-    arg[1] = body == "" and "\n" or body
+    if wanted then
+      -- Gateways send a newline for an empty body.
+      arg[1] = body == "" and "\n" or body
+    end
     arg[2] = true
   end
 

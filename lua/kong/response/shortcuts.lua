@@ -10,6 +10,7 @@ local ffi = require "ffi"
 
 local debug = debug
 local getmetatable = getmetatable
+local next = next
 local rawget = rawget
 local type = type
 local band = require("bit").band
@@ -19,22 +20,34 @@ local C = ffi.C
 
 local READ = core.read_phases
 local WRITE = core.write_phases
+local STATUSES = core.statuses
 
 local DONE, FOUND = 0, 1
+
+-- Up to how many headers `set_headers` takes along.
+local MOST = 32
 
 
 ffi.cdef [[
   int kong_response_get_header(void *request, const char *name, size_t length,
                                const char **value, size_t *value_length);
-  int kong_response_set_status(void *request, double status);
   int kong_response_write_header(void *request, const char *name, size_t length,
                                  const char *value, size_t value_length, int add);
   int kong_response_clear_header(void *request, const char *name, size_t length);
+  int kong_response_set_headers(void *request, size_t count,
+                                const char **names, const size_t *lengths,
+                                const char **values, const size_t *value_lengths);
 
   // lua-nginx-module's own, where nothing of ours stands between.
   int kong_response_ngx_ctx(void *request, int *in_ssl_phase, int *ssl_ctx)
     __asm__("ngx_http_lua_ffi_get_ctx_ref");
   int kong_response_ngx_status(void *request) __asm__("ngx_http_lua_ffi_get_resp_status");
+  int kong_response_ngx_set_status(void *request, int status)
+    __asm__("ngx_http_lua_ffi_set_resp_status");
+  int kong_response_ngx_headers_sent(void *request) __asm__("ngx_http_lua_ffi_headers_sent");
+
+  // The request whose header filter an exit has left.
+  extern void *kong_response_exited;
 ]]
 
 
@@ -56,6 +69,9 @@ return function(native, ngx, all_headers, default_limit)
   local found_value = ffi.new("const char *[1]")
   local found_length = ffi.new("size_t[1]")
 
+  local names, lengths = ffi.new("const char *[?]", MOST), ffi.new("size_t[?]", MOST)
+  local values, value_lengths = ffi.new("const char *[?]", MOST), ffi.new("size_t[?]", MOST)
+
   local native_get_status = native.get_status
   local native_get_header = native.get_header
   local native_get_headers = native.get_headers
@@ -64,6 +80,7 @@ return function(native, ngx, all_headers, default_limit)
   local native_set_header = native.set_header
   local native_add_header = native.add_header
   local native_clear_header = native.clear_header
+  local native_set_headers = native.set_headers
 
 
   -- ngx.ctx, if it is there already, and where lua-nginx-module keeps it.
@@ -161,8 +178,10 @@ return function(native, ngx, all_headers, default_limit)
 
   function shortcuts.set_status(status)
     local request = exdata()
-    if type(status) ~= "number" or not may(WRITE, request)
-      or library.kong_response_set_status(request, status) ~= DONE
+    if not STATUSES[status] or request == nil or not may(WRITE, request)
+      or library.kong_response_exited == request
+      or C.kong_response_ngx_headers_sent(request) ~= 0
+      or C.kong_response_ngx_set_status(request, status) ~= 0
     then
       return native_set_status(status)
     end
@@ -195,6 +214,29 @@ return function(native, ngx, all_headers, default_limit)
       or library.kong_response_clear_header(request, name, #name) ~= DONE
     then
       return native_clear_header(name)
+    end
+  end
+
+
+  function shortcuts.set_headers(headers)
+    local request = exdata()
+    if type(headers) ~= "table" or not may(WRITE, request) then
+      return native_set_headers(headers)
+    end
+    local count = 0
+    -- The table keeps its strings alive.
+    for name, value in next, headers do
+      if count == MOST or type(name) ~= "string" or type(value) ~= "string" then
+        return native_set_headers(headers)
+      end
+      names[count], lengths[count] = name, #name
+      values[count], value_lengths[count] = value, #value
+      count = count + 1
+    end
+    if library.kong_response_set_headers(request, count, names, lengths, values, value_lengths)
+       ~= DONE
+    then
+      return native_set_headers(headers)
     end
   end
 

@@ -1,5 +1,6 @@
 //! What has arrived of a body.
 
+use super::spare;
 use crate::error::Error;
 use crate::host::{BodyFilter, Chunk, ChunkBytes};
 
@@ -22,7 +23,7 @@ impl BodyBuffer {
     /// be asked to hold more than `limit`.
     pub fn new(promised: Option<u64>, limit: Option<usize>) -> Self {
         let promised = promised.and_then(|length| usize::try_from(length).ok());
-        Self { bytes: Vec::new(), promised, limit }
+        Self { bytes: spare::take(), promised, limit }
     }
 
     /// How many bytes have arrived.

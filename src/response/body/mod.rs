@@ -1,10 +1,12 @@
 //! The body of a response while it is being buffered.
 
 mod buffer;
+mod spare;
 
 use std::borrow::Cow;
 
 pub use buffer::BodyBuffer;
+pub use spare::give as recycle;
 
 use crate::error::Error;
 use crate::host::{BodyFilter, Chunk, ChunkBytes, Level};
@@ -113,6 +115,17 @@ fn pass<'a, H: BodyFilter>(
     Ok(Consumed::Passing { released, refusal: chunk.last.then_some(limit) })
 }
 
+/// What is left to do for `set_raw_body`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replaced {
+    /// To put the body in the chunk's place.
+    Wanted,
+    /// Nothing: the chunk is that body already, as [`consume`] has set it.
+    Already,
+    /// Nothing: a part of a body that is too large is on its way.
+    Refused(TooLarge),
+}
+
 /// What goes out for the body `body` of `set_raw_body`: gateways send a newline for none.
 pub fn sent(body: &[u8]) -> &[u8] {
     if body.is_empty() { b"\n" } else { body }
@@ -128,9 +141,9 @@ pub fn sent(body: &[u8]) -> &[u8] {
 ///
 /// - `API disabled in the current context` outside a body filter
 /// - `body must be a string`
-pub fn replace<H: BodyFilter>(host: &H, body: Option<&[u8]>) -> Result<Option<TooLarge>, Error> {
-    host.chunk()?;
-    body.ok_or(Error::RawBodyType)?;
+pub fn replace<H: BodyFilter>(host: &H, body: Option<&[u8]>) -> Result<Replaced, Error> {
+    let chunk = host.chunk()?;
+    let body = sent(body.ok_or(Error::RawBodyType)?);
     match host.take_body() {
         Some(Held::Passing(passing)) if passing.begun => {
             host.keep_body(Held::Passing(Passing { refused: true, ..passing }))?;
@@ -138,9 +151,16 @@ pub fn replace<H: BodyFilter>(host: &H, body: Option<&[u8]>) -> Result<Option<To
                 let text = format!("set_raw_body leaves the body as it is: {}", passing.limit);
                 host.log(Level::Warn, text.as_bytes());
             }
-            Ok(Some(passing.limit))
+            Ok(Replaced::Refused(passing.limit))
         }
-        _ => Ok(None),
+        held => {
+            if let Some(Held::Buffer(buffer)) = held {
+                recycle(buffer.into_bytes());
+            }
+            // To compare costs a fraction of a copy, and most bodies differ in their length.
+            let is_there = matches!(chunk.bytes, ChunkBytes::Whole(there) if *there == *body);
+            Ok(if is_there { Replaced::Already } else { Replaced::Wanted })
+        }
     }
 }
 
@@ -165,6 +185,18 @@ mod tests {
     }
 
     #[test]
+    fn a_chunk_that_is_the_body_already_stays() {
+        let mut host = Memory::new();
+        host.at_chunk(&[b"body"], true);
+        assert_eq!(replace(&host, Some(b"body")), Ok(Replaced::Already));
+        assert_eq!(replace(&host, Some(b"b0dy")), Ok(Replaced::Wanted));
+        host.at_chunk(&[b"bo", b"dy"], true);
+        assert_eq!(replace(&host, Some(b"body")), Ok(Replaced::Wanted));
+        host.at_chunk(&[], true);
+        assert_eq!(replace(&host, Some(b"")), Ok(Replaced::Wanted));
+    }
+
+    #[test]
     fn chunks_are_buffered_to_the_end() {
         let mut host = Memory::new();
         host.at_chunk(&[b"one "], false);
@@ -186,7 +218,7 @@ mod tests {
         assert_eq!(replace(&host, None), Err(Error::RawBodyType));
         assert!(host.take_body().is_some());
         consume(&host).unwrap();
-        assert_eq!(replace(&host, Some(b"")), Ok(None));
+        assert_eq!(replace(&host, Some(b"")), Ok(Replaced::Wanted));
         assert!(host.take_body().is_none());
     }
 
@@ -208,10 +240,10 @@ mod tests {
         assert_eq!(super::consume(&host, limit), passing(None, None));
         // Nor for whom there is no limit: the beginning is gone.
         assert_eq!(super::consume(&host, None), passing(None, None));
-        assert_eq!(replace(&host, Some(b"x")), Ok(Some(TooLarge(8))));
+        assert_eq!(replace(&host, Some(b"x")), Ok(Replaced::Refused(TooLarge(8))));
         host.at_chunk(&[b""], true);
         assert_eq!(super::consume(&host, limit), passing(None, Some(TooLarge(8))));
-        assert_eq!(replace(&host, Some(b"x")), Ok(Some(TooLarge(8))));
+        assert_eq!(replace(&host, Some(b"x")), Ok(Replaced::Refused(TooLarge(8))));
         let said = [
             "get_raw_body lets the body pass: body is larger than max_body_size (8 bytes)",
             "set_raw_body leaves the body as it is: body is larger than max_body_size (8 bytes)",
@@ -242,7 +274,7 @@ mod tests {
             let passing = Consumed::Passing { released, refusal };
             assert_eq!(super::consume(&host, Some(4)), Ok(passing));
         }
-        assert_eq!(replace(&host, Some(b"short")), Ok(None));
+        assert_eq!(replace(&host, Some(b"short")), Ok(Replaced::Wanted));
         assert!(host.take_body().is_none());
         assert_eq!(host.logged().len(), 1);
     }
