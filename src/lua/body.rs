@@ -37,7 +37,8 @@ pub unsafe extern "C-unwind" fn get_raw_body<const MEMORY: bool>(state: *mut lua
     }
 }
 
-/// Checks that the body can be replaced by the string given, and forgets what was buffered.
+/// Checks that the body can be replaced by the string given, and forgets what was buffered. Returns
+/// whether the response may have a body.
 ///
 /// # Safety
 ///
@@ -48,10 +49,11 @@ pub unsafe extern "C-unwind" fn set_raw_body<const MEMORY: bool>(state: *mut lua
     unsafe {
         let call = begin::<MEMORY>(state, caller, Needs::request(phase::BODY, 1));
         refuse_a_stale_phase::<MEMORY>(state);
-        guard(state, caller, || {
+        let has_body = guard(state, caller, || {
             call.with_request(|request| body::replace(&request, string(state, 1)))
         });
-        0
+        ffi::lua_pushboolean(state, c_int::from(has_body));
+        1
     }
 }
 

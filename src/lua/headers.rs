@@ -125,7 +125,7 @@ pub unsafe extern "C-unwind" fn clear_header<const MEMORY: bool>(state: *mut lua
         run::<MEMORY>(state, Caller::Direct, writes(1), |call| {
             refuse_when_sent(call)?;
             let name = string(state, 1).ok_or(Error::HeaderNameType)?;
-            call.with_request(|mut request| request.write_header(name, &[], Write::Set))?;
+            call.with_request(|mut request| header::clear(&mut request, name))?;
             Ok(Reply::Nothing)
         })
     }
@@ -143,7 +143,7 @@ pub unsafe extern "C-unwind" fn set_headers<const MEMORY: bool>(state: *mut lua_
                 return Err(Error::HeadersNotTable);
             }
             let headers = args::headers(state, 1)?;
-            call.with_request(|mut request| headers.apply(&mut request))?;
+            call.with_request(|mut request| header::write_all(&mut request, &headers))?;
             Ok(Reply::Nothing)
         })
     }
@@ -162,7 +162,7 @@ unsafe fn write(call: &Call, how: Write) -> Result<Reply, Error> {
         };
         let set = |values: &[&[u8]]| {
             values.iter().try_for_each(|value| header::check_value(name, value))?;
-            call.with_request(|mut request| header::write(&mut request, name, values, how))
+            call.with_request(|mut request| header::write_one(&mut request, name, values, how))
         };
         if let Some(text) = string(state, 2) {
             set(&[text])?;

@@ -49,17 +49,18 @@ pub fn consume<H: BodyFilter>(host: &H) -> Result<Consumed<'_>, Error> {
 }
 
 /// Makes sure that the body can be replaced by `body`, and forgets what was buffered: `set_raw_body`.
-/// `None` stands for what is no string.
+/// `None` stands for what is no string. Says whether the response may have a body: nginx would send one
+/// behind the 204 or 304 of an upstream, and the client would take it for the next response.
 ///
 /// # Errors
 ///
 /// - `API disabled in the current context` outside a body filter
 /// - `body must be a string`
-pub fn replace<H: BodyFilter>(host: &H, body: Option<&[u8]>) -> Result<(), Error> {
+pub fn replace<H: BodyFilter>(host: &H, body: Option<&[u8]>) -> Result<bool, Error> {
     host.chunk()?;
     body.ok_or(Error::RawBodyType)?;
     drop(host.take_buffer());
-    Ok(())
+    Ok(!matches!(host.status()?, 100..200 | 204 | 304))
 }
 
 /// A body that is not complete yet.
@@ -182,8 +183,18 @@ mod tests {
         assert_eq!(replace(&host, None), Err(Error::RawBodyType));
         assert!(host.take_buffer().is_some());
         consume(&host).unwrap();
-        assert_eq!(replace(&host, Some(b"")), Ok(()));
+        assert_eq!(replace(&host, Some(b"")), Ok(true));
         assert!(host.take_buffer().is_none());
+    }
+
+    #[test]
+    fn a_status_without_a_body_gets_none() {
+        for (status, expected) in [(100, false), (200, true), (204, false), (304, false)] {
+            let mut host = Memory::new();
+            host.upstream(status, []);
+            host.at_chunk(&[], true);
+            assert_eq!(replace(&host, Some(b"x")), Ok(expected), "{status}");
+        }
     }
 
     #[test]

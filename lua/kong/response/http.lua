@@ -185,8 +185,12 @@ return function(options, ngx, native)
   end
 
   function response.set_raw_body(body)
-    core_set_raw_body(body)
     local arg = ngx.arg
+    if not core_set_raw_body(body) then
+      arg[2] = true -- first: behind an empty chunk nginx would lose the end of the body
+      arg[1] = nil
+      return
+    end
     -- Gateways send a newline for an empty body.
     arg[1] = body == "" and "\n" or body
     arg[2] = true
