@@ -10,7 +10,7 @@ INSTALLED := $(DESTDIR)$(abspath $(LUA_LIB_DIR))
 
 SERVER_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core curl
 TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-busted lua-check \
-	lua-cjson binutils gcc libc6-dev procps
+	lua-cjson libxml2-utils binutils gcc libc6-dev procps
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test conformance bench install uninstall clean

@@ -1,4 +1,4 @@
--- Whatever plugins do with Transfer-Encoding and Content-Length: every response has one framing, and
+-- Whatever plugins do with Transfer-Encoding and Content-Length: each response has one framing, and
 -- the next response on the connection stands where the client looks for it.
 
 local stages = require "spec.support.stages"
@@ -257,7 +257,8 @@ describe("the framing of responses", function()
               local response, told = exchange({
                 path = place[2],
                 [place[1]] = "response.add_header('content-length', '3')"
-                  .. fill(setter, name, length) .. (place[1] == "content" and " ngx.print('content')" or ""),
+                  .. fill(setter, name, length)
+                  .. (place[1] == "content" and " ngx.print('content')" or ""),
               }, asks)
               assert.equal(body_of(asks, BODY[place[2]]), response.body, told)
               assert.same({ length }, wire.values(response, "content-length"), told)
@@ -395,7 +396,7 @@ describe("the framing of responses", function()
         "response.exit(200)",
         "response.exit(200, nil, { ['Content-Length'] = '7' })",
         "response.exit(410, nil, { ['Content-Length'] = '7' })",
-        "response.exit(502, nil, { ['Content-Length'] = 7, ['Content-Type'] = 'application/grpc' })",
+        "response.exit(502, nil, { ['Content-Length'] = 7, content_type = 'application/grpc' })",
       } do
         for _, asks in ipairs(CLIENTS) do
           local response, told = exchange({ path = "/balanced", balancer = exit }, asks)
