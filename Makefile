@@ -13,7 +13,7 @@ TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-bu
 	lua-cjson libxml2-utils binutils gcc libc6-dev procps
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test conformance bench install uninstall clean
+.PHONY: help build demo test conformance soak bench install uninstall clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ conformance: ## N=100000 SEED=1: random plugins in memory and in nginx, which mu
 	@$(MAKE) --no-print-directory build
 	@CONFORMANCE_N=$(N) CONFORMANCE_SEED=$(SEED) \
 		busted --lua=/usr/bin/luajit spec/nginx/40_conformance_spec.lua
+
+soak: ## TIME=300 SEED=1: nginx under load; clients hang up, upstreams die, nginx is reloaded
+	@ci/install.sh $(SERVER_PACKAGES) gcc libc6-dev
+	@$(MAKE) --no-print-directory build
+	@$(CARGO) run --release --locked --quiet --manifest-path soak/Cargo.toml -- \
+		$(or $(TIME),300) $(SEED)
 
 bench: ## what one case of a plugin's test costs
 	@ci/install.sh luajit2

@@ -18,7 +18,7 @@ step "formatting" cargo fmt --check
 step "lints, Rust" cargo clippy --locked --all-targets -- -D warnings
 step "lints, Rust, linked to LuaJIT" \
   cargo clippy --locked --all-targets --no-default-features -- -D warnings
-step "lints, Lua" luacheck -q lua spec examples
+step "lints, Lua" luacheck -q lua spec examples soak
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 step "Rust" cargo test --locked --no-default-features --quiet
 step "numbers against libc" \
@@ -26,6 +26,10 @@ step "numbers against libc" \
 step "Lua, without a server" busted --lua=/usr/bin/luajit --run=unit
 step "Lua, the example plugins" busted --lua=/usr/bin/luajit --run=examples
 step "Lua, in nginx" busted --lua=/usr/bin/luajit --run=nginx
+step "load, formatting" cargo fmt --check --manifest-path soak/Cargo.toml
+step "load, lints" cargo clippy --locked --quiet --manifest-path soak/Cargo.toml -- -D warnings
+step "load, for 5 seconds" \
+  cargo run --release --locked --quiet --manifest-path soak/Cargo.toml -- 5
 
 # cargo: "test result: ok. 3 passed; 0 failed; 0 ignored"; busted: "5 successes / 0 failures / 0 errors"
 printf '\n== totals\n'
