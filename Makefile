@@ -16,11 +16,11 @@ INSTALLED_FOLDERS := kong/response/testing kong/response kong/pdk kong
 
 SERVER_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core curl
 TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-busted lua-check \
-	lua-cjson openssl binutils gcc libc6-dev procps luarocks lua5.1 liblua5.1-0-dev lua-zlib
+	lua-cjson openssl libxml2-utils binutils gcc libc6-dev procps luarocks lua5.1 liblua5.1-0-dev lua-zlib
 BENCH_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core luajit2 lua-cjson gnuplot-nox
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-faults demo test conformance bench install uninstall dist dist-test types clean
+.PHONY: help build build-faults demo test conformance soak bench install uninstall dist dist-test types clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,14 +57,18 @@ conformance: ## N=100000 SEED=1: random plugins in memory and in nginx, which mu
 	@CONFORMANCE_N=$(N) CONFORMANCE_SEED=$(SEED) \
 		busted --lua=/usr/bin/luajit spec/nginx/40_conformance_spec.lua
 
-TIME ?= 60
 TARGETS ?=
+soak: ## TIME=300 SEED=1: nginx under load; clients hang up, upstreams die, nginx is reloaded
+	@ci/install.sh $(SERVER_PACKAGES) gcc libc6-dev
+	@$(MAKE) --no-print-directory build
+	@$(CARGO) run --release --locked --quiet --manifest-path soak/Cargo.toml -- \
+		$(or $(TIME),300) $(SEED)
 
 .PHONY: fuzz valgrind audit
 fuzz: ## TIME=60 TARGETS="json ...": so many seconds for each fuzz target, two at a time
 	@ci/install.sh libluajit2-5.1-dev pkg-config gcc g++ libc6-dev
 	@ci/cargo-tool.sh cargo-fuzz 0.13.2
-	@ci/fuzz.sh $(TIME) $(TARGETS)
+	@ci/fuzz.sh $(or $(TIME),60) $(TARGETS)
 
 valgrind: ## the specs in memory, and every function in nginx: no invalid access, no leak
 	@ci/install.sh $(SERVER_PACKAGES) luajit2 lua-busted valgrind libc6-dbg

@@ -22,7 +22,7 @@ step "lints, Rust, linked to LuaJIT" \
 step "lints, fuzz targets" cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target \
   --no-default-features --all-targets -- -D warnings
 step "formatting, fuzz targets" cargo fmt --check --manifest-path fuzz/Cargo.toml
-step "lints, Lua" luacheck -q lua spec examples types bench fuzz/lua ci
+step "lints, Lua" luacheck -q lua spec examples types bench fuzz/lua soak ci
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 step "Rust" cargo test --locked --no-default-features --quiet
 step "numbers against libc" \
@@ -35,6 +35,10 @@ step "Lua, the example plugins" busted --lua=/usr/bin/luajit --run=examples
 step "Lua, on both hosts" busted --lua=/usr/bin/luajit --run=hosts
 step "Lua, in nginx" busted --lua=/usr/bin/luajit --run=nginx
 step "installing, LuaRocks" busted --lua=/usr/bin/luajit --run=packages
+step "load, formatting" cargo fmt --check --manifest-path soak/Cargo.toml
+step "load, lints" cargo clippy --locked --quiet --manifest-path soak/Cargo.toml -- -D warnings
+step "load, for 5 seconds" \
+  cargo run --release --locked --quiet --manifest-path soak/Cargo.toml -- 5
 
 # cargo: "test result: ok. 3 passed; 0 failed; 0 ignored"; busted: "5 successes / 0 failures / 0 errors"
 printf '\n== totals\n'

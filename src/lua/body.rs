@@ -75,7 +75,8 @@ enum Chunk {
 }
 
 /// Checks that the body can be replaced by the string given, and forgets what was buffered. Returns
-/// whether the chunk has to become that string; or nil, and why the body stays as it is.
+/// whether the chunk has to become that string; nil where the response has no body; nil, and why, where
+/// the body stays as it is.
 ///
 /// # Safety
 ///
@@ -92,7 +93,7 @@ pub unsafe extern "C-unwind" fn set_raw_body<const MEMORY: bool>(state: *mut lua
                 let body = string(state, 1);
                 let replaced = body::replace(&request, body)?;
                 if warns
-                    && !matches!(replaced, Replaced::Refused(_))
+                    && matches!(replaced, Replaced::Wanted | Replaced::Already)
                     && let Some(body) = body
                     && let Some(mistake) = mistake::of_replacing(&request, body::sent(body).len())
                 {
@@ -104,6 +105,7 @@ pub unsafe extern "C-unwind" fn set_raw_body<const MEMORY: bool>(state: *mut lua
         match replaced {
             Replaced::Wanted => ffi::lua_pushboolean(state, 1),
             Replaced::Already => ffi::lua_pushboolean(state, 0),
+            Replaced::Bodiless => ffi::lua_pushnil(state),
             Replaced::Refused(limit) => {
                 ffi::lua_pushnil(state);
                 return 1 + push_text(state, &limit);

@@ -154,7 +154,7 @@ pub unsafe extern "C-unwind" fn set_headers<const MEMORY: bool>(state: *mut lua_
                 return Err(Error::HeadersNotTable);
             }
             let headers = args::headers(state, 1)?;
-            call.with_request(|mut request| headers.apply(&mut request))?;
+            call.with_request(|mut request| header::write_all(&mut request, &headers))?;
             Ok(Reply::Nothing)
         })
     }

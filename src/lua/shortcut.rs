@@ -88,7 +88,7 @@ pub unsafe extern "C" fn kong_response_write_header(
         let name = std::slice::from_raw_parts(name, length);
         let value = std::slice::from_raw_parts(value, value_length);
         change(request, |request| {
-            !header::is_ignored(name)
+            !header::may_be_ignored(name)
                 && header::check_and_write(request, name, &[value], how).is_ok()
         })
     }
@@ -108,7 +108,9 @@ pub unsafe extern "C" fn kong_response_clear_header(
     // SAFETY: by contract.
     unsafe {
         let name = std::slice::from_raw_parts(name, length);
-        change(request, |request| header::clear(request, name).is_ok())
+        change(request, |request| {
+            !header::may_be_ignored(name) && header::clear(request, name).is_ok()
+        })
     }
 }
 
@@ -133,7 +135,7 @@ pub unsafe extern "C" fn kong_response_set_headers(
             let mut headers = args::Taken::take();
             for i in 0..count {
                 let name = std::slice::from_raw_parts(*names.add(i), *lengths.add(i));
-                if header::is_ignored(name) {
+                if header::may_be_ignored(name) {
                     return false;
                 }
                 headers.push_name(name);
@@ -141,7 +143,7 @@ pub unsafe extern "C" fn kong_response_set_headers(
                     .push_value(std::slice::from_raw_parts(*values.add(i), *value_lengths.add(i)));
             }
             headers.sort();
-            headers.check().is_ok() && headers.apply(request).is_ok()
+            headers.check().is_ok() && header::write_all(request, &headers).is_ok()
         })
     }
 }

@@ -210,8 +210,14 @@ pub fn send<H: Host>(
         Payload::Bytes(bytes) => bytes.len(),
     };
 
+    // An error status without a body is answered by the server's own page, or the configured one, and
+    // where nothing can be printed another body follows: its length is not for us to say.
+    let is_anothers = payload == Payload::None
+        && (kind == Grpc::No && !in_filter && status.as_u16() >= 300
+            || !can_print(host, in_filter));
+
     host.set_status(status)?;
-    headers.apply(host)?;
+    headers.apply(host, !is_anothers)?;
 
     let added_status = if kind != Grpc::No && host.header(GRPC_STATUS)?.is_none() {
         let status = grpc::Status::of(status);
@@ -232,11 +238,7 @@ pub fn send<H: Host>(
         }
         return Ok(Payload::Bytes(Vec::new()));
     }
-    // An error status without a body is answered by the server's own page, or the configured one:
-    // its length is not for us to say.
-    let is_servers_page =
-        payload == Payload::None && kind == Grpc::No && !in_filter && status.as_u16() >= 300;
-    let length_is_ours = !is_servers_page && set_length(host, headers, &payload, length)?;
+    let length_is_ours = !is_anothers && set_length(host, headers, &payload, length, in_filter)?;
     if let Some(status) = added_status
         && host.header(GRPC_MESSAGE)?.is_none()
     {
@@ -271,10 +273,13 @@ fn set_length<H: Host>(
     headers: &Headers,
     payload: &Payload,
     length: usize,
+    in_filter: bool,
 ) -> Result<bool, Error> {
     if let Some(given) = headers.content_length() {
         let fits = usize::try_from(given) == Ok(length);
-        if fits || *payload == Payload::None || host.is_head() {
+        // In the filter it tells the length of the upstream's body, which then passes.
+        let is_upstreams = in_filter && *payload == Payload::None;
+        if fits || is_upstreams || host.is_head() {
             return Ok(false);
         }
         let text =
@@ -413,15 +418,41 @@ mod tests {
         for (method, body, expected, warned) in [
             ("GET", Body::Bytes(b"four"), "4", true),
             ("HEAD", Body::Bytes(b"four"), "9", false),
-            ("GET", Body::None, "9", false),
+            ("GET", Body::None, "0", true),
+            ("HEAD", Body::None, "9", false),
             ("GET", Body::Bytes(b"123456789"), "9", false),
         ] {
             let mut host = Memory::new().with_method(method);
             reply(&mut host, 200, body, &headers(&[("Content-Length", "9")]), false).unwrap();
             assert_eq!(host.first("content-length").as_deref(), Some(expected));
-            let text = "Content-Length 9 does not match the body's 4 bytes: corrected";
-            let expected = if warned { vec![(Level::Warn, text.to_owned())] } else { vec![] };
+            let text =
+                format!("Content-Length 9 does not match the body's {expected} bytes: corrected");
+            let expected = if warned { vec![(Level::Warn, text)] } else { vec![] };
             assert_eq!(host.logged(), expected);
+        }
+    }
+
+    #[test]
+    fn in_the_filter_a_length_may_be_that_of_the_upstreams_body() {
+        let mut host = Memory::new().in_phase(ServerPhase::HeaderFilter);
+        let sent = reply(&mut host, 200, Body::None, &headers(&[("Content-Length", "9")]), true);
+        assert_eq!(sent, Ok(Payload::None));
+        assert_eq!(head(&host), ["200", "Content-Length: 9"]);
+    }
+
+    #[test]
+    fn a_body_of_another_has_its_own_length() {
+        for (phase, status) in [
+            (ServerPhase::Active, 410),
+            (ServerPhase::Content, 301),
+            (ServerPhase::Balancer, 200),
+            (ServerPhase::HeaderFilter, 200),
+        ] {
+            for own in [headers(&[]), headers(&[("content_length", "9")])] {
+                let mut host = Memory::new().in_phase(phase);
+                assert_eq!(reply(&mut host, status, Body::None, &own, false), Ok(Payload::None));
+                assert_eq!(head(&host), [status.to_string()]);
+            }
         }
     }
 

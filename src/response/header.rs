@@ -1,10 +1,14 @@
 //! Names and values of headers: what is refused, what is ignored, what is sent.
 
 use crate::error::Error;
-use crate::host::{Host, Level, Write};
+use crate::host::{Host, Level, ServerPhase, Write};
 
 /// What the log says when a plugin sets Transfer-Encoding, which belongs to the server.
 pub const TRANSFER_ENCODING_IGNORED: &str = "manually setting Transfer-Encoding. Ignored.";
+
+/// What the log says when a plugin touches Content-Length before the response is made.
+pub const CONTENT_LENGTH_IGNORED: &str =
+    "changing Content-Length before the response is made. Ignored.";
 
 /// A byte of a header's name as names are compared: lower-case, `_` as `-`.
 #[inline]
@@ -103,13 +107,32 @@ pub fn lookup(name: &[u8]) -> Lookup {
     }
 }
 
-/// Whether a plugin's attempts to write the header `name` are ignored, with a warning: it belongs to the
-/// server.
-pub fn is_ignored(name: &[u8]) -> bool {
+/// Whether a plugin's attempts to write the header `name` may be ignored, with a warning.
+pub fn may_be_ignored(name: &[u8]) -> bool {
+    is_servers_own(name) || is(name, b"Content-Length")
+}
+
+/// Whether the header `name` belongs to the server.
+fn is_servers_own(name: &[u8]) -> bool {
     is(name, b"Transfer-Encoding")
 }
 
-/// `set_header` and `add_header`, whose caller has made sure that the head is not sent.
+/// Whether it is too early for Content-Length, which is then ignored with a warning.
+///
+/// Once the response is made, nginx knows its length, or sends it in chunks; but what was set before
+/// stays in its list of headers and is sent beside that, and what was removed before is not sent at
+/// all.
+fn is_too_early<H: Host>(host: &H, name: &[u8]) -> bool {
+    let too_early = is(name, b"Content-Length")
+        && matches!(host.server_phase(), ServerPhase::Active | ServerPhase::Balancer);
+    if too_early {
+        host.log(Level::Warn, CONTENT_LENGTH_IGNORED.as_bytes());
+    }
+    too_early
+}
+
+/// `set_header` and `add_header`, whose caller has made sure that the head is not sent: [`write`], but
+/// not too early.
 ///
 /// # Errors
 ///
@@ -121,16 +144,27 @@ pub fn check_and_write<H: Host>(
     how: Write,
 ) -> Result<(), Error> {
     values.iter().try_for_each(|value| check_value(name, value))?;
-    write(host, name, values, how)
+    if is_too_early(host, name) { Ok(()) } else { write(host, name, values, how) }
 }
 
-/// `clear_header`, whose caller has made sure that the head is not sent.
+/// `clear_header`, whose caller has made sure that the head is not sent: removes a header, but not too
+/// early.
 ///
 /// # Errors
 ///
 /// What the host says.
 pub fn clear<H: Host>(host: &mut H, name: &[u8]) -> Result<(), Error> {
-    host.write_header(name, &[], Write::Set)
+    if is_too_early(host, name) { Ok(()) } else { host.write_header(name, &[], Write::Set) }
+}
+
+/// `set_headers`: [`Headers::apply`], but not too early.
+///
+/// # Errors
+///
+/// What the host says.
+pub fn write_all<H: Host>(host: &mut H, headers: &Headers) -> Result<(), Error> {
+    let with_length = !(headers.has(b"Content-Length") && is_too_early(host, b"Content-Length"));
+    headers.apply(host, with_length)
 }
 
 /// Sets, adds or removes one header. The values are to be checked already.
@@ -147,7 +181,7 @@ pub fn write<H: Host>(
     values: &[&[u8]],
     write: Write,
 ) -> Result<(), Error> {
-    if is_ignored(name) {
+    if is_servers_own(name) {
         host.log(Level::Warn, TRANSFER_ENCODING_IGNORED.as_bytes());
         return Ok(());
     }
@@ -306,13 +340,21 @@ impl Headers {
         })
     }
 
-    /// Sets every header, in order.
+    /// Whether the header `known` is there in any spelling, if only to be removed.
+    pub fn has(&self, known: &[u8]) -> bool {
+        self.iter().any(|(name, _)| is(name, known))
+    }
+
+    /// Sets every header, in order; Content-Length only if told so.
     ///
     /// # Errors
     ///
     /// What the host says.
-    pub fn apply<H: Host>(&self, host: &mut H) -> Result<(), Error> {
+    pub fn apply<H: Host>(&self, host: &mut H, with_length: bool) -> Result<(), Error> {
         for (name, mut values) in self.iter() {
+            if !with_length && is(name, b"Content-Length") {
+                continue;
+            }
             match values.len() {
                 0 => write(host, name, &[], Write::Set)?,
                 1 => write(host, name, &[values.next().unwrap_or_default()], Write::Set)?,
@@ -447,6 +489,34 @@ mod tests {
         assert_eq!(host.listed(), []);
         assert_eq!(host.logged().len(), 6);
         assert_eq!(host.logged()[0], (Level::Warn, TRANSFER_ENCODING_IGNORED.to_owned()));
+    }
+
+    #[test]
+    fn a_content_length_is_ignored_before_the_response_is_made() {
+        type Step = fn(&mut Memory) -> Result<(), Error>;
+        let steps: [(Step, Option<&str>); 5] = [
+            (|host| check_and_write(host, b"content_length", &[b"5"], Write::Set), Some("5")),
+            (|host| check_and_write(host, b"Content-Length", &[b"3", b"5"], Write::Add), Some("5")),
+            (|host| write_all(host, &headers(&[("CONTENT-LENGTH", &["5"])])), Some("5")),
+            (|host| write_all(host, &headers(&[("Content-Length", &[])])), None),
+            (|host| clear(host, b"CONTENT_LENGTH"), None),
+        ];
+        for (phase, ignored) in [
+            (ServerPhase::Active, true),
+            (ServerPhase::Balancer, true),
+            (ServerPhase::Content, false),
+            (ServerPhase::HeaderFilter, false),
+        ] {
+            for (step, expected) in steps {
+                let mut host = Memory::new().in_phase(phase);
+                host.write_header(b"Content-Length", &[b"7"], Write::Set).unwrap();
+                step(&mut host).unwrap();
+                let expected = if ignored { Some("7") } else { expected };
+                assert_eq!(host.first("Content-Length").as_deref(), expected, "{phase:?}");
+                let warning = (Level::Warn, CONTENT_LENGTH_IGNORED.to_owned());
+                assert_eq!(host.logged(), if ignored { vec![warning] } else { vec![] });
+            }
+        }
     }
 
     #[test]

@@ -196,6 +196,12 @@ return function(options, ngx, host)
       return nil, err
     end
     local arg = ngx.arg
+    if wanted == nil then
+      -- The response has no body. The end comes first: behind an empty chunk nginx would lose it.
+      arg[2] = true
+      arg[1] = nil
+      return
+    end
     if wanted then
       -- Gateways send a newline for an empty body.
       arg[1] = body == "" and "\n" or body

@@ -122,6 +122,9 @@ pub enum Replaced {
     Wanted,
     /// Nothing: the chunk is that body already, as [`consume`] has set it.
     Already,
+    /// To end the body here: nginx would send one behind the 204 or 304 of an upstream, and the client
+    /// would take it for the next response.
+    Bodiless,
     /// Nothing: a part of a body that is too large is on its way.
     Refused(TooLarge),
 }
@@ -156,6 +159,9 @@ pub fn replace<H: BodyFilter>(host: &H, body: Option<&[u8]>) -> Result<Replaced,
         held => {
             if let Some(Held::Buffer(buffer)) = held {
                 recycle(buffer.into_bytes());
+            }
+            if matches!(host.status()?, 100..200 | 204 | 304) {
+                return Ok(Replaced::Bodiless);
             }
             // To compare costs a fraction of a copy, and most bodies differ in their length.
             let is_there = matches!(chunk.bytes, ChunkBytes::Whole(there) if *there == *body);
@@ -194,6 +200,18 @@ mod tests {
         assert_eq!(replace(&host, Some(b"body")), Ok(Replaced::Wanted));
         host.at_chunk(&[], true);
         assert_eq!(replace(&host, Some(b"")), Ok(Replaced::Wanted));
+    }
+
+    #[test]
+    fn a_status_without_a_body_gets_none() {
+        use Replaced::{Bodiless, Wanted};
+        for (status, expected) in [(100, Bodiless), (200, Wanted), (204, Bodiless), (304, Bodiless)]
+        {
+            let mut host = Memory::new();
+            host.upstream(status, []);
+            host.at_chunk(&[], true);
+            assert_eq!(replace(&host, Some(b"x")), Ok(expected), "{status}");
+        }
     }
 
     #[test]

@@ -1,0 +1,112 @@
+//! A connection that breaks off after so many bytes.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+const NEVER: u64 = u64::MAX;
+
+/// How many bytes have passed, and how many more may.
+#[derive(Debug)]
+pub struct Meter {
+    written: AtomicU64,
+    read: AtomicU64,
+    write_up_to: AtomicU64,
+    read_up_to: AtomicU64,
+}
+
+impl Meter {
+    pub fn new() -> Arc<Self> {
+        let counter = |value| AtomicU64::new(value);
+        Arc::new(Self {
+            written: counter(0),
+            read: counter(0),
+            write_up_to: counter(NEVER),
+            read_up_to: counter(NEVER),
+        })
+    }
+
+    /// Breaks off when `bytes` more are written.
+    pub fn cut_writing(&self, bytes: u64) {
+        self.write_up_to.store(self.written.load(Ordering::SeqCst) + bytes, Ordering::SeqCst);
+    }
+
+    /// Breaks off when `bytes` more are read.
+    pub fn cut_reading(&self, bytes: u64) {
+        self.read_up_to.store(self.read.load(Ordering::SeqCst) + bytes, Ordering::SeqCst);
+    }
+
+    pub fn read(&self) -> u64 {
+        self.read.load(Ordering::SeqCst)
+    }
+}
+
+/// The connection.
+#[derive(Debug)]
+pub struct Cut {
+    stream: TcpStream,
+    meter: Arc<Meter>,
+}
+
+impl Cut {
+    pub fn new(stream: TcpStream, meter: Arc<Meter>) -> Self {
+        Self { stream, meter }
+    }
+}
+
+fn hung_up() -> io::Error {
+    io::Error::other("hung up")
+}
+
+impl AsyncRead for Cut {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let done = self.meter.read.load(Ordering::SeqCst);
+        let left = self.meter.read_up_to.load(Ordering::SeqCst).saturating_sub(done);
+        if left == 0 {
+            return Poll::Ready(Err(hung_up()));
+        }
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.remaining());
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
+        std::task::ready!(Pin::new(&mut self.stream).poll_read(context, &mut part))?;
+        let count = part.filled().len();
+        buffer.advance(count);
+        self.meter.read.fetch_add(count as u64, Ordering::SeqCst);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Cut {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let done = self.meter.written.load(Ordering::SeqCst);
+        let left = self.meter.write_up_to.load(Ordering::SeqCst).saturating_sub(done);
+        if left == 0 {
+            return Poll::Ready(Err(hung_up()));
+        }
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        let count =
+            std::task::ready!(Pin::new(&mut self.stream).poll_write(context, &bytes[..most]))?;
+        self.meter.written.fetch_add(count as u64, Ordering::SeqCst);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

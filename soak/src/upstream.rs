@@ -1,0 +1,105 @@
+//! The upstream: answers by the query, and dies where it is told to.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::case::bytes_of;
+
+/// How long a request that is never answered is kept open.
+const HANG: Duration = Duration::from_secs(10);
+/// How long an answer that drips takes, in how many pieces.
+const DRIP: (Duration, usize) = (Duration::from_secs(8), 16);
+
+/// Serves until the process ends.
+pub async fn serve(listener: TcpListener) {
+    loop {
+        if let Ok((stream, _)) = listener.accept().await {
+            // nginx hangs up when its client does.
+            tokio::spawn(async move { drop(answer(stream).await) });
+        }
+    }
+}
+
+async fn read_request(stream: &mut TcpStream) -> io::Result<(String, String)> {
+    let mut bytes = Vec::new();
+    let end = loop {
+        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            break end + 4;
+        }
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    };
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    });
+    let missing = (end + length.unwrap_or(0)).saturating_sub(bytes.len());
+    let mut body = stream.take(missing as u64);
+    tokio::io::copy(&mut body, &mut tokio::io::sink()).await?;
+    let mut words = head.split(' ');
+    let method = words.next().unwrap_or_default().to_owned();
+    let target = words.next().unwrap_or_default().to_owned();
+    Ok((method, target))
+}
+
+async fn answer(mut stream: TcpStream) -> io::Result<()> {
+    let (method, target) = read_request(&mut stream).await?;
+    let argument = |name: &str| {
+        let query = target.split_once('?')?.1;
+        query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+    };
+    let number = |name: &str| argument(name).and_then(|text| text.parse::<u64>().ok());
+    match argument("die") {
+        Some("head") => return Ok(()),
+        Some("hang") => {
+            // Ends early when nginx gives up.
+            let mut byte = [0];
+            let _ = tokio::time::timeout(HANG, stream.read(&mut byte)).await;
+            return Ok(());
+        }
+        _ => (),
+    }
+    let seed = number("seed").unwrap_or_default();
+    let length = number("length").unwrap_or_default() as usize;
+    let chunked = argument("chunked").is_some();
+    let framing = if chunked {
+        "Transfer-Encoding: chunked".to_owned()
+    } else {
+        format!("Content-Length: {length}")
+    };
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Up: {seed}\r\nX-Removed: 1\r\n\
+         {framing}\r\nX-Removed: 2\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await?;
+    if method == "HEAD" {
+        return stream.shutdown().await;
+    }
+
+    let death = number("die").map(|at| at as usize);
+    let body = bytes_of(seed, length);
+    let body = &body[..death.unwrap_or(length)];
+    let drip = argument("drip").is_some();
+    let piece = if drip { body.len() / DRIP.1 + 1 } else { 1 + (seed % 100_000) as usize };
+    for part in body.chunks(piece) {
+        if chunked {
+            stream.write_all(format!("{:x}\r\n", part.len()).as_bytes()).await?;
+        }
+        stream.write_all(part).await?;
+        if chunked {
+            stream.write_all(b"\r\n").await?;
+        }
+        if drip {
+            tokio::time::sleep(DRIP.0 / DRIP.1 as u32).await;
+        }
+    }
+    if death.is_none() && chunked {
+        stream.write_all(b"0\r\n\r\n").await?;
+    }
+    stream.shutdown().await
+}
