@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes build/docs, the site, of the Markdown that is read in the repository, too: README.md,
-# CONTRIBUTING.md, CHANGELOG.md, docs/, bench/record/ and the READMEs of examples/, each with its plugin
-# and spec.
+# CONTRIBUTING.md, SECURITY.md, CHANGELOG.md, docs/, bench/record/ and the READMEs of examples/, each
+# with its plugin and spec.
 # They are copied with their folders, so that links between them hold on both sides.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,7 +26,7 @@ book=build/docs-source
 rm -rf build/docs $book
 mkdir -p $book/src
 cp docs/site/book.toml docs/site/site.css $book
-cp -r README.md CONTRIBUTING.md CHANGELOG.md LICENSE docs examples bench $book/src
+cp -r README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md LICENSE docs examples bench $book/src
 rm -r $book/src/docs/site
 
 # The examples: a chapter for each README, and below it what the folder holds.
