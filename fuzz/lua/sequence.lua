@@ -91,10 +91,12 @@ function Run:call(name, f, ...)
   local ok, result = coroutine.resume(running, ...)
   input.calling = false
   if not ok then
-    -- The server's part is as nginx's: it raises what a `__tostring` raises.
-    if self.server.response[name] or harm == input.harm then
-      check_error(name, result)
+    -- The server's part is as nginx's: it raises what a `__tostring` raises, and leaves what it has
+    -- done of a list.
+    if not self.server.response[name] and name ~= "callback" then
+      return false
     end
+    check_error(name, result)
     -- What code of the arguments changes is not the call's doing.
     if harm == input.harm then
       assert(before == self.server:state(),

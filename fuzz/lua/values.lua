@@ -10,6 +10,8 @@ local byte = string.byte
 local next = next
 local rawset = rawset
 local setmetatable = setmetatable
+-- Also where the one that is there is protected.
+local replace_metatable = debug.setmetatable
 local sub = string.sub
 
 
@@ -260,7 +262,7 @@ local MAKERS = {
     if type(value) ~= "table" or getmetatable(value) ~= nil then
       value = input:new_table()
     end
-    return setmetatable(value, input:pick { json.array_mt, json.empty_array_mt })
+    return replace_metatable(value, input:pick { json.array_mt, json.empty_array_mt })
   end,
   function() return print end,
   function() return coroutine.create(print) end,
@@ -273,7 +275,7 @@ local MAKERS = {
     if type(value) ~= "table" or getmetatable(value) ~= nil then
       value = input:new_table()
     end
-    return setmetatable(value, input:metatable(depth))
+    return replace_metatable(value, input:metatable(depth))
   end,
   -- Deep.
   function(input, depth)
