@@ -28,7 +28,7 @@ const STREAMS: usize = 4;
 enum Outcome {
     Right,
     Wrong(String),
-    Hanging,
+    Hanging(String),
     /// We hung up, here.
     HungUp(&'static str),
     /// The connection ended before a byte of the answer.
@@ -113,6 +113,8 @@ struct Exchange {
     plan: Plan,
     shutdown: Duration,
     port: u16,
+    /// How far it has come.
+    progress: String,
 }
 
 fn request_of(case: &Case, port: u16) -> Result<Request<Full<Bytes>>, String> {
@@ -170,7 +172,10 @@ impl Exchange {
         let started = Instant::now();
         match tokio::time::timeout(PATIENCE, self.talk(case, started)).await {
             Ok(outcome) => outcome,
-            Err(_) => Outcome::Hanging,
+            Err(_) => Outcome::Hanging(match self.plan {
+                Plan::Stay => format!("hangs {}", self.progress),
+                _ => format!("hangs where we should have hung up, {}", self.progress),
+            }),
         }
     }
 
@@ -203,7 +208,11 @@ impl Exchange {
                 let is_http1 = case.version != Version::HTTP_2;
                 let silent = !is_http1 || self.meter.read() == read_before;
                 return match self.plan {
-                    Plan::Stay if silent && case.answer.ending == Ending::Whole => {
+                    Plan::Stay
+                        if silent
+                            && case.answer.ending == Ending::Whole
+                            && started.elapsed() < self.shutdown =>
+                    {
                         Outcome::Unanswered(why)
                     }
                     _ => self.broken_off(case, started, "in the head", &why),
@@ -217,7 +226,9 @@ impl Exchange {
         let expected = &case.answer.body;
         let mut body = response.into_body();
         let mut at = 0;
-        while let Some(frame) = body.frame().await {
+        loop {
+            self.progress = format!("after {at} of {} bytes", expected.len());
+            let Some(frame) = body.frame().await else { break };
             let frame = match frame {
                 Ok(frame) => frame,
                 Err(error) => {
@@ -256,6 +267,8 @@ pub struct Client {
     pub rng: Rng,
     pub tally: Arc<Tally>,
     pub stop: Arc<AtomicBool>,
+    /// Set when the last reload is long over: nothing closes connections any more.
+    pub settled: Arc<AtomicBool>,
     /// Whether some answers drip.
     pub drips: bool,
 }
@@ -334,6 +347,7 @@ impl Client {
                 plan,
                 shutdown: self.shutdown,
                 port: self.port,
+                progress: "before its head".to_owned(),
             };
             running.spawn(async move {
                 let outcome = exchange.run(&case).await;
@@ -351,12 +365,14 @@ impl Client {
                     continue;
                 }
                 Outcome::Wrong(why) => self.tally.wrong(&case, &why),
-                Outcome::Hanging => self.tally.hanging(&case),
+                Outcome::Hanging(how) => self.tally.hanging(&case, &how),
                 Outcome::HungUp(place) => self.tally.hung_up(place),
                 Outcome::ShutDown => self.tally.shut_down(),
                 Outcome::Unanswered(why) => {
                     self.tally.unanswered(&why);
-                    if attempt == TRIES {
+                    // In HTTP/2 nginx says so when a connection has served its thousand requests.
+                    let no_reason = self.settled.load(Ordering::Relaxed) && !why.contains("GoAway");
+                    if attempt == TRIES || no_reason {
                         self.tally.wrong(&case, &format!("no answer: {why}"));
                     }
                     again.push(case);

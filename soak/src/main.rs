@@ -27,7 +27,8 @@ const HTTP2_CLIENTS: u64 = 12;
 /// How long nginx lets old workers live.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 const RELOAD_EVERY: Duration = Duration::from_secs(3);
-const SAMPLE_EVERY: Duration = Duration::from_millis(500);
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(100);
 /// How much of the time there are reloads. After it the workers grow old, to see their memory.
 const RELOADING: f64 = 0.6;
 /// Answers that take longer than old workers live are only for runs that are longer still.
@@ -82,8 +83,8 @@ async fn soak(dir: &Path, time: Duration, seed: u64) -> std::io::Result<bool> {
     )?;
     tokio::spawn(upstream::serve(upstream));
 
-    let tally = Arc::new(Tally::default());
-    let stop = Arc::new(AtomicBool::new(false));
+    let tally = Arc::new(Tally::new());
+    let (stop, settled) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let started = Instant::now();
     let idle_files = files_of(&server, started);
     let mut clients = tokio::task::JoinSet::new();
@@ -96,6 +97,7 @@ async fn soak(dir: &Path, time: Duration, seed: u64) -> std::io::Result<bool> {
             rng: fastrand::Rng::with_seed(seed.wrapping_mul(1000).wrapping_add(number)),
             tally: tally.clone(),
             stop: stop.clone(),
+            settled: settled.clone(),
             drips: time >= SHORTEST_WITH_DRIPS,
         };
         clients.spawn(client.run());
@@ -103,24 +105,29 @@ async fn soak(dir: &Path, time: Duration, seed: u64) -> std::io::Result<bool> {
 
     let mut watched = Watched { steady_from: time.mul_f64(RELOADING), ..Watched::default() };
     let reload_every = RELOAD_EVERY.min(watched.steady_from / 3);
-    let mut reloaded = started;
+    let (mut reloaded, mut sampled) = (started, started);
     while started.elapsed() < time {
-        tokio::time::sleep(SAMPLE_EVERY).await;
+        tokio::time::sleep(TICK).await;
         if reloaded.elapsed() >= reload_every && started.elapsed() < watched.steady_from {
             server.reload();
             watched.reloads += 1;
             reloaded = Instant::now();
         }
         let now = started.elapsed();
+        settled.store(now > watched.steady_from + 2 * SHUTDOWN, Ordering::Relaxed);
+        if sampled.elapsed() < SAMPLE_EVERY {
+            continue;
+        }
+        sampled = Instant::now();
         watched.master.extend(server.sample(server.master(), now));
         let workers = server.workers();
         watched.workers.extend(workers.iter().filter_map(|pid| server.sample(*pid, now)));
     }
 
     stop.store(true, Ordering::Relaxed);
-    let settled =
+    let ended =
         tokio::time::timeout(SETTLE, async { while clients.join_next().await.is_some() {} });
-    watched.clients_ended = settled.await.is_ok();
+    watched.clients_ended = ended.await.is_ok();
     watched.idle_files = idle_files;
     let settling = Instant::now();
     loop {
@@ -130,7 +137,7 @@ async fn soak(dir: &Path, time: Duration, seed: u64) -> std::io::Result<bool> {
         if flat || settling.elapsed() > SETTLE {
             break;
         }
-        tokio::time::sleep(SAMPLE_EVERY).await;
+        tokio::time::sleep(TICK).await;
     }
     watched.stopped = server.stop();
     Ok(report::print(&tally, &watched, &server.log(), started.elapsed()))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use hyper::Version;
 
@@ -25,12 +26,19 @@ pub struct Counts {
     pub shown: Vec<String>,
 }
 
-#[derive(Debug, Default)]
-pub struct Tally(Mutex<Counts>);
+#[derive(Debug)]
+pub struct Tally {
+    started: Instant,
+    counts: Mutex<Counts>,
+}
 
 impl Tally {
+    pub fn new() -> Self {
+        Self { started: Instant::now(), counts: Mutex::default() }
+    }
+
     pub fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn sent(&self, case: &Case) {
@@ -69,19 +77,19 @@ impl Tally {
         self.show(case, why);
     }
 
-    pub fn hanging(&self, case: &Case) {
+    pub fn hanging(&self, case: &Case, how: &str) {
         self.counts().hanging += 1;
-        self.show(case, "hangs");
+        self.show(case, how);
     }
 
     fn show(&self, case: &Case, why: &str) {
         let mut counts = self.counts();
         if counts.shown.len() < SHOWN {
             let Case { method, version, path, headers, body, .. } = case;
-            let length = body.len();
-            counts
-                .shown
-                .push(format!("{method} {path} {version:?} {headers:?}, {length} bytes: {why}"));
+            let (length, at) = (body.len(), self.started.elapsed().as_secs_f64());
+            counts.shown.push(format!(
+                "at {at:.0} s: {method} {path} {version:?} {headers:?}, {length} bytes: {why}"
+            ));
         }
     }
 }
