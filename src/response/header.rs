@@ -120,7 +120,7 @@ fn is_too_early<H: Host>(host: &H, name: &[u8]) -> bool {
     too_early
 }
 
-/// `set_header` and `add_header`: [`write`], but not too early. The values are to be checked already.
+/// `set_header` and `add_header`: [`write()`], but not too early. The values are to be checked already.
 ///
 /// # Errors
 ///
