@@ -26,6 +26,8 @@ const HTTP1_CLIENTS: u64 = 32;
 const HTTP2_CLIENTS: u64 = 12;
 /// How long nginx lets old workers live.
 const SHUTDOWN: Duration = Duration::from_secs(5);
+/// An old worker still takes requests until its client has read that it leaves.
+const LATE_REQUESTS: Duration = Duration::from_secs(1);
 const RELOAD_EVERY: Duration = Duration::from_secs(3);
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
@@ -93,7 +95,7 @@ async fn soak(dir: &Path, time: Duration, seed: u64) -> std::io::Result<bool> {
         let client = Client {
             port: if http2 { h2_port } else { port },
             http2,
-            shutdown: SHUTDOWN,
+            shutdown: SHUTDOWN - LATE_REQUESTS,
             rng: fastrand::Rng::with_seed(seed.wrapping_mul(1000).wrapping_add(number)),
             tally: tally.clone(),
             stop: stop.clone(),

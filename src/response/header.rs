@@ -131,7 +131,7 @@ fn is_too_early<H: Host>(host: &H, name: &[u8]) -> bool {
     too_early
 }
 
-/// `set_header` and `add_header`, whose caller has made sure that the head is not sent: [`write`], but
+/// `set_header` and `add_header`, whose caller has made sure that the head is not sent: [`write()`], but
 /// not too early.
 ///
 /// # Errors
