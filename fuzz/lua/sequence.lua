@@ -216,8 +216,8 @@ end)
 -- What nginx does.
 step(5, function(run) run.server.host:set_phase(run.input:pick(STAGES)) end)
 step(1, function(run)
-  -- nginx keeps a Content-Length that was set before the upstream answered, and looks only at the
-  -- upstream's when it decides on chunks.
+  -- Here, and never in nginx, an upstream may answer behind the content phase: it keeps the
+  -- Content-Length that was set there, and looks only at the upstream's when it decides on chunks.
   run.length_before_upstream = run.length_before_upstream
                                or run.server.host:get_header("Content-Length") ~= nil
   local headers = {}

@@ -296,8 +296,9 @@ local MAKERS = {
     local trap = input:trap(depth)
     getmetatable(garbage).__gc = function()
       local ok = pcall(trap)
-      -- Raised wherever something is allocated: here only in calls of the library.
-      if not ok and input.calling then
+      -- Raised wherever something is allocated: here only in calls of the library, and not where
+      -- LuaJIT would crash of it, leaving compiled code.
+      if not ok and input.calling and not jit.status() then
         error("raised by a finalizer")
       end
     end

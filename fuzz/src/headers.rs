@@ -75,7 +75,7 @@ pub fn check(bytes: &[u8]) {
                 let checked = headers.check();
                 assert_eq!(checked.is_err(), values.iter().any(|v| refused(name, v)), "{name:?}");
                 if checked.is_ok() {
-                    headers.apply(&mut host).expect("what passes the check can be set");
+                    headers.apply(&mut host, true).expect("what passes the check can be set");
                     asked.extend(values.iter().map(|value| (name.to_vec(), value.to_vec())));
                     model.set(name, &values);
                 }

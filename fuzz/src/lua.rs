@@ -1,7 +1,7 @@
 //! A Lua VM with the library in it, and the Lua of this folder: the values and the calls are made
 //! there, where hostile code is easiest to write.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 
 use kong_response as _;
@@ -33,6 +33,8 @@ const MODULES: [(&str, &str); 7] = [
 
 thread_local! {
     static VM: RefCell<Option<(Lua, u32)>> = const { RefCell::new(None) };
+    /// Whether the next VM has the JIT on. Finalizers raise only where it is off.
+    static JIT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs `check(bytes)` of a Lua module of this folder. It returns the strings that this
@@ -73,5 +75,7 @@ fn open() -> mlua::Result<Lua> {
         let chunk = lua.load(text).set_name(format!("@{name}")).into_function()?;
         preload.set(name, chunk)?;
     }
+    let jit_on = JIT.replace(!JIT.get());
+    lua.load(if jit_on { "jit.on()" } else { "jit.off()" }).exec()?;
     Ok(lua)
 }
