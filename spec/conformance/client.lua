@@ -68,8 +68,12 @@ local Client = {}
 Client.__index = Client
 
 
-function Client.start()
-  local server = nginx.start(OPTIONS)
+function Client.start(jit_mode)
+  local options = { init = "jit." .. jit_mode .. "()" .. (OPTIONS.init or "") }
+  for name, value in pairs(OPTIONS) do
+    options[name] = options[name] or value
+  end
+  local server = nginx.start(options)
   return setmetatable({
     server = server,
     connections = {},

@@ -10,35 +10,38 @@ local COUNT = tonumber(os.getenv "CONFORMANCE_N" or "") or 10000
 local SEED = tonumber(os.getenv "CONFORMANCE_SEED" or "") or 1
 
 
-describe("conformance", function()
-  local client
+-- The functions are bound in another way where the JIT is on.
+for _, jit_mode in ipairs { "on", "off" } do
+  describe("conformance with the JIT " .. jit_mode, function()
+    local client
 
-  setup(function()
-    client = Client.start()
+    setup(function()
+      client = Client.start(jit_mode)
+    end)
+
+    teardown(function()
+      client:stop()
+    end)
+
+
+    it("of the in-memory host to nginx: every result, error and response is the same", function()
+      local start = nginx.now()
+      local left_out = conformance.run(client, SEED, COUNT)
+      print(("\n%d sequences of seed %d agree (%.1f s); %d more would never end in nginx"):format(
+        COUNT, SEED, nginx.now() - start, left_out))
+    end)
+
+
+    it("of the in-memory host to itself in a request of nginx's, which it leaves alone", function()
+      for _, case in ipairs((conformance.generate_batch(SEED, 1, 100))) do
+        local notes, response = client:in_memory(SEED, case.index)
+        assert.equal(case.memory_notes, notes)
+        assert.equal(204, response.status)
+        assert.same({ "Server", "Date", "Connection" }, {
+          response.headers[1][1], response.headers[2][1], response.headers[3][1],
+        })
+        assert.equal(3, #response.headers)
+      end
+    end)
   end)
-
-  teardown(function()
-    client:stop()
-  end)
-
-
-  it("of the in-memory host to nginx: every result, error and response is the same", function()
-    local start = nginx.now()
-    local left_out = conformance.run(client, SEED, COUNT)
-    print(("\n%d sequences of seed %d agree (%.1f s); %d more would never end in nginx"):format(
-      COUNT, SEED, nginx.now() - start, left_out))
-  end)
-
-
-  it("of the in-memory host to itself in a request of nginx's, which it leaves alone", function()
-    for _, case in ipairs((conformance.generate_batch(SEED, 1, 100))) do
-      local notes, response = client:in_memory(SEED, case.index)
-      assert.equal(case.memory_notes, notes)
-      assert.equal(204, response.status)
-      assert.same({ "Server", "Date", "Connection" }, {
-        response.headers[1][1], response.headers[2][1], response.headers[3][1],
-      })
-      assert.equal(3, #response.headers)
-    end
-  end)
-end)
+end
