@@ -45,6 +45,53 @@ pub fn write_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
 
 #[inline]
 fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
+    if matches!(bytes.len(), 1..=CHUNK) {
+        write_short(out, bytes);
+    } else {
+        escape_long(out, bytes);
+    }
+}
+
+/// Writes up to sixteen bytes, at least one. Most keys and many values are that short: they stay in
+/// ordinary registers, since the way to a vector's and back takes longer than the work.
+#[inline]
+fn write_short(out: &mut Vec<u8>, bytes: &[u8]) {
+    let length = bytes.len();
+    let (chunk, is_plain) =
+        if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+            let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+            let chunk = u128::from(first) | u128::from(last) << (8 * (length - 8));
+            (chunk, !any_escaped(first) & !any_escaped(last))
+        } else {
+            let chunk = load_end(bytes, length);
+            // Blanks in the place of what is not there.
+            (chunk, !any_escaped(chunk as u64 | (BYTES * 0x20) << (8 * length)))
+        };
+    if is_plain {
+        let end = out.len() + length;
+        out.extend_from_slice(&chunk.to_le_bytes());
+        out.truncate(end);
+    } else {
+        write_chunk(out, chunk, length);
+    }
+}
+
+/// The number whose eight bytes are one.
+const BYTES: u64 = 0x0101_0101_0101_0101;
+
+/// Whether one of eight bytes must be escaped.
+#[inline]
+fn any_escaped(bytes: u64) -> bool {
+    // Subtracting borrows from a byte's highest bit where the byte is too small. What the next byte
+    // then sees is wrong, but the answer is known already.
+    let below = |bytes: u64, limit: u64| bytes.wrapping_sub(BYTES * limit) & !bytes;
+    let is = |byte: u8| below(bytes ^ (BYTES * u64::from(byte)), 1);
+    let any = below(bytes, 0x20) | is(b'"') | is(b'/') | is(b'\\') | is(0x7F);
+    any & (BYTES * 0x80) != 0
+}
+
+#[inline]
+fn escape_long(out: &mut Vec<u8>, bytes: &[u8]) {
     let (blocks, rest) = bytes.as_chunks::<BLOCK>();
     for block in blocks {
         // Without a test per byte, so that it becomes vector code.
@@ -68,7 +115,7 @@ fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Returns the last `length` bytes of `bytes`, at least one and fewer than sixteen, the first of
-/// them lowest. Above them is anything.
+/// them lowest. Above fewer than eight is nothing, above more than that anything.
 ///
 /// Two loads that overlap take the place of a loop over the bytes.
 #[inline]
