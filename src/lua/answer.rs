@@ -22,6 +22,7 @@ use super::templates;
 use crate::error::Error;
 use crate::host::{Host, Level};
 use crate::phase;
+use crate::response::body;
 use crate::response::error::{self, Page, Pages};
 use crate::response::error_page::{Document, Template};
 use crate::response::exit::{self, Body, Payload, TableBody};
@@ -384,13 +385,16 @@ unsafe fn finish(call: &Call, left: Left, document: Option<Option<Page>>) -> c_i
             Left::Send { status, payload, in_filter } => {
                 let code = if in_filter { 0 } else { exit::exit_code(status, &payload) };
                 ffi::lua_pushnumber(state, f64::from(code));
-                match &payload {
+                match payload {
                     Payload::None => return 1,
                     Payload::Given => match &document {
                         Some(Some(page)) if !in_filter => push_pieces(state, page),
                         _ => push_given(state),
                     },
-                    Payload::Bytes(bytes) => push_bytes(state, bytes),
+                    Payload::Bytes(bytes) => {
+                        push_bytes(state, &bytes);
+                        body::recycle(bytes);
+                    }
                 }
                 if !in_filter {
                     return 2;

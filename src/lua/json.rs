@@ -11,8 +11,9 @@ use std::ffi::{c_int, c_void};
 use mlua::ffi::{self, lua_State};
 
 use super::stack::{self, Kept, push_kept, string, type_name};
+use crate::response::body;
 use crate::response::exit::TableBody;
-use crate::response::json::{EncodeError, write_number, write_string};
+use crate::response::json::{EncodeError, write_key, write_number, write_string};
 
 /// How deep tables may be nested.
 const DEEPEST: usize = 1000;
@@ -128,14 +129,9 @@ enum Step {
 
 impl Writer {
     fn new(state: *mut lua_State) -> Self {
-        Self {
-            state,
-            out: Vec::with_capacity(256),
-            sentinels: None,
-            room: 0,
-            open: Open::Object,
-            code_ran: false,
-        }
+        let mut out = body::spare();
+        out.reserve(256);
+        Self { state, out, sentinels: None, room: 0, open: Open::Object, code_ran: false }
     }
 
     /// Writes the table on top.
@@ -412,15 +408,14 @@ impl Writer {
         unsafe {
             loop {
                 match ffi::lua_type(state, -2) {
-                    ffi::LUA_TSTRING => self.string(-2),
+                    ffi::LUA_TSTRING => self.string(-2, write_key),
                     ffi::LUA_TNUMBER => {
                         self.out.push(b'"');
                         write_number(&mut self.out, ffi::lua_tonumber(state, -2))?;
-                        self.out.push(b'"');
+                        self.text("\":");
                     }
                     _ => return Err(EncodeError::Key(type_name(state, -2))),
                 }
-                self.out.push(b':');
                 if !self.scalar()? {
                     self.open = Open::Object;
                     return Ok(Step::Deeper);
@@ -442,7 +437,7 @@ impl Writer {
         // SAFETY: the value is there; reading it runs nothing.
         unsafe {
             match ffi::lua_type(state, -1) {
-                ffi::LUA_TSTRING => self.string(-1),
+                ffi::LUA_TSTRING => self.string(-1, write_string),
                 ffi::LUA_TNUMBER => write_number(&mut self.out, ffi::lua_tonumber(state, -1))?,
                 ffi::LUA_TBOOLEAN if ffi::lua_toboolean(state, -1) != 0 => self.text("true"),
                 ffi::LUA_TBOOLEAN => self.text("false"),
@@ -463,14 +458,14 @@ impl Writer {
         self.out.extend_from_slice(text.as_bytes());
     }
 
-    /// Writes the string at `index`.
+    /// Writes the string at `index` with `write`.
     #[inline]
-    unsafe fn string(&mut self, index: c_int) {
+    unsafe fn string(&mut self, index: c_int, write: impl Fn(&mut Vec<u8>, &[u8])) {
         let mut length = 0;
         // SAFETY: of a string, lua_tolstring allocates nothing and gives a pointer to its bytes.
         unsafe {
             let data = ffi::lua_tolstring(self.state, index, &mut length);
-            write_string(&mut self.out, std::slice::from_raw_parts(data.cast(), length));
+            write(&mut self.out, std::slice::from_raw_parts(data.cast(), length));
         }
     }
 

@@ -6,7 +6,7 @@ mod spare;
 use std::borrow::Cow;
 
 pub use buffer::BodyBuffer;
-pub use spare::give as recycle;
+pub use spare::{give as recycle, take as spare};
 
 use crate::error::Error;
 use crate::host::{BodyFilter, Chunk, ChunkBytes, Level};

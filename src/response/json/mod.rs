@@ -8,4 +8,4 @@ mod string;
 
 pub use error::EncodeError;
 pub use number::{NotFinite, write_number};
-pub use string::{write_escaped, write_string};
+pub use string::{write_escaped, write_key, write_string};

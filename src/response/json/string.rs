@@ -23,6 +23,14 @@ pub fn write_string(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
 }
 
+/// Appends `bytes` to `out` as the key of an object: a JSON string and the colon behind it.
+pub fn write_key(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.reserve(bytes.len() + 3 + CHUNK);
+    out.push(b'"');
+    escape(out, bytes);
+    out.extend_from_slice(b"\":");
+}
+
 /// Appends `bytes` to `out` as they stand between the quotes of a JSON string.
 ///
 /// `"`, `\` and `/` get a backslash before them. Bytes below 0x20 and 0x7F become `\b`, `\t`, `\n`,
@@ -263,6 +271,10 @@ mod tests {
             let mut out = before.to_vec();
             write_string(&mut out, bytes);
             assert!(out == [before, b"\"", &expected, b"\""].concat(), "{bytes:x?}: {out:x?}");
+
+            let mut out = before.to_vec();
+            write_key(&mut out, bytes);
+            assert!(out == [before, b"\"", &expected, b"\":"].concat(), "{bytes:x?}: {out:x?}");
         }
     }
 
