@@ -5,12 +5,15 @@
 //! once one has run, any table on the way may have changed, and stepping through a changed table may
 //! raise: then every step is protected.
 
-use std::cell::Cell;
-use std::ffi::{c_int, c_void};
+mod look;
 
+use std::cell::Cell;
+use std::ffi::c_int;
+
+use look::{Sentinels, Shape};
 use mlua::ffi::{self, lua_State};
 
-use super::stack::{self, Kept, push_kept, string, type_name};
+use super::stack::{self, Kept, string, type_name};
 use crate::response::body;
 use crate::response::exit::TableBody;
 use crate::response::json::{EncodeError, write_key, write_number, write_string};
@@ -20,17 +23,6 @@ const DEEPEST: usize = 1000;
 /// So many holes are written of an array whose metatable has said how long it is, before there must be
 /// as many items: nothing else bounds what has to fit into memory.
 const MOST_HOLES: c_int = 1 << 20;
-/// Up to this length an array may have any number of holes.
-const SPARSE_SAFE: f64 = 32_768.0;
-/// Slots of the stack that a table in another needs there: for itself and its key.
-const SLOTS: usize = 2;
-/// Slots for what is looked at meanwhile.
-const HEADROOM: usize = 10;
-/// Slots that every function called by Lua finds free (`LUA_MINSTACK`).
-const FREE: usize = 20;
-/// For how many levels of tables room on the stack is made at once.
-const LEVELS: usize = 64;
-
 thread_local! {
     /// The list of [`Writer::table`], kept for the next one: growing it anew each time would show.
     static OUTER: Cell<Vec<Open>> = const { Cell::new(Vec::new()) };
@@ -79,20 +71,6 @@ struct Writer {
     open: Open,
     /// Whether Lua code has run: tables may have changed under way.
     code_ran: bool,
-}
-
-/// What stands for arrays that Lua cannot tell from objects.
-#[derive(Clone, Copy)]
-struct Sentinels {
-    empty_array: *mut c_void,
-    array_mt: *const c_void,
-    empty_array_mt: *const c_void,
-}
-
-/// What a table is written as.
-enum Shape {
-    Object,
-    Array(c_int),
 }
 
 /// How the items of an array are read.
@@ -467,130 +445,5 @@ impl Writer {
             let data = ffi::lua_tolstring(self.state, index, &mut length);
             write(&mut self.out, std::slice::from_raw_parts(data.cast(), length));
         }
-    }
-
-    /// The sentinels; few values need them.
-    unsafe fn sentinels(&mut self) -> Sentinels {
-        let state = self.state;
-        *self.sentinels.get_or_insert_with(|| {
-            // SAFETY: there are slots enough; the sentinels stay reachable through what is kept.
-            unsafe {
-                push_kept(state, Kept::EmptyArray);
-                push_kept(state, Kept::ArrayMt);
-                push_kept(state, Kept::EmptyArrayMt);
-                let sentinels = Sentinels {
-                    empty_array: ffi::lua_touserdata(state, -3),
-                    array_mt: ffi::lua_topointer(state, -2),
-                    empty_array_mt: ffi::lua_topointer(state, -1),
-                };
-                ffi::lua_pop(state, 3);
-                sentinels
-            }
-        })
-    }
-
-    /// Whether the metatable on top has the field of this name.
-    unsafe fn has_field(&mut self, name: Kept) -> bool {
-        let state = self.state;
-        // SAFETY: as for `begin`; a raw read runs nothing.
-        unsafe {
-            push_kept(state, name);
-            let has = ffi::lua_rawget(state, -2) != ffi::LUA_TNIL;
-            ffi::lua_pop(state, 1);
-            has
-        }
-    }
-
-    /// What `__len` says of the table; the metatable is above it, and is popped.
-    unsafe fn call_len(&mut self) -> Result<c_int, EncodeError> {
-        let state = self.state;
-        self.code_ran = true;
-        // SAFETY: as for `begin`; the call is protected.
-        unsafe {
-            push_kept(state, Kept::Len);
-            ffi::lua_rawget(state, -2);
-            ffi::lua_replace(state, -2);
-            ffi::lua_pushvalue(state, -2);
-            stack::pcall(state, 1, 1).map_err(EncodeError::Thrown)?;
-            // A string of digits would be converted: that allocates nothing.
-            let length = ffi::lua_tonumber(state, -1);
-            ffi::lua_pop(state, 1);
-            // Written out with its holes, it has to fit somewhere.
-            if length > f64::from(i32::MAX) {
-                return Err(EncodeError::Sparse);
-            }
-            // Below 1 there is nothing; NaN becomes 0.
-            Ok(length as c_int)
-        }
-    }
-
-    /// Whether the table on top is an array: every key a whole number from 1 up.
-    unsafe fn shape(&mut self) -> Result<Shape, EncodeError> {
-        let state = self.state;
-        let mut greatest = 0.0_f64;
-        let mut items = 0.0_f64;
-        // SAFETY: as for `begin`.
-        unsafe {
-            ffi::lua_pushnil(state);
-            while self.next(-2)? {
-                ffi::lua_pop(state, 1);
-                let is_number = ffi::lua_type(state, -1) == ffi::LUA_TNUMBER;
-                let key = if is_number { ffi::lua_tonumber(state, -1) } else { 0.0 };
-                if key.is_infinite() {
-                    return Err(EncodeError::NotFinite);
-                }
-                if key < 1.0 || key.fract() != 0.0 {
-                    ffi::lua_pop(state, 1);
-                    return Ok(Shape::Object);
-                }
-                greatest = greatest.max(key);
-                items += 1.0;
-            }
-        }
-        if greatest > 2.0 * items && greatest > SPARSE_SAFE {
-            return Err(EncodeError::Sparse);
-        }
-        Ok(if items == 0.0 { Shape::Object } else { Shape::Array(greatest as c_int) })
-    }
-
-    /// Steps through the table at `table`, counted from the top, from the key on top; see [`stack::next`].
-    #[inline]
-    unsafe fn next(&mut self, table: c_int) -> Result<bool, EncodeError> {
-        let state = self.state;
-        // SAFETY: as for `begin`.
-        unsafe {
-            if !self.code_ran {
-                return Ok(ffi::lua_next(state, table) != 0);
-            }
-            let table = ffi::lua_gettop(state) + 1 + table;
-            stack::next(state, table, true).map_err(EncodeError::Thrown)
-        }
-    }
-
-    /// Makes sure of room for a table of this depth on the stack.
-    unsafe fn make_room(&mut self, depth: usize) -> Result<(), EncodeError> {
-        if depth <= self.room {
-            return Ok(());
-        }
-        // SAFETY: growing the stack may raise, so it is protected; what that takes is in the headroom.
-        unsafe {
-            let used = ffi::lua_gettop(self.state) as usize;
-            if depth == 1 && used + SLOTS + HEADROOM <= FREE {
-                self.room = 1;
-                return Ok(());
-            }
-            let slots = (LEVELS * SLOTS + HEADROOM) as c_int;
-            let mut grown = false;
-            stack::protect(self.state, 0, 0, &mut |state| {
-                grown = ffi::lua_checkstack(state, slots) != 0;
-                0
-            })
-            .map_err(|_| EncodeError::StackOverflow)?;
-            if !grown {
-                return Err(EncodeError::StackOverflow);
-            }
-        }
-        self.room = depth + LEVELS - 1;
-        Ok(())
     }
 }
