@@ -177,3 +177,28 @@ describe("a line of the log", function()
     assert.equal("err", result.log[1].level)
   end)
 end)
+
+
+describe("a test", function()
+  it("that is none is said to be, also by `with`", function()
+    local run = testing.with { plugin = {} }
+    assert.equal("the test must be a table, got string", raised(function() run "GET" end))
+    assert.equal("the test must be a table, got string", raised(function() testing.run "GET" end))
+  end)
+
+  it("says of a status that is a string that it is one", function()
+    local err = raised(function()
+      assert.response(testing.run { plugin = {} }).has.status("200")
+    end)
+    assert.matches('with status "200", a string, but it is', err, 1, true)
+  end)
+
+  it("under another Lua says which one it needs", function()
+    local script = "package.path = 'build/lualib/?.lua;' .. package.path "
+      .. "jit = nil print(select(2, pcall(require, 'kong.response.testing')))"
+    local pipe = assert(io.popen('luajit -e "' .. script .. '"'))
+    local said = pipe:read("*a")
+    pipe:close()
+    assert.equal("kong.response needs LuaJIT: busted --lua=/usr/bin/luajit\n", said)
+  end)
+end)

@@ -20,9 +20,13 @@
 -- find it again, so that `get_source`, `kong.ctx` and everything else in it survive. That needs
 -- `lua_code_cache on`, nginx's default.
 
+local names = require "kong.response.testing.names"
+
+
 local coroutine = coroutine
 local error = error
 local getmetatable = getmetatable
+local ipairs = ipairs
 local pairs = pairs
 local pcall = pcall
 local rawget = rawget
@@ -47,6 +51,13 @@ local BITS = {
 }
 
 local PHASES = { "rewrite", "access", "header_filter", "body_filter", "log" }
+
+-- The same as keys, and the methods that only a gateway calls.
+local METHODS = {}
+for _, phase in ipairs(PHASES) do
+  METHODS[phase] = true
+end
+local ELSEWHERE = { response = true, init_worker = true, configure = true, certificate = true }
 
 local FIELDS = { plugin = "table", config = "table", name = "string" }
 
@@ -194,7 +205,8 @@ local function check_entry(i, entry)
   for field, value in pairs(entry) do
     local expected = FIELDS[field]
     if not expected then
-      error(fmt("plugins[%d]: unknown field %q", i, tostring(field)), 4)
+      error(fmt("plugins[%d]: unknown field %q%s", i, tostring(field),
+                names.suggestion(tostring(field), FIELDS)), 4)
     elseif type(value) ~= expected then
       error(fmt("plugins[%d].%s must be a %s, got %s", i, field, expected, type(value)), 4)
     end
@@ -213,6 +225,11 @@ local function check_entry(i, entry)
     if handler ~= nil and type(handler) ~= "function" then
       error(fmt("plugins[%d]: %s must be a function, got %s", i, phase, type(handler)), 4)
     end
+  end
+  local name, meant = names.misspelt_phase(plugin, METHODS, ELSEWHERE)
+  if name then
+    error(fmt("plugins[%d] has a method %q, which is no phase: did you mean %q?", i, name, meant),
+          4)
   end
   if plugin.response ~= nil then
     error(fmt("plugins[%d]: the response phase needs a gateway", i), 4)
@@ -363,6 +380,7 @@ end
 --   `plugins[<i>].<field> must be a <type>, got <type>`,
 --   `plugins[<i>]: PRIORITY must be a number, got <value>`,
 --   `plugins[<i>]: <phase> must be a function, got <type>`,
+--   `plugins[<i>] has a method "<name>", which is no phase: did you mean "<phase>"?`,
 --   `plugins[<i>]: the response phase needs a gateway`,
 --   `the global kong must be a table, got <type>`
 -- @usage

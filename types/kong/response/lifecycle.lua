@@ -63,6 +63,7 @@ function phases.error_page() end
 ---* `plugins[<i>].<field> must be a <type>, got <type>`
 ---* `plugins[<i>]: PRIORITY must be a number, got <value>`
 ---* `plugins[<i>]: <phase> must be a function, got <type>`
+---* `plugins[<i>] has a method "<name>", which is no phase: did you mean "<phase>"?`
 ---* `plugins[<i>]: the response phase needs a gateway`
 ---* `the global kong must be a table, got <type>`
 ---@param plugins kong.response.lifecycle.Entry[]

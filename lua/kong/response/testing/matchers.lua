@@ -35,7 +35,8 @@ end
 
 
 local function has_status(result, expected)
-  return result.status == expected, tostring(expected)
+  local shown = type(expected) == "string" and fmt("%q, a string", expected) or tostring(expected)
+  return result.status == expected, shown
 end
 
 

@@ -5,7 +5,10 @@ local byte = string.byte
 local gsub = string.gsub
 local lower = string.lower
 local min = math.min
+local getmetatable = getmetatable
 local pairs = pairs
+local rawget = rawget
+local type = type
 
 
 -- The fewest letters of a name in which a wrong one is a slip, not another word.
@@ -61,6 +64,30 @@ function _M.nearest(name, known)
     end
   end
   return found
+end
+
+
+--- Finds a method that nobody will call, because its name is a phase's but for a slip. Where the
+-- plugin has that phase, too, it is a method of the plugin's own.
+-- @tparam table plugin
+-- @tparam table phases the names are its keys
+-- @tparam[opt] table others known methods besides
+-- @treturn ?string its name
+-- @treturn ?string the phase's
+function _M.misspelt_phase(plugin, phases, others)
+  local methods, depth = plugin, 0
+  while type(methods) == "table" and depth < 10 do
+    for name, method in pairs(methods) do
+      local meant = type(name) == "string" and type(method) == "function" and not phases[name]
+                    and not (others and others[name]) and _M.nearest(name, phases)
+      if meant and plugin[meant] == nil then
+        return name, meant
+      end
+    end
+    local metatable = getmetatable(methods)
+    methods = type(metatable) == "table" and rawget(metatable, "__index") or nil
+    depth = depth + 1
+  end
 end
 
 

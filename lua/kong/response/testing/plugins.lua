@@ -6,9 +6,7 @@ local names = require "kong.response.testing.names"
 
 local error = error
 local fmt = string.format
-local getmetatable = getmetatable
 local pairs = pairs
-local rawget = rawget
 local sort = table.sort
 local type = type
 
@@ -38,21 +36,10 @@ local ENTRY_FIELDS = {
 local _M = {}
 
 
--- Nobody calls a method whose name is no phase's: a slip in it would leave the plugin out.
 local function check_methods(plugin, what)
-  local table, depth = plugin, 0
-  while type(table) == "table" and depth < 10 do
-    for name, method in pairs(table) do
-      local meant = type(name) == "string" and not METHODS[name] and type(method) == "function"
-                    and names.nearest(name, PHASES)
-      -- With that phase there, it is a method of the plugin's own.
-      if meant and plugin[meant] == nil then
-        error(fmt("%s has a method %q, which is no phase: did you mean %q?", what, name, meant), 0)
-      end
-    end
-    local mt = getmetatable(table)
-    table = type(mt) == "table" and rawget(mt, "__index") or nil
-    depth = depth + 1
+  local name, meant = names.misspelt_phase(plugin, PHASES, METHODS)
+  if name then
+    error(fmt("%s has a method %q, which is no phase: did you mean %q?", what, name, meant), 0)
   end
 end
 
