@@ -427,6 +427,25 @@ hosts.each("the options", {
       assert.equal(403, r.status)
       assert.equal("no", r.body)
     end)
+
+    it("that throw are an error of the call, as a string", function()
+      for thrown, text in pairs {
+        ["{}"] = "(error object is a table value)",
+        ["nil"] = "(error object is a nil value)",
+        ["'boom'"] = "boom",
+      } do
+        for _, call in ipairs { "exit(200, 'x')", "error(404)" } do
+          local r = server:run {
+            content = "local instance = require('kong.response.instance').new { worker_events = "
+              .. "{ poll = function() error(" .. thrown .. ", 0) end } } "
+              .. "local ok, err = pcall(function() instance." .. call .. " end) "
+              .. "response.exit(200, type(err) .. ' ' .. tostring(err))",
+          }
+          assert.equal("string ", r.body:sub(1, 7))
+          assert.equal(":1: " .. text, r.body:sub(-#text - 4))
+        end
+      end
+    end)
   end)
 end)
 

@@ -7,6 +7,7 @@ local json = require "kong.response.json"
 local shortcuts = require "kong.response.shortcuts"
 
 
+local error = error
 local getmetatable = getmetatable
 local pairs = pairs
 local pcall = pcall
@@ -129,7 +130,11 @@ return function(options, ngx, host)
 
   local function poll()
     if worker_events and ngx.get_phase() == "content" then
-      worker_events.poll()
+      local ok, err = pcall(worker_events.poll)
+      if not ok then
+        -- What it throws may be anything, but an error of ours is a string.
+        error(type(err) == "string" and err or "(error object is a " .. type(err) .. " value)", 3)
+      end
     end
   end
 
