@@ -16,4 +16,5 @@ run() {
 run dist
 run unit
 run examples
+run hosts
 run nginx
