@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Licences, sources, duplicates and known vulnerabilities of all dependencies: those of the library, and
-# those of its fuzz targets. Called by `make audit`.
+# those of its fuzz targets and of the load. Called by `make audit`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/target/tools/bin:$PATH"
@@ -15,7 +15,7 @@ else
 fi
 
 failed=0
-for manifest in Cargo.toml fuzz/Cargo.toml; do
+for manifest in Cargo.toml fuzz/Cargo.toml soak/Cargo.toml; do
   printf '\n== %s\n' "$manifest"
   cargo deny --locked --manifest-path "$manifest" check "${checks[@]}" || failed=1
 done
