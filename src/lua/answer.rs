@@ -61,11 +61,7 @@ pub unsafe extern "C-unwind" fn exit<const MEMORY: bool>(state: *mut lua_State) 
             })?;
             Ok(Left::Delayed(None))
         });
-        mark_exited(state, call.ctx);
-        if let Left::Send { in_filter: true, .. } = left {
-            remember_exit(&call);
-        }
-        finish(&call, left, None)
+        end(&call, left, None)
     }
 }
 
@@ -78,11 +74,7 @@ pub unsafe extern "C-unwind" fn error<const MEMORY: bool>(state: *mut lua_State)
         let call = begin::<MEMORY>(state, CALLER, Needs::request_and_ctx(phase::WRITE, 3));
         let delayed = is_delayed(state, call.ctx);
         let (left, document) = guard(state, CALLER, || compose_error(&call, delayed));
-        mark_exited(state, call.ctx);
-        if let Left::Send { in_filter: true, .. } = left {
-            remember_exit(&call);
-        }
-        finish(&call, left, Some(document))
+        end(&call, left, Some(document))
     }
 }
 
@@ -359,6 +351,18 @@ pub unsafe fn store_delayed(
         push_kept(state, Kept::DelayedResponseCallback);
         push_kept(state, Kept::Flush);
         ffi::lua_rawset(state, ctx);
+    }
+}
+
+/// The end of `exit` and `error`: notes that there is an answer, and hands over.
+unsafe fn end(call: &Call, left: Left, document: Option<Option<Page>>) -> c_int {
+    // SAFETY: ctx is on the stack, and so are the arguments; nothing that raises is below.
+    unsafe {
+        mark_exited(call.state, call.ctx);
+        if let Left::Send { in_filter: true, .. } = left {
+            remember_exit(call);
+        }
+        finish(call, left, document)
     }
 }
 

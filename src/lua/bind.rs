@@ -14,7 +14,8 @@ use crate::response::status;
 /// Its address is the sentinel of an empty array where the host's cjson has none.
 static EMPTY_ARRAY: u8 = 0;
 
-/// The functions of an instance, for nginx or for a host in memory. Those with a facade of the same name in Lua do only its native part.
+/// The functions of an instance, for nginx or for a host in memory. Those with a facade of the same name
+/// in Lua do only its native part.
 pub const fn functions<const MEMORY: bool>() -> [(&'static CStr, lua_CFunction); 14] {
     [
         (c"get_status", headers::get_status::<MEMORY>),

@@ -415,14 +415,8 @@ impl Call {
 
     /// Whether the phase is plainly one of `phases`.
     unsafe fn is_in(&mut self, phases: PhaseSet) -> bool {
-        let state = self.state;
-        // SAFETY: `ngx.ctx` is on the stack.
-        unsafe {
-            push_kept(state, Kept::Phase);
-            if ffi::lua_rawget(state, self.ctx) == ffi::LUA_TNUMBER {
-                self.phase = Some(phase::bits_of(ffi::lua_tonumber(state, -1)));
-            }
-        }
+        // SAFETY: `ngx.ctx` is on the stack. What is no number is an error only where phases are checked.
+        self.phase = unsafe { phase_of(self.state, self.ctx) }.ok().flatten();
         self.phase.is_some_and(|bits| bits & phases.bits() != 0)
     }
 

@@ -158,7 +158,7 @@ pub unsafe fn push_kept(state: *mut lua_State, kept: Kept) {
 ///
 /// # Safety
 ///
-/// As [`push_kept`]; `table` is absolute, and there are six slots on the stack.
+/// As [`push_kept`]; `table` is absolute or an upvalue's, and there are six slots on the stack.
 pub unsafe fn push_field(state: *mut lua_State, table: c_int, key: Kept) -> Result<c_int, Vec<u8>> {
     // SAFETY: by contract; what runs Lua code is protected.
     unsafe {

@@ -13,7 +13,7 @@ use super::answer::{is_delayed, mark_exited, store_delayed, unpack_delayed};
 use super::call::{Caller, guard, raise};
 use super::headers::number;
 use super::json::LuaTable;
-use super::stack::{self, Kept, push_bytes, push_kept, string, type_name, upvalue};
+use super::stack::{self, Kept, push_bytes, string, type_name, upvalue};
 use crate::error::Error;
 use crate::response::exit::Body;
 use crate::response::stream::{self, Code, Delivery};
@@ -77,12 +77,7 @@ unsafe extern "C-unwind" fn flush(state: *mut lua_State) -> c_int {
 unsafe fn push_ctx(state: *mut lua_State) {
     // SAFETY: the upvalues are there. Reading `ngx.ctx` runs Lua code.
     unsafe {
-        ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::NGX));
-        push_kept(state, Kept::Ctx);
-        let read = stack::protect(state, 2, 1, &mut |state| {
-            ffi::lua_gettable(state, 1);
-            1
-        });
+        let read = stack::push_field(state, ffi::lua_upvalueindex(upvalue::NGX), Kept::Ctx);
         if read.is_err() {
             drop(read);
             raise(state, CALLER, Error::Disabled);
