@@ -163,6 +163,20 @@ describe("code behind an exit in header_filter", function()
     assert.is_true(line >= before - 3 and line <= before + 4)
   end)
 
+  it("is found behind a coroutine of the plugin's own", function()
+    local line = line_here() + 3
+    assert.same(at(line), found(function()
+      coroutine.wrap(function() kong.response.exit(403) end)()
+      kong.response.set_header("X-Foo", "bar")
+    end))
+    line = line_here() + 4
+    assert.same(at(line), found(function()
+      local co = coroutine.create(function() kong.response.exit(403) end)
+      coroutine.resume(co)
+      kong.response.set_header("X-Foo", "bar")
+    end))
+  end)
+
   it("is found in every run, compiled or not", function()
     local handler = function()
       kong.response.exit(403)
@@ -202,6 +216,47 @@ describe("code behind an exit in header_filter", function()
       refuse()
     end))
     assert.same({}, found(function() kong.response.exit(403) end))
+    assert.same({}, found(function()
+      coroutine.wrap(function() kong.response.exit(403) end)()
+    end))
+    assert.same({}, found(function()
+      local status = kong.response.get_status()
+      if status == 200 then
+        kong.response.exit(403)
+      elseif status == 404 then
+        kong.response.exit(410)
+      end
+    end))
+    assert.same({}, found(function()
+      for _, status in ipairs { 404, 200, 500 } do
+        if kong.response.get_status() == status then
+          kong.response.exit(403)
+          break
+        end
+      end
+    end))
+    assert.same({}, found(function()
+      kong.response.exit(403)
+      return nil, "refused"
+    end))
+    assert.same({}, mistakes { header_filter = function()
+      kong.response.exit(403)
+    end })
+  end)
+
+  it("is found where the last line still does something", function()
+    for _, text in ipairs {
+      "return 1, kong.response.get_status()", "return { ngx.ctx }", "break_off = 1",
+    } do
+      local code = "return function()\nkong.response.exit(403)\n" .. text .. "\nend"
+      local file = os.tmpname()
+      local output = assert(io.open(file, "wb"))
+      output:write(code)
+      output:close()
+      local list = found(setfenv(assert(loadfile(file))(), setmetatable({}, { __index = _G })))
+      os.remove(file)
+      assert.equal(1, #list, text)
+    end
   end)
 
   it("is none where another plugin's handler follows", function()
@@ -309,6 +364,44 @@ describe("a body with a status that has none", function()
       }, { upstream = { body = "x" } })))
     end)
 
+    it("is found: set_raw_body for the upstream's " .. status, function()
+      local found, result = mistakes({
+        body_filter = function()
+          if kong.response.get_raw_body() then
+            kong.response.set_raw_body("x")
+          end
+        end,
+      }, { upstream = { status = status } })
+      assert.same(expected, found)
+      assert.same({}, result.chunks)
+    end)
+
+    it("is found: ngx.arg for the upstream's " .. status, function()
+      local found, result = mistakes({
+        body_filter = function()
+          if ngx.arg[2] then
+            ngx.arg[1] = "x"
+          end
+        end,
+      }, { upstream = { status = status } })
+      assert.same({
+        ("a body with status %d: the client takes it for the next answer"):format(status),
+      }, found)
+      assert.same({ "x" }, result.chunks)
+      assert.equal("", result.body)
+    end)
+
+    it("is none: a body filter for the upstream's " .. status, function()
+      assert.same({}, (mistakes({
+        body_filter = function()
+          local body = kong.response.get_raw_body()
+          if body then
+            kong.response.set_raw_body(body)
+          end
+        end,
+      }, { upstream = { status = status } })))
+    end)
+
     it("is none: exit(" .. status .. ")", function()
       assert.same({}, (mistakes { access = function() return kong.response.exit(status) end }))
       assert.same({}, (mistakes {
@@ -336,6 +429,40 @@ describe("reading a body that is encoded", function()
   it("is found", function()
     assert.same({ "get_raw_body read a body with Content-Encoding: gzip" }, reading("gzip"))
     assert.same({ "get_raw_body read a body with Content-Encoding: BR" }, reading("BR"))
+  end)
+
+  it("is found in a response handler", function()
+    local function read(handlers)
+      local plugin = {
+        response = function()
+          local body = kong.service.response.get_raw_body()
+          if handlers.after then
+            handlers.after(body)
+          end
+        end,
+        header_filter = handlers.header_filter,
+      }
+      return (mistakes(plugin, {
+        upstream = { headers = { ["Content-Encoding"] = "gzip" }, body = "x" },
+      }))
+    end
+    local expected = {
+      "kong.service.response.get_raw_body read a body with Content-Encoding: gzip",
+    }
+    assert.same(expected, read {})
+    assert.same(expected, read {
+      after = function(body) return kong.response.exit(200, body .. "!") end,
+    })
+    -- who decodes it says so in the head
+    assert.same({}, read {
+      after = function(body)
+        kong.response.clear_header("Content-Encoding")
+        return kong.response.exit(200, body .. "!")
+      end,
+    })
+    assert.same({}, read {
+      header_filter = function() kong.response.clear_header("Content-Encoding") end,
+    })
   end)
 
   it("is none for identity, or without an encoding", function()

@@ -6,15 +6,22 @@ local error = error
 local pairs = pairs
 local rawget = rawget
 local rawset = rawset
+local setmetatable = setmetatable
 
 
 local create = rawget(coroutine, "_create") or coroutine.create
 local resume = rawget(coroutine, "_resume") or coroutine.resume
+local running = coroutine.running
 local status = rawget(coroutine, "_status") or coroutine.status
 local yield = rawget(coroutine, "_yield") or coroutine.yield
 
+local SOURCE = debug.getinfo(1, "S").source
+
 -- What a handler yields that must not run on.
 local EXIT = {}
+
+-- Who has resumed a coroutine of a plugin's own.
+local resumers = setmetatable({}, { __mode = "kv" })
 
 
 -- `ngx.exit` in a coroutine of the plugin's own ends the handler, too.
@@ -27,6 +34,9 @@ end
 
 
 local function resume_or_exit(co, ...)
+  if co then
+    resumers[co] = running()
+  end
   return after_resume(resume(co, ...))
 end
 
@@ -42,7 +52,7 @@ end
 local function wrap_or_exit(code)
   local co = create(code)
   return function(...)
-    return unwrap(after_resume(resume(co, ...)))
+    return unwrap(resume_or_exit(co, ...))
   end
 end
 
@@ -63,6 +73,19 @@ local _M = {
   status = status,
   yield = yield,
 }
+
+
+--- Whether a function is of this file.
+-- @tparam string source as `debug.getinfo` has it
+function _M.is_here(source)
+  return source == SOURCE
+end
+
+
+--- The coroutine that has resumed this one, where that is one of a plugin's own.
+function _M.resumer(co)
+  return resumers[co]
+end
 
 
 --- Gives plugins the functions of a test.

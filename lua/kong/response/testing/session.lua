@@ -209,6 +209,7 @@ end
 function Session:filter_body()
   local host = self.host
   local leave = self:enter "body_filter"
+  local given = self.strict and host:get_chunk()
   local replaced, outcome = self.ngx.ctx.response_body, nil
   if replaced then
     -- The end first: behind an empty chunk nginx would lose it.
@@ -222,9 +223,10 @@ function Session:filter_body()
   outcome = outcome or self:handlers("body_filter", until_failed)
   if outcome == "failed" then
     self.ngx.ctx.KONG_UNEXPECTED = true
-  elseif self.strict and host:body_ended() then
-    local _, ended = host:get_chunk()
-    if not ended then
+  elseif self.strict then
+    local sent, ended = host:get_chunk()
+    self.strict:after_chunk(given, sent)
+    if host:body_ended() and not ended then
       self.strict:lost_end()
     end
   end

@@ -1,5 +1,6 @@
 --- Finds mistakes that production lets through without a word.
 
+local coroutines = require "kong.response.testing.coroutines"
 local position = require "kong.response.testing.position"
 
 
@@ -9,11 +10,15 @@ local find = string.find
 local fmt = string.format
 local gethook = debug.gethook
 local getinfo = debug.getinfo
+local gsub = string.gsub
 local io_open = io.open
+local is_of_coroutines = coroutines.is_here
 local is_ours = position.is_ours
 local jit_off = jit and jit.off
 local lower = string.lower
 local match = string.match
+local resumer = coroutines.resumer
+local pairs = pairs
 local running_coroutine = coroutine.running
 local setmetatable = setmetatable
 local sethook = debug.sethook
@@ -22,13 +27,14 @@ local tostring = tostring
 local type = type
 
 
--- Lines that do no more than leave the function.
+-- Lines that do no more than leave the function, or a loop in it.
 local LEAVES = {
-  "^%s*end[%s%),;]*$",
+  "^%s*end[%s%)%]},;]*$",
   "^%s*else%s*$",
+  "^%s*break%s*;?%s*$",
   "^%s*return%s*;?%s*$",
-  "^%s*return%s*;?%s+end[%s%),;]*$",
-  "^%s*return%s+[%w_]+%s*;?%s*$",
+  "^%s*return%s*;?%s+end[%s%)%]},;]*$",
+  "^%s*return%s+[%w_,%s]+;?%s*$",
 }
 
 
@@ -57,6 +63,8 @@ local function only_leaves(info)
   if not text then
     return info.currentline == info.lastlinedefined and info.linedefined ~= info.lastlinedefined
   end
+  -- A string is a value like a number.
+  text = gsub(text, "([\"'])[^\"'\\]*%1", "0")
   for i = 1, #LEAVES do
     if find(text, LEAVES[i]) then
       return true
@@ -110,27 +118,30 @@ function Strict:exited_in_filter()
 
   -- The lines that the call came from: they are still running.
   local calling = {}
-  local level = 2
+  local thread, level = running_coroutine(), 2
   local info = getinfo(level, "fl")
   while info do
     calling[info.func] = info.currentline
     level = level + 1
-    info = getinfo(level, "fl")
+    info = getinfo(thread, level, "fl")
+    if not info then
+      thread, level = resumer(thread), 0
+      info = thread and getinfo(thread, level, "fl")
+    end
   end
 
-  local thread = running_coroutine()
   self.hooked = true
   self.hook, self.mask, self.count = gethook()
   sethook(function(event)
-    if running_coroutine() ~= thread then
-      return
-    end
     local at
     if event == "line" then
       at = getinfo(2, "Slf")
       if is_ours(at.source) or calling[at.func] == at.currentline or only_leaves(at) then
         return
       end
+    elseif is_of_coroutines(getinfo(2, "S").source) then
+      -- It only comes back from the coroutine with the exit.
+      return
     else
       -- What calls; its callee, where it left by that call.
       at = getinfo(3, "Slf")
@@ -157,6 +168,17 @@ local function listed(host, name)
 end
 
 
+local function is_encoded(encoding)
+  return lower(encoding) ~= "identity"
+end
+
+
+--- The upstream's body was read. Whoever decodes it says so in the head, before that or later.
+function Strict:read_service_body()
+  self.service_body_read = true
+end
+
+
 --- The header filter is about to run.
 function Strict:before_head()
   self.length_before = listed(self.session.host, "Content-Length")
@@ -167,8 +189,12 @@ end
 function Strict:after_head()
   for i = 1, #self.session.headers do
     local header = self.session.headers[i]
-    if lower(header[1]) == "content-length" then
+    local name = lower(header[1])
+    if name == "content-length" then
       self.length = header[2]
+    elseif name == "content-encoding" and self.service_body_read and is_encoded(header[2]) then
+      self:mistake("kong.service.response.get_raw_body read a body with Content-Encoding: %s",
+                   header[2])
     end
   end
   local replaced = self.session.ngx.ctx.response_body
@@ -178,11 +204,25 @@ function Strict:after_head()
 end
 
 
+local function has_no_body(status)
+  return status == 204 or status == 304
+end
+
+
 --- There was a body, and its status or its method allows none.
 function Strict:body_without_right()
   local status = self.session.status
-  if status == 204 or status == 304 then
+  if has_no_body(status) then
     self:mistake("a body with status %d: it is not sent", status)
+  end
+end
+
+
+--- The body filters have made another chunk of one. What an upstream's answer has, nginx sends.
+function Strict:after_chunk(given, sent)
+  local status = self.session.status
+  if has_no_body(status) and sent ~= "" and sent ~= given then
+    self:mistake("a body with status %d: the client takes it for the next answer", status)
   end
 end
 
@@ -206,7 +246,7 @@ function Strict:wrap(functions)
 
   function functions.get_raw_body()
     local encoding = listed(host, "Content-Encoding")
-    if encoding and lower(encoding) ~= "identity" then
+    if encoding and is_encoded(encoding) then
       self:mistake("get_raw_body read a body with Content-Encoding: %s", encoding)
     end
     return get_raw_body()
@@ -214,6 +254,9 @@ function Strict:wrap(functions)
 
   function functions.set_raw_body(body)
     self.body_set = true
+    if body ~= "" and host:get_phase() == "body_filter" then
+      self:body_without_right()
+    end
     return set_raw_body(body)
   end
 

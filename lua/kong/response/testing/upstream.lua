@@ -134,11 +134,15 @@ function _M.kong_service_response()
 
   -- Only where there is a `response` handler: else the body is not complete.
   function response.get_raw_body()
-    local upstream = answer()
-    if not upstream or not current().waits then
+    local upstream, session = answer(), current()
+    if not upstream or not session.waits then
       error("service body is only available with a response handler", 2)
     end
-    return concat(upstream.chunks)
+    local body = concat(upstream.chunks)
+    if session.strict and body ~= "" then
+      session.strict:read_service_body()
+    end
+    return body
   end
 
   return response
