@@ -244,6 +244,45 @@ describe("two tests", function()
     assert.response(result).has.body("there")
   end)
 
+  it("share nothing of what the description adds to kong and ngx", function()
+    local logged = 0
+    local run = testing.with {
+      plugin = {
+        access = function()
+          local seen = kong.ctx.shared.seen or 0
+          kong.ctx.shared.seen = seen + 1
+          kong.response.set_header("X-Seen", seen)
+          kong.response.set_header("X-User", kong.ctx.shared.user)
+        end,
+        header_filter = function()
+          kong.response.set_header("X-Service", kong.service.response.get_status())
+          kong.response.set_header("X-Type", kong.service.response.get_header("Content-Type"))
+          kong.log("hidden")
+        end,
+      },
+      upstream = { headers = { ["Content-Type"] = "text/plain" } },
+    }
+    local given = {
+      ctx = { shared = { user = "alice" } },
+      service = { response = { get_status = function() return 299 end } },
+      log = setmetatable({}, { __call = function() logged = logged + 1 end }),
+    }
+    for _ = 1, 2 do
+      local result = run { kong = given }
+      assert.response(result).has.header("X-Seen", "0")
+      assert.response(result).has.header("X-User", "alice")
+      assert.response(result).has.header("X-Service", "299")
+      assert.response(result).has.header("X-Type", "text/plain")
+      assert.equal(0, #result.log)
+    end
+    assert.equal(2, logged)
+    assert.same({ user = "alice" }, given.ctx.shared)
+
+    local result = run { kong = { ctx = { shared = { user = "bob" } } } }
+    assert.response(result).has.header("X-Service", "200")
+    assert.same({ "hidden" }, result.log.notice)
+  end)
+
   it("share no body that was being buffered", function()
     local function run(body)
       return testing.run {

@@ -32,6 +32,10 @@ describe("the description of a test", function()
     { 'request.headers["A"] must be a string or a list of strings, got function',
       { request = { headers = { A = print } } } },
     { "request.headers[1] must be { name, value }", { request = { headers = { "A: b" } } } },
+    { 'request.variables["shop"] must be a string, got table',
+      { request = { variables = { shop = {} } } } },
+    { "request.variables must have strings for names, got number",
+      { request = { variables = { "shop" } } } },
     { 'unknown field "code" of upstream', { upstream = { code = 200 } } },
     { "upstream.body must be a string or table, got number", { upstream = { body = 1 } } },
     { "upstream.body[2] must be a string, got number", { upstream = { body = { "a", 1 } } } },
@@ -176,6 +180,17 @@ describe("the request", function()
         return ngx.var.request_uri, ngx.var.arg_b, ngx.var.shop, ngx.var.drink, ngx.var.request_id
       end, { path = "/a?b=c", variables = { shop = "coffee" } }),
     })
+  end)
+
+  it("has variables that are strings, whatever is given or set", function()
+    local given, set, bool, gone = ask(function()
+      local before = ngx.var.size
+      ngx.var.size = 7
+      ngx.var.flag = true
+      ngx.var.shop = nil
+      return before, ngx.var.size, ngx.var.flag, ngx.var.shop or "nil"
+    end, { variables = { size = 5, shop = "coffee" } })
+    assert.same({ "5", "7", "true", "nil" }, { given, set, bool, gone })
   end)
 
   it("negotiates an error document, with the request's id", function()

@@ -35,6 +35,7 @@ local upstreams = require "kong.response.testing.upstream"
 
 
 local error = error
+local getmetatable = getmetatable
 local loaded = package.loaded
 local pairs = pairs
 local pcall = pcall
@@ -97,14 +98,13 @@ local function load(name)
 end
 
 
--- Fields of a table are added to those of a table that is there.
+-- Fields of a table are added to those of a table that is there. One with a metatable is something of
+-- its own, a spy say, and replaces what is there.
 local function add(target, given)
   for name, value in pairs(given or {}) do
     local there = rawget(target, name)
-    if type(value) == "table" and type(there) == "table" then
-      for key, item in pairs(value) do
-        there[key] = item
-      end
+    if type(value) == "table" and type(there) == "table" and not getmetatable(value) then
+      add(there, value)
     else
       target[name] = value
     end

@@ -184,6 +184,9 @@ local function make_variables()
       return requests.variable(current().request, name)
     end,
     __newindex = function(_, name, value)
+      if value ~= nil then
+        value = tostring(value)
+      end
       current().request.variables[name] = value
     end,
   })

@@ -123,7 +123,13 @@ function _M.new(given)
     content_length = fields.find(headers, "content-length"),
   }
   for name, value in pairs(given.variables or {}) do
-    variables[name] = value
+    local kind = type(value)
+    if type(name) ~= "string" then
+      error(fmt("request.variables must have strings for names, got %s", type(name)), 0)
+    elseif kind ~= "string" and kind ~= "number" then
+      error(fmt("request.variables[%q] must be a string, got %s", name, kind), 0)
+    end
+    variables[name] = tostring(value)
   end
 
   return {
