@@ -98,8 +98,8 @@ local function load(name)
 end
 
 
--- Fields of a table are added to those of a table that is there. One with a metatable is something of
--- its own, a spy say, and replaces what is there.
+-- Fields of a table are added to those of a table that is there. One with a metatable is something
+-- of its own, a spy say, and replaces what is there.
 local function add(target, given)
   for name, value in pairs(given or {}) do
     local there = rawget(target, name)
