@@ -129,6 +129,71 @@ describe("inside of a test", function()
     assert.equal("true", testing.run({ plugin = plugin }).headers["X-Same-Ctx"])
   end)
 
+  describe("a module that takes at its top what a test adds", function()
+    local NAME = "spec.unit.fixtures.captures_additions"
+    local set, case
+
+    before_each(function()
+      package.loaded[NAME] = nil
+      set = {}
+      case = {
+        kong = {
+          service = { request = { set_header = function(name, value) set[name] = value end } },
+        },
+        ngx = {
+          md5 = function(text) return "md5 of " .. text end,
+          re = { match = function(text, pattern) return { [0] = text:match(pattern) } end },
+          header = { ["X-Added"] = "1" },
+          var = { uri = "/baab" },
+          status = 299,
+        },
+      }
+    end)
+
+    after_each(function()
+      package.loaded[NAME] = nil
+      assert.is_nil(rawget(_G, "kong"))
+      assert.is_nil(rawget(_G, "ngx"))
+    end)
+
+    it("is loaded with that in place", function()
+      case.plugin = NAME
+      for _ = 1, 2 do
+        set["X-Digest"] = nil
+        assert.response(testing.run(case)).has.header("X-Added", "1")
+        assert.same({ ["X-Digest"] = "md5 of aa" }, set)
+      end
+    end)
+
+    it("is loaded so by testing.load, too", function()
+      case.plugin = testing.load(NAME, { kong = case.kong, ngx = case.ngx })
+      testing.run(case)
+      assert.same({ ["X-Digest"] = "md5 of aa" }, set)
+    end)
+
+    it("leaves nothing of that to the next test", function()
+      testing.load(NAME, { kong = case.kong, ngx = case.ngx })
+      local seen
+      in_access(function()
+        local nginx = rawget(_G, "ngx")
+        seen = { nginx.md5 or false, nginx.re or false, rawget(nginx.header, "X-Added") or false,
+                 rawget(nginx.var, "uri") or false, rawget(nginx, "status") or false,
+                 kong.service.request or false }
+      end)
+      assert.same({ false, false, false, false, false, false }, seen)
+    end)
+
+    it("testing.load refuses other additions", function()
+      local ok, err = pcall(function()
+        testing.load(NAME, { kongg = {} })
+        return nil
+      end)
+      assert.is_false(ok)
+      assert.matches('^spec/unit/20_testing_isolation_spec.lua:%d+: unknown field "kongg" of the'
+                     .. ' additions: did you mean "kong"%?$', err)
+    end)
+  end)
+
   it("testing.load raises what require raises, and restores the globals", function()
     assert.error_matches(function() testing.load "no.such.module" end, "module 'no.such.module'")
     assert.is_nil(rawget(_G, "kong"))

@@ -58,6 +58,8 @@ local FIELDS = {
   strict = "boolean",
 }
 
+local ADDITIONS = { kong = "table", ngx = "table" }
+
 local MODULE = "kong.response"
 
 local ngx_table, restore_ngx, run_timers = nginx.new()
@@ -83,21 +85,6 @@ local function install()
 end
 
 
--- `require`, with the globals in place.
-local function load(name)
-  if rawget(_G, "kong") == kong_table then
-    return require(name)
-  end
-  local uninstall = install()
-  local ok, module = pcall(require, name)
-  uninstall()
-  if not ok then
-    error(module, 0)
-  end
-  return module
-end
-
-
 -- Fields of a table are added to those of a table that is there. One with a metatable is something
 -- of its own, a spy say, and replaces what is there.
 local function add(target, given)
@@ -109,6 +96,38 @@ local function add(target, given)
       target[name] = value
     end
   end
+end
+
+
+-- The same without a request: what belongs to one (`ngx.header`, `ngx.status`) is left out.
+local function add_to_load(target, given)
+  for name, value in pairs(given or {}) do
+    local there = rawget(target, name)
+    if type(value) == "table" and type(there) == "table" and not getmetatable(value) then
+      if not (getmetatable(there) or {}).__newindex then
+        add_to_load(there, value)
+      end
+    else
+      rawset(target, name, value)
+    end
+  end
+end
+
+
+-- `require`, with the globals in place, and what a test adds to them.
+local function load(name, kong, ngx)
+  if rawget(_G, "kong") == kong_table then
+    return require(name)
+  end
+  local uninstall = install()
+  add_to_load(kong_table, kong)
+  add_to_load(ngx_table, ngx)
+  local ok, module = pcall(require, name)
+  uninstall()
+  if not ok then
+    error(module, 0)
+  end
+  return module
 end
 
 
@@ -140,7 +159,9 @@ local function run(given)
 
   local case = {
     given = given,
-    plugins = plugins.read(given, load),
+    plugins = plugins.read(given, function(name)
+      return load(name, given.kong, given.ngx)
+    end),
     request = requests.new(given.request),
     upstream = upstreams.new(given.upstream),
     configuration = given.configuration,
@@ -241,9 +262,17 @@ end
 --- Loads a module that takes `kong` or `ngx` at its top (`local kong = kong`): they are there while
 -- it loads, and are those of each later test.
 -- @tparam string name as for `require`
+-- @tparam[opt] table additions `kong` and `ngx`, as in a case
 -- @return what `require` returns
 -- @raise what `require` raises
-function _M.load(name)
+function _M.load(name, additions)
+  if additions ~= nil then
+    local ok, err = pcall(fields.check, additions, ADDITIONS, "the additions")
+    if not ok then
+      error(err, 2)
+    end
+    return load(name, additions.kong, additions.ngx)
+  end
   return load(name)
 end
 

@@ -54,6 +54,10 @@ local testing = {}
 ---@field ngx? table what else there is in `ngx`
 ---@field strict? boolean fail for mistakes that production lets through; false by default
 
+---@class kong.response.testing.Additions
+---@field kong? table what else there is in `kong`
+---@field ngx? table what else there is in `ngx`
+
 ---@class kong.response.testing.LogLine
 ---@field level string `err`, `warn` and so on
 ---@field message string
@@ -130,8 +134,9 @@ function testing.with(defaults) end
 
 ---Is `require` with the globals `kong` and `ngx` in place, for modules that take them at their top.
 ---@param name string
+---@param additions? kong.response.testing.Additions what the module needs besides
 ---@return any plugin
-function testing.load(name) end
+function testing.load(name, additions) end
 
 
 return testing
