@@ -54,6 +54,17 @@ describe("json-transform", function()
     }
   end)
 
+  it("leaves an answer alone that has no body", function()
+    for _, status in ipairs { 204, 304 } do
+      local headers = {
+        ["Content-Type"] = "application/json", ["Content-Encoding"] = "gzip", ETag = '"1"',
+      }
+      local result = run { upstream = { status = status, headers = headers } }
+      assert.response(result).has.status(status)
+      assert.response(result).has.header("ETag", '"1"')
+    end
+  end)
+
   it("leaves other bodies alone", function()
     local result = run {
       upstream = { headers = { ["Content-Type"] = "text/plain" }, body = '{"internal":1}' },

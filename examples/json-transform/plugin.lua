@@ -34,6 +34,10 @@ function JsonTransform:header_filter(config)
   if not is_json(kong.response.get_header("Content-Type")) then
     return
   end
+  local status = kong.response.get_status()
+  if status == 204 or status == 304 then
+    return -- there is no body
+  end
 
   local encoding = kong.response.get_header("Content-Encoding")
   if encoding and encoding:lower() ~= "identity" then
