@@ -60,14 +60,16 @@ local function ends(response)
 end
 
 
+-- The difference, and whether nginx would end the response: else there is nothing to compare.
 local function try(client, sequence)
   local notes, expected = memory.run(sequence)
   if not ends(expected) then
-    return nil
+    return nil, nil, false
   end
   local case = client:send_one(sequence, expected)
   case.memory_notes = notes
-  return difference(case)
+  local in_memory, in_nginx = difference(case)
+  return in_memory, in_nginx, true
 end
 
 
@@ -153,6 +155,12 @@ local function each_smaller(sequence)
     for i = 1, sequence.upstream and #sequence.upstream.headers or 0 do
       without(function(less)
         table.remove(less.upstream.headers, i)
+      end)
+    end
+    if sequence.upstream then
+      without(function(less)
+        less.upstream, less.balancer = nil, nil
+        less.content = less.content or {}
       end)
     end
     for phase in pairs(sequence.phases) do
@@ -321,6 +329,18 @@ end
 
 
 local _M = { generate_batch = generate_batch }
+
+
+--- Plays one sequence that is not the generator's. Raises if it differs, or if nginx would never
+-- end the response.
+function _M.compare(client, sequence)
+  local in_memory, in_nginx, ended = try(client, sequence)
+  assert(ended, "nginx would never end the response")
+  if in_memory then
+    local text = "%s\n-- in memory: %s\n-- in nginx:  %s"
+    error(fmt(text, text_of(sequence), in_memory, in_nginx), 0)
+  end
+end
 
 
 --- Plays `count` sequences of `seed`, from number `first` (1) on, on a client that has started.

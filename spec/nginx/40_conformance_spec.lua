@@ -10,6 +10,30 @@ local COUNT = tonumber(os.getenv "CONFORMANCE_N" or "") or 10000
 local SEED = tonumber(os.getenv "CONFORMANCE_SEED" or "") or 1
 
 
+-- Differences that were found once in hundreds of thousands of sequences.
+local RARE = {
+  ["a coroutine behind an exit of the header filter that began the response again"] = {
+    content = { { "ngx.print", "", n = 1 }, { "delayed_exit", 421, "", {}, n = 3 } },
+    header_filter = { { "exit", 301, n = 1 } },
+    -- so that the exit is nginx's own
+    phases = { header_filter = 0x1000000 },
+  },
+}
+
+
+local function sequence(phases)
+  local list = {
+    request = { method = "GET", version = 1.1, headers = {} },
+    kong = false, phases = {},
+    rewrite = {}, access = {}, content = {}, header_filter = {}, body_filter = { {} }, log = {},
+  }
+  for name, value in pairs(phases) do
+    list[name] = value
+  end
+  return list
+end
+
+
 -- The functions are bound in another way where the JIT is on.
 for _, jit_mode in ipairs { "on", "off" } do
   describe("conformance with the JIT " .. jit_mode, function()
@@ -30,6 +54,13 @@ for _, jit_mode in ipairs { "on", "off" } do
       print(("\n%d sequences of seed %d agree (%.1f s); %d more would never end in nginx"):format(
         COUNT, SEED, nginx.now() - start, left_out))
     end)
+
+
+    for name, phases in pairs(RARE) do
+      it("of the in-memory host to nginx: " .. name, function()
+        conformance.compare(client, sequence(phases))
+      end)
+    end
 
 
     it("of the in-memory host to itself in a request of nginx's, which it leaves alone", function()

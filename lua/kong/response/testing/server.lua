@@ -41,7 +41,8 @@ local YIELDS = { rewrite = true, access = true, content = true, timer = true }
 --   eof           no more of the body is taken
 --   complete      the end of the body was sent
 --   broken        it never will be: a filter has failed, or the upstream
---   closed        the connection was closed, mostly without an answer
+--   closed        the connection was closed, mostly without an answer; `unanswered`: nginx leaves
+--                 it open, and the client waits for one
 --   aborted       the connection is closed behind the answer; `restarted`: because a filter has
 --                 begun the response again
 local Server = {}
@@ -291,8 +292,12 @@ end
 
 --- `ngx.exit`: ends the phase where it can be ended.
 function Server:exit(code)
+  local host = self.host
+  if host:headers_sent() and code >= 300 and not CLOSES[code] then
+    code = 200
+  end
   self.exited = code
-  local phase = self.host:get_phase()
+  local phase = host:get_phase()
   if phase ~= "header_filter" and phase ~= "balancer" then
     co_yield(EXIT)
   end
@@ -305,10 +310,6 @@ function Server:finish_exit()
   local host, code = self.host, self.exited
   local in_content = host:get_phase() == "content"
   local sent = host:headers_sent()
-  if sent and code >= 300 and not CLOSES[code] then
-    code = 200
-    self.exited = code
-  end
   if self.aborted and code > 0 and not in_content then
     -- Then the connection is closed in order.
     self.aborted = false
@@ -333,6 +334,9 @@ function Server:finish_exit()
   end
   if CLOSES[code] then
     self.closed = true
+  elseif not sent and code < 200 then
+    -- nginx is done with the request, and has no page for that.
+    self.closed, self.unanswered = true, true
   elseif not sent then
     self:send_page(code)
   end
