@@ -281,8 +281,9 @@ function Client:send(cases)
     case.response = response
     answered[slot] = case
     local rest = self.connections[slot].rest
-    if response.closed or response.close or not response.status or case.expected.restarted
-      or rest ~= ""
+    -- A 101 does not tell whether the connection is kept.
+    if response.closed or response.close or not response.status or response.status == 101
+      or case.expected.restarted or rest ~= ""
     then
       -- nginx ends a chunked body twice where it had started the response again.
       local ended_twice = case.expected.restarted and rest == "0\r\n\r\n"

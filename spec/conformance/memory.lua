@@ -127,7 +127,7 @@ local function run(sequence)
 
   local notes = table.concat(server.player.notes, "\n")
   if server.closed then
-    return notes, { closed = true }
+    return notes, { closed = not server.unanswered }
   end
   local response = {
     status = host:get_status(),

@@ -386,6 +386,18 @@ describe("exit", function()
     assert.same({ "rewrite", "access", "log" }, result.phases)
   end)
 
+  it("with a status below 200 gets no answer", function()
+    for _, phase in ipairs { "rewrite", "access", "response" } do
+      local result = testing.run {
+        plugin = { [phase] = function() return kong.response.exit(103) end },
+      }
+      assert.is_true(result.closed)
+      assert.equal(103, result.status)
+      assert.equal("", tostring(result))
+      assert.matches("(the client gets no answer)", result:describe(), 1, true)
+    end
+  end)
+
   it("of nginx with 0 goes on with the next phase", function()
     local ran_on = false
     local result = testing.run {

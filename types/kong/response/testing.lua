@@ -88,7 +88,7 @@ local testing = {}
 ---@field phases string[] the phases that ran, in order
 ---@field log kong.response.testing.Log
 ---@field upstream_called boolean whether the gateway turned to the upstream
----@field closed boolean whether the connection was closed without an answer
+---@field closed boolean whether the client gets no answer
 ---@field truncated boolean whether the body breaks off
 ---@field chunks string[] the body as it was sent
 ---@field ctx table the `ngx.ctx` of the request

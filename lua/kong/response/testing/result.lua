@@ -84,7 +84,7 @@ end
 function Result:describe()
   local lines = {}
   if self.closed then
-    lines[1] = "(the connection was closed without an answer)"
+    lines[1] = "(the client gets no answer)"
   else
     lines[1] = status_line(self)
     for i = 1, #self.headers do
