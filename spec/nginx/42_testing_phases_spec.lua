@@ -7,6 +7,20 @@ local testing = require "kong.response.testing"
 local CHUNKED = { status = 200, headers = { ["X-Up"] = "1" }, body = { "one ", "two" } }
 local PLAIN = { status = 200, headers = { ["Content-Type"] = "text/plain" }, body = "upstream" }
 
+-- Answers that break off: the kit's, and what the upstream of nginx sends before it closes.
+local BROKEN = {
+  ["BROKEN-PLAIN"] = {
+    upstream = {
+      headers = { ["Content-Type"] = "text/plain" }, body = "upstream", failure = "cut_off",
+    },
+    bytes = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 8\r\n\r\nupst",
+  },
+  ["BROKEN-CHUNKED"] = {
+    upstream = { headers = { ["X-Up"] = "1" }, body = { "one ", "two" }, failure = "cut_off" },
+    bytes = "HTTP/1.1 200 OK\r\nX-Up: 1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none \r\n",
+  },
+}
+
 local READ = [[
   local body = kong.response.get_raw_body()
   if body then kong.response.set_raw_body(body:upper()) end
@@ -154,6 +168,15 @@ local function start()
       :format(name, (source_of(texts_of(case))))
   end
 
+  local proxies, broken = {}, {}
+  for name, case in pairs(BROKEN) do
+    proxies[#proxies + 1] = ("location /%s { proxy_pass http://127.0.0.1:%%{upstream_port}; %%s }")
+      :format(name)
+    local bytes = ("%q"):format(case.bytes):gsub("\r", "\\r"):gsub("\\\n", "\\n")
+    local send = ("content_by_lua_block { ngx.req.socket(true):send(%s) }"):format(bytes)
+    broken[#broken + 1] = ("location /%s { %s }"):format(name, send)
+  end
+
   local phases = {}
   for _, phase in ipairs(PHASES) do
     phases[#phases + 1] = ("%s_by_lua_block { require('cases').run('%s') }"):format(phase, phase)
@@ -196,7 +219,7 @@ local function start()
     locations = [[
       location /PLAIN { proxy_pass http://127.0.0.1:%{upstream_port}; ]] .. run .. [[ }
       location /CHUNKED { proxy_pass http://127.0.0.1:%{upstream_port}; ]] .. run .. [[ }
-    ]],
+    ]] .. table.concat(proxies, "\n"):gsub("%%s", (run:gsub("%%", "%%%%"))),
     servers = [[
       server {
         listen 127.0.0.1:%{upstream_port};
@@ -216,6 +239,7 @@ local function start()
             ngx.print("two")
           }
         }
+        ]] .. table.concat(broken, "\n") .. [[
       }
     ]],
   }
@@ -274,7 +298,7 @@ describe("the phases", function()
       return file and file:close()
     end)
     return { r.status, lines_of(r.headers), without_id(r.body),
-             without_id(take(server.dir .. "/notes")) }
+             without_id(take(server.dir .. "/notes")), r.exit ~= 0 }
   end
 
   local function memory(name, upstream, method)
@@ -292,7 +316,7 @@ describe("the phases", function()
       upstream = upstream,
     }
     return { result.status, lines_of(result.headers), without_id(result.body),
-             without_id(table.concat(notes)) }
+             without_id(table.concat(notes)), result.truncated }
   end
 
   for name in pairs(CASES) do
@@ -301,6 +325,12 @@ describe("the phases", function()
         assert.same(real(name, "PLAIN", method), memory(name, PLAIN, method), method .. " plain")
         assert.same(real(name, "CHUNKED", method), memory(name, CHUNKED, method),
           method .. " chunked")
+      end
+    end)
+
+    it("are those of nginx where the upstream breaks off: " .. name, function()
+      for path, case in pairs(BROKEN) do
+        assert.same(real(name, path, "GET"), memory(name, case.upstream, "GET"), path)
       end
     end)
   end
