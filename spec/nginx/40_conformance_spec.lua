@@ -18,6 +18,11 @@ local RARE = {
     -- so that the exit is nginx's own
     phases = { header_filter = 0x1000000 },
   },
+  ["nginx's own page in the place of a 101"] = {
+    upstream = { status = 200, headers = {}, body = "" },
+    balancer = { { "exit", 101, n = 1 } },
+    header_filter = { { "get_headers", n = 0 } },
+  },
 }
 
 

@@ -143,6 +143,11 @@ impl Head {
         KINDS.iter().find(known).map_or(Kind::Other, |(_, kind)| *kind)
     }
 
+    /// The status that the client gets.
+    pub fn status_sent(&self) -> u16 {
+        if self.error_status == 0 { self.status } else { self.error_status }
+    }
+
     /// The slot that nginx knows as this header.
     pub fn single(&self, single: Single) -> Option<&Slot> {
         self.singles[single as usize].map(|at| &self.slots[at])

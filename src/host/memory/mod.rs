@@ -261,7 +261,7 @@ impl Memory {
         let over = self.stage.name == "log" && self.http_version < 2.0 && !self.aborted;
         add(
             "connection",
-            if over && self.head.status != 101 { b"close" } else { self.connection() },
+            if over && self.head.status_sent() != 101 { b"close" } else { self.connection() },
         );
         if self.chunked {
             add("transfer-encoding", b"chunked");
@@ -342,10 +342,9 @@ impl Host for Memory {
     }
 
     fn status(&self) -> Result<u16, Error> {
-        Ok(match (self.head.error_status, self.head.status) {
-            (0, 0) if self.http_version < 1.0 => 9,
-            (0, status) => status,
-            (error_status, _) => error_status,
+        Ok(match self.head.status_sent() {
+            0 if self.http_version < 1.0 => 9,
+            status => status,
         })
     }
 

@@ -46,6 +46,15 @@ fn without_a_length_the_body_is_chunked_or_ends_the_connection() {
 }
 
 #[test]
+fn the_connection_is_that_of_nginxs_own_page() {
+    let mut host = Memory::new();
+    host.set_status(StatusCode::SWITCHING_PROTOCOLS).unwrap();
+    assert!(host.list(None).0.contains(&(b"connection".to_vec(), b"upgrade".to_vec())));
+    host.special_response(500);
+    assert!(host.list(None).0.contains(&(b"connection".to_vec(), b"close".to_vec())));
+}
+
+#[test]
 fn nginxs_own_page_takes_the_place_of_what_was_set() {
     let mut host = Memory::new();
     host.set_status(StatusCode::OK).unwrap();

@@ -132,7 +132,7 @@ impl Memory {
 
     /// The value of Connection.
     pub(super) fn connection(&self) -> &'static [u8] {
-        if self.head.status == 101 {
+        if self.head.status_sent() == 101 {
             b"upgrade"
         } else if self.keepalive {
             b"keep-alive"
