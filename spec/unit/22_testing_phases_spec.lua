@@ -1,6 +1,9 @@
 local testing = require "kong.response.testing"
 
 
+local raw_wrap = coroutine.wrap
+
+
 local ALL = { "rewrite", "access", "header_filter", "body_filter", "log" }
 
 local BITS = {
@@ -226,6 +229,26 @@ describe("exit", function()
     assert.is_false(ran_on)
     assert.equal(403, result.status)
     assert.equal("no", result.body)
+  end)
+
+  it("answers from a coroutine whose functions a module took before the test", function()
+    for _, failing in ipairs { false, true } do
+      local result = testing.run {
+        plugin = {
+          rewrite = function()
+            raw_wrap(function() kong.response.exit(403, "no") end)()
+            if failing then
+              error "not stopped"
+            end
+          end,
+        },
+      }
+      assert.response(result).has.status(403)
+      assert.response(result).has.body("no")
+      assert.equal("exit", result.source)
+      assert.is_false(result.upstream_called)
+      assert.equal(0, #result.log.err)
+    end
   end)
 
   it("leaves coroutines of plugins alone otherwise", function()

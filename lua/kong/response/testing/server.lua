@@ -37,6 +37,7 @@ local YIELDS = { rewrite = true, access = true, content = true, timer = true }
 --   headers       the head as it was sent, nil before that; `status` with it
 --   body_allowed  whether a body goes with that head
 --   exited        what Lua code has exited with
+--   leaves        it has done so where that ends the phase
 --   buffered      what was printed for a client of HTTP/1.0, which is told the length
 --   eof           no more of the body is taken
 --   complete      the end of the body was sent
@@ -107,10 +108,7 @@ function Server:abandons_yields() -- luacheck: no unused args
 end
 
 
---- Runs a function as nginx runs the code of a phase.
--- @treturn string `returned`, `exited`, `yielded` (and stays so) or `failed`
--- @return what it raised
-function Server:call(code, ...)
+local function run_in_phase(self, code, ...)
   local co = co_create(code)
   local ok, value = co_resume(co, ...)
   while ok and co_status(co) == "suspended" do
@@ -127,6 +125,23 @@ function Server:call(code, ...)
     return "failed", value
   end
   return "returned"
+end
+
+
+--- Runs a function as nginx runs the code of a phase.
+-- @treturn string `returned`, `exited`, `yielded` (and stays so) or `failed`
+-- @return what it raised
+function Server:call(code, ...)
+  local outer = self.leaves
+  self.leaves = false
+  local outcome, value = run_in_phase(self, code, ...)
+  -- A coroutine made by Lua's own functions has swallowed the exit: nothing could stop the code, but
+  -- what it did behind that counts for nothing.
+  if self.leaves then
+    outcome, value = "exited", nil
+  end
+  self.leaves = outer
+  return outcome, value
 end
 
 
@@ -299,6 +314,7 @@ function Server:exit(code)
   self.exited = code
   local phase = host:get_phase()
   if phase ~= "header_filter" and phase ~= "balancer" then
+    self.leaves = true
     co_yield(EXIT)
   end
 end
