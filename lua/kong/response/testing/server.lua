@@ -135,8 +135,8 @@ function Server:call(code, ...)
   local outer = self.leaves
   self.leaves = false
   local outcome, value = run_in_phase(self, code, ...)
-  -- A coroutine made by Lua's own functions has swallowed the exit: nothing could stop the code, but
-  -- what it did behind that counts for nothing.
+  -- A coroutine made by Lua's own functions has swallowed the exit: nothing could stop the code,
+  -- but how it ended counts for nothing.
   if self.leaves then
     outcome, value = "exited", nil
   end
