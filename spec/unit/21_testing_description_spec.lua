@@ -22,6 +22,9 @@ describe("the description of a test", function()
     { 'unknown field "header" of request: did you mean "headers"?', { request = { header = {} } } },
     { "request.path must be a string, got number", { request = { path = 1 } } },
     { 'request.path must start with a slash, got "a"', { request = { path = "a" } } },
+    { 'request.path must not lead out of the root, got "/a/%2e./../b"',
+      { request = { path = "/a/%2e./../b" } } },
+    { 'request.method must be in capitals, got "get"', { request = { method = "get" } } },
     { "request.http_version must be 1.0, 1.1, 2 or 3, got 1.5",
       { request = { http_version = 1.5 } } },
     { "upstream.status must be a whole number from 100 to 599, got 99",
@@ -123,6 +126,15 @@ describe("the request", function()
           request.get_query_arg("d"), request.get_raw_body(), request.get_port()
       end, { method = "POST", path = "/a?b=c&d", http_version = 2, body = "body",
              scheme = "https" }),
+    })
+  end)
+
+  it("has the path as a gateway has it: decoded, but for what would read otherwise", function()
+    assert.same({ "/c d/a%2Fb/%3F", "/a/..//c%20%64/a%2fb/%3f", "/a/..//c%20%64/a%2fb/%3f?x" }, {
+      ask(function()
+        local request = kong.request
+        return request.get_path(), request.get_raw_path(), request.get_path_with_query()
+      end, { path = "/a/..//c%20%64/a%2fb/%3f?x" }),
     })
   end)
 

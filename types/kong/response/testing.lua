@@ -114,7 +114,8 @@ local testing = {}
 ---* `a test is running already`
 ---* `unknown field "<name>" of <what>`
 ---* `<what>.<name> must be a <type>, got <type>`
----* `request.path must start with a slash, got "<path>"`
+---* `request.method must be in capitals, got "<method>"`
+---* `request.path must start with a slash, got "<path>"`, `request.path must not lead out of the root, got "<path>"`
 ---* `<what>.headers["<name>"] must be a string or a list of strings, got <type>`
 ---* `request.http_version must be 1.0, 1.1, 2 or 3, got <number>`
 ---* `upstream.status must be a whole number from 100 to 599, got <number>`

@@ -5,6 +5,7 @@ local running = require "kong.response.testing.running"
 
 
 local char = string.char
+local concat = table.concat
 local current = running.current
 local error = error
 local find = string.find
@@ -18,6 +19,7 @@ local sub = string.sub
 local tonumber = tonumber
 local tostring = tostring
 local type = type
+local upper = string.upper
 
 
 local FIELDS = {
@@ -52,6 +54,41 @@ local function unescape(text)
   return (gsub(gsub(text, "+", " "), "%%(%x%x)", function(digits)
     return char(tonumber(digits, 16))
   end))
+end
+
+
+-- A path without `.`, `..` and empty parts; nil where it leads out of the root.
+local function resolved(path)
+  local parts = {}
+  for part in gmatch(sub(path, 2) .. "/", "([^/]*)/") do
+    if part == ".." then
+      if #parts == 0 then
+        return nil
+      end
+      parts[#parts] = nil
+    elseif part ~= "." and part ~= "" then
+      parts[#parts + 1] = part
+    end
+  end
+  local is_folder = #parts > 0 and find(path, "/%.?%.?$") ~= nil
+  return "/" .. concat(parts, "/") .. (is_folder and "/" or "")
+end
+
+
+-- A path as nginx has it in `$uri`: decoded, then resolved.
+local function decoded(path)
+  return resolved((gsub(path, "%%(%x%x)", function(digits)
+    return char(tonumber(digits, 16))
+  end)))
+end
+
+
+-- A path as a gateway has it: what would read otherwise without it stays encoded.
+local function normalized(path)
+  return resolved((gsub(path, "%%(%x%x)", function(digits)
+    local byte = char(tonumber(digits, 16))
+    return find(byte, "[!#$&'()*+,/:;=?@%[%]%%]") and "%" .. upper(digits) or byte
+  end)))
 end
 
 
@@ -95,6 +132,15 @@ function _M.new(given)
   local path = mark and sub(target, 1, mark - 1) or target
   local query = mark and sub(target, mark + 1) or ""
 
+  local uri = decoded(path)
+  if not uri then
+    error(fmt("request.path must not lead out of the root, got %q", target), 0)
+  end
+  local method = given.method or "GET"
+  if not find(method, "^[%u_-]+$") then
+    error(fmt("request.method must be in capitals, got %q", method), 0)
+  end
+
   local version = given.http_version or 1.1
   if not VERSIONS[version] then
     error(fmt("request.http_version must be 1.0, 1.1, 2 or 3, got %s", tostring(version)), 0)
@@ -106,15 +152,19 @@ function _M.new(given)
   if not fields.find(headers, "host") then
     headers[#headers + 1] = { "Host", host }
   end
+  host = lower(gsub(host, ":%d+$", ""))
   local port = given.port or scheme == "https" and 443 or 80
   local ip = client.ip or "127.0.0.1"
 
   local variables = {
     request_id = given.id or REQUEST_ID,
-    request_method = given.method or "GET",
+    request_method = method,
     request_uri = target,
-    uri = path,
-    args = query,
+    uri = uri,
+    document_uri = uri,
+    args = query ~= "" and query or nil,
+    query_string = query ~= "" and query or nil,
+    is_args = query ~= "" and "?" or "",
     scheme = scheme,
     host = host,
     server_port = tostring(port),
@@ -133,14 +183,15 @@ function _M.new(given)
   end
 
   return {
-    method = given.method or "GET",
+    method = method,
     target = target,
-    path = path,
+    path = normalized(path),
+    raw_path = path,
     query = query,
     headers = headers,
     http_version = version,
     scheme = scheme,
-    host = gsub(host, ":%d+$", ""),
+    host = host,
     port = port,
     body = given.body or "",
     variables = variables,
@@ -193,7 +244,7 @@ function _M.kong_request()
   local request = {
     get_method = field "method",
     get_path = field "path",
-    get_raw_path = field "path",
+    get_raw_path = field "raw_path",
     get_path_with_query = field "target",
     get_raw_query = field "query",
     get_http_version = field "http_version",
