@@ -44,6 +44,7 @@ describe("the description of a test", function()
     { "upstream.body[2] must be a string, got number", { upstream = { body = { "a", 1 } } } },
     { 'upstream.failure must be timeout, refused or cut_off, got "down"',
       { upstream = { failure = "down" } } },
+    { "ngx.ctx must be a table, got number", { ngx = { ctx = 5 } } },
     { "a test has either plugin, config and name, or plugins", { plugins = {} } },
   }
 
@@ -63,6 +64,23 @@ describe("the description of a test", function()
       assert.equal(case[1], err:match("^spec/unit/21_testing_description_spec.lua:%d+: (.*)$"))
     end)
   end
+
+  it("is refused when it is none", function()
+    local calls = {
+      { "the defaults must be a table, got nil", function() testing.with() return nil end },
+      { "the test must be a table, got number", function() testing.with({})(5) return nil end },
+      { "the test must be a table, got nil", function() testing.run() return nil end },
+      {
+        "the name of a module must be a string, got nil",
+        function() testing.load() return nil end,
+      },
+    }
+    for _, call in ipairs(calls) do
+      local ok, err = pcall(call[2])
+      assert.is_false(ok)
+      assert.equal(call[1], err:match("^spec/unit/21_testing_description_spec.lua:%d+: (.*)$"))
+    end
+  end)
 
   it("is refused with an entry of several plugins", function()
     assert.error_matches(function()

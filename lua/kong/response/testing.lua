@@ -141,6 +141,9 @@ local function run_session(case)
   kong_table.configuration = case.configuration or {}
   add(kong_table, case.given.kong)
   add(ngx_table, case.given.ngx)
+  if type(ngx_table.ctx) ~= "table" then
+    error("ngx.ctx must be a table, got " .. type(ngx_table.ctx), 0)
+  end
 
   phases.run(session)
   run_timers(session)
@@ -237,10 +240,14 @@ end
 --- A `run` with defaults: fields of a case replace those of the defaults, one by one.
 -- @tparam kong.response.testing.Case defaults
 -- @treturn function `run(case)`
+-- @raise `the defaults must be a table, got <type>`
 -- @usage
 -- local run = testing.with { plugin = "plugins.keys", strict = true }
 -- local result = run { request = { path = "/" } }
 function _M.with(defaults)
+  if type(defaults) ~= "table" then
+    error("the defaults must be a table, got " .. type(defaults), 2)
+  end
   return function(case)
     if case ~= nil and type(case) ~= "table" then
       register()
@@ -264,8 +271,11 @@ end
 -- @tparam string name as for `require`
 -- @tparam[opt] table additions `kong` and `ngx`, as in a case
 -- @return what `require` returns
--- @raise what `require` raises
+-- @raise what `require` raises; `the name of a module must be a string, got <type>`
 function _M.load(name, additions)
+  if type(name) ~= "string" then
+    error("the name of a module must be a string, got " .. type(name), 2)
+  end
   if additions ~= nil then
     local ok, err = pcall(fields.check, additions, ADDITIONS, "the additions")
     if not ok then
