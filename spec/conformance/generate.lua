@@ -126,6 +126,8 @@ function G:string(name)
     return random:pick(TYPES)
   elseif folded == "last-modified" or folded == "expires" then
     return random:pick(DATES)
+  elseif folded == "etag" or folded == "e-tag" then
+    return random:pick { "1", "2", "x", '"1"', 'W/"1"', "W/", self:text(3) }
   elseif folded == "location" then
     return random:pick { "/", "/x", "http://example.com/", "x", "//y" }
   end
@@ -416,6 +418,14 @@ function G:request()
   end
   if random:once_in(12) then
     add("Connection", random:pick { "close", "keep-alive", "Keep-Alive", "CLOSE" })
+  end
+  if random:once_in(8) then
+    add("If-None-Match", random:pick {
+      "1", "2", '"1"', 'W/"1"', "x", "*", '"3", "1"', "W/1 , x", "1x", "", ",", '"1', "W/",
+    })
+  end
+  if random:once_in(15) then
+    add("If-Modified-Since", random:pick(DATES))
   end
   if random:once_in(15) then
     add("User-Agent", random:pick {

@@ -83,7 +83,7 @@ describe("memory_host", function()
       "upstream", "set_phase", "get_phase", "get_status", "set_status", "headers_sent",
       "mark_headers_sent", "get_header", "set_header", "get_headers", "start_output",
       "special_response", "abort", "clean_head", "finish_head", "set_chunk", "get_chunk", "get_arg",
-      "set_arg", "body_ended", "buffered", "take_log",
+      "set_arg", "body_ended", "buffered", "take_log", "answer_conditions",
     } do
       assert.matches("memory_host expected", fails(host[method], {}))
       assert.matches("memory_host expected", fails(host[method]))

@@ -409,6 +409,34 @@ describe("exit", function()
     assert.same({ "rewrite", "access", "log" }, result.phases)
   end)
 
+  it("with what the client has already becomes nginx's 304", function()
+    local case = {
+      plugin = {
+        access = function() return kong.response.exit(200, { a = 1 }, { ETag = '"1"' }) end,
+        header_filter = function()
+          kong.response.set_header("X-Seen", kong.response.get_status())
+        end,
+      },
+      request = { headers = { ["If-None-Match"] = '"0", W/"1"' } },
+      strict = true,
+    }
+    local result = testing.run(case)
+    assert.response(result).has.status(304)
+    assert.response(result).has.header("X-Seen", "304")
+    assert.response(result).has.header("ETag", '"1"')
+    assert.response(result).has_no.header("Content-Length")
+    assert.response(result).has_no.header("Content-Type")
+    assert.response(result).has.body("")
+    assert.equal("exit", result.source)
+
+    case.request = { headers = { ["If-None-Match"] = '"2"' } }
+    assert.response(testing.run(case)).has.status(200)
+    case.plugin.access = nil
+    case.request = { headers = { ["If-None-Match"] = '"1"' } }
+    case.upstream = { headers = { ETag = '"1"' }, body = "x" }
+    assert.response(testing.run(case)).has.status(200)
+  end)
+
   it("with a status below 200 gets no answer", function()
     for _, phase in ipairs { "rewrite", "access", "response" } do
       local result = testing.run {

@@ -4,6 +4,7 @@
 
 mod browser;
 mod chain;
+mod conditions;
 mod date;
 mod escape;
 mod head;
@@ -48,6 +49,7 @@ pub struct Memory {
     keepalive: bool,
     aborted: bool,
     chunked: bool,
+    proxied: bool,
     head: Head,
     promised: Option<Vec<u8>>,
     upstream_encoding: Option<Vec<u8>>,
@@ -73,6 +75,7 @@ impl Memory {
             keepalive: true,
             aborted: false,
             chunked: false,
+            proxied: false,
             head: Head::new(true),
             promised: None,
             upstream_encoding: None,
@@ -221,6 +224,7 @@ impl Memory {
         }
         self.head.status = status;
         self.head.status_as_it_came = true;
+        self.proxied = true;
     }
 
     /// Ends the connection without further ado, as nginx does for the statuses 408, 444 and 499.

@@ -45,7 +45,7 @@ pub use request::new_host;
 /// The name of the metatable of hosts in the registry.
 const TYPE: &CStr = c"kong.response.memory_host";
 
-const METHODS: [(&CStr, lua_CFunction); 22] = [
+const METHODS: [(&CStr, lua_CFunction); 23] = [
     (c"upstream", response::upstream),
     (c"set_phase", response::set_phase),
     (c"get_phase", response::get_phase),
@@ -57,6 +57,7 @@ const METHODS: [(&CStr, lua_CFunction); 22] = [
     (c"set_header", headers::set_header),
     (c"get_headers", headers::get_headers),
     (c"start_output", response::start_output),
+    (c"answer_conditions", response::answer_conditions),
     (c"special_response", response::special_response),
     (c"abort", response::abort),
     (c"clean_head", response::clean_head),

@@ -103,6 +103,14 @@ method! {
 }
 
 method! {
+    /// `host:answer_conditions() -> boolean`
+    answer_conditions(0) |state, memory| { Ok(memory.borrow_mut().answer_conditions()) }, |done| {
+        ffi::lua_pushboolean(state, c_int::from(done));
+        1
+    }
+}
+
+method! {
     /// `host:clean_head()`
     clean_head(0) |state, memory| {
         memory.borrow_mut().clean_head();

@@ -36,6 +36,7 @@ local YIELDS = { rewrite = true, access = true, content = true, timer = true }
 --   chunks        what was sent of the body
 --   headers       the head as it was sent, nil before that; `status` with it
 --   body_allowed  whether a body goes with that head
+--   unmodified    nginx has made a 304 of it, because the client has the body already
 --   exited        what Lua code has exited with
 --   leaves        it has done so where that ends the phase
 --   buffered      what was printed for a client of HTTP/1.0, which is told the length
@@ -155,6 +156,7 @@ function Server:send_head()
     return false
   end
 
+  self.unmodified = host:answer_conditions() or self.unmodified
   local before = self.exited or 0
   if not self:filter_head() then
     self.closed = true

@@ -199,7 +199,7 @@ end
 
 
 function Session:body_refused()
-  if self.strict then
+  if self.strict and not self.unmodified then
     self.strict:body_without_right()
   end
 end
