@@ -89,6 +89,25 @@ function Server:requests(specs, at_once)
 end
 
 
+--- Sends several requests at once, and has all clients hang up when `condition` has returned; the
+-- responses are what had come by then.
+function Server:abandon(specs, condition)
+  local jobs, responses = {}, {}
+  for i, spec in ipairs(specs) do
+    jobs[i] = start_request(self, spec)
+  end
+  local ok, err = pcall(condition)
+  for i, job in ipairs(jobs) do
+    C.kill(job.pid, SIGTERM)
+    responses[i] = curl.finish(job, reap(job.pid, 0))
+  end
+  if not ok then
+    error(err, 0)
+  end
+  return responses
+end
+
+
 --- Opens a TCP connection to the server: send(bytes), read{seconds, pattern, bytes}, close(),
 -- reset().
 function Server:connect(port)
@@ -342,6 +361,8 @@ local _M = {
   sleep = sleep,
   wait_until = wait_until,
   response = curl.response,
+  -- The exit code of a client that was told to hang up.
+  TERMINATED = 128 + SIGTERM,
 }
 
 
