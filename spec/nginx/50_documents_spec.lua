@@ -1,5 +1,5 @@
 --- What the documents tell a newcomer to do, done: the files are saved and the commands run as they
--- stand there, but in a folder and on ports of the test's own, with the library in build/lualib.
+-- stand there, but in a folder and on ports of the test's own, with the library that is tested.
 
 local documents = require "spec.support.documents"
 local nginx = require "spec.support.nginx"
@@ -55,7 +55,7 @@ local function with_nginx(document, files, start, use)
     os.remove(dir .. "/error.log")
     local gateway, upstream = nginx.free_ports(2)
     function own(text)
-      text = text:gsub("/usr/local/share/lua/5%.1", nginx.root .. "/build/lualib")
+      text = text:gsub("/usr/local/share/lua/5%.1", nginx.lualib)
       return (text:gsub("127%.0%.0%.1:8080", "127.0.0.1:" .. gateway)
         :gsub("127%.0%.0%.1:8081", "127.0.0.1:" .. upstream))
     end
