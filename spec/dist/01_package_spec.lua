@@ -146,7 +146,9 @@ describe("the package", function()
   it("of the source is what the rockspec builds", function()
     local tree = trees.temporary()
     local version = VERSION .. "-1"
-    trees.run("cd " .. DIST .. " && CARGO_TARGET_DIR=" .. DIST .. "/target"
+    -- LuaRocks unpacks it where it stands.
+    trees.run("cd " .. tree .. " && cp " .. DIST .. "/" .. SOURCE .. ".tar.gz ."
+      .. " && CARGO_TARGET_DIR=" .. DIST .. "/target"
       .. " luarocks --lua-version=5.1 --only-server=/nonexistent --tree=" .. tree
       .. " build " .. trees.root .. "/rockspecs/kong-response-" .. version .. ".rockspec")
     local output = trees.luajit(trees.IN_MEMORY, tree .. "/share/lua/5.1", tree .. "/lib/lua/5.1")
