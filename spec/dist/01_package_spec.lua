@@ -130,7 +130,8 @@ describe("the package", function()
     end)
     trees.run("mkdir -p " .. home .. "/site/lualib")
     local unpack = documents.find(readme, "^tar %-xzf kong"):gsub("/usr/local/openresty", home)
-    trees.run("cd " .. home .. " && cp " .. DIST .. "/" .. NAME .. ".tar.gz . && " .. unpack:gsub("\n$", ""))
+    trees.run("cd " .. home .. " && cp " .. DIST .. "/" .. NAME .. ".tar.gz . && "
+      .. unpack:gsub("\n$", ""))
 
     local conf = documents.block(readme, "nginx.conf")
     conf = followed.replace(conf, "  lua_package_path", "/?.so;;\";\n", ([[
