@@ -203,6 +203,9 @@ end
 local root = capture("cd " .. quote(debug.getinfo(1, "S").source:match("^@(.*)spec/support/[^/]*$")
   .. ".") .. " && pwd"):gsub("\n$", "")
 
+-- The library that is tested.
+local lualib = os.getenv("LUALIB") or root .. "/build/lualib"
+
 local binary, load_modules
 
 
@@ -286,8 +289,8 @@ local function write_tree(dir, options, ports)
     servers = options.servers or "",
     code_cache = options.code_cache == false and "off" or "on",
     init = options.init and "init_by_lua_file %{dir}/init.lua;" or "",
-    lua_dir = options.lua_dir or os.getenv("LUALIB") or "%{root}/build/lualib",
-    clib_dir = options.clib_dir or options.lua_dir or os.getenv("LUALIB") or "%{root}/build/lualib",
+    lua_dir = options.lua_dir or lualib,
+    clib_dir = options.clib_dir or options.lua_dir or lualib,
   }
   local ok, err = pcall(function()
     write_file(dir .. "/nginx.conf", fill(TEMPLATE, values, ports, sockets))
@@ -357,6 +360,7 @@ end
 
 local _M = {
   root = root,
+  lualib = lualib,
   now = now,
   sleep = sleep,
   wait_until = wait_until,
