@@ -125,7 +125,7 @@ dist: ## build/dist: a package for x86-64 Linux with glibc 2.17 or later, and on
 
 dist-test: ## unpacks the package elsewhere, and runs the specs over it, in LuaJIT and in nginx
 	@ci/install.sh $(TEST_PACKAGES)
-	@$(MAKE) --no-print-directory build dist
+	@$(MAKE) --no-print-directory build build-faults dist
 	@ci/dist-test.sh
 
 types: ## checks the types of types/ as an editor does; builds a checker for minutes the first time

@@ -57,8 +57,11 @@ stage=$OUT/$name
 rm -rf "$stage" "$OUT"/*.tar.gz "$OUT"/*.sha256
 mkdir -p "$stage/licenses"
 cp -r lua "$stage/lualib"
-cp -r types README.md CHANGELOG.md LICENSE docs "$stage/"
-rm -r "$stage/docs/site"
+cp -r types README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE docs examples "$stage/"
+mkdir "$stage/bench"
+cp -r bench/record bench/peer bench/worker "$stage/bench/" # README shows and links to them
+# What needs the rest of the source.
+rm -r "$stage/docs/site" "$stage/examples/serve.sh" "$stage"/examples/*/run.sh
 core=$stage/lualib/kong/response/core.so
 install -m 644 "${CARGO_TARGET_DIR:-target}/$TARGET/release/libkong_response.so" "$core"
 strip --strip-unneeded "$core"

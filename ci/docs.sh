@@ -29,23 +29,27 @@ cp docs/site/book.toml docs/site/site.css $book
 cp -r README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md LICENSE docs examples bench $book/src
 rm -r $book/src/docs/site
 
-# The examples: a chapter for each README, and below it what the folder holds.
-{
-  sed '/^# The project/,$d' docs/site/SUMMARY.md
+# The examples: a chapter for each README, below the one that lists them, with what the folder holds.
+examples() {
+  local page title folder source language
   for page in examples/*/README.md; do
     [ -f "$page" ] || continue
     title=$(sed -n '1s/^# //p' "$page")
     printf '  - [%s](%s)\n' "$title" "$page"
     folder=$(dirname "$page")
-    for source in "$folder"/{nginx.conf,*.html,*.lua,plugins/*.lua}; do
+    for source in "$folder"/{nginx.conf,*.html,plugin.lua,plugins/*.lua,*_spec.lua}; do
       [ -f "$source" ] || continue
       language=${source##*.}
       [ "$language" != conf ] || language=nginx
       printf '\n## %s\n\n```%s\n%s\n```\n' "${source#"$folder"/}" "$language" "$(cat "$source")"
     done >> "$book/src/$page"
   done
-  printf '\n'
-  sed -n '/^# The project/,$p' docs/site/SUMMARY.md
+}
+list='\|(docs/examples\.md)|'
+{
+  sed "${list}q" docs/site/SUMMARY.md
+  examples
+  sed "1,${list}d" docs/site/SUMMARY.md
 } > $book/src/SUMMARY.md
 
 "$mdbook" build $book

@@ -1,7 +1,7 @@
 # For run.sh of an example: `here` is its folder. Starts nginx with its nginx.conf, filled in, on free
 # ports of 127.0.0.1, in a temporary folder; `show` shows what a client gets. All of it goes at the end.
 
-lualib=$(cd "$here/../../build/lualib" && pwd)
+lualib=$(cd "${LUALIB:-$here/../../build/lualib}" && pwd)
 nginx=${NGINX:-$(command -v openresty || command -v nginx || echo /usr/sbin/nginx)}
 # nginx takes a variable of this name for the sockets that it inherits, and stays in the foreground.
 unset NGINX

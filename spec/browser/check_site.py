@@ -39,6 +39,9 @@ COLOURED = {
 
 SHOTS = [
     "index.html",
+    "docs/first-plugin.html",
+    "docs/examples.html",
+    "examples/cors/README.html",
     "docs/functions.html",
     "docs/functions/exit.html",
     "docs/phases.html",
@@ -102,6 +105,21 @@ class Site:
                     self.fail(page, "links", f"{link} leads to no place on the page")
         return count
 
+    def check_menu(self, driver):
+        """In the menu, the examples stand below the chapter that lists them."""
+        driver.get((self.root / "index.html").as_uri())
+        above = driver.execute_script(
+            """
+            return [...document.querySelectorAll("#mdbook-sidebar ol a[href*='examples/']")]
+              .map((link) => link.closest("ol").closest("li")?.querySelector("a").href ?? "nothing")
+            """
+        )
+        page = self.root / "index.html"
+        if not above:
+            self.fail(page, "menu", "no examples")
+        for href in sorted(set(above) - {(self.root / "docs/examples.html").as_uri()}):
+            self.fail(page, "menu", f"examples below {href}")
+
     def search(self, driver, size):
         """Types into the search box; the page looked for has to be among the first five."""
         for words, wanted in SEARCHES.items():
@@ -137,6 +155,7 @@ def main():
             for page in site.pages:
                 site.visit(driver, size, page)
             links += site.check_links()
+            site.check_menu(driver)
             site.search(driver, size)
             driver.save_screenshot(str(shots / f"search-{size}.png"))
             for name in SHOTS:

@@ -1,6 +1,8 @@
 --- The package of `make dist`, unpacked. `make dist-test` runs this, and then the other specs over
 -- the same files.
 
+local documents = require "spec.support.documents"
+local followed = require "spec.support.followed"
 local trees = require "spec.support.trees"
 
 
@@ -24,9 +26,16 @@ describe("the package", function()
       others[folder] = true
     end
     assert.same({ ["lualib/"] = true, ["types/"] = true, ["licenses/"] = true,
-                  ["docs/"] = true, ["README.md"] = true, ["CHANGELOG.md"] = true, LICENSE = true,
-                  SHA256SUMS = true }, others)
+                  ["docs/"] = true, ["examples/"] = true, ["bench/"] = true, ["README.md"] = true,
+                  ["CHANGELOG.md"] = true, ["CONTRIBUTING.md"] = true, ["SECURITY.md"] = true,
+                  LICENSE = true, SHA256SUMS = true }, others)
     trees.run("cmp LICENSE " .. dir .. "/LICENSE")
+  end)
+
+  it("has what its documents link to", function()
+    local broken, count = documents.broken_links(dir)
+    assert.same({}, broken)
+    assert.is_true(count > 100)
   end)
 
   it("has the licences of what is linked into it", function()
@@ -113,10 +122,34 @@ describe("the package", function()
     assert.equal(LUALIB .. "/kong/response/instance.lua\n" .. core .. "\n", files)
   end)
 
+  it("serves as README's chapter for OpenResty says, but for paths that OpenResty knows", function()
+    local readme = documents.read(dir .. "/README.md")
+    local home = trees.temporary()
+    finally(function()
+      trees.remove(home)
+    end)
+    trees.run("mkdir -p " .. home .. "/site/lualib")
+    local unpack = documents.find(readme, "^tar %-xzf kong"):gsub("/usr/local/openresty", home)
+    trees.run("cd " .. home .. " && cp " .. DIST .. "/" .. NAME .. ".tar.gz . && "
+      .. unpack:gsub("\n$", ""))
+
+    local conf = documents.block(readme, "nginx.conf")
+    conf = followed.replace(conf, "  lua_package_path", "/?.so;;\";\n", ([[
+      lua_package_path  "HOME/site/lualib/?.lua;;";
+      lua_package_cpath "HOME/site/lualib/?.so;;";
+    ]]):gsub("HOME", home))
+    followed.with_nginx(readme, { ["nginx.conf"] = conf }, documents.find(readme, "^openresty "),
+                        function(own, folder)
+      assert.equal(3, followed.run_commands(readme, "^curl .*8080/", own, folder))
+    end)
+  end)
+
   it("of the source is what the rockspec builds", function()
     local tree = trees.temporary()
     local version = VERSION .. "-1"
-    trees.run("cd " .. DIST .. " && CARGO_TARGET_DIR=" .. DIST .. "/target"
+    -- LuaRocks unpacks it where it stands.
+    trees.run("cd " .. tree .. " && cp " .. DIST .. "/" .. SOURCE .. ".tar.gz ."
+      .. " && CARGO_TARGET_DIR=" .. DIST .. "/target"
       .. " luarocks --lua-version=5.1 --only-server=/nonexistent --tree=" .. tree
       .. " build " .. trees.root .. "/rockspecs/kong-response-" .. version .. ".rockspec")
     local output = trees.luajit(trees.IN_MEMORY, tree .. "/share/lua/5.1", tree .. "/lib/lua/5.1")

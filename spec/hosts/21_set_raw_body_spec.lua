@@ -348,7 +348,7 @@ hosts.each("set_raw_body", {
     local r = ask("/proxy11", {
       upstream = "ngx.header.content_length = 10 ngx.print('0123456789')",
       body_filter = "response.set_raw_body('new')",
-    }, { max_time = 0.5 }) -- the client waits for seven more bytes
+    }, { max_time = 2 }) -- the client waits for seven more bytes
     assert.equal("10", r:header("Content-Length"))
     assert.equal("new", r.body)
 

@@ -172,7 +172,7 @@ describe("the harness", function()
     assert.is_nil(r.status)
     assert.same({}, r.headers)
 
-    r = server:request { path = "/hang", max_time = 0.2 }
+    r = server:request { path = "/hang", max_time = 1 }
     assert.equal(28, r.exit)
     assert.equal(200, r.status)
     assert.equal("started", r.body)

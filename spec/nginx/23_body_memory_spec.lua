@@ -99,6 +99,11 @@ local GATEWAY = [[
   location = /collect {
     content_by_lua_block {
       collectgarbage(ngx.var.arg_option)
+      if ngx.var.arg_trim then
+        local ffi = require "ffi"
+        ffi.cdef "int malloc_trim(size_t pad);"
+        ffi.C.malloc_trim(0)
+      end
       require("plugin").half = 0
       require("plugin").ended = 0
     }
@@ -137,7 +142,7 @@ describe("the memory of a buffered body", function()
   --- Waits until so many requests have come half way ("half") or to their end ("ended").
   local function wait_for(what, expected)
     local count
-    nginx.wait_until(10, function()
+    nginx.wait_until(30, function()
       count = tonumber(server:get("/" .. what).body)
       return count >= expected
     end)
@@ -191,14 +196,16 @@ describe("the memory of a buffered body", function()
   it("goes back when clients of HTTP/2 hang up in the middle", function()
     local specs = {}
     for i = 1, AT_ONCE do
-      specs[i] = { path = "/stalled", http2 = true, max_time = 1 }
+      specs[i] = { path = "/stalled", http2 = true, max_time = 60 }
     end
-    stays_flat(3, function(n)
-      for _, r in ipairs(server:requests(specs)) do
-        assert.equal(28, r.exit)
+    stays_flat(5, function(n)
+      local responses = server:abandon(specs, function()
+        wait_for("half", n * AT_ONCE)
+      end)
+      for _, r in ipairs(responses) do
+        assert.equal(nginx.TERMINATED, r.exit)
         assert.equal("", r.body)
       end
-      wait_for("half", n * AT_ONCE)
       wait_for("ended", n * AT_ONCE)
     end)
   end)
@@ -245,7 +252,8 @@ describe("the memory of a buffered body", function()
         -- not assert.equal: a failure would print 16 MB
         assert.is_true(r.body == "<" .. text:rep(2 * 1024 * 1024) .. ">")
       end
-      server:get("/collect?option=collect")
+      -- Of what nginx has freed, glibc keeps up to 64 MB for itself: that is not asked here.
+      server:get("/collect?option=collect&trim=yes")
     end)
   end)
 end)

@@ -14,11 +14,12 @@ function _M.text(path)
 end
 
 
---- The paths of all Markdown files that readers see, in order.
-function _M.all()
+--- The paths of all Markdown files that readers see, in order: those of the project, or of another
+-- folder, relative to it.
+function _M.all(dir)
   local paths = {}
   local command = "ls *.md; find docs examples bench -name '*.md' ! -path 'docs/site/*' | sort"
-  local pipe = assert(io.popen(command))
+  local pipe = assert(io.popen("cd '" .. (dir or ".") .. "' && { " .. command .. "; }"))
   for path in pipe:lines() do
     paths[#paths + 1] = path
   end
@@ -122,6 +123,47 @@ function _M.commands(document)
     end
   end
   return commands
+end
+
+
+--- `docs/../README.md` as `README.md`.
+local function resolve(from, target)
+  local parts = {}
+  for part in (from:gsub("[^/]*$", "") .. target):gmatch("[^/]+") do
+    if part == ".." then
+      assert(table.remove(parts), "out of the project")
+    elseif part ~= "." then
+      parts[#parts + 1] = part
+    end
+  end
+  return table.concat(parts, "/")
+end
+
+
+--- The links between the files of `all` that lead to no file or no heading, in order, and how many
+-- links there are.
+function _M.broken_links(dir)
+  local read, broken, count = {}, {}, 0
+  local below = dir and dir .. "/" or ""
+  for _, path in ipairs(_M.all(dir)) do
+    read[path] = _M.read(below .. path)
+  end
+  for path, document in pairs(read) do
+    for _, link in ipairs(document.links) do
+      if not link.target:find("^%a+://") then
+        count = count + 1
+        local file, place = link.target:match("^([^#]*)#?(.*)$")
+        local target = file == "" and path or resolve(path, file)
+        if not _M.text(below .. target) then
+          broken[#broken + 1] = path .. ":" .. link.line .. ": no file " .. target
+        elseif place ~= "" and not (read[target] and read[target].anchors[place]) then
+          broken[#broken + 1] = path .. ":" .. link.line .. ": no heading " .. link.target
+        end
+      end
+    end
+  end
+  table.sort(broken)
+  return broken, count
 end
 
 

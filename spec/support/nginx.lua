@@ -89,6 +89,25 @@ function Server:requests(specs, at_once)
 end
 
 
+--- Sends several requests at once, and has all clients hang up when `condition` has returned; the
+-- responses are what had come by then.
+function Server:abandon(specs, condition)
+  local jobs, responses = {}, {}
+  for i, spec in ipairs(specs) do
+    jobs[i] = start_request(self, spec)
+  end
+  local ok, err = pcall(condition)
+  for i, job in ipairs(jobs) do
+    C.kill(job.pid, SIGTERM)
+    responses[i] = curl.finish(job, reap(job.pid, 0))
+  end
+  if not ok then
+    error(err, 0)
+  end
+  return responses
+end
+
+
 --- Opens a TCP connection to the server: send(bytes), read{seconds, pattern, bytes}, close(),
 -- reset().
 function Server:connect(port)
@@ -184,6 +203,9 @@ end
 local root = capture("cd " .. quote(debug.getinfo(1, "S").source:match("^@(.*)spec/support/[^/]*$")
   .. ".") .. " && pwd"):gsub("\n$", "")
 
+-- The library that is tested.
+local lualib = os.getenv("LUALIB") or root .. "/build/lualib"
+
 local binary, load_modules
 
 
@@ -267,8 +289,8 @@ local function write_tree(dir, options, ports)
     servers = options.servers or "",
     code_cache = options.code_cache == false and "off" or "on",
     init = options.init and "init_by_lua_file %{dir}/init.lua;" or "",
-    lua_dir = options.lua_dir or os.getenv("LUALIB") or "%{root}/build/lualib",
-    clib_dir = options.clib_dir or options.lua_dir or os.getenv("LUALIB") or "%{root}/build/lualib",
+    lua_dir = options.lua_dir or lualib,
+    clib_dir = options.clib_dir or options.lua_dir or lualib,
   }
   local ok, err = pcall(function()
     write_file(dir .. "/nginx.conf", fill(TEMPLATE, values, ports, sockets))
@@ -338,10 +360,13 @@ end
 
 local _M = {
   root = root,
+  lualib = lualib,
   now = now,
   sleep = sleep,
   wait_until = wait_until,
   response = curl.response,
+  -- The exit code of a client that was told to hang up.
+  TERMINATED = 128 + SIGTERM,
 }
 
 

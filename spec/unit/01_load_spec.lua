@@ -1,5 +1,8 @@
 --- Loading the library: what it exports, and where there is nothing for it to work on.
 
+local nginx = require "spec.support.nginx"
+
+
 local NAMES = {
   "add_header", "clear_header", "error", "exit", "get_header", "get_headers", "get_raw_body",
   "get_source", "get_status", "set_header", "set_headers", "set_raw_body", "set_status",
@@ -13,10 +16,11 @@ local NO_REQUEST = "kong.response has no request here: this process is not nginx
 local function luajit(source)
   local path = os.tmpname()
   local file = assert(io.open(path, "w"))
-  file:write([[
-    package.path = "./build/lualib/?.lua;" .. package.path
-    package.cpath = "./build/lualib/?.so;" .. package.cpath
-  ]], source)
+  file:write(([[
+    local lualib = %q
+    package.path = lualib .. "/?.lua;" .. package.path
+    package.cpath = lualib .. "/?.so;" .. package.cpath
+  ]]):format(nginx.lualib), source)
   file:close()
   local pipe = assert(io.popen("/usr/bin/luajit " .. path .. " 2>&1"))
   local output = pipe:read("*a")
@@ -28,7 +32,8 @@ end
 
 describe("the library", function()
   it("exports luaopen_ and kong_response_ only", function()
-    local pipe = assert(io.popen("nm -D --defined-only build/lualib/kong/response/core.so"))
+    local pipe = assert(io.popen("nm -D --defined-only '" .. nginx.lualib
+      .. "/kong/response/core.so'"))
     local openers = {}
     for line in pipe:lines() do
       local symbol = line:match("%S+$")
@@ -44,7 +49,7 @@ describe("the library", function()
 
   it("needs no symbol that a process without nginx lacks", function()
     assert.equal("loaded", luajit [[
-      assert(package.loadlib("./build/lualib/kong/response/core.so", "luaopen_kong_response_core"))
+      assert(package.loadlib(lualib .. "/kong/response/core.so", "luaopen_kong_response_core"))
       io.write("loaded")
     ]])
   end)

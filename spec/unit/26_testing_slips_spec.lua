@@ -1,6 +1,7 @@
 -- What the kit says to mistakes in a test: the line of the test, and the name that was meant.
 
 local lifecycle = require "kong.response.lifecycle"
+local nginx = require "spec.support.nginx"
 local testing = require "kong.response.testing"
 
 
@@ -194,7 +195,7 @@ describe("a test", function()
   end)
 
   it("under another Lua says which one it needs", function()
-    local script = "package.path = 'build/lualib/?.lua;' .. package.path "
+    local script = "package.path = '" .. nginx.lualib .. "/?.lua;' .. package.path "
       .. "jit = nil print(select(2, pcall(require, 'kong.response.testing')))"
     local pipe = assert(io.popen('luajit -e "' .. script .. '"'))
     local said = pipe:read("*a")

@@ -3,20 +3,6 @@
 local documents = require "spec.support.documents"
 
 
---- `docs/../README.md` as `README.md`.
-local function resolve(from, target)
-  local parts = {}
-  for part in (from:gsub("[^/]*$", "") .. target):gmatch("[^/]+") do
-    if part == ".." then
-      assert(table.remove(parts), "out of the project")
-    elseif part ~= "." then
-      parts[#parts + 1] = part
-    end
-  end
-  return table.concat(parts, "/")
-end
-
-
 describe("the documents", function()
   local read = {}
 
@@ -28,22 +14,7 @@ describe("the documents", function()
 
 
   it("have no link that leads nowhere", function()
-    local count, broken = 0, {}
-    for path, document in pairs(read) do
-      for _, link in ipairs(document.links) do
-        if not link.target:find("^%a+://") then
-          count = count + 1
-          local file, place = link.target:match("^([^#]*)#?(.*)$")
-          local target = file == "" and path or resolve(path, file)
-          if not documents.text(target) then
-            broken[#broken + 1] = path .. ":" .. link.line .. ": no file " .. target
-          elseif place ~= "" and not (read[target] and read[target].anchors[place]) then
-            broken[#broken + 1] = path .. ":" .. link.line .. ": no heading " .. link.target
-          end
-        end
-      end
-    end
-    table.sort(broken)
+    local broken, count = documents.broken_links()
     assert.same({}, broken)
     assert.is_true(count > 100)
   end)
