@@ -72,6 +72,53 @@ hosts.each("a table body", { style = "stages", files = json.FILES }, function(se
   end)
 
 
+  describe("with the keys of many objects", function()
+    it("writes each as it is", function()
+      local found = json.encoded(server,
+        "(function() local t = {} for i = 1, 300 do t[i] = { ['k' .. i % 70] = i } end "
+          .. "return t end)()",
+        "(function() local t = {} for i = 1, 300 do t[i] = { [('/\"x'):rep(i % 9)] = i } end "
+          .. "return t end)()",
+        "{ { id = 1, n = { id = 2 } }, { id = 3, n = { id = 4 } } }"
+      )
+      local plain, escaped = {}, {}
+      for i = 1, 300 do
+        plain[i] = ('{"k%d":%d}'):format(i % 70, i)
+        escaped[i] = ('{"%s":%d}'):format(([[\/\"x]]):rep(i % 9), i)
+      end
+      assert.equal("[" .. table.concat(plain, ",") .. "]", found[1][1])
+      assert.equal("[" .. table.concat(escaped, ",") .. "]", found[2][1])
+    end)
+
+    it("does not take one string for another after Lua code has run", function()
+      -- Each call of `__len` leaves garbage, and room in its place for the next key.
+      json.check(server, { { [[(function()
+        local t, made = {}, 0
+        for i = 1, 50 do
+          t[2 * i - 1] = setmetatable({}, { __len = function()
+            collectgarbage()
+            made = made + 1
+            t[2 * i] = { ["key-" .. made] = made }
+            if i > 1 then
+              t[2 * i - 2] = nil
+            end
+            collectgarbage()
+            return 0
+          end })
+          t[2 * i] = false
+        end
+        return t
+      end)()]], (function()
+        local items = {}
+        for i = 1, 50 do
+          items[i] = ('[],{"key-%d":%d}'):format(i, i)
+        end
+        return "[" .. table.concat(items, ",") .. "]"
+      end)() } })
+    end)
+  end)
+
+
   describe("with arrays", function()
     it("may be sparse as far as is safe", function()
       local found = json.encoded(server,
@@ -109,6 +156,92 @@ hosts.each("a table body", { style = "stages", files = json.FILES }, function(se
       assert.is_true(found[2][1] == "[" .. table.concat(rows, ",") .. "]")
       assert.equal([[{"1":1,"2":2,"a":3}]], found[3][1])
       assert.equal([[{"1":1,"2":2,"2.5":3}]], found[4][1])
+    end)
+
+    -- These are not stepped through from key to key: whatever is in one must still be found.
+    describe("that are long", function()
+      local SOURCE = "(function() local t = {} for i = %s do t[i] = %s end %s "
+                     .. "return t end)()"
+
+      --- What becomes of items 1 to n after a change, which is told in Lua for both sides.
+      local function expected(n, item, change)
+        local t = {}
+        for i = 1, n do
+          t[i] = item:gsub("i", i)
+        end
+        setfenv(loadstring(change), { t = t })()
+        local is_array, length, fields = true, 0, {}
+        for key, value in pairs(t) do
+          is_array = is_array and type(key) == "number" and key >= 1 and key % 1 == 0
+          length = type(key) == "number" and math.max(length, key) or length
+          fields[#fields + 1] = ('"%s":%s'):format(key, value)
+        end
+        if not is_array then
+          table.sort(fields)
+          return "{" .. table.concat(fields, ",") .. "}"
+        end
+        for i = 1, length do
+          t[i] = t[i] or "null"
+        end
+        return "[" .. table.concat(t, ",") .. "]"
+      end
+
+      --- The fields of an object in the order of their bytes: Lua's own is not told.
+      local function ordered(bytes)
+        if bytes:sub(1, 1) ~= "{" then
+          return bytes
+        end
+        local fields = {}
+        for field in bytes:sub(2, -2):gmatch("[^,]+") do
+          fields[#fields + 1] = field
+        end
+        table.sort(fields)
+        return "{" .. table.concat(fields, ",") .. "}"
+      end
+
+      for what, item in pairs { numbers = "i", tables = "[i]" } do
+        it("may be of " .. what .. ", with holes and other keys anywhere", function()
+          local sources, results = {}, {}
+          local function add(n, change)
+            local value = item:gsub("%[i%]", "{ i }")
+            for _, range in ipairs { "1, " .. n, n .. ", 1, -1" } do
+              sources[#sources + 1] = SOURCE:format(range, value, change)
+              results[#results + 1] = expected(n, item, change)
+            end
+          end
+          for _, n in ipairs { 7, 8, 9, 10, 16, 17, 40 } do
+            add(n, "")
+            for hole = 1, n do
+              add(n, ("t[%d] = nil"):format(hole))
+              add(n, ("t[%d] = nil t.x = 1"):format(hole))
+              add(n, ("t[%d] = nil t[%d] = 1"):format(hole, n + 2))
+            end
+            for _, key in ipairs { "'x'", "0", "-1", "1.5", n + 1, n + 2, 2 * n + 30 } do
+              add(n, ("t[%s] = 1"):format(key))
+            end
+          end
+          for i, found in ipairs(json.encoded(server, unpack(sources))) do
+            assert.equal(results[i], ordered(found[1] or found[2]), sources[i])
+          end
+        end)
+      end
+
+      it("say first what is wrong with the array, then with an item", function()
+        local function with(change)
+          return SOURCE:format("1, 20", "i", change)
+        end
+        local sparse = "Cannot serialise table: excessively sparse array"
+        json.check(server, {
+          { with "t[15] = print", nil, "Cannot serialise function: type not supported" },
+          { with "t[15] = { print }", nil, "Cannot serialise function: type not supported" },
+          { with "t[15] = print t[1e6] = 1", nil, sparse },
+          { with "t[15] = { print } t[1e6] = 1", nil, sparse },
+          { with "t[15] = { print } t[1/0] = 1", nil,
+            "Cannot serialise number: must not be NaN or Infinity" },
+          { with "for i = 1, 20 do t[i] = nil end t[true] = 1", nil,
+            "Cannot serialise boolean: table key must be a number or string" },
+        })
+      end)
     end)
 
     it("grown in the hash part are arrays all the same", function()

@@ -10,13 +10,15 @@ use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
-use super::args;
 use super::mistakes::is_last_exit;
 #[cfg(feature = "fault-injection")]
 use crate::fault::{self, Fault};
 use crate::host::nginx::{NgxRequest, Probe, Request, api};
 use crate::host::{Callbacks, Host, Level, Write};
-use crate::response::header::{self, Lookup};
+use crate::response::header::{self, Lookup, Pair};
+
+/// Up to how many headers `set_headers` takes along; shortcuts.lua has the same.
+const MOST: usize = 32;
 
 /// It was done.
 const DONE: c_int = 0;
@@ -132,18 +134,17 @@ pub unsafe extern "C" fn kong_response_set_headers(
     // SAFETY: by contract.
     unsafe {
         change(request, |request| {
-            let mut headers = args::Taken::take();
-            for i in 0..count {
+            let mut pairs = [Pair::new(b"", b""); MOST];
+            let Some(pairs) = pairs.get_mut(..count) else { return false };
+            for (i, pair) in pairs.iter_mut().enumerate() {
                 let name = std::slice::from_raw_parts(*names.add(i), *lengths.add(i));
                 if header::may_be_ignored(name) {
                     return false;
                 }
-                headers.push_name(name);
-                headers
-                    .push_value(std::slice::from_raw_parts(*values.add(i), *value_lengths.add(i)));
+                let value = std::slice::from_raw_parts(*values.add(i), *value_lengths.add(i));
+                *pair = Pair::new(name, value);
             }
-            headers.sort();
-            headers.check().is_ok() && header::write_all(request, &headers).is_ok()
+            header::write_pairs(request, pairs).is_ok()
         })
     }
 }

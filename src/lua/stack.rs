@@ -67,6 +67,8 @@ kept! {
         EmptyArray = c"empty_array",
         ArrayMt = c"array_mt",
         EmptyArrayMt = c"empty_array_mt",
+        /// `function(table) -> number`: OpenResty's `table.nkeys`; not every LuaJIT has it.
+        NumberOfKeys = c"nkeys",
         /// A number, if there is one: how many bytes of a body are held.
         MaxBodySize = c"max_body_size",
         /// A boolean: whether mistakes are logged that are no errors.

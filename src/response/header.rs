@@ -1,5 +1,7 @@
 //! Names and values of headers: what is refused, what is ignored, what is sent.
 
+use std::cmp::Ordering;
+
 use crate::error::Error;
 use crate::host::{Host, Level, ServerPhase, Write};
 
@@ -206,12 +208,63 @@ pub fn write<H: Host>(
 
 /// The first eight bytes of `name`, folded, in the order of a number. A shorter name is filled up with
 /// zeros, so that it comes before the longer ones that begin alike.
+#[inline]
 fn prefix(name: &[u8]) -> u64 {
-    let mut first = [0; 8];
-    for (to, &from) in first.iter_mut().zip(name) {
-        *to = fold(from);
+    const BYTES: u64 = 0x0101_0101_0101_0101;
+    const LOW: u64 = BYTES * 0x7F;
+
+    let bytes = match name.first_chunk() {
+        Some(first) => u64::from_be_bytes(*first),
+        None => {
+            let mut first = [0; 8];
+            first[..name.len()].copy_from_slice(name);
+            u64::from_be_bytes(first)
+        }
+    };
+    // Eight bytes at once, by what carries into the highest bit of each.
+    let low = bytes & LOW;
+    let from_a = low + BYTES * u64::from(0x80 - b'A');
+    let beyond_z = low + BYTES * u64::from(0x7F - b'Z');
+    let upper = from_a & !beyond_z & !bytes & !LOW;
+    let other = bytes ^ (BYTES * u64::from(b'_'));
+    let underscore = !(((other & LOW) + LOW) | other | LOW);
+    (bytes | (upper >> 2)) ^ ((underscore >> 7) * u64::from(b'_' ^ b'-'))
+}
+
+/// Compares two names, each with its [`prefix`], by the order in which headers are sent: by lower-cased
+/// name with `_` as `-`; names that are the same header by raw bytes, so that the last of them wins.
+#[inline]
+fn compare(a: (u64, &[u8]), b: (u64, &[u8])) -> Ordering {
+    a.0.cmp(&b.0).then_with(|| {
+        let (a, b) = (a.1, b.1);
+        a.iter().map(|&c| fold(c)).cmp(b.iter().map(|&c| fold(c))).then_with(|| a.cmp(b))
+    })
+}
+
+/// `set_headers` for names and values that nothing is to be said about: none of the names
+/// [may be ignored](may_be_ignored).
+///
+/// # Errors
+///
+/// What the host says.
+pub fn write_pairs<H: Host>(host: &mut H, pairs: &mut [Pair<'_>]) -> Result<(), Error> {
+    pairs.sort_unstable_by(|a, b| compare((a.prefix, a.name), (b.prefix, b.name)));
+    pairs.iter().try_for_each(|pair| write(host, pair.name, &[pair.value], Write::Set))
+}
+
+/// A header with one value.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair<'a> {
+    prefix: u64,
+    name: &'a [u8],
+    value: &'a [u8],
+}
+
+impl<'a> Pair<'a> {
+    /// The header of this name.
+    pub fn new(name: &'a [u8], value: &'a [u8]) -> Self {
+        Self { prefix: prefix(name), name, value }
     }
-    u64::from_be_bytes(first)
 }
 
 /// The headers of one call, copied from the caller: nothing the caller does later changes them.
@@ -278,17 +331,11 @@ impl Headers {
         &self.bytes[span.start..span.end]
     }
 
-    /// Puts the headers in the order in which they are sent: by lower-cased name with `_` as `-`;
-    /// names that are the same header by raw bytes, so that the last of them wins.
+    /// Puts the headers in the order in which they are sent; see [`compare`].
     pub fn sort(&mut self) {
         let Self { bytes, fields, .. } = self;
-        fields.sort_by(|a, b| {
-            a.prefix.cmp(&b.prefix).then_with(|| {
-                let a = &bytes[a.name.start..a.name.end];
-                let b = &bytes[b.name.start..b.name.end];
-                a.iter().map(|&c| fold(c)).cmp(b.iter().map(|&c| fold(c))).then_with(|| a.cmp(b))
-            })
-        });
+        let name = |span: Span| &bytes[span.start..span.end];
+        fields.sort_by(|a, b| compare((a.prefix, name(a.name)), (b.prefix, name(b.name))));
     }
 
     /// Each header's name and values, in order.
@@ -403,6 +450,43 @@ mod tests {
     fn order_is_by_folded_name_then_by_raw_bytes() {
         let given = headers(&[("x_b", &["1"]), ("X-a", &["2"]), ("X-B", &["3"]), ("Age", &["4"])]);
         assert_eq!(names(&given), ["Age", "X-a", "X-B", "x_b"]);
+    }
+
+    #[test]
+    fn the_first_bytes_are_folded_as_one_by_one() {
+        for length in 0..=9 {
+            for at in 0..length {
+                for byte in 0..=u8::MAX {
+                    let mut name: Vec<u8> = (b'W'..).take(length).collect();
+                    name[at] = byte;
+                    let mut expected = [0; 8];
+                    expected.iter_mut().zip(&name).for_each(|(to, &from)| *to = fold(from));
+                    assert_eq!(prefix(&name), u64::from_be_bytes(expected), "{name:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_are_sent_as_headers_are() {
+        let fields = [
+            ("x_b", "1"),
+            ("X-a", "2"),
+            ("X-B", "3"),
+            ("Age", "4"),
+            ("Cache-Control", ""),
+            ("Cache_Control", "5"),
+            ("Set-Cookie", "6"),
+        ];
+        let mut one_by_one = Memory::new();
+        let all: Vec<(&str, &[&str])> =
+            fields.iter().map(|(name, value)| (*name, std::slice::from_ref(value))).collect();
+        write_all(&mut one_by_one, &headers(&all)).unwrap();
+
+        let mut paired = Memory::new();
+        let mut pairs = fields.map(|(name, value)| Pair::new(name.as_bytes(), value.as_bytes()));
+        write_pairs(&mut paired, &mut pairs).unwrap();
+        assert_eq!(paired.listed(), one_by_one.listed());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 local core = require "kong.response.core"
 local json = require "kong.response.json"
 local shortcuts = require "kong.response.shortcuts"
+local has_nkeys, nkeys = pcall(require, "table.nkeys")
 
 
 local error = error
@@ -77,6 +78,7 @@ local function make_services(options, ngx)
   end
 
   local templates = options.error_templates
+  local get_headers = ngx.resp.get_headers
 
   return {
     log = options.log,
@@ -102,7 +104,7 @@ local function make_services(options, ngx)
     end,
 
     all_headers = function(max)
-      local headers, err = ngx.resp.get_headers(max or default_limit())
+      local headers, err = get_headers(max or default_limit())
       return setmetatable(headers, headers_mt), err
     end,
 
@@ -112,6 +114,7 @@ local function make_services(options, ngx)
     empty_array = json.empty_array,
     array_mt = json.array_mt,
     empty_array_mt = json.empty_array_mt,
+    nkeys = has_nkeys and nkeys or nil,
     max_body_size = options.max_body_size,
     warnings = options.warnings ~= false,
   }

@@ -3,6 +3,7 @@
 
 local core = require "kong.response.core"
 local json = require "kong.response.json"
+local has_nkeys, nkeys = pcall(require, "table.nkeys")
 
 
 local error = error
@@ -53,6 +54,7 @@ return function(options, ngx)
     empty_array = json.empty_array,
     array_mt = json.array_mt,
     empty_array_mt = json.empty_array_mt,
+    nkeys = has_nkeys and nkeys or nil,
   })
   core_flush = native.flush
   local core_exit = native.exit

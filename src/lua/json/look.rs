@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 
 use mlua::ffi;
 
-use super::Writer;
+use super::{Outcome, Writer};
 use crate::lua::stack::{self, Kept, push_kept};
 use crate::response::json::EncodeError;
 
@@ -67,22 +67,22 @@ impl Writer {
     }
 
     /// What `__len` says of the table; the metatable is above it, and is popped.
-    pub(super) unsafe fn call_len(&mut self) -> Result<c_int, EncodeError> {
+    pub(super) unsafe fn call_len(&mut self) -> Outcome<c_int> {
         let state = self.state;
-        self.code_ran = true;
+        self.let_code_run();
         // SAFETY: as for `begin`; the call is protected.
         unsafe {
             push_kept(state, Kept::Len);
             ffi::lua_rawget(state, -2);
             ffi::lua_replace(state, -2);
             ffi::lua_pushvalue(state, -2);
-            stack::pcall(state, 1, 1).map_err(EncodeError::Thrown)?;
+            stack::pcall(state, 1, 1).map_err(|text| self.fail(EncodeError::Thrown(text)))?;
             // A string of digits would be converted: that allocates nothing.
             let length = ffi::lua_tonumber(state, -1);
             ffi::lua_pop(state, 1);
             // Written out with its holes, it has to fit somewhere.
             if length > f64::from(i32::MAX) {
-                return Err(EncodeError::Sparse);
+                return Err(self.fail(EncodeError::Sparse));
             }
             // Below 1 there is nothing; NaN becomes 0.
             Ok(length as c_int)
@@ -90,7 +90,7 @@ impl Writer {
     }
 
     /// Whether the table on top is an array: every key a whole number from 1 up.
-    pub(super) unsafe fn shape(&mut self) -> Result<Shape, EncodeError> {
+    pub(super) unsafe fn shape(&mut self) -> Outcome<Shape> {
         let state = self.state;
         let mut greatest = 0.0_f64;
         let mut items = 0.0_f64;
@@ -102,7 +102,7 @@ impl Writer {
                 let is_number = ffi::lua_type(state, -1) == ffi::LUA_TNUMBER;
                 let key = if is_number { ffi::lua_tonumber(state, -1) } else { 0.0 };
                 if key.is_infinite() {
-                    return Err(EncodeError::NotFinite);
+                    return Err(self.fail(EncodeError::NotFinite));
                 }
                 if key < 1.0 || key.fract() != 0.0 {
                     ffi::lua_pop(state, 1);
@@ -113,14 +113,14 @@ impl Writer {
             }
         }
         if greatest > 2.0 * items && greatest > SPARSE_SAFE {
-            return Err(EncodeError::Sparse);
+            return Err(self.fail(EncodeError::Sparse));
         }
         Ok(if items == 0.0 { Shape::Object } else { Shape::Array(greatest as c_int) })
     }
 
     /// Steps through the table at `table`, counted from the top, from the key on top; see [`stack::next`].
     #[inline]
-    pub(super) unsafe fn next(&mut self, table: c_int) -> Result<bool, EncodeError> {
+    pub(super) unsafe fn next(&mut self, table: c_int) -> Outcome<bool> {
         let state = self.state;
         // SAFETY: as for `begin`.
         unsafe {
@@ -128,12 +128,12 @@ impl Writer {
                 return Ok(ffi::lua_next(state, table) != 0);
             }
             let table = ffi::lua_gettop(state) + 1 + table;
-            stack::next(state, table, true).map_err(EncodeError::Thrown)
+            stack::next(state, table, true).map_err(|text| self.fail(EncodeError::Thrown(text)))
         }
     }
 
     /// Makes sure of room for a table of this depth on the stack.
-    pub(super) unsafe fn make_room(&mut self, depth: usize) -> Result<(), EncodeError> {
+    pub(super) unsafe fn make_room(&mut self, depth: usize) -> Outcome<()> {
         if depth <= self.room {
             return Ok(());
         }
@@ -150,9 +150,9 @@ impl Writer {
                 grown = ffi::lua_checkstack(state, slots) != 0;
                 0
             })
-            .map_err(|_| EncodeError::StackOverflow)?;
+            .map_err(|_| self.fail(EncodeError::StackOverflow))?;
             if !grown {
-                return Err(EncodeError::StackOverflow);
+                return Err(self.fail(EncodeError::StackOverflow));
             }
         }
         self.room = depth + LEVELS - 1;

@@ -5,24 +5,25 @@
 //! once one has run, any table on the way may have changed, and stepping through a changed table may
 //! raise: then every step is protected.
 
+mod array;
+mod keys;
 mod look;
 
 use std::cell::Cell;
 use std::ffi::c_int;
 
+use keys::Keys;
 use look::{Sentinels, Shape};
 use mlua::ffi::{self, lua_State};
 
 use super::stack::{self, Kept, string, type_name};
 use crate::response::body;
 use crate::response::exit::TableBody;
-use crate::response::json::{EncodeError, write_key, write_number, write_string};
+use crate::response::json::{EncodeError, write_number, write_string};
 
 /// How deep tables may be nested.
 const DEEPEST: usize = 1000;
-/// So many holes are written of an array whose metatable has said how long it is, before there must be
-/// as many items: nothing else bounds what has to fit into memory.
-const MOST_HOLES: c_int = 1 << 20;
+
 thread_local! {
     /// The list of [`Writer::table`], kept for the next one: growing it anew each time would show.
     static OUTER: Cell<Vec<Open>> = const { Cell::new(Vec::new()) };
@@ -56,14 +57,24 @@ impl TableBody for LuaTable {
             ffi::lua_pushvalue(self.state, self.index);
             let outcome = writer.table();
             ffi::lua_settop(self.state, top);
-            outcome.map(|()| writer.out)
+            match outcome {
+                Ok(()) => Ok(writer.out),
+                Err(Failed) => Err(writer.error),
+            }
         }
     }
 }
 
+/// Writing has failed; why is in [`Writer::error`], so that results come back in a register.
+struct Failed;
+
+type Outcome<T> = Result<T, Failed>;
+
 struct Writer {
     state: *mut lua_State,
     out: Vec<u8>,
+    /// Why it has failed, once it has.
+    error: EncodeError,
     sentinels: Option<Sentinels>,
     /// The stack is known to have room for tables of this depth.
     room: usize,
@@ -71,6 +82,7 @@ struct Writer {
     open: Open,
     /// Whether Lua code has run: tables may have changed under way.
     code_ran: bool,
+    keys: Keys,
 }
 
 /// How the items of an array are read.
@@ -98,6 +110,17 @@ enum Open {
     },
 }
 
+/// What a value turned out to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Value {
+    /// It is written.
+    Scalar,
+    /// It is written, as `null`.
+    Nil,
+    /// It is not written.
+    Table,
+}
+
 /// How writing a table has come to a stop.
 enum Step {
     /// At a table in it, which is on top.
@@ -109,11 +132,20 @@ impl Writer {
     fn new(state: *mut lua_State) -> Self {
         let mut out = body::spare();
         out.reserve(256);
-        Self { state, out, sentinels: None, room: 0, open: Open::Object, code_ran: false }
+        Self {
+            state,
+            out,
+            error: EncodeError::NotFinite,
+            sentinels: None,
+            room: 0,
+            open: Open::Object,
+            code_ran: false,
+            keys: Keys::default(),
+        }
     }
 
     /// Writes the table on top.
-    unsafe fn table(&mut self) -> Result<(), EncodeError> {
+    unsafe fn table(&mut self) -> Outcome<()> {
         let mut outer = OUTER.take();
         // SAFETY: the table is on top.
         let outcome = unsafe { self.tables(&mut outer) };
@@ -123,7 +155,7 @@ impl Writer {
     }
 
     /// Writes the table on top, and all that are in it.
-    unsafe fn tables(&mut self, outer: &mut Vec<Open>) -> Result<(), EncodeError> {
+    unsafe fn tables(&mut self, outer: &mut Vec<Open>) -> Outcome<()> {
         // SAFETY: the table is on top; so is each that is stepped into.
         unsafe {
             let mut step = self.begin(1)?;
@@ -144,9 +176,9 @@ impl Writer {
     }
 
     /// Begins the table on top, of this depth, and writes it up to the first table in it.
-    unsafe fn begin(&mut self, depth: usize) -> Result<Step, EncodeError> {
+    unsafe fn begin(&mut self, depth: usize) -> Outcome<Step> {
         if depth > DEEPEST {
-            return Err(EncodeError::TooDeep(depth));
+            return Err(self.fail(EncodeError::TooDeep(depth)));
         }
         let state = self.state;
         // SAFETY: the table is on top, with room above it.
@@ -179,7 +211,7 @@ impl Writer {
     }
 
     /// Writes on, behind a table in the one that is open.
-    unsafe fn go_on(&mut self) -> Result<Step, EncodeError> {
+    unsafe fn go_on(&mut self) -> Outcome<Step> {
         let state = self.state;
         // SAFETY: as for `begin`.
         unsafe {
@@ -206,7 +238,7 @@ impl Writer {
     }
 
     /// Begins the table on top, which has no metatable. Its first key tells most of them apart.
-    unsafe fn plain(&mut self) -> Result<Step, EncodeError> {
+    unsafe fn plain(&mut self) -> Outcome<Step> {
         let state = self.state;
         // SAFETY: as for `begin`.
         unsafe {
@@ -237,136 +269,8 @@ impl Writer {
         }
     }
 
-    /// Begins the table below its first key, 1, and value, as long as it goes on with 2, 3 and so on.
-    /// Nothing where it does not: then a key and a value are on top, and nothing deeper has been looked at.
-    unsafe fn sequence(&mut self) -> Result<Option<Step>, EncodeError> {
-        let state = self.state;
-        self.out.push(b'[');
-        let mut last = 1;
-        // SAFETY: as for `begin`.
-        unsafe {
-            loop {
-                if ffi::lua_type(state, -1) == ffi::LUA_TTABLE {
-                    // Before going deeper, the whole table has to be known.
-                    let Some(length) = self.end_of_sequence(last)? else { return Ok(None) };
-                    self.open = Open::Array { next: last + 1, length, items: Items::Raw, above: 2 };
-                    return Ok(Some(Step::Deeper));
-                }
-                if self.scalar().is_err() {
-                    // What else is wrong with the table is said first.
-                    return Ok(None);
-                }
-                ffi::lua_pop(state, 1);
-                if !self.next(-2)? {
-                    self.out.push(b']');
-                    return Ok(Some(Step::Closed));
-                }
-                last += 1;
-                if !self.is_key(last) {
-                    return Ok(None);
-                }
-                self.out.push(b',');
-            }
-        }
-    }
-
-    /// The last key of the sequence that has come to `last`, which is below its value; nothing if other
-    /// keys follow.
-    unsafe fn end_of_sequence(&mut self, mut last: c_int) -> Result<Option<c_int>, EncodeError> {
-        let state = self.state;
-        // SAFETY: as for `begin`.
-        unsafe {
-            ffi::lua_pushvalue(state, -2);
-            while self.next(-4)? {
-                last += 1;
-                let goes_on = self.is_key(last);
-                ffi::lua_pop(state, 1);
-                if !goes_on {
-                    ffi::lua_pop(state, 1);
-                    return Ok(None);
-                }
-            }
-        }
-        Ok(Some(last))
-    }
-
-    /// Whether the key below the value on top is this number.
-    unsafe fn is_key(&self, number: c_int) -> bool {
-        // SAFETY: key and value are there.
-        unsafe {
-            ffi::lua_type(self.state, -2) == ffi::LUA_TNUMBER
-                && ffi::lua_tonumber(self.state, -2) == f64::from(number)
-        }
-    }
-
-    /// Begins the table on top as an array.
-    unsafe fn array(&mut self, length: c_int, items: Items) -> Result<Step, EncodeError> {
-        self.out.push(b'[');
-        if length > 0 {
-            // SAFETY: as for `begin`.
-            return unsafe { self.items(1, length, items) };
-        }
-        self.out.push(b']');
-        Ok(Step::Closed)
-    }
-
-    /// Writes the items of the array on top from `next` on, of which there is one.
-    unsafe fn items(
-        &mut self,
-        mut next: c_int,
-        length: c_int,
-        items: Items,
-    ) -> Result<Step, EncodeError> {
-        let state = self.state;
-        let first = next;
-        let mut holes = 0;
-        loop {
-            // SAFETY: as for `begin`.
-            unsafe {
-                ffi::lua_rawgeti_(state, -1, next);
-                if items == Items::Indexed && ffi::lua_type(state, -1) == ffi::LUA_TNIL {
-                    ffi::lua_pop(state, 1);
-                    self.indexed(next)?;
-                }
-                next += 1;
-                if self.code_ran && ffi::lua_type(state, -1) == ffi::LUA_TNIL {
-                    holes += 1;
-                    if holes > MOST_HOLES && holes > (next - first) / 2 {
-                        return Err(EncodeError::Sparse);
-                    }
-                }
-                if !self.scalar()? {
-                    self.open = Open::Array { next, length, items, above: 1 };
-                    return Ok(Step::Deeper);
-                }
-                ffi::lua_pop(state, 1);
-            }
-            if next > length {
-                self.out.push(b']');
-                return Ok(Step::Closed);
-            }
-            self.out.push(b',');
-        }
-    }
-
-    /// Pushes the item `i` of the table on top, as its metatable has it.
-    unsafe fn indexed(&mut self, i: c_int) -> Result<(), EncodeError> {
-        let state = self.state;
-        self.code_ran = true;
-        // SAFETY: as for `begin`; the read is protected.
-        unsafe {
-            ffi::lua_pushvalue(state, -1);
-            ffi::lua_pushnumber(state, i.into());
-            stack::protect(state, 2, 1, &mut |state| {
-                ffi::lua_gettable(state, 1);
-                1
-            })
-            .map_err(EncodeError::Thrown)
-        }
-    }
-
     /// Begins the table on top as an object.
-    unsafe fn object(&mut self) -> Result<Step, EncodeError> {
+    unsafe fn object(&mut self) -> Outcome<Step> {
         // SAFETY: as for `begin`.
         unsafe {
             ffi::lua_pushnil(self.state);
@@ -380,21 +284,21 @@ impl Writer {
     }
 
     /// Writes the fields of an object from the key and the value on top on.
-    unsafe fn fields(&mut self) -> Result<Step, EncodeError> {
+    unsafe fn fields(&mut self) -> Outcome<Step> {
         let state = self.state;
         // SAFETY: as for `begin`.
         unsafe {
             loop {
                 match ffi::lua_type(state, -2) {
-                    ffi::LUA_TSTRING => self.string(-2, write_key),
+                    ffi::LUA_TSTRING => self.keys.write(&mut self.out, bytes(state, -2)),
                     ffi::LUA_TNUMBER => {
                         self.out.push(b'"');
-                        write_number(&mut self.out, ffi::lua_tonumber(state, -2))?;
+                        self.number(ffi::lua_tonumber(state, -2))?;
                         self.text("\":");
                     }
-                    _ => return Err(EncodeError::Key(type_name(state, -2))),
+                    _ => return Err(self.fail(EncodeError::Key(type_name(state, -2)))),
                 }
-                if !self.scalar()? {
+                if self.value()? == Value::Table {
                     self.open = Open::Object;
                     return Ok(Step::Deeper);
                 }
@@ -408,42 +312,62 @@ impl Writer {
         }
     }
 
-    /// Writes the value on top and leaves it there; says whether it could, being no table.
+    /// Writes the value on top, unless it is a table, and leaves it there.
     #[inline(always)] // a call for each value, and its result in memory, would show
-    unsafe fn scalar(&mut self) -> Result<bool, EncodeError> {
+    unsafe fn value(&mut self) -> Outcome<Value> {
         let state = self.state;
         // SAFETY: the value is there; reading it runs nothing.
         unsafe {
             match ffi::lua_type(state, -1) {
-                ffi::LUA_TSTRING => self.string(-1, write_string),
-                ffi::LUA_TNUMBER => write_number(&mut self.out, ffi::lua_tonumber(state, -1))?,
+                ffi::LUA_TSTRING => write_string(&mut self.out, bytes(state, -1)),
+                ffi::LUA_TNUMBER => self.number(ffi::lua_tonumber(state, -1))?,
                 ffi::LUA_TBOOLEAN if ffi::lua_toboolean(state, -1) != 0 => self.text("true"),
                 ffi::LUA_TBOOLEAN => self.text("false"),
-                ffi::LUA_TNIL => self.text("null"),
-                ffi::LUA_TTABLE => return Ok(false),
+                ffi::LUA_TNIL => {
+                    self.text("null");
+                    return Ok(Value::Nil);
+                }
+                ffi::LUA_TTABLE => return Ok(Value::Table),
                 ffi::LUA_TLIGHTUSERDATA => match ffi::lua_touserdata(state, -1) {
                     pointer if pointer.is_null() => self.text("null"),
                     pointer if pointer == self.sentinels().empty_array => self.text("[]"),
-                    _ => return Err(EncodeError::Value("userdata")),
+                    _ => return Err(self.fail(EncodeError::Value("userdata"))),
                 },
-                _ => return Err(EncodeError::Value(type_name(state, -1))),
+                _ => return Err(self.fail(EncodeError::Value(type_name(state, -1)))),
             }
         }
-        Ok(true)
+        Ok(Value::Scalar)
+    }
+
+    #[inline(always)]
+    fn number(&mut self, number: f64) -> Outcome<()> {
+        write_number(&mut self.out, number).map_err(|error| self.fail(error.into()))
+    }
+
+    /// Lua code is about to run.
+    fn let_code_run(&mut self) {
+        self.code_ran = true;
+        self.keys.forget();
+    }
+
+    #[cold]
+    fn fail(&mut self, error: EncodeError) -> Failed {
+        self.error = error;
+        Failed
     }
 
     fn text(&mut self, text: &str) {
         self.out.extend_from_slice(text.as_bytes());
     }
+}
 
-    /// Writes the string at `index` with `write`.
-    #[inline]
-    unsafe fn string(&mut self, index: c_int, write: impl Fn(&mut Vec<u8>, &[u8])) {
-        let mut length = 0;
-        // SAFETY: of a string, lua_tolstring allocates nothing and gives a pointer to its bytes.
-        unsafe {
-            let data = ffi::lua_tolstring(self.state, index, &mut length);
-            write(&mut self.out, std::slice::from_raw_parts(data.cast(), length));
-        }
+/// The string at `index`, to be used at once.
+#[inline(always)]
+unsafe fn bytes<'a>(state: *mut lua_State, index: c_int) -> &'a [u8] {
+    let mut length = 0;
+    // SAFETY: of a string, lua_tolstring allocates nothing and gives a pointer to its bytes.
+    unsafe {
+        let data = ffi::lua_tolstring(state, index, &mut length);
+        std::slice::from_raw_parts(data.cast(), length)
     }
 }

@@ -16,19 +16,15 @@ const BLOCK: usize = 64;
 /// write_string(&mut out, b"text/html; \"\xFF\"\n");
 /// assert_eq!(out, b"\"text\\/html; \\\"\xFF\\\"\\n\"");
 /// ```
+#[inline]
 pub fn write_string(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.reserve(bytes.len() + 2 + CHUNK);
-    out.push(b'"');
-    escape(out, bytes);
-    out.push(b'"');
+    write_quoted::<false>(out, bytes);
 }
 
 /// Appends `bytes` to `out` as the key of an object: a JSON string and the colon behind it.
+#[inline]
 pub fn write_key(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.reserve(bytes.len() + 3 + CHUNK);
-    out.push(b'"');
-    escape(out, bytes);
-    out.extend_from_slice(b"\":");
+    write_quoted::<true>(out, bytes);
 }
 
 /// Appends `bytes` to `out` as they stand between the quotes of a JSON string.
@@ -51,51 +47,94 @@ pub fn write_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     escape(out, bytes);
 }
 
+/// Most keys and many values are short and plain. They stay in ordinary registers, since the way to a
+/// vector's and back takes longer than the work, and are one store with the quotes around them.
 #[inline]
-fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
-    if matches!(bytes.len(), 1..=CHUNK) {
-        write_short(out, bytes);
+fn write_quoted<const KEY: bool>(out: &mut Vec<u8>, bytes: &[u8]) {
+    const QUOTE: u128 = b'"' as u128;
+    const COLON: u128 = b':' as u128;
+    let (close, close_length) = if KEY { (QUOTE | COLON << 8, 2) } else { (QUOTE, 1) };
+    let length = bytes.len();
+    if matches!(length, 1..CHUNK)
+        && 1 + length + close_length <= CHUNK
+        && let Some(chunk) = plain_chunk(bytes)
+    {
+        let word = QUOTE | chunk << 8 | close << (8 * (1 + length));
+        let end = out.len() + 1 + length + close_length;
+        out.extend_from_slice(&word.to_le_bytes());
+        out.truncate(end);
     } else {
-        escape_long(out, bytes);
+        write_long_quoted(out, bytes, if KEY { b"\":" } else { b"\"" });
     }
 }
 
-/// Writes up to sixteen bytes, at least one. Most keys and many values are that short: they stay in
-/// ordinary registers, since the way to a vector's and back takes longer than the work.
-#[inline]
-fn write_short(out: &mut Vec<u8>, bytes: &[u8]) {
-    let length = bytes.len();
-    let (chunk, is_plain) =
-        if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-            let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
-            let chunk = u128::from(first) | u128::from(last) << (8 * (length - 8));
-            (chunk, !any_escaped(first) & !any_escaped(last))
-        } else {
-            let chunk = load_end(bytes, length);
-            // Blanks in the place of what is not there.
-            (chunk, !any_escaped(chunk as u64 | (BYTES * 0x20) << (8 * length)))
-        };
-    if is_plain {
-        let end = out.len() + length;
-        out.extend_from_slice(&chunk.to_le_bytes());
-        out.truncate(end);
+#[inline(never)]
+fn write_long_quoted(out: &mut Vec<u8>, bytes: &[u8], close: &[u8]) {
+    out.reserve(1 + bytes.len() + close.len() + CHUNK);
+    out.push(b'"');
+    if bytes.len() <= 2 * CHUNK
+        && let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk())
+        && are_plain(first, last)
+    {
+        // The two overlap.
+        let end = out.len() + bytes.len();
+        out.extend_from_slice(first);
+        out.truncate(end - CHUNK);
+        out.extend_from_slice(last);
     } else {
-        write_chunk(out, chunk, length);
+        escape(out, bytes);
+    }
+    out.extend_from_slice(close);
+}
+
+/// Whether no byte of the two must be escaped.
+#[inline]
+fn are_plain(first: &[u8; CHUNK], last: &[u8; CHUNK]) -> bool {
+    let least = |at: usize| zero_if_escaped(first[at]).min(zero_if_escaped(last[at]));
+    u128::from_le_bytes(std::array::from_fn(|at| u8::from(least(at) == 0))) == 0
+}
+
+/// Returns one to fifteen bytes that are ASCII and need no escape, the first lowest, with nothing above.
+#[inline(always)] // its result in memory would cost more than its work
+fn plain_chunk(bytes: &[u8]) -> Option<u128> {
+    let length = bytes.len();
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+        let chunk = u128::from(first) | u128::from(last) << (8 * (length - 8));
+        (plain(first) & plain(last) == HIGHEST).then_some(chunk)
+    } else {
+        let chunk = load_end(bytes, length) as u64;
+        // Blanks in the place of what is not there.
+        let filled = chunk | (BYTES * 0x20) << (8 * length);
+        (plain(filled) == HIGHEST).then_some(chunk.into())
     }
 }
 
 /// The number whose eight bytes are one.
 const BYTES: u64 = 0x0101_0101_0101_0101;
+/// The highest bit of each byte.
+const HIGHEST: u64 = BYTES * 0x80;
 
-/// Whether one of eight bytes must be escaped.
+/// Sets the highest bit of each byte that is ASCII and needs no escape, if all eight are so; all other bits
+/// are 0.
 #[inline]
-fn any_escaped(bytes: u64) -> bool {
-    // Subtracting borrows from a byte's highest bit where the byte is too small. What the next byte
-    // then sees is wrong, but the answer is known already.
-    let below = |bytes: u64, limit: u64| bytes.wrapping_sub(BYTES * limit) & !bytes;
-    let is = |byte: u8| below(bytes ^ (BYTES * u64::from(byte)), 1);
-    let any = below(bytes, 0x20) | is(b'"') | is(b'/') | is(b'\\') | is(0x7F);
-    any & (BYTES * 0x80) != 0
+fn plain(bytes: u64) -> u64 {
+    // Where all are ASCII, adding carries into a byte's highest bit and no further. Otherwise what is
+    // carried may be wrong, but the byte that carries has lost its own bit.
+    let seven = bytes & !HIGHEST;
+    let is_not = |byte: u8| (seven ^ (BYTES * u64::from(byte))) + BYTES * 0x7F;
+    let is_blank_or_above = seven + BYTES * 0x60;
+    let is_del = seven + BYTES;
+    is_not(b'"') & is_not(b'/') & is_not(b'\\') & is_blank_or_above & !is_del & !bytes & HIGHEST
+}
+
+#[inline]
+fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
+    if matches!(bytes.len(), 1..=CHUNK) {
+        write_chunk(out, load_end(bytes, bytes.len()), bytes.len());
+    } else {
+        escape_long(out, bytes);
+    }
 }
 
 #[inline]
