@@ -32,6 +32,7 @@ location = /filter {
   header_filter_by_lua_block @requests.filter
 }
 location = /exit_empty { access_by_lua_block @requests.exit_empty }
+location = /exit_string { access_by_lua_block @requests.exit_string }
 location = /exit_small { access_by_lua_block @requests.exit_small }
 location = /exit_large { access_by_lua_block @requests.exit_large }
 location = /error      { access_by_lua_block @requests.error }

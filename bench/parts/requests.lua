@@ -7,6 +7,7 @@ local rounds = require "bench.lib.rounds"
 -- The location, its empty counterpart, how many requests, what it is called, what is to be reached.
 local CASES = {
   { "/filter", "/filter_empty", 600, "header filter: 20 sets, 5 reads", 2, 3 },
+  { "/exit_string", "/exit_empty", 1000, "exit: a string, one header", 1, 2 },
   { "/exit_small", "/exit_empty", 1000, "exit: 5 fields, 2 headers", 1.25, 2.5 },
   { "/exit_large", "/exit_empty", 60, "exit: 500 objects", 2.2, 2.2 },
   { "/error", "/exit_empty", 1000, "error, a browser's Accept", 1.1, 2.5 },

@@ -9,6 +9,7 @@ local response = kong.response
 
 local ACCESS, HEADER_FILTER, BODY_FILTER = 0x20, 0x200, 0x400
 
+local JSON = { ["Content-Type"] = "application/json" }
 local TWO_HEADERS = { ["Cache-Control"] = "no-store", ["X-Request-Id"] = "4d4fa917ea095b96" }
 
 local _M = {}
@@ -59,6 +60,12 @@ end
 function _M.exit_empty()
   ngx.ctx.KONG_PHASE = ACCESS
   return ngx.exit(200)
+end
+
+
+function _M.exit_string()
+  ngx.ctx.KONG_PHASE = ACCESS
+  return response.exit(403, '{"message":"You cannot consume this service"}', JSON)
 end
 
 

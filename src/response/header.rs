@@ -231,8 +231,7 @@ fn prefix(name: &[u8]) -> u64 {
     (bytes | (upper >> 2)) ^ ((underscore >> 7) * u64::from(b'_' ^ b'-'))
 }
 
-/// Compares two names, each with its [`prefix`], by the order in which headers are sent: by lower-cased
-/// name with `_` as `-`; names that are the same header by raw bytes, so that the last of them wins.
+/// Compares two names, each with its [`prefix`], by the order of [`Headers::sort`].
 #[inline]
 fn compare(a: (u64, &[u8]), b: (u64, &[u8])) -> Ordering {
     a.0.cmp(&b.0).then_with(|| {
@@ -331,7 +330,8 @@ impl Headers {
         &self.bytes[span.start..span.end]
     }
 
-    /// Puts the headers in the order in which they are sent; see [`compare`].
+    /// Puts the headers in the order in which they are sent: by lower-cased name with `_` as `-`;
+    /// names that are the same header by raw bytes, so that the last of them wins.
     pub fn sort(&mut self) {
         let Self { bytes, fields, .. } = self;
         let name = |span: Span| &bytes[span.start..span.end];

@@ -13,7 +13,7 @@ use std::ptr::NonNull;
 use super::api::{Api, NgxRequest};
 use super::cleanup;
 use crate::error::Error;
-use crate::response::body::Held;
+use crate::response::body::{self, Held};
 
 thread_local! {
     /// By request; `None` where the handler is set up and nothing is held at the moment.
@@ -50,8 +50,8 @@ unsafe extern "C" fn forget(data: *mut c_void) {
     let slot = BUFFERS.try_with(|all| all.try_borrow_mut().ok()?.remove(&data.addr()));
     if let Ok(Some(Some(Held::Buffer(abandoned)))) = slot {
         let is_large = abandoned.capacity() >= LARGE;
-        drop(abandoned);
-        if is_large {
+        let is_kept = body::recycle(abandoned.into_bytes());
+        if is_large && !is_kept {
             give_back();
         }
     }

@@ -19,16 +19,22 @@ pub fn take() -> Vec<u8> {
     SPARE.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
-/// Keeps the memory of a buffer that is done with, or frees it.
-pub fn give(mut buffer: Vec<u8>) {
-    if SIZES.contains(&buffer.capacity()) {
-        SPARE.with_borrow_mut(|spare| {
-            if spare.len() < SLOTS {
-                buffer.clear();
-                spare.push(buffer);
-            }
-        });
+/// Keeps the memory of a buffer that is done with, or frees it; says whether it is kept.
+pub fn give(mut buffer: Vec<u8>) -> bool {
+    if !SIZES.contains(&buffer.capacity()) {
+        return false;
     }
+    buffer.clear();
+    // While a thread ends there is no place for it any more.
+    let kept = SPARE.try_with(|spare| {
+        let mut spare = spare.borrow_mut();
+        let has_room = spare.len() < SLOTS;
+        if has_room {
+            spare.push(buffer);
+        }
+        has_room
+    });
+    kept.unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -37,12 +43,12 @@ mod tests {
 
     #[test]
     fn memory_of_a_moderate_size_is_used_again() {
-        give(Vec::with_capacity(SIZES.start() - 1));
-        give(Vec::with_capacity(SIZES.end() + 1));
+        assert!(!give(Vec::with_capacity(SIZES.start() - 1)));
+        assert!(!give(Vec::with_capacity(SIZES.end() + 1)));
         assert_eq!(take().capacity(), 0);
         let mut used = Vec::with_capacity(*SIZES.start());
         used.push(1);
-        give(used);
+        assert!(give(used));
         let again = take();
         assert!(again.is_empty());
         assert!(again.capacity() >= *SIZES.start());
