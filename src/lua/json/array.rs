@@ -35,8 +35,8 @@ impl Writer {
                         // Before going deeper, the whole table has to be known.
                         let Some(length) = self.end_of_sequence(last)? else { return Ok(None) };
                         let next = last + 1;
-                        self.open = Open::Array { next, length, items: Items::Raw, above: 2 };
-                        return Ok(Some(Step::Deeper));
+                        let open = Open::Array { next, length, items: Items::Raw, above: 2 };
+                        return Ok(Some(Step::Deeper(open)));
                     }
                     Ok(_) => (),
                     // What else is wrong with the table is said first.
@@ -119,8 +119,8 @@ impl Writer {
                         if self.has_hole(-3, next, length) {
                             return Ok(None);
                         }
-                        self.open = Open::Array { next, length, items: Items::Raw, above: 2 };
-                        return Ok(Some(Step::Deeper));
+                        let open = Open::Array { next, length, items: Items::Raw, above: 2 };
+                        return Ok(Some(Step::Deeper(open)));
                     }
                     // What else is wrong with the table is said first.
                     Ok(Value::Nil) | Err(_) => return Ok(None),
@@ -198,8 +198,7 @@ impl Writer {
                         }
                     }
                     Value::Table => {
-                        self.open = Open::Array { next, length, items, above: 1 };
-                        return Ok(Step::Deeper);
+                        return Ok(Step::Deeper(Open::Array { next, length, items, above: 1 }));
                     }
                 }
                 ffi::lua_pop(state, 1);

@@ -78,8 +78,6 @@ struct Writer {
     sentinels: Option<Sentinels>,
     /// The stack is known to have room for tables of this depth.
     room: usize,
-    /// The table that is being written.
-    open: Open,
     /// Whether Lua code has run: tables may have changed under way.
     code_ran: bool,
     keys: Keys,
@@ -106,7 +104,7 @@ enum Open {
         length: c_int,
         items: Items,
         /// How many slots of the stack are above the table.
-        above: c_int,
+        above: u8,
     },
 }
 
@@ -123,8 +121,8 @@ enum Value {
 
 /// How writing a table has come to a stop.
 enum Step {
-    /// At a table in it, which is on top.
-    Deeper,
+    /// At a table in it, which is on top; this is how the outer one goes on.
+    Deeper(Open),
     Closed,
 }
 
@@ -138,7 +136,6 @@ impl Writer {
             error: EncodeError::NotFinite,
             sentinels: None,
             room: 0,
-            open: Open::Object,
             code_ran: false,
             keys: Keys::default(),
         }
@@ -161,14 +158,13 @@ impl Writer {
             let mut step = self.begin(1)?;
             loop {
                 match step {
-                    Step::Deeper => {
-                        outer.push(self.open);
+                    Step::Deeper(open) => {
+                        outer.push(open);
                         step = self.begin(outer.len() + 1)?;
                     }
                     Step::Closed => {
                         let Some(open) = outer.pop() else { return Ok(()) };
-                        self.open = open;
-                        step = self.go_on()?;
+                        step = self.go_on(open)?;
                     }
                 }
             }
@@ -210,12 +206,12 @@ impl Writer {
         }
     }
 
-    /// Writes on, behind a table in the one that is open.
-    unsafe fn go_on(&mut self) -> Outcome<Step> {
+    /// Goes on with a table, behind one in it.
+    unsafe fn go_on(&mut self, open: Open) -> Outcome<Step> {
         let state = self.state;
         // SAFETY: as for `begin`.
         unsafe {
-            match self.open {
+            match open {
                 Open::Object => {
                     ffi::lua_pop(state, 1);
                     if self.next(-2)? {
@@ -225,7 +221,7 @@ impl Writer {
                     self.out.push(b'}');
                 }
                 Open::Array { next, length, items, above } => {
-                    ffi::lua_pop(state, above);
+                    ffi::lua_pop(state, above.into());
                     if next <= length {
                         self.out.push(b',');
                         return self.items(next, length, items);
@@ -299,8 +295,7 @@ impl Writer {
                     _ => return Err(self.fail(EncodeError::Key(type_name(state, -2)))),
                 }
                 if self.value()? == Value::Table {
-                    self.open = Open::Object;
-                    return Ok(Step::Deeper);
+                    return Ok(Step::Deeper(Open::Object));
                 }
                 ffi::lua_pop(state, 1);
                 if !self.next(-2)? {
