@@ -78,7 +78,6 @@ local function make_services(options, ngx)
   end
 
   local templates = options.error_templates
-  local get_headers = ngx.resp.get_headers
 
   return {
     log = options.log,
@@ -104,7 +103,7 @@ local function make_services(options, ngx)
     end,
 
     all_headers = function(max)
-      local headers, err = get_headers(max or default_limit())
+      local headers, err = ngx.resp.get_headers(max or default_limit())
       return setmetatable(headers, headers_mt), err
     end,
 
