@@ -163,6 +163,23 @@ describe("the framing of responses of exit", function()
     end
   end)
 
+  it("is that of its body, where a header filter gives it a status with one", function()
+    for _, stage in ipairs { "rewrite", "access", "content" } do
+      for _, status in ipairs { 204, 304 } do
+        for _, body in ipairs { "", "hello" } do
+          for _, client in ipairs(CLIENTS) do
+            local response, told = server:exchange({
+              [stage] = fmt("response.exit(%d, %q)", status, body),
+              header_filter = "response.set_status(404)",
+            }, client)
+            assert.equal(404, response.status, told)
+            assert.equal(framing.body_for(client, body), response.body, told)
+          end
+        end
+      end
+    end
+  end)
+
   it("is that of the document of error", function()
     for name, value in pairs {
       ["Content-Length"] = "3", ["content_length"] = "999", ["Transfer-Encoding"] = "chunked",

@@ -258,11 +258,12 @@ pub fn send<H: Host>(
 
 /// What the server is told to exit with after a response of this status.
 ///
-/// nginx hangs up on 408 and 499 and drops what it has not sent yet: once a body is printed, its head
-/// is on its way with the right status, and the request simply ends.
+/// nginx hangs up on 408 and 499 and drops what it has not sent yet. A 204 it ends without an end of the
+/// body, which is missing where a header filter has made it another status. So once a body is printed, and
+/// its head on its way with the right status, the request simply ends.
 pub fn exit_code(status: StatusCode, payload: &Payload) -> u16 {
     match status.as_u16() {
-        408 | 499 if *payload != Payload::None => 200,
+        204 | 408 | 499 if *payload != Payload::None => 200,
         status => status,
     }
 }
@@ -461,7 +462,9 @@ mod tests {
         let code = |status, payload| exit_code(StatusCode::from_u16(status).unwrap(), &payload);
         assert_eq!(code(408, Payload::Given), 200);
         assert_eq!(code(499, Payload::Bytes(vec![])), 200);
+        assert_eq!(code(204, Payload::Bytes(vec![])), 200);
         assert_eq!(code(408, Payload::None), 408);
+        assert_eq!(code(204, Payload::None), 204);
         assert_eq!(code(444, Payload::Given), 444);
         assert_eq!(code(403, Payload::Given), 403);
     }
