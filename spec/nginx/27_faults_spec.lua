@@ -315,6 +315,28 @@ for _, jit_mode in ipairs { "on", "off" } do
       assert.equal("", failures)
     end)
 
+    it("of memory for a body of JSON is an error string, and has changed nothing", function()
+      for _, call in ipairs { "exit(200, data)", "error(500, data)" } do
+        for chances = 0, 1 do
+          local r = server:get(path("/", { access = [[
+            -- more than the memory that is kept for the next body
+            local long = ("x"):rep(100000)
+            local data = {}
+            for i = 1, 100 do data[i] = long end
+            local f = function() response.]] .. call .. [[ end
+            core.order_fault("allocation", ]] .. chances .. [[)
+            local ok, err = pcall(f)
+            core.order_fault(nil)
+            ngx.header.x_error = type(err) .. " " .. tostring(err)
+          ]] }))
+          assert.equal(200, r.status)
+          assert.equal("0123456789", r.body)
+          assert.matches("^string plugin.lua:5: .*no memory for a body of %d+ bytes$",
+                         r:header("X-Error"))
+        end
+      end
+    end)
+
     describe("of memory for a body", function()
       --- The next allocation for the given chunk fails; then the body is read to its end.
       local function failing(chunk)
@@ -376,6 +398,34 @@ for _, jit_mode in ipairs { "on", "off" } do
     end)
   end)
 end
+
+
+describe("memory that the system refuses a worker", function()
+  local ffi = require "ffi"
+  ffi.cdef "int prlimit(int pid, int resource, const uint64_t *limits, uint64_t *before);"
+  local RLIMIT_AS = 9
+
+  it("for the JSON of a table is an error string", function()
+    local server = nginx.start { init = INIT, locations = LOCATIONS }
+    local pids = server:worker_pids()
+    local limit = server:rss(pids[1], "VmSize") * 1024 + 200e6
+    assert.equal(0, ffi.C.prlimit(pids[1], RLIMIT_AS, ffi.new("uint64_t[2]", limit, limit), nil))
+    for _ = 1, 3 do
+      local r = server:get(path("/", { access = [[
+        local megabyte = ("x"):rep(1e6)
+        local data = {}
+        for i = 1, 300 do data[i] = megabyte end
+        local ok, err = pcall(function() response.exit(200, data) end)
+        ngx.header.x_error = type(err) .. " " .. tostring(err)
+      ]] }))
+      assert.matches("^string plugin.lua:4: body encoding failed while flushing response: "
+                     .. "no memory for a body of %d+ bytes$", r:header("X-Error"))
+      assert.equal("0123456789", r.body)
+    end
+    assert.same(pids, server:worker_pids())
+    server:stop()
+  end)
+end)
 
 
 describe("a fault in the life cycle", function()

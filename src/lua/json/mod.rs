@@ -16,13 +16,22 @@ use mlua::ffi::{self, lua_State};
 use super::stack::{self, Kept, string, type_name};
 use crate::response::body;
 use crate::response::exit::TableBody;
-use crate::response::json::{EncodeError, write_key, write_number, write_string};
+use crate::response::json::{EncodeError, write_escaped, write_key, write_number, write_string};
 
 /// How deep tables may be nested.
 const DEEPEST: usize = 1000;
 /// So many holes are written of an array whose metatable has said how long it is, before there must be
 /// as many items: nothing else bounds what has to fit into memory.
 const MOST_HOLES: c_int = 1 << 20;
+/// Room for what is written between two looks at it, besides what a string needs for each of its bytes.
+const SLACK: usize = 160;
+/// The room that a text begins with.
+const FIRST: usize = 1024;
+/// Long strings are written in pieces of so many bytes.
+const PIECE: usize = 4096;
+/// What one byte of a string may become: `\u00xx`.
+const ESCAPED: usize = 6;
+
 thread_local! {
     /// The list of [`Writer::table`], kept for the next one: growing it anew each time would show.
     static OUTER: Cell<Vec<Open>> = const { Cell::new(Vec::new()) };
@@ -108,7 +117,7 @@ enum Step {
 impl Writer {
     fn new(state: *mut lua_State) -> Self {
         let mut out = body::spare();
-        out.reserve(256);
+        out.reserve(FIRST);
         Self { state, out, sentinels: None, room: 0, open: Open::Object, code_ran: false }
     }
 
@@ -134,6 +143,7 @@ impl Writer {
                         step = self.begin(outer.len() + 1)?;
                     }
                     Step::Closed => {
+                        self.make_space(SLACK)?;
                         let Some(open) = outer.pop() else { return Ok(()) };
                         self.open = open;
                         step = self.go_on()?;
@@ -252,9 +262,11 @@ impl Writer {
                     self.open = Open::Array { next: last + 1, length, items: Items::Raw, above: 2 };
                     return Ok(Some(Step::Deeper));
                 }
-                if self.scalar().is_err() {
+                match self.scalar() {
+                    Ok(_) => (),
+                    Err(refused @ EncodeError::Memory(_)) => return Err(refused),
                     // What else is wrong with the table is said first.
-                    return Ok(None);
+                    Err(_) => return Ok(None),
                 }
                 ffi::lua_pop(state, 1);
                 if !self.next(-2)? {
@@ -386,7 +398,7 @@ impl Writer {
         unsafe {
             loop {
                 match ffi::lua_type(state, -2) {
-                    ffi::LUA_TSTRING => self.string(-2, write_key),
+                    ffi::LUA_TSTRING => self.string(-2, write_key, "\":")?,
                     ffi::LUA_TNUMBER => {
                         self.out.push(b'"');
                         write_number(&mut self.out, ffi::lua_tonumber(state, -2))?;
@@ -414,8 +426,13 @@ impl Writer {
         let state = self.state;
         // SAFETY: the value is there; reading it runs nothing.
         unsafe {
-            match ffi::lua_type(state, -1) {
-                ffi::LUA_TSTRING => self.string(-1, write_string),
+            let kind = ffi::lua_type(state, -1);
+            if kind == ffi::LUA_TSTRING {
+                self.string(-1, write_string, "\"")?;
+                return Ok(true);
+            }
+            self.make_space(SLACK)?;
+            match kind {
                 ffi::LUA_TNUMBER => write_number(&mut self.out, ffi::lua_tonumber(state, -1))?,
                 ffi::LUA_TBOOLEAN if ffi::lua_toboolean(state, -1) != 0 => self.text("true"),
                 ffi::LUA_TBOOLEAN => self.text("false"),
@@ -436,14 +453,57 @@ impl Writer {
         self.out.extend_from_slice(text.as_bytes());
     }
 
-    /// Writes the string at `index` with `write`.
+    /// Makes sure that so many bytes can be written without asking for memory, which nobody could refuse
+    /// without ending the process.
     #[inline]
-    unsafe fn string(&mut self, index: c_int, write: impl Fn(&mut Vec<u8>, &[u8])) {
+    fn make_space(&mut self, more: usize) -> Result<(), EncodeError> {
+        if self.out.capacity() - self.out.len() >= more { Ok(()) } else { self.grow(more) }
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) -> Result<(), EncodeError> {
+        let refused = EncodeError::Memory(self.out.len().saturating_add(more));
+        #[cfg(feature = "fault-injection")]
+        if crate::fault::happens(crate::fault::Fault::Allocation) {
+            return Err(refused);
+        }
+        // It doubles; where there is no memory for that, there may be for what is needed.
+        let out = &mut self.out;
+        out.try_reserve(more).or_else(|_| out.try_reserve_exact(more)).map_err(|_| refused)
+    }
+
+    /// Writes the string at `index` with `write`, which puts `end` behind it.
+    #[inline]
+    unsafe fn string(
+        &mut self,
+        index: c_int,
+        write: impl Fn(&mut Vec<u8>, &[u8]),
+        end: &'static str,
+    ) -> Result<(), EncodeError> {
         let mut length = 0;
         // SAFETY: of a string, lua_tolstring allocates nothing and gives a pointer to its bytes.
-        unsafe {
+        let bytes = unsafe {
             let data = ffi::lua_tolstring(self.state, index, &mut length);
-            write(&mut self.out, std::slice::from_raw_parts(data.cast(), length));
+            std::slice::from_raw_parts(data.cast(), length)
+        };
+        if length > PIECE {
+            return self.long_string(bytes, end);
         }
+        self.make_space(ESCAPED * length + SLACK)?;
+        write(&mut self.out, bytes);
+        Ok(())
+    }
+
+    /// Writes a string in pieces: room for all of it, were every byte escaped, would be far too much.
+    #[cold]
+    fn long_string(&mut self, bytes: &[u8], end: &str) -> Result<(), EncodeError> {
+        self.make_space(bytes.len().saturating_add(ESCAPED * PIECE + SLACK))?;
+        self.out.push(b'"');
+        for piece in bytes.chunks(PIECE) {
+            self.make_space(ESCAPED * PIECE + SLACK)?;
+            write_escaped(&mut self.out, piece);
+        }
+        self.text(end);
+        Ok(())
     }
 }
