@@ -119,7 +119,8 @@ fake.ctx = { delay_response = true }
 coroutine.wrap(stream.exit)(200, "a")
 check("stream callback", fake.ctx.delayed_response_callback, fake.ctx)
 
-return table.concat({ checked, methods, functions, streams }, " ") .. "\n" .. table.concat(failures, "\n")
+return table.concat({ checked, methods, functions, streams }, " ") .. "\n"
+  .. table.concat(failures, "\n")
 ]==]
 
 local INIT = [[
