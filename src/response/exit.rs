@@ -204,6 +204,12 @@ pub fn send<H: Host>(
             },
         },
     };
+    // A 204 has no body, and clients of HTTP/2 refuse one that has a length.
+    let is_lost = status == StatusCode::NO_CONTENT && kind != Grpc::Message;
+    let payload = match payload {
+        Payload::Given | Payload::Bytes(_) if is_lost && !in_filter => Payload::Bytes(Vec::new()),
+        payload => payload,
+    };
     let length = match &payload {
         Payload::None => 0,
         Payload::Given => given,
@@ -238,7 +244,12 @@ pub fn send<H: Host>(
         }
         return Ok(Payload::Bytes(Vec::new()));
     }
-    let length_is_ours = !is_anothers && set_length(host, headers, &payload, length, in_filter)?;
+    let length_is_ours = if is_lost && length > 0 {
+        host.write_header(CONTENT_LENGTH, &[], Write::Set)?;
+        true
+    } else {
+        !is_anothers && set_length(host, headers, &payload, length, in_filter)?
+    };
     if let Some(status) = added_status
         && host.header(GRPC_MESSAGE)?.is_none()
     {
@@ -455,6 +466,19 @@ mod tests {
                 assert_eq!(head(&host), [status.to_string()]);
             }
         }
+    }
+
+    #[test]
+    fn no_content_has_no_length() {
+        let mut host = Memory::new();
+        let sent = reply(&mut host, 204, Body::Bytes(b"lost"), &headers(&[]), false);
+        assert_eq!(sent, Ok(Payload::Bytes(vec![])));
+        assert_eq!(head(&host), ["204", "Content-Length: 0"]);
+        let mut host = Memory::new().in_phase(ServerPhase::HeaderFilter);
+        let own = headers(&[("Content-Length", "4")]);
+        let sent = reply(&mut host, 204, Body::Bytes(b"lost"), &own, true);
+        assert_eq!(sent, Ok(Payload::Given));
+        assert_eq!(head(&host), ["204"]);
     }
 
     #[test]
