@@ -218,6 +218,33 @@ hosts.each("a table body", { style = "stages", files = json.FILES }, function(se
       json.check_vectors(json.results(server, server.dir .. "/vectors.lua"))
     end)
 
+    it("is not hurt by a debug hook that changes them at every call", function()
+      local r = server:run {
+        content = [[
+          local outer, calls = {}, 0
+          local function change()
+            calls = calls + 1
+            for key in pairs(outer) do
+              outer[key] = nil
+            end
+            for i = 1, 40 do
+              outer["key" .. calls .. "-" .. i] = { i, { i } }
+            end
+          end
+          local kinds = {}
+          for i = 1, 20 do
+            change()
+            debug.sethook(change, "c")
+            local failed, err = pcall(response.error, 500, outer, { [{}] = 1 })
+            debug.sethook()
+            kinds[i] = tostring(failed) .. type(err)
+          end
+          ngx.print(table.concat(kinds, " "))
+        ]],
+      }
+      assert.equal(("falsestring "):rep(20):sub(1, -2), r.body)
+    end)
+
     it("cannot be made to yield", function()
       local r = server:run {
         content = [[

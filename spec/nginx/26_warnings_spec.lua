@@ -261,6 +261,33 @@ for _, jit_mode in ipairs { "on", "off" } do
         }, warnings())
       end)
 
+      it("come behind an exit by whatever name", function()
+        local lines_above = 0
+        for _, code in ipairs {
+          "local deny = response.exit deny(403, 'no')",
+          "local deny = response.exit local function f() deny(403, 'no') end f()",
+          "pcall(response.exit, 403, 'no')",
+          "local reply = response.error pcall(reply, 403)",
+        } do
+          server:clear_log()
+          -- Each at a place of its own.
+          lines_above = lines_above + 1
+          after_exit(code .. ("\n"):rep(lines_above) .. "response.set_header('X-A', 1)")
+          assert.same({
+            "header_filter.lua:" .. lines_above + 1
+              .. ': set_header("X-A") was called after an exit in header_filter',
+          }, warnings())
+        end
+      end)
+
+      it("do not come where a function of that name has returned the exit", function()
+        after_exit("local deny = function() return response.exit(403, 'no') end deny()"
+          .. " response.set_header('X-A', 1)")
+        after_exit("local exit = response.exit local deny = function() return exit(403, 'no') end"
+          .. " local function run() deny() response.set_header('X-A', 1) end run()")
+        assert.same({}, warnings())
+      end)
+
       it("come in code that the compiler has got hold of", function()
         local r = after_exit("for i = 1, 1000 do\n response.exit(403, 'no')\n"
           .. "response.set_header('X-A', i)\n end")

@@ -27,6 +27,16 @@ local IN_LUA = { get_status = true, get_headers = true, get_source = true, set_s
 
 local BODY_CALLS = { get_raw_body = "", set_raw_body = "'other'" }
 
+-- What compiled code calls, by the name in the library.
+local SHORTCUTS = {
+  kong_response_set_headers = { [[response.set_headers({ ["X-Many"] = "1" })]] },
+  kong_response_write_header = {
+    [[response.set_header("X-Set", "1")]], [[response.add_header("X-Add", "1")]],
+  },
+  kong_response_clear_header = { [[response.clear_header("X-Clear")]] },
+  kong_response_get_header = { [[assert(response.get_header("X-There") == "1")]] },
+}
+
 -- In the in-memory host, and elsewhere: what needs no request.
 local ELSEWHERE = [==[
 local core = require "kong.response.core"
@@ -46,12 +56,28 @@ local function check(name, f, ...)
   end
 end
 
-local checked = 0
+local function count(functions)
+  local n = 0
+  for _ in pairs(functions) do
+    n = n + 1
+  end
+  return n
+end
 
-check("json_decode", core.json_decode, "[]")
-check("memory_host", core.memory_host)
-check("nginx", core.nginx, ngx, {})
-checked = checked + 3
+local own = {
+  json_decode = { "[]" }, memory_host = {}, nginx = { ngx, {} }, stream = { ngx, {} },
+  memory = { core.memory_host(), ngx, {} }, order_fault = false,
+}
+local checked = 0
+for name, f in pairs(core) do
+  if type(f) == "function" and own[name] ~= false then
+    check(name, f, unpack(own[name]))
+    checked = checked + 1
+  end
+end
+
+local file = package.searchpath("kong.response.core", package.cpath)
+check("luaopen", package.loadlib(file, "luaopen_kong_response_core"))
 
 local arguments = {
   upstream = { 200, {} }, set_phase = { "access" }, set_status = { 200 }, get_header = { "a" },
@@ -59,12 +85,7 @@ local arguments = {
   set_chunk = { "a", true }, get_arg = { 1 }, set_arg = { 1, "a" },
 }
 local methods = 0
-for name in pairs {
-  upstream = 1, set_phase = 1, get_phase = 1, get_status = 1, set_status = 1, headers_sent = 1,
-  mark_headers_sent = 1, get_header = 1, set_header = 1, get_headers = 1, start_output = 1,
-  special_response = 1, abort = 1, clean_head = 1, finish_head = 1, set_chunk = 1, get_chunk = 1,
-  get_arg = 1, set_arg = 1, body_ended = 1, buffered = 1, take_log = 1, answer_conditions = 1,
-} do
+for name in pairs(debug.getmetatable(core.memory_host()).__index) do
   local host = core.memory_host()
   check("host:" .. name, host[name], host, unpack(arguments[name] or {}))
   methods = methods + 1
@@ -91,13 +112,15 @@ for name in pairs(require "kong.response") do
   functions = functions + 1
 end
 
+local streams = count(core.stream(fake, {}))
 local stream = require "kong.response.stream"({}, fake)
 check("stream exit", stream.exit, 200, "a")
 fake.ctx = { delay_response = true }
 coroutine.wrap(stream.exit)(200, "a")
 check("stream callback", fake.ctx.delayed_response_callback, fake.ctx)
 
-return checked .. " " .. methods .. " " .. functions .. "\n" .. table.concat(failures, "\n")
+return table.concat({ checked, methods, functions, streams }, " ") .. "\n"
+  .. table.concat(failures, "\n")
 ]==]
 
 local INIT = [[
@@ -174,6 +197,38 @@ end
 describe("a build for use", function()
   it("knows no faults", function()
     assert.is_nil(require("kong.response.core").order_fault)
+  end)
+end)
+
+
+describe("the functions in which faults are ordered", function()
+  it("are all that there are", function()
+    local names = {}
+    for name in pairs(require "kong.response") do
+      names[name] = true
+    end
+    local ordered = {}
+    for _, calls in ipairs { CALLS, BODY_CALLS } do
+      for name in pairs(calls) do
+        ordered[name] = true
+      end
+    end
+    assert.same(names, ordered)
+  end)
+
+  it("are all that the library shows", function()
+    local pipe = assert(io.popen("nm -D --defined-only " .. nginx.root
+      .. "/build/faults/kong/response/core.so"))
+    local shown = {}
+    for name in pipe:read("*a"):gmatch("%x+ T ([^\n]+)") do
+      shown[name] = true
+    end
+    pipe:close()
+    local ordered = { luaopen_kong_response_core = true }
+    for name in pairs(SHORTCUTS) do
+      ordered[name] = true
+    end
+    assert.same(shown, ordered)
   end)
 end)
 
@@ -262,27 +317,26 @@ for _, jit_mode in ipairs { "on", "off" } do
     end
 
     if jit_mode == "on" then
-      it("in what compiled code calls is made good by the native function", function()
-        local r = server:get(path("/", { access = [[
-          for _, call in ipairs {
-            function() response.set_headers({ ["X-Many"] = "1" }) end,
-            function() response.set_header("X-Set", "1") end,
-            function() response.add_header("X-Add", "1") end,
-            function() response.clear_header("X-Clear") end,
-            function() assert(response.get_header("X-Set") == "1") end,
-          } do
-            ngx.header.x_clear = 1
-            core.order_fault("shortcut", 0)
-            call()
+      for symbol, statements in pairs(SHORTCUTS) do
+        it("in " .. symbol .. " is made good by the native function", function()
+          local order = " core.order_fault('shortcut', 0) "
+          local code = order .. table.concat(statements, order)
+          local r = server:get(path("/", {
+            access = "ngx.header.x_there, ngx.header.x_clear = 1, 1" .. code
+              .. " core.order_fault(nil)",
+          }))
+          assert.equal(200, r.status)
+          local sent = { ["X-There"] = "1", ["X-Clear"] = "1" }
+          for name in code:gmatch("X%-%u%l+") do
+            sent[name] = name ~= "X-Clear" and "1" or nil
           end
-          core.order_fault(nil)
-        ]] }))
-        assert.equal("1", r:header("X-Many"))
-        assert.equal("1", r:header("X-Set"))
-        assert.equal("1", r:header("X-Add"))
-        local _, panics = server:log():gsub("panicked at", "")
-        assert.equal(5, panics)
-      end)
+          for _, name in ipairs { "X-There", "X-Clear", "X-Many", "X-Set", "X-Add" } do
+            assert.equal(sent[name], r:header(name))
+          end
+          local _, panics = server:log():gsub("panicked at", "")
+          assert.equal(#statements, panics)
+        end)
+      end
     end
 
     it("in the callback of a delayed response is an error string", function()
@@ -311,8 +365,30 @@ for _, jit_mode in ipairs { "on", "off" } do
 
     it("in a function that needs no request is an error string", function()
       local counts, failures = server:get("/elsewhere").body:match("^([^\n]*)\n(.*)$")
-      assert.equal("3 23 13", counts)
+      assert.equal("5 23 13 2", counts)
       assert.equal("", failures)
+    end)
+
+    it("of memory for a body of JSON is an error string, and has changed nothing", function()
+      for _, call in ipairs { "exit(200, data)", "error(500, data)" } do
+        for chances = 0, 1 do
+          local r = server:get(path("/", { access = [[
+            -- more than the memory that is kept for the next body
+            local long = ("x"):rep(100000)
+            local data = {}
+            for i = 1, 100 do data[i] = long end
+            local f = function() response.]] .. call .. [[ end
+            core.order_fault("allocation", ]] .. chances .. [[)
+            local ok, err = pcall(f)
+            core.order_fault(nil)
+            ngx.header.x_error = type(err) .. " " .. tostring(err)
+          ]] }))
+          assert.equal(200, r.status)
+          assert.equal("0123456789", r.body)
+          assert.matches("^string plugin.lua:5: .*no memory for a body of %d+ bytes$",
+                         r:header("X-Error"))
+        end
+      end
     end)
 
     describe("of memory for a body", function()
@@ -376,6 +452,34 @@ for _, jit_mode in ipairs { "on", "off" } do
     end)
   end)
 end
+
+
+describe("memory that the system refuses a worker", function()
+  local ffi = require "ffi"
+  ffi.cdef "int prlimit(int pid, int resource, const uint64_t *limits, uint64_t *before);"
+  local RLIMIT_AS = 9
+
+  it("for the JSON of a table is an error string", function()
+    local server = nginx.start { init = INIT, locations = LOCATIONS }
+    local pids = server:worker_pids()
+    local limit = server:rss(pids[1], "VmSize") * 1024 + 200e6
+    assert.equal(0, ffi.C.prlimit(pids[1], RLIMIT_AS, ffi.new("uint64_t[2]", limit, limit), nil))
+    for _ = 1, 3 do
+      local r = server:get(path("/", { access = [[
+        local megabyte = ("x"):rep(1e6)
+        local data = {}
+        for i = 1, 300 do data[i] = megabyte end
+        local ok, err = pcall(function() response.exit(200, data) end)
+        ngx.header.x_error = type(err) .. " " .. tostring(err)
+      ]] }))
+      assert.matches("^string plugin.lua:4: body encoding failed while flushing response: "
+                     .. "no memory for a body of %d+ bytes$", r:header("X-Error"))
+      assert.equal("0123456789", r.body)
+    end
+    assert.same(pids, server:worker_pids())
+    server:stop()
+  end)
+end)
 
 
 describe("a fault in the life cycle", function()

@@ -163,6 +163,25 @@ describe("the framing of responses of exit", function()
     end
   end)
 
+  it("is that of its body, where a header filter gives it a status with one", function()
+    for _, stage in ipairs { "rewrite", "access", "content" } do
+      for _, status in ipairs { 204, 304 } do
+        for _, body in ipairs { "", "hello" } do
+          for _, client in ipairs(CLIENTS) do
+            local response, told = server:exchange({
+              [stage] = fmt("response.exit(%d, %q)", status, body),
+              header_filter = "response.set_status(404)",
+            }, client)
+            assert.equal(404, response.status, told)
+            -- A 204 has lost its body by then.
+            local expected = status == 304 and framing.body_for(client, body) or ""
+            assert.equal(expected, response.body, told)
+          end
+        end
+      end
+    end
+  end)
+
   it("is that of the document of error", function()
     for name, value in pairs {
       ["Content-Length"] = "3", ["content_length"] = "999", ["Transfer-Encoding"] = "chunked",
@@ -179,6 +198,26 @@ describe("the framing of responses of exit", function()
           assert.matches(expected, response.body, told)
         end
       end
+    end
+  end)
+
+  it("has no body where the status has none, over HTTP/2", function()
+    local requests, statuses = {}, {}
+    for stage, path in pairs(STAGES) do
+      for _, status in ipairs { 204, 304 } do
+        for _, body in ipairs { "nil", "''", "'hello'", "{ 1 }" } do
+          local case = { path = path, [stage] = fmt("response.exit(%d, %s)", status, body) }
+          requests[#requests + 1] = { http2 = true, path = server:target(case) }
+          statuses[#requests] = status
+        end
+      end
+    end
+    for i, r in ipairs(server:requests(requests)) do
+      local told = requests[i].path .. "\n" .. r.error
+      assert.equal(0, r.exit, told)
+      assert.equal("2", r.version, told)
+      assert.equal(statuses[i], r.status, told)
+      assert.equal("", r.body, told)
     end
   end)
 

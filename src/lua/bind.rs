@@ -4,9 +4,10 @@ use std::ffi::{CStr, c_int, c_void};
 
 use mlua::ffi::{self, lua_CFunction, lua_State};
 
-use super::call::{attempt, raise_plain};
-use super::stack::{Kept, SERVICES, STRINGS, invoke, push_bytes, upvalue};
+use super::call::{Caller, attempt, guard, raise_plain};
+use super::stack::{Kept, SERVICES, STRINGS, invoke, push_bytes, type_name, upvalue};
 use super::{answer, body, decode, headers, memory, source, stream};
+use crate::error::Error;
 use crate::host::nginx;
 use crate::phase;
 use crate::response::status;
@@ -101,11 +102,12 @@ unsafe extern "C-unwind" fn order_fault(state: *mut lua_State) -> c_int {
 
 /// `nginx(ngx, services)`: the functions of one instance, for the request that nginx is serving.
 ///
-/// It raises `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`.
+/// It raises `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`, and what
+/// [`push_functions`] does.
 ///
 /// # Safety
 ///
-/// Called by Lua, with two tables.
+/// Called by Lua.
 unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
@@ -123,7 +125,7 @@ unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
 ///
 /// # Safety
 ///
-/// Called by Lua, with two tables.
+/// Called by Lua.
 unsafe extern "C-unwind" fn bind_stream(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
@@ -133,15 +135,24 @@ unsafe extern "C-unwind" fn bind_stream(state: *mut lua_State) -> c_int {
 }
 
 /// Pushes a table of `functions` that share `ngx`, the services, and the in-memory host, if there is
-/// one: at 1, 2 and 3.
+/// one: at 1, 2 and 3. It raises that the first two must be tables, which they are taken for from then on.
 ///
 /// # Safety
 ///
-/// They are there, the third as nil or not at all where there is no such host; nothing of Rust is alive.
+/// Called by Lua. The third is nil or not at all there where there is no such host; nothing of Rust is
+/// alive.
 pub unsafe fn push_functions(state: *mut lua_State, functions: &[(&CStr, lua_CFunction)]) -> c_int {
     // SAFETY: by contract.
     unsafe {
         ffi::lua_settop(state, 3);
+        guard(state, Caller::Direct, || {
+            for (index, what) in [(1, "ngx"), (2, "services")] {
+                if ffi::lua_type(state, index) != ffi::LUA_TTABLE {
+                    return Err(Error::NotTable { what, got: type_name(state, index) });
+                }
+            }
+            Ok(())
+        });
         push_array_of_kept(state);
         ffi::lua_replace(state, 2);
         ffi::lua_createtable(state, 0, functions.len() as c_int);
@@ -162,12 +173,13 @@ pub unsafe fn push_functions(state: *mut lua_State, functions: &[(&CStr, lua_CFu
 unsafe fn push_statuses(state: *mut lua_State) {
     // SAFETY: as its caller's.
     unsafe {
+        let may_be_set = guard(state, Caller::Direct, || {
+            Ok(std::array::from_fn::<_, 1000, _>(|code| status::check(code as f64).is_ok()))
+        });
         ffi::lua_createtable(state, 600, 0);
-        for code in 0..1000 {
-            if status::check(f64::from(code)).is_ok() {
-                ffi::lua_pushboolean(state, 1);
-                ffi::lua_rawseti(state, -2, code.into());
-            }
+        for (code, _) in (0..).zip(may_be_set).filter(|&(_, may)| may) {
+            ffi::lua_pushboolean(state, 1);
+            ffi::lua_rawseti(state, -2, code);
         }
     }
 }

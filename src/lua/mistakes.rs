@@ -1,7 +1,7 @@
 //! Saying mistakes aloud that the server lets through: once per worker, place in the code, and cause.
 
 use std::cell::RefCell;
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mlua::ffi::{self, lua_State};
@@ -89,8 +89,8 @@ unsafe extern "C" fn request_ended(request: *mut c_void) {
 
 /// Remembers which code has made an exit in the header filter: nginx lets it run on.
 ///
-/// That is the function that called `exit`, and those in the same file that called it. Their callers,
-/// the gateway's code, do well to run on. Where `exit` was returned, its function is over.
+/// That is the function that called `exit`, be it through `pcall`, and those in the same file that called
+/// it. Their callers, the gateway's code, do well to run on. Where `exit` was returned, its function is over.
 ///
 /// # Safety
 ///
@@ -109,7 +109,7 @@ unsafe fn remembered(call: &Call) -> usize {
     let state = call.state;
     // SAFETY: by contract: the frames are only read, and functions pushed and popped.
     let functions = unsafe {
-        if !are_said(state) || !is_called_by_name(state) {
+        if !are_said(state) || !is_running_on(state) {
             return 0;
         }
         functions_of_one_file(state)
@@ -137,8 +137,11 @@ unsafe fn functions_of_one_file(state: *mut lua_State) -> Vec<usize> {
             }
             let function = ffi::lua_topointer(state, -1).addr();
             ffi::lua_pop(state, 1);
+            if functions.is_empty() && is_native(&frame) {
+                continue;
+            }
             // Names of files are interned.
-            if level > 2 && frame.source != file {
+            if !functions.is_empty() && frame.source != file {
                 break;
             }
             file = frame.source;
@@ -148,16 +151,67 @@ unsafe fn functions_of_one_file(state: *mut lua_State) -> Vec<usize> {
     functions
 }
 
-/// Whether the code that is going on called the facade by its name. After `return refuse()`, which
-/// returned `exit()`, it is code that called something else.
-unsafe fn is_called_by_name(state: *mut lua_State) -> bool {
-    // SAFETY: the facade's frame is at level 1; the name is a C string while it is.
+/// Whether a frame, of which it is known, is one of a C function.
+fn is_native(frame: &ffi::lua_Debug) -> bool {
+    // SAFETY: lua_getinfo has set it to a static C string.
+    !frame.what.is_null() && unsafe { CStr::from_ptr(frame.what) } == c"C"
+}
+
+/// Whether the code that is going on has called the facade itself, by whatever name, or has had `pcall` do
+/// so. After `return refuse()`, which returned `exit()`, it is code that called something else.
+unsafe fn is_running_on(state: *mut lua_State) -> bool {
+    // SAFETY: the facade's frame is at level 1; names are C strings while their frame is; what is pushed
+    // is popped.
     unsafe {
+        let top = ffi::lua_gettop(state);
         let mut frame = std::mem::zeroed::<ffi::lua_Debug>();
-        ffi::lua_getstack(state, 1, &mut frame) != 0
-            && ffi::lua_getinfo(state, c"n".as_ptr(), &mut frame) != 0
-            && !frame.name.is_null()
-            && [c"exit", c"error"].contains(&CStr::from_ptr(frame.name))
+        let mut caller = std::mem::zeroed::<ffi::lua_Debug>();
+        let known = ffi::lua_getstack(state, 1, &mut frame) != 0
+            && ffi::lua_getinfo(state, c"nf".as_ptr(), &mut frame) != 0
+            && ffi::lua_getstack(state, 2, &mut caller) != 0
+            && ffi::lua_getinfo(state, c"Sf".as_ptr(), &mut caller) != 0;
+        let is_ours = known
+            && (is_native(&caller)
+                || !frame.name.is_null()
+                    && match CStr::from_ptr(frame.namewhat).to_bytes() {
+                        b"local" => holds(state, &frame, |n| ffi::lua_getlocal(state, &caller, n)),
+                        b"upvalue" => {
+                            holds(state, &frame, |n| ffi::lua_getupvalue(state, top + 2, n))
+                        }
+                        _ => [c"exit", c"error"].contains(&CStr::from_ptr(frame.name)),
+                    });
+        ffi::lua_settop(state, top);
+        is_ours
+    }
+}
+
+/// Whether one of the variables that `push` pushes, from 1 on, has the name by which the function of the
+/// `frame` was called, and holds that function.
+///
+/// # Safety
+///
+/// The function is below the topmost value; `push` returns the variable's name, or pushes nothing and
+/// returns null.
+unsafe fn holds(
+    state: *mut lua_State,
+    frame: &ffi::lua_Debug,
+    mut push: impl FnMut(c_int) -> *const c_char,
+) -> bool {
+    // SAFETY: by contract.
+    unsafe {
+        let function = ffi::lua_topointer(state, -2);
+        for n in 1.. {
+            let name = push(n);
+            if name.is_null() {
+                break;
+            }
+            let value = ffi::lua_topointer(state, -1);
+            ffi::lua_pop(state, 1);
+            if value == function && CStr::from_ptr(name) == CStr::from_ptr(frame.name) {
+                return true;
+            }
+        }
+        false
     }
 }
 

@@ -204,6 +204,12 @@ pub fn send<H: Host>(
             },
         },
     };
+    // A 204 has no body, and clients of HTTP/2 refuse one that has a length.
+    let is_lost = status == StatusCode::NO_CONTENT && kind != Grpc::Message;
+    let payload = match payload {
+        Payload::Given | Payload::Bytes(_) if is_lost && !in_filter => Payload::Bytes(Vec::new()),
+        payload => payload,
+    };
     let length = match &payload {
         Payload::None => 0,
         Payload::Given => given,
@@ -238,7 +244,12 @@ pub fn send<H: Host>(
         }
         return Ok(Payload::Bytes(Vec::new()));
     }
-    let length_is_ours = !is_anothers && set_length(host, headers, &payload, length, in_filter)?;
+    let length_is_ours = if is_lost && length > 0 {
+        host.write_header(CONTENT_LENGTH, &[], Write::Set)?;
+        true
+    } else {
+        !is_anothers && set_length(host, headers, &payload, length, in_filter)?
+    };
     if let Some(status) = added_status
         && host.header(GRPC_MESSAGE)?.is_none()
     {
@@ -258,11 +269,12 @@ pub fn send<H: Host>(
 
 /// What the server is told to exit with after a response of this status.
 ///
-/// nginx hangs up on 408 and 499 and drops what it has not sent yet: once a body is printed, its head
-/// is on its way with the right status, and the request simply ends.
+/// nginx hangs up on 408 and 499 and drops what it has not sent yet. A 204 it ends without an end of the
+/// body, which is missing where a header filter has made it another status. So once a body is printed, and
+/// its head on its way with the right status, the request simply ends.
 pub fn exit_code(status: StatusCode, payload: &Payload) -> u16 {
     match status.as_u16() {
-        408 | 499 if *payload != Payload::None => 200,
+        204 | 408 | 499 if *payload != Payload::None => 200,
         status => status,
     }
 }
@@ -457,11 +469,26 @@ mod tests {
     }
 
     #[test]
+    fn no_content_has_no_length() {
+        let mut host = Memory::new();
+        let sent = reply(&mut host, 204, Body::Bytes(b"lost"), &headers(&[]), false);
+        assert_eq!(sent, Ok(Payload::Bytes(vec![])));
+        assert_eq!(head(&host), ["204", "Content-Length: 0"]);
+        let mut host = Memory::new().in_phase(ServerPhase::HeaderFilter);
+        let own = headers(&[("Content-Length", "4")]);
+        let sent = reply(&mut host, 204, Body::Bytes(b"lost"), &own, true);
+        assert_eq!(sent, Ok(Payload::Given));
+        assert_eq!(head(&host), ["204"]);
+    }
+
+    #[test]
     fn a_printed_body_is_not_cut_off() {
         let code = |status, payload| exit_code(StatusCode::from_u16(status).unwrap(), &payload);
         assert_eq!(code(408, Payload::Given), 200);
         assert_eq!(code(499, Payload::Bytes(vec![])), 200);
+        assert_eq!(code(204, Payload::Bytes(vec![])), 200);
         assert_eq!(code(408, Payload::None), 408);
+        assert_eq!(code(204, Payload::None), 204);
         assert_eq!(code(444, Payload::Given), 444);
         assert_eq!(code(403, Payload::Given), 403);
     }

@@ -40,7 +40,7 @@ impl Writer {
                     }
                     Ok(_) => (),
                     // What else is wrong with the table is said first.
-                    Err(_) => return Ok(None),
+                    Err(failed) => return if self.lacks_memory() { Err(failed) } else { Ok(None) },
                 }
                 ffi::lua_pop(state, 1);
                 if !self.next(-2)? {
@@ -86,11 +86,11 @@ impl Writer {
     /// The length of the table at `table`, if it has as many keys: it is a sequence then, unless it has a hole.
     unsafe fn length_by_count(&mut self, table: c_int) -> Option<c_int> {
         let state = self.state;
-        // SAFETY: as for `begin`. The function is Lua's own and runs no other code, unless a hook is set.
+        if self.code_ran {
+            return None;
+        }
+        // SAFETY: as for `begin`. The function is Lua's own, and runs no other code.
         unsafe {
-            if ffi::lua_gethook(state).is_some() {
-                return None;
-            }
             let length = ffi::lua_objlen(state, table);
             push_kept(state, Kept::NumberOfKeys);
             if ffi::lua_iscfunction(state, -1) == 0 {
@@ -122,8 +122,9 @@ impl Writer {
                         let open = Open::Array { next, length, items: Items::Raw, above: 2 };
                         return Ok(Some(Step::Deeper(open)));
                     }
+                    Ok(Value::Nil) => return Ok(None),
                     // What else is wrong with the table is said first.
-                    Ok(Value::Nil) | Err(_) => return Ok(None),
+                    Err(failed) => return if self.lacks_memory() { Err(failed) } else { Ok(None) },
                 }
                 next += 1;
                 if next > length {

@@ -52,7 +52,7 @@ impl Keys {
         }
     }
 
-    /// Forgets all keys: Lua code has run, so strings may be gone, and others in their place.
+    /// Forgets all keys: Lua code may have run, so strings may be gone, and others in their place.
     pub fn forget(&mut self) {
         *self = Self::default();
     }

@@ -19,10 +19,18 @@ use mlua::ffi::{self, lua_State};
 use super::stack::{self, Kept, string, type_name};
 use crate::response::body;
 use crate::response::exit::TableBody;
-use crate::response::json::{EncodeError, write_number, write_string};
+use crate::response::json::{EncodeError, write_escaped, write_number, write_string};
 
 /// How deep tables may be nested.
 const DEEPEST: usize = 1000;
+/// Room for what is written between two looks at it, besides what a string needs for each of its bytes.
+const SLACK: usize = 160;
+/// The room that a text begins with.
+const FIRST: usize = 1024;
+/// Long strings are written in pieces of so many bytes.
+const PIECE: usize = 4096;
+/// What one byte of a string may become: `\u00xx`.
+const ESCAPED: usize = 6;
 
 thread_local! {
     /// The list of [`Writer::table`], kept for the next one: growing it anew each time would show.
@@ -78,7 +86,8 @@ struct Writer {
     sentinels: Option<Sentinels>,
     /// The stack is known to have room for tables of this depth.
     room: usize,
-    /// Whether Lua code has run: tables may have changed under way.
+    /// Whether Lua code has run, or may at any call because a debug hook is set: tables may have changed
+    /// under way.
     code_ran: bool,
     keys: Keys,
 }
@@ -129,14 +138,15 @@ enum Step {
 impl Writer {
     fn new(state: *mut lua_State) -> Self {
         let mut out = body::spare();
-        out.reserve(256);
+        out.reserve(FIRST);
         Self {
             state,
             out,
             error: EncodeError::NotFinite,
             sentinels: None,
             room: 0,
-            code_ran: false,
+            // SAFETY: reading the hook runs nothing.
+            code_ran: unsafe { ffi::lua_gethook(state) }.is_some(),
             keys: Keys::default(),
         }
     }
@@ -163,6 +173,7 @@ impl Writer {
                         step = self.begin(outer.len() + 1)?;
                     }
                     Step::Closed => {
+                        self.make_space(SLACK)?;
                         let Some(open) = outer.pop() else { return Ok(()) };
                         step = self.go_on(open)?;
                     }
@@ -286,7 +297,7 @@ impl Writer {
         unsafe {
             loop {
                 match ffi::lua_type(state, -2) {
-                    ffi::LUA_TSTRING => self.keys.write(&mut self.out, bytes(state, -2)),
+                    ffi::LUA_TSTRING => self.key(bytes(state, -2))?,
                     ffi::LUA_TNUMBER => {
                         self.out.push(b'"');
                         self.number(ffi::lua_tonumber(state, -2))?;
@@ -313,8 +324,13 @@ impl Writer {
         let state = self.state;
         // SAFETY: the value is there; reading it runs nothing.
         unsafe {
-            match ffi::lua_type(state, -1) {
-                ffi::LUA_TSTRING => write_string(&mut self.out, bytes(state, -1)),
+            let kind = ffi::lua_type(state, -1);
+            if kind == ffi::LUA_TSTRING {
+                self.string(bytes(state, -1))?;
+                return Ok(Value::Scalar);
+            }
+            self.make_space(SLACK)?;
+            match kind {
                 ffi::LUA_TNUMBER => self.number(ffi::lua_tonumber(state, -1))?,
                 ffi::LUA_TBOOLEAN if ffi::lua_toboolean(state, -1) != 0 => self.text("true"),
                 ffi::LUA_TBOOLEAN => self.text("false"),
@@ -334,6 +350,60 @@ impl Writer {
         Ok(Value::Scalar)
     }
 
+    /// Makes sure that so many bytes can be written without asking for memory, which nobody could refuse
+    /// without ending the process.
+    #[inline(always)]
+    fn make_space(&mut self, more: usize) -> Outcome<()> {
+        if self.out.capacity() - self.out.len() >= more { Ok(()) } else { self.grow(more) }
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) -> Outcome<()> {
+        let out = &mut self.out;
+        let refused = EncodeError::Memory(out.len().saturating_add(more));
+        #[cfg(feature = "fault-injection")]
+        if crate::fault::happens(crate::fault::Fault::Allocation) {
+            return Err(self.fail(refused));
+        }
+        // It doubles; where there is no memory for that, there may be for what is needed.
+        let grown = out.try_reserve(more).or_else(|_| out.try_reserve_exact(more));
+        grown.map_err(|_| self.fail(refused))
+    }
+
+    #[inline(always)]
+    fn key(&mut self, key: &[u8]) -> Outcome<()> {
+        if key.len() > PIECE {
+            return self.long_string(key, "\":");
+        }
+        self.make_space(ESCAPED * key.len() + SLACK)?;
+        self.keys.write(&mut self.out, key);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn string(&mut self, string: &[u8]) -> Outcome<()> {
+        if string.len() > PIECE {
+            return self.long_string(string, "\"");
+        }
+        self.make_space(ESCAPED * string.len() + SLACK)?;
+        write_string(&mut self.out, string);
+        Ok(())
+    }
+
+    /// Writes a string in pieces, and `end` behind it: room for all of it, were every byte escaped, would be
+    /// far too much.
+    #[cold]
+    fn long_string(&mut self, string: &[u8], end: &str) -> Outcome<()> {
+        self.make_space(string.len().saturating_add(ESCAPED * PIECE + SLACK))?;
+        self.out.push(b'"');
+        for piece in string.chunks(PIECE) {
+            self.make_space(ESCAPED * PIECE + SLACK)?;
+            write_escaped(&mut self.out, piece);
+        }
+        self.text(end);
+        Ok(())
+    }
+
     #[inline(always)]
     fn number(&mut self, number: f64) -> Outcome<()> {
         write_number(&mut self.out, number).map_err(|error| self.fail(error.into()))
@@ -343,6 +413,11 @@ impl Writer {
     fn let_code_run(&mut self) {
         self.code_ran = true;
         self.keys.forget();
+    }
+
+    /// Whether writing has failed for want of memory, which no other way of writing would help.
+    fn lacks_memory(&self) -> bool {
+        matches!(self.error, EncodeError::Memory(_))
     }
 
     #[cold]

@@ -37,7 +37,6 @@ use mlua::ffi::{self, lua_CFunction, lua_State};
 
 use super::bind::{functions, push_functions};
 use super::call::Caller;
-use super::stack::type_name;
 use crate::error::Error;
 use crate::host::memory::Memory;
 pub use request::new_host;
@@ -111,12 +110,6 @@ pub unsafe extern "C-unwind" fn bind(state: *mut lua_State) -> c_int {
     unsafe {
         ffi::lua_settop(state, 3);
         host(state);
-        for (index, what) in [(2, "ngx"), (3, "services")] {
-            if ffi::lua_type(state, index) != ffi::LUA_TTABLE {
-                let got = type_name(state, index);
-                refuse(state, format!("{what} must be a table, got {got}"));
-            }
-        }
         ffi::lua_pushvalue(state, 1);
         ffi::lua_remove(state, 1);
         push_functions(state, &functions::<true>())

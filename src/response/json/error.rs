@@ -18,6 +18,8 @@ pub enum EncodeError {
     Thrown(Vec<u8>),
     /// Lua's stack cannot grow any more.
     StackOverflow,
+    /// There is no memory for a text of this many bytes.
+    Memory(usize),
 }
 
 impl EncodeError {
@@ -33,6 +35,7 @@ impl EncodeError {
             Self::Value(got) => format!("Cannot serialise {got}: type not supported"),
             Self::Thrown(text) => return out.extend_from_slice(text),
             Self::StackOverflow => "stack overflow".to_owned(),
+            Self::Memory(bytes) => format!("no memory for a body of {bytes} bytes"),
         };
         out.extend_from_slice(text.as_bytes());
     }
