@@ -200,6 +200,8 @@ function Strict:after_head()
   local replaced = self.session.ngx.ctx.response_body
   if not self.session.body_allowed and replaced and replaced ~= "" then
     self:body_without_right()
+  elseif self.exit_body and not listed(self.session.host, "grpc-message") then
+    self:body_without_right()
   end
 end
 
@@ -243,6 +245,13 @@ end
 function Strict:wrap(functions)
   local host = self.session.host
   local get_raw_body, set_raw_body = functions.get_raw_body, functions.set_raw_body
+  local exit = functions.exit
+
+  -- That of a 204 is not even printed.
+  function functions.exit(status, body, headers)
+    self.exit_body = has_no_body(status) and body ~= nil and body ~= ""
+    return exit(status, body, headers)
+  end
 
   function functions.get_raw_body()
     local encoding = listed(host, "Content-Encoding")
