@@ -115,10 +115,12 @@ unsafe fn remembered(call: &Call) -> usize {
         functions_of_one_file(state)
     };
     EXITING.set(functions);
-    let will_be_forgotten = call.with_request(|request| match request {
-        Served::Nginx(request) => request.at_end(request_ended),
-        Served::Memory(_) => true,
-    });
+    // Of one exit after another in the same request, the first has seen to it.
+    let will_be_forgotten = is_last_exit(call.request_address())
+        || call.with_request(|request| match request {
+            Served::Nginx(request) => request.at_end(request_ended),
+            Served::Memory(_) => true,
+        });
     if will_be_forgotten { call.request_address() } else { 0 }
 }
 

@@ -96,26 +96,6 @@ pub unsafe extern "C" fn kong_response_write_header(
     }
 }
 
-/// `clear_header`
-///
-/// # Safety
-///
-/// As [`kong_response_get_header`]; `name` is valid for reads of `length` bytes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn kong_response_clear_header(
-    request: *mut NgxRequest,
-    name: *const u8,
-    length: usize,
-) -> c_int {
-    // SAFETY: by contract.
-    unsafe {
-        let name = std::slice::from_raw_parts(name, length);
-        change(request, |request| {
-            !header::may_be_ignored(name) && header::clear(request, name).is_ok()
-        })
-    }
-}
-
 /// `set_headers`, with values that are strings.
 ///
 /// # Safety

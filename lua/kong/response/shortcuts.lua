@@ -33,7 +33,6 @@ ffi.cdef [[
                                const char **value, size_t *value_length);
   int kong_response_write_header(void *request, const char *name, size_t length,
                                  const char *value, size_t value_length, int add);
-  int kong_response_clear_header(void *request, const char *name, size_t length);
   int kong_response_set_headers(void *request, size_t count,
                                 const char **names, const size_t *lengths,
                                 const char **values, const size_t *value_lengths);
@@ -45,6 +44,11 @@ ffi.cdef [[
   int kong_response_ngx_set_status(void *request, int status)
     __asm__("ngx_http_lua_ffi_set_resp_status");
   int kong_response_ngx_headers_sent(void *request) __asm__("ngx_http_lua_ffi_headers_sent");
+  int kong_response_ngx_set_header(void *request, const char *name, size_t length, int is_nil,
+                                   const char *value, size_t value_length,
+                                   const void *values, size_t count, int override,
+                                   char **message)
+    __asm__("ngx_http_lua_ffi_set_resp_header");
 
   // The request whose header filter an exit has left.
   extern void *kong_response_exited;
@@ -68,6 +72,7 @@ return function(native, ngx, all_headers, default_limit)
   local registry = debug.getregistry()
   local found_value = ffi.new("const char *[1]")
   local found_length = ffi.new("size_t[1]")
+  local message = ffi.new("char *[1]")
 
   local names, lengths = ffi.new("const char *[?]", MOST), ffi.new("size_t[?]", MOST)
   local values, value_lengths = ffi.new("const char *[?]", MOST), ffi.new("size_t[?]", MOST)
@@ -210,8 +215,10 @@ return function(native, ngx, all_headers, default_limit)
 
   function shortcuts.clear_header(name)
     local request = exdata()
-    if type(name) ~= "string" or not may(WRITE, request)
-      or library.kong_response_clear_header(request, name, #name) ~= DONE
+    if type(name) ~= "string" or #name == #"Content-Length" or request == nil
+      or not may(WRITE, request) or library.kong_response_exited == request
+      or C.kong_response_ngx_headers_sent(request) ~= 0
+      or C.kong_response_ngx_set_header(request, name, #name, 1, nil, 0, nil, 0, 1, message) ~= 0
     then
       return native_clear_header(name)
     end

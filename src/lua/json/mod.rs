@@ -325,11 +325,11 @@ impl Writer {
         // SAFETY: the value is there; reading it runs nothing.
         unsafe {
             let kind = ffi::lua_type(state, -1);
-            if kind == ffi::LUA_TSTRING {
-                self.string(bytes(state, -1))?;
-                return Ok(Value::Scalar);
+            match kind {
+                ffi::LUA_TTABLE => return Ok(Value::Table),
+                ffi::LUA_TSTRING => return self.string(bytes(state, -1)).map(|()| Value::Scalar),
+                _ => self.make_space(SLACK)?,
             }
-            self.make_space(SLACK)?;
             match kind {
                 ffi::LUA_TNUMBER => self.number(ffi::lua_tonumber(state, -1))?,
                 ffi::LUA_TBOOLEAN if ffi::lua_toboolean(state, -1) != 0 => self.text("true"),
@@ -338,7 +338,6 @@ impl Writer {
                     self.text("null");
                     return Ok(Value::Nil);
                 }
-                ffi::LUA_TTABLE => return Ok(Value::Table),
                 ffi::LUA_TLIGHTUSERDATA => match ffi::lua_touserdata(state, -1) {
                     pointer if pointer.is_null() => self.text("null"),
                     pointer if pointer == self.sentinels().empty_array => self.text("[]"),
