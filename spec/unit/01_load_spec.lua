@@ -90,3 +90,30 @@ describe("an nginx whose lua-nginx-module lacks a symbol", function()
       .. " ngx_http_lua_ffi_get_resp_status not found", output)
   end)
 end)
+
+
+describe("a LuaJIT that does not count the keys of a table", function()
+  it("writes long arrays all the same", function()
+    local source = [==[
+      local values, items = { {}, {}, {}, {} }, {}
+      for i = 1, 20 do
+        values[1][i], values[2][i], values[3][i], values[4][i] = i, { i }, i, { i }
+        items[i] = tostring(i)
+      end
+      values[3][12], values[4].x = nil, 1
+      local body = require("kong.response.testing").run { plugin = { access = function()
+        kong.response.exit(200, values)
+      end } }.body
+      local all = table.concat(items, ",")
+      local expected = "[[" .. all .. "],[[" .. table.concat(items, "],[") .. "]],["
+                       .. all:gsub(",12,", ",null,") .. "],"
+      io.write(body:sub(1, #expected) == expected and "as expected" or body)
+      for _, field in ipairs { '"x":1', '"20":[20]' } do
+        io.write(body:find(field, 1, true) and "" or ", without " .. field)
+      end
+    ]==]
+    local without = 'package.preload["table.nkeys"] = function() error "not here" end '
+    assert.equal("as expected", luajit(source))
+    assert.equal("as expected", luajit(without .. source))
+  end)
+end)
