@@ -178,7 +178,7 @@ function _M.curve_markdown(curve, level)
   end
   lines[#lines + 1] = ""
   lines[#lines + 1] = curve.y .. "; the last line is over the upper half of the sizes, and 1 is a"
-                      .. " straight line."
+                      .. " straight line." .. (curve.note and "\n" .. curve.note or "")
   return table.concat(lines, "\n")
 end
 
