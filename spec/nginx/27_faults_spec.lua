@@ -393,6 +393,31 @@ for _, jit_mode in ipairs { "on", "off" } do
       end
     end)
 
+    it("of memory for JSON is noticed behind a way down into tables, too", function()
+      local r = server:get(path("/", { access = [[
+        local numbers, arrays = {}, {}
+        for i = 1, 650 do
+          numbers, arrays = { [i + 0.1] = numbers }, { arrays }
+        end
+        local text = ("x"):rep(80)
+        -- So long that what is written on the way down grows, and on the way back up does not.
+        for i, data in ipairs { numbers, { text, text, text, text, text, arrays } } do
+          -- Each call that fails frees memory that was kept for the next body.
+          for _ = 1, 4 do
+            pcall(response.exit, 200, { print })
+          end
+          core.order_fault("allocation", 0)
+          local ok, err = pcall(response.exit, 200, data)
+          core.order_fault(nil)
+          ngx.header["x_error_" .. i] = tostring(err)
+        end
+      ]] }))
+      assert.equal("0123456789", r.body)
+      for i = 1, 2 do
+        assert.matches("no memory for a body of %d+ bytes$", r:header("X-Error-" .. i))
+      end
+    end)
+
     describe("of memory for a body", function()
       --- The next allocation for the given chunk fails; then the body is read to its end.
       local function failing(chunk)

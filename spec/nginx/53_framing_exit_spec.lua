@@ -201,6 +201,26 @@ describe("the framing of responses of exit", function()
     end
   end)
 
+  it("of a 204 over HTTP/2 has no length of a body that there is not", function()
+    local requests = {}
+    for stage, path in pairs(STAGES) do
+      for _, method in ipairs { "GET", "HEAD" } do
+        for _, body in ipairs { "nil", "'hello'" } do
+          local code = "response.exit(204, " .. body .. ", { ['Content-Length'] = '5' })"
+          requests[#requests + 1] = {
+            http2 = true, method = method, path = server:target { path = path, [stage] = code },
+          }
+        end
+      end
+    end
+    for i, r in ipairs(server:requests(requests)) do
+      local told = requests[i].method .. " " .. requests[i].path .. "\n" .. r.error
+      assert.equal(0, r.exit, told)
+      assert.equal(204, r.status, told)
+      assert.not_equal("5", r:header("Content-Length"), told)
+    end
+  end)
+
   it("has no body where the status has none, over HTTP/2", function()
     local requests, statuses = {}, {}
     for stage, path in pairs(STAGES) do

@@ -156,6 +156,12 @@ describe("the request", function()
     })
   end)
 
+  it("has a path also where only nginx's stays below the root", function()
+    assert.same({ "/c", "/c" }, {
+      ask(function() return kong.request.get_path(), ngx.var.uri end, { path = "/a%2Fb/../../c" }),
+    })
+  end)
+
   it("reads arguments", function()
     assert.same({ { a = { "1", "2 3" }, b = "&" } }, {
       ask(function() return kong.request.get_query() end, { path = "/?a=1&a=2+3&b=%26" }),

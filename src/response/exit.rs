@@ -204,7 +204,7 @@ pub fn send<H: Host>(
             },
         },
     };
-    // A 204 has no body, and clients of HTTP/2 refuse one that has a length.
+    // A 204 has no body, and clients of HTTP/2 refuse one that has another length than 0.
     let is_lost = status == StatusCode::NO_CONTENT && kind != Grpc::Message;
     let payload = match payload {
         Payload::Given | Payload::Bytes(_) if is_lost && !in_filter => Payload::Bytes(Vec::new()),
@@ -248,7 +248,7 @@ pub fn send<H: Host>(
         host.write_header(CONTENT_LENGTH, &[], Write::Set)?;
         true
     } else {
-        !is_anothers && set_length(host, headers, &payload, length, in_filter)?
+        !is_anothers && set_length(host, headers, &payload, length, in_filter, is_lost)?
     };
     if let Some(status) = added_status
         && host.header(GRPC_MESSAGE)?.is_none()
@@ -286,12 +286,13 @@ fn set_length<H: Host>(
     payload: &Payload,
     length: usize,
     in_filter: bool,
+    is_lost: bool,
 ) -> Result<bool, Error> {
     if let Some(given) = headers.content_length() {
         let fits = usize::try_from(given) == Ok(length);
         // In the filter it tells the length of the upstream's body, which then passes.
         let is_upstreams = in_filter && *payload == Payload::None;
-        if fits || is_upstreams || host.is_head() {
+        if fits || !is_lost && (is_upstreams || host.is_head()) {
             return Ok(false);
         }
         let text =
@@ -479,6 +480,16 @@ mod tests {
         let sent = reply(&mut host, 204, Body::Bytes(b"lost"), &own, true);
         assert_eq!(sent, Ok(Payload::Given));
         assert_eq!(head(&host), ["204"]);
+
+        // Nor one that is right elsewhere: to HEAD, and for the upstream's body.
+        let mut host = Memory::new().with_method("HEAD");
+        let sent = reply(&mut host, 204, Body::None, &own, false);
+        assert_eq!(sent, Ok(Payload::None));
+        assert_eq!(head(&host), ["204", "Content-Length: 0"]);
+        let mut host = Memory::new().in_phase(ServerPhase::HeaderFilter);
+        let sent = reply(&mut host, 204, Body::None, &own, true);
+        assert_eq!(sent, Ok(Payload::Bytes(vec![])));
+        assert_eq!(head(&host), ["204", "Content-Length: 0"]);
     }
 
     #[test]

@@ -67,16 +67,16 @@ impl Writer {
                 last += 1;
                 let goes_on = self.is_key(last);
                 ffi::lua_pop(state, 1);
+                if !goes_on {
+                    ffi::lua_pop(state, 1);
+                    return Ok(None);
+                }
                 if last == LONG
                     && let Some(length) = self.length_by_count(-4)
                 {
                     let has_hole = self.has_hole(-4, last + 1, length);
                     ffi::lua_pop(state, 1);
-                    return Ok((goes_on && !has_hole).then_some(length));
-                }
-                if !goes_on {
-                    ffi::lua_pop(state, 1);
-                    return Ok(None);
+                    return Ok((!has_hole).then_some(length));
                 }
             }
         }

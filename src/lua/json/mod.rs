@@ -24,9 +24,10 @@ use crate::response::json::{EncodeError, write_escaped, write_number, write_stri
 /// How deep tables may be nested.
 const DEEPEST: usize = 1000;
 /// Room for what is written between two looks at it, besides what a string needs for each of its bytes.
-const SLACK: usize = 160;
+/// On the way down into tables nobody looks: that is a bracket for each.
+const SLACK: usize = 160 + DEEPEST;
 /// The room that a text begins with.
-const FIRST: usize = 1024;
+const FIRST: usize = 2048;
 /// Long strings are written in pieces of so many bytes.
 const PIECE: usize = 4096;
 /// What one byte of a string may become: `\u00xx`.
@@ -299,6 +300,7 @@ impl Writer {
                 match ffi::lua_type(state, -2) {
                     ffi::LUA_TSTRING => self.key(bytes(state, -2))?,
                     ffi::LUA_TNUMBER => {
+                        self.make_space(SLACK)?;
                         self.out.push(b'"');
                         self.number(ffi::lua_tonumber(state, -2))?;
                         self.text("\":");

@@ -115,12 +115,10 @@ const BYTES: u64 = 0x0101_0101_0101_0101;
 /// The highest bit of each byte.
 const HIGHEST: u64 = BYTES * 0x80;
 
-/// Sets the highest bit of each byte that is ASCII and needs no escape, if all eight are so; all other bits
-/// are 0.
+/// Sets the highest bit of each byte that is ASCII and needs no escape; all other bits are 0.
 #[inline]
 fn plain(bytes: u64) -> u64 {
-    // Where all are ASCII, adding carries into a byte's highest bit and no further. Otherwise what is
-    // carried may be wrong, but the byte that carries has lost its own bit.
+    // Added to seven bits, nothing carries further than into the byte's own highest bit.
     let seven = bytes & !HIGHEST;
     let is_not = |byte: u8| (seven ^ (BYTES * u64::from(byte))) + BYTES * 0x7F;
     let is_blank_or_above = seven + BYTES * 0x60;

@@ -57,12 +57,12 @@ local function unescape(text)
 end
 
 
--- A path without `.`, `..` and empty parts; nil where it leads out of the root.
-local function resolved(path)
+-- A path without `.`, `..` and empty parts; nil where it leads out of the root, unless it `stays`.
+local function resolved(path, stays)
   local parts = {}
   for part in gmatch(sub(path, 2) .. "/", "([^/]*)/") do
     if part == ".." then
-      if #parts == 0 then
+      if #parts == 0 and not stays then
         return nil
       end
       parts[#parts] = nil
@@ -88,7 +88,7 @@ local function normalized(path)
   return resolved((gsub(path, "%%(%x%x)", function(digits)
     local byte = char(tonumber(digits, 16))
     return find(byte, "[!#$&'()*+,/:;=?@%[%]%%]") and "%" .. upper(digits) or byte
-  end)))
+  end)), true)
 end
 
 
