@@ -6,6 +6,8 @@ LUA_LIB_DIR ?= $(PREFIX)/share/lua/5.1
 # Where the native part goes: nginx's two paths may name one folder, LuaRocks has two.
 LUA_CLIB_DIR ?= $(LUA_LIB_DIR)
 DESTDIR ?=
+# For LuaRocks, which moves what was installed: `make install` does not say where that is.
+QUIET ?=
 
 LUALIB := build/lualib
 BUILT := $(or $(CARGO_TARGET_DIR),target)/release/libkong_response.so
@@ -109,6 +111,7 @@ docs-check: ## the site and the error pages in Chromium; screenshots in build/do
 install: build ## copies build/lualib to LUA_LIB_DIR, by default PREFIX/share/lua/5.1, below DESTDIR
 	@cd $(LUALIB) && find . -name '*.lua' -exec install -D -m 644 {} "$(INSTALLED)/{}" \;
 	@install -D -m 644 $(LUALIB)/$(CORE) "$(INSTALLED_CORE)/$(CORE)"
+	@[ -n "$(QUIET)" ] || ci/say-installed.sh "$(DESTDIR)" "$(abspath $(LUA_LIB_DIR))" "$(abspath $(LUA_CLIB_DIR))"
 
 uninstall: ## removes what install copied
 	@cd lua && find . -name '*.lua' -exec rm -f "$(INSTALLED)/{}" \;

@@ -29,6 +29,6 @@ dependencies = {
 build = {
   type = "command",
   build_command = "make build",
-  install_command = [[make install DESTDIR= LUA_LIB_DIR="$(LUADIR)" LUA_CLIB_DIR="$(LIBDIR)"]],
+  install_command = [[make install QUIET=1 DESTDIR= LUA_LIB_DIR="$(LUADIR)" LUA_CLIB_DIR="$(LIBDIR)"]],
   copy_directories = { "types" },
 }

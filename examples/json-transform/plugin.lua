@@ -6,14 +6,24 @@
 --         add = { served_by = "gateway" },
 --     } }
 
--- Gateways bring lua-cjson along; busted, where the plugin is tested, brings dkjson.
+-- Gateways and OpenResty bring lua-cjson along; busted, where the plugin is tested, brings dkjson.
 local found, json = pcall(require, "cjson.safe")
-if not found then
-  json = require "dkjson"
-elseif json.decode_array_with_array_mt then
-  -- So that `[]` stays an array, without changing it for others.
-  json = json.new()
-  json.decode_array_with_array_mt(true)
+if found then
+  json = json.new() -- others have their own settings
+  -- OpenResty's lua-cjson can keep 16 digits of a number, and tell `[]` from `{}`. Another one,
+  -- Debian's for instance, cannot: there the first raises, and there is no second.
+  pcall(json.encode_number_precision, 16)
+  if json.decode_array_with_array_mt then
+    json.decode_array_with_array_mt(true)
+  end
+else
+  local dkjson = require "dkjson"
+  json = {
+    encode = dkjson.encode,
+    decode = function(text)
+      return dkjson.decode(text, 1, dkjson.null)
+    end,
+  }
 end
 
 

@@ -289,8 +289,8 @@ describe("the life cycle", function()
         assert.equal("An unexpected error occurred\nrequest_id: ", r.body:sub(1, 41))
         assert.not_matches("secret", r.body, 1, true)
         assert.same({ "one", "two", "error 500" }, r.notes)
-        assert.matches(phase .. ' handler of plugin "plugins[1]" failed: two.' .. phase
-                       .. ":1: secret", r.log, 1, true)
+        assert.matches("the " .. phase .. ' handler of plugin "' .. server.dir
+                       .. '/plugins.lua" failed: two.' .. phase .. ":1: secret", r.log, 1, true)
 
         case.headers = { "Accept: application/xml" }
         r = run(case)
@@ -364,6 +364,93 @@ describe("the life cycle", function()
         end
         assert.same({ "error" }, r.notes)
       end
+    end)
+
+    describe("in header_filter, what body filters make of the 500 is not sent", function()
+      for what, code in pairs {
+        ["a shorter body"] = [[
+          if kong.response.get_raw_body() then kong.response.set_raw_body("{}") end
+        ]],
+        ["a longer body"] = "ngx.arg[2] = true ngx.arg[1] = ('x'):rep(10000)",
+        ["no body and no end"] = "ngx.arg[2] = false ngx.arg[1] = nil",
+        ["a body without an end"] = "ngx.arg[1] = 'x' ngx.arg[2] = false",
+        ["an end that is lost"] = "ngx.arg[1] = nil ngx.arg[2] = true",
+        ["another replacement"] = "ngx.ctx.response_body = 'x'",
+        ["a table for a chunk"] = "ngx.arg[1] = { 'x', 'y' }",
+      } do
+        it(what, function()
+          for _, request in ipairs {
+            {}, { http_version = "1.0" }, { http2 = true }, { method = "HEAD" },
+            { http2 = true, headers = { "Content-Type: application/grpc" }, grpc = true },
+          } do
+            request.max_time = 3
+            request.one = {
+              header_filter = "kong.response.clear_header('Content-Length') error('x')",
+              body_filter = code,
+            }
+            request.two = { body_filter = "note(ngx.arg[2])" }
+            request.upstream = [[
+              for i = 1, 3 do
+                ngx.print(("x"):rep(10000))
+                ngx.flush(true)
+              end
+              return true
+            ]]
+            local r = run(request)
+            assert.equal(0, r.exit)
+            assert.equal(500, r.status)
+            if request.grpc then
+              assert.equal("13", r:header("grpc-status"))
+              assert.equal("", r.body)
+            elseif request.method == "HEAD" then
+              assert.equal("97", r:header("Content-Length"))
+            else
+              assert.matches('"message":"An unexpected error occurred"', r.body, 1, true)
+              assert.equal(tostring(#r.body), r:header("Content-Length"))
+              assert.equal(1, #r.notes) -- all body filters have run
+            end
+          end
+        end)
+      end
+    end)
+
+    describe("with an error that has no place, names the handler's", function()
+      -- The functions that the harness makes of all handlers.
+      local PLACE = "%([^()]*/plugins%.lua:%d+%)"
+
+      for _, phase in ipairs { "rewrite", "access", "header_filter", "body_filter", "log" } do
+        it("in " .. phase, function()
+          local r = run { one = { [phase] = "return kong.response.exit('400')" } }
+          local message = "code must be a number"
+          if phase == "body_filter" or phase == "log" then
+            message = "function cannot be called in " .. phase .. " phase"
+          end
+          assert.matches("the " .. phase .. " handler " .. PLACE .. ' of plugin "one" failed: '
+                         .. message, r.log)
+        end)
+      end
+
+      it("and not where the error has one", function()
+        local r = run { one = { access = "local _ = kong.response.exit('400')" } }
+        assert.matches('the access handler of plugin "one" failed: one.access:1: code must be a '
+                       .. "number", r.log, 1, true)
+      end)
+    end)
+
+    it("and is in no file, calls its plugin by its place in the list", function()
+      nginx.once({
+        init = [[
+          lifecycle = require("kong.response.lifecycle").new {
+            { plugin = {} },
+            { plugin = { access = loadstring("error('x', 0)", "=inline") } },
+          }
+        ]],
+        locations = "location / { access_by_lua_block { lifecycle.access() } }",
+      }, function(other)
+        other:get("/")
+        assert.matches('the access handler %(inline:0%) of plugin "plugins%[2%]" failed: x',
+                       other:log())
+      end)
     end)
 
     it("in body_filter breaks the response off", function()

@@ -80,6 +80,33 @@ describe("make install", function()
     assert.equal(dir .. "/kong/response/instance.lua\n" .. dir .. "/kong/response/core.so\n", files)
   end)
 
+  describe("says where the library is, and nginx's two paths", function()
+    local function said(arguments)
+      return make("install " .. arguments):match("(kong%.response is in .*)$")
+    end
+
+    it("by default, with DESTDIR in the first line only", function()
+      assert.equal("kong.response is in " .. dir .. [[/usr/local/share/lua/5.1. For nginx:
+  lua_package_path  "/usr/local/share/lua/5.1/?.lua;;";
+  lua_package_cpath "/usr/local/share/lua/5.1/?.so;;";
+]], said("DESTDIR=" .. dir))
+    end)
+
+    it("where there are two folders", function()
+      local text = said("LUA_LIB_DIR=" .. dir .. "/share LUA_CLIB_DIR=" .. dir .. "/lib")
+      local expected = [[
+kong.response is in DIR/share, its native part in DIR/lib. For nginx:
+  lua_package_path  "DIR/share/?.lua;;";
+  lua_package_cpath "DIR/lib/?.so;;";
+]]
+      assert.equal((expected:gsub("DIR", dir)), text)
+    end)
+
+    it("but not to LuaRocks, which moves what was installed", function()
+      assert.is_nil(said("QUIET=1 LUA_LIB_DIR=" .. dir))
+    end)
+  end)
+
   it("replaces what was there, as often as one likes", function()
     make("install LUA_LIB_DIR=" .. dir)
     trees.run("echo old > " .. dir .. "/kong/response.lua")

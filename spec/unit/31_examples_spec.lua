@@ -28,4 +28,56 @@ describe("the example plugins", function()
       end
     end
   end)
+
+  describe("json-transform, where lua-cjson is", function()
+    local FILE = trees.root .. "/examples/json-transform/plugin.lua"
+    local before
+
+    before_each(function()
+      before = package.loaded["cjson.safe"]
+    end)
+
+    after_each(function()
+      package.loaded["cjson.safe"] = before
+    end)
+
+    -- A module whose instances write down what they are set to.
+    local function stand_in(extra)
+      local set = {}
+      local function of(name)
+        local module = {
+          encode_number_precision = function(digits)
+            if digits > (extra and 16 or 14) then
+              error("expected integer between 1 and 14")
+            end
+            set[#set + 1] = name .. " digits " .. digits
+          end,
+        }
+        if extra then
+          module.decode_array_with_array_mt = function(on)
+            set[#set + 1] = name .. " arrays " .. tostring(on)
+          end
+        end
+        return module
+      end
+      local module = of "all"
+      module.new = function()
+        return of "own"
+      end
+      package.loaded["cjson.safe"] = module
+      return set
+    end
+
+    it("OpenResty's, keeps 16 digits and arrays, and sets that for itself only", function()
+      local set = stand_in(true)
+      dofile(FILE)
+      assert.same({ "own digits 16", "own arrays true" }, set)
+    end)
+
+    it("one that can do neither, is loaded as it is", function()
+      local set = stand_in(false)
+      assert.is_function(dofile(FILE).body_filter)
+      assert.same({}, set)
+    end)
+  end)
 end)

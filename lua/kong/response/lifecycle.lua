@@ -37,6 +37,7 @@ local type = type
 local xpcall = xpcall
 local fmt = string.format
 local sort = table.sort
+local getinfo = debug.getinfo
 local traceback = debug.traceback
 
 
@@ -115,6 +116,7 @@ local function current()
     own = {}, -- kong.ctx.plugin, by plugin
     running = nil, -- the plugin whose handler runs
     progress = {}, -- by lifecycle
+    replaced = false, -- whether a 500 took the place of the response in header_filter
   }
   ctx[STATE] = state
   if key then
@@ -237,6 +239,19 @@ local function check_entry(i, entry)
 end
 
 
+--- What the log calls a plugin that has no name: the file of its handlers.
+local function default_name(i, plugin)
+  for _, phase in ipairs(PHASES) do
+    local handler = rawget(plugin, phase)
+    local file = handler and getinfo(handler, "S").source:match("^@(.+)$")
+    if file then
+      return file
+    end
+  end
+  return fmt("plugins[%d]", i)
+end
+
+
 --- The entries in the order in which they run; those of one priority as they were given.
 local function in_order(plugins)
   if type(plugins) ~= "table" then
@@ -255,7 +270,7 @@ local function in_order(plugins)
     check_entry(i, entry)
     entries[i] = {
       index = i,
-      name = entry.name or fmt("plugins[%d]", i),
+      name = entry.name or default_name(i, entry.plugin),
       plugin = entry.plugin,
       config = entry.config or {},
       priority = entry.plugin.PRIORITY or 0,
@@ -276,8 +291,22 @@ local function with_traceback(err)
 end
 
 
+--- What the log says of a handler that has failed. An error without a place, that of a tail call
+-- (`return kong.response.exit("400")`) for instance, gets the handler's.
+local function failure(entry, phase, err)
+  local place = ""
+  if not err:match("^[^\n]*"):find(":%d+: ") then
+    local info = getinfo(entry.plugin[phase], "S")
+    if info.what ~= "C" then
+      place = fmt(" (%s:%d)", info.source:match("^@(.+)$") or info.short_src, info.linedefined)
+    end
+  end
+  return fmt("the %s handler%s of plugin \"%s\" failed: %s", phase, place, entry.name, err)
+end
+
+
 local function log_failure(entry, phase, err)
-  ngx.log(ngx.ERR, "the ", phase, " handler of plugin \"", entry.name, "\" failed: ", err)
+  ngx.log(ngx.ERR, failure(entry, phase, err))
 end
 
 
@@ -372,7 +401,8 @@ end
 -- table per request) and `kong.ctx.plugin` (one per request and entry of the list; nil outside of a
 -- plugin).
 -- @tparam table plugins an array of
---   `{ plugin = <table>, config = <table, {} by default>, name = <string, for the log> }`
+--   `{ plugin = <table>, config = <table, {} by default>, name = <string, for the log; by default
+--   the file of its handlers> }`
 -- @treturn table with the functions `rewrite`, `access`, `header_filter`, `body_filter`, `log` and
 --   `error_page`
 -- @raise `plugins must be a table, got <type>`, `plugins must be an array without holes`,
@@ -481,6 +511,7 @@ function _M.new(plugins)
       if not ok then
         log_failure(list[i], "header_filter", err)
         clear_headers()
+        state.replaced = true
         return send_unexpected(kong, ctx)
       end
     end
@@ -489,7 +520,7 @@ function _M.new(plugins)
 
   --- For `body_filter_by_lua*`. It sends `ngx.ctx.response_body` in place of the body. When a
   -- handler fails, the error is raised again: nginx logs it and breaks the response off, so that no
-  -- client takes half a body for a whole one.
+  -- client takes half a body for a whole one. The 500 of a failed header filter is sent as it is.
   function self.body_filter()
     local ctx, state = enter("body_filter")
 
@@ -506,8 +537,17 @@ function _M.new(plugins)
       local ok, err = call(state, list[i], "body_filter")
       if not ok then
         ctx.KONG_UNEXPECTED = true
-        error(fmt("the body_filter handler of plugin %q failed: %s", list[i].name, err), 0)
+        error(failure(list[i], "body_filter", err), 0)
       end
+    end
+
+    if body and state.replaced then
+      -- Not all header filters have run: what the handlers make of this body might not fit.
+      -- A chunk first, because the end needs one.
+      local arg = ngx.arg
+      arg[1] = "."
+      arg[2] = true
+      arg[1] = body
     end
   end
 

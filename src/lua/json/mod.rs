@@ -410,10 +410,11 @@ impl Writer {
         write_number(&mut self.out, number).map_err(|error| self.fail(error.into()))
     }
 
-    /// Lua code is about to run.
+    /// Lua code is about to run. Its garbage collector may also shrink the stack.
     fn let_code_run(&mut self) {
         self.code_ran = true;
         self.keys.forget();
+        self.room = 0;
     }
 
     /// Whether writing has failed for want of memory, which no other way of writing would help.
