@@ -81,7 +81,7 @@ impl Writer {
             let length = ffi::lua_tonumber(state, -1);
             ffi::lua_pop(state, 1);
             // Written out with its holes, it has to fit somewhere.
-            if length >= f64::from(i32::MAX) {
+            if length > f64::from(i32::MAX) {
                 return Err(self.fail(EncodeError::Sparse));
             }
             // Below 1 there is nothing; NaN becomes 0.

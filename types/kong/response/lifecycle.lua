@@ -17,7 +17,7 @@ local lifecycle = {}
 ---@class kong.response.lifecycle.Entry
 ---@field plugin kong.response.Plugin
 ---@field config? table what its methods get; an empty table by default
----@field name? string for the log; `plugins[<i>]` by default
+---@field name? string for the log; by default the file of its handlers
 
 ---The functions to call in the phases of nginx, one in each.
 ---@class kong.response.lifecycle.Lifecycle
