@@ -53,9 +53,9 @@ local CURVES = {
     measure = loop("plugins", 200, 20) },
   { file = "body", title = "get_raw_body and set_raw_body by the size of the body", x = "bytes",
     y = "ms per body", measure = body,
-    note = "It bends where a body outgrows the processor's caches, and at 32 MB, the most that the C\n"
-           .. "library keeps of freed memory: behind that each page is new to the process. From there\n"
-           .. "on it is straight again.",
+    note = "It bends where a body outgrows the processor's caches, and at 32 MB, the most that the\n"
+           .. "C library keeps of freed memory: behind that each page is new to the process.\n"
+           .. "From there on it is straight again.",
     tics = { ["1 KB"] = KB, ["16 KB"] = 16 * KB, ["256 KB"] = 256 * KB, ["4 MB"] = 4096 * KB,
              ["64 MB"] = 65536 * KB, ["256 MB"] = 262144 * KB },
     sizes = { KB, 4 * KB, 16 * KB, 64 * KB, 256 * KB, 1024 * KB, 4096 * KB, 16384 * KB,
