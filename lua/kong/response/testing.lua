@@ -45,7 +45,7 @@ local type = type
 
 
 local FIELDS = {
-  plugin = "table string",
+  plugin = "",
   plugins = "table",
   config = "table",
   name = "string",
@@ -212,6 +212,17 @@ local function checked(ok, value)
 end
 
 
+-- What is wrong with defaults is said where they are made. Plugins are not loaded yet.
+local function check_defaults(defaults)
+  if type(defaults) == "table" and defaults.plugins == nil and plugins.is_plugin(defaults) then
+    error("the defaults are a plugin themselves: write { plugin = ..., config = ... }", 0)
+  end
+  fields.check(defaults, FIELDS, "the defaults", "")
+  requests.new(defaults.request)
+  upstreams.new(defaults.upstream)
+end
+
+
 local _M = {}
 
 
@@ -240,13 +251,15 @@ end
 --- A `run` with defaults: fields of a case replace those of the defaults, one by one.
 -- @tparam kong.response.testing.Case defaults
 -- @treturn function `run(case)`
--- @raise `the defaults must be a table, got <type>`
+-- @raise `the defaults must be a table, got <type>`, `unknown field "<name>" of the defaults`, and
+--   what `run` says of a request or an upstream
 -- @usage
 -- local run = testing.with { plugin = "plugins.keys", strict = true }
 -- local result = run { request = { path = "/" } }
 function _M.with(defaults)
-  if type(defaults) ~= "table" then
-    error("the defaults must be a table, got " .. type(defaults), 2)
+  local ok, err = pcall(check_defaults, defaults)
+  if not ok then
+    error(err, 2)
   end
   return function(case)
     if case ~= nil and type(case) ~= "table" then

@@ -117,6 +117,8 @@ local testing = {}
 ---* `request.method must be in capitals, got "<method>"`
 ---* `request.path must start with a slash, got "<path>"`, `request.path must not lead out of the root, got "<path>"`
 ---* `<what>.headers["<name>"] must be a string or a list of strings, got <type>`
+---* `<what>.headers["<name>"] is no name of a header`, `<what>.headers[<number>] must be { name, value }`
+---* `plugin must be the plugin's table or the name of its module, got <type>`
 ---* `request.http_version must be 1.0, 1.1, 2 or 3, got <number>`
 ---* `upstream.status must be a whole number from 100 to 599, got <number>`
 ---* `upstream.failure must be timeout, refused or cut_off, got "<value>"`
@@ -127,7 +129,8 @@ local testing = {}
 function testing.run(case) end
 
 
----Returns a `run` with defaults. The fields of a case replace them one by one.
+---Returns a `run` with defaults. The fields of a case replace them one by one. Raises what `run` would of their
+---fields, the request and the upstream.
 ---@param defaults kong.response.testing.Case
 ---@return fun(case?: kong.response.testing.Case): kong.response.testing.Result run
 function testing.with(defaults) end

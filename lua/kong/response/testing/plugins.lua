@@ -27,13 +27,19 @@ for name in pairs(PHASES) do
 end
 
 local ENTRY_FIELDS = {
-  plugin = "table string",
+  plugin = "",
   config = "table",
   name = "string",
 }
 
 
 local _M = {}
+
+
+-- What `require` gives of a module that returns nothing.
+local function forgotten(value)
+  return value == true and ": did you forget `return`?" or ""
+end
 
 
 local function check_methods(plugin, what)
@@ -68,11 +74,12 @@ local function read_entry(i, given, what, path, load)
     name = name or plugin
     plugin = load(plugin)
     if type(plugin) ~= "table" then
-      error(fmt("the module %q must give a table, got %s", given.plugin, type(plugin)), 0)
+      error(fmt("the module %q must give a table, got %s%s", given.plugin, type(plugin),
+                forgotten(plugin)), 0)
     end
   elseif type(plugin) ~= "table" then
-    error(fmt("%s must be the plugin's table or the name of its module, got %s", path,
-              type(plugin)), 0)
+    error(fmt("%s must be the plugin's table or the name of its module, got %s%s", path,
+              type(plugin), forgotten(plugin)), 0)
   end
   check_methods(plugin, fmt("the plugin of %s", what))
   local priority = plugin.PRIORITY or 0
@@ -102,7 +109,7 @@ end
 -- @tparam table case
 -- @tparam function load `load(name)` gives a module
 function _M.read(case, load)
-  if case.plugins and (case.plugin or case.config or case.name) then
+  if case.plugins and (case.plugin ~= nil or case.config or case.name) then
     error("a test has either plugin, config and name, or plugins", 0)
   elseif not case.plugins then
     local entry = { plugin = case.plugin, config = case.config, name = case.name }
