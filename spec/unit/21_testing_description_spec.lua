@@ -51,9 +51,11 @@ describe("the description of a test", function()
       { upstream = { headers = { { "A", "x" }, "B" } } } },
     { "upstream.headers[3] must be { name, value }",
       { upstream = { headers = { { "A", "x" }, [3] = { "B", "y" } } } } },
-    { 'request.headers["a b"] is no name of a header', { request = { headers = { ["a b"] = 1 } } } },
+    { 'request.headers["a b"] is no name of a header',
+      { request = { headers = { ["a b"] = 1 } } } },
     { 'request.headers[""] is no name of a header', { request = { headers = { { "", 1 } } } } },
-    { 'upstream.headers["A:"] is no name of a header', { upstream = { headers = { ["A:"] = "" } } } },
+    { 'upstream.headers["A:"] is no name of a header',
+      { upstream = { headers = { ["A:"] = "" } } } },
     { 'unknown field "code" of upstream: did you mean "status"?', { upstream = { code = 200 } } },
     { 'unknown field "uri" of request: did you mean "path"?', { request = { uri = "/" } } },
     { 'unknown field "query" of request: did you mean "path"?', { request = { query = "a" } } },
@@ -94,7 +96,10 @@ describe("the description of a test", function()
         'unknown field "plugn" of the defaults: did you mean "plugin"?',
         function() testing.with { plugn = {} } return nil end,
       },
-      { "config must be a table, got number", function() testing.with { config = 1 } return nil end },
+      {
+        "config must be a table, got number",
+        function() testing.with { config = 1 } return nil end,
+      },
       {
         'unknown field "header" of request: did you mean "headers"?',
         function() testing.with { request = { header = {} } } return nil end,
@@ -141,8 +146,8 @@ describe("the description of a test", function()
     end)
     assert.error_matches(function()
       testing.run { plugin = "forgetful.plugin" }
-    end, 'the module "forgetful.plugin" must give a table, got boolean: did you forget `return`?', 1,
-      true)
+    end, 'the module "forgetful.plugin" must give a table, got boolean: did you forget `return`?',
+      1, true)
   end)
 
   it("takes numbers and booleans in headers for their text", function()

@@ -82,7 +82,7 @@ local testing = {}
 ---@field status number
 ---@field headers table an ordered list of `{ name, value }`; by name, in any case, the value, or an array of them
 ---@field body string as the client reads it: no longer than the Content-Length it was told
----@field json fun(): any the body, read as JSON; raises `the body is no JSON: <reason>`
+---@field json fun(): any the body, read as JSON, arrays with `array_mt`; raises `the body is no JSON: <reason>`
 ---@field source "service"|"exit"|"error"
 ---@field exited boolean whether a plugin has answered
 ---@field phases string[] the phases that ran, in order

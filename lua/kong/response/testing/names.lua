@@ -46,7 +46,8 @@ end
 -- Words that other tools have for a field of ours.
 local MEANT = {
   uri = "path", url = "path", query = "path", querystring = "path", args = "path",
-  version = "http_version", request_id = "id", ip = "client", remote_addr = "client", vars = "variables",
+  version = "http_version", request_id = "id", ip = "client", remote_addr = "client",
+  vars = "variables",
   code = "status", status_code = "status", text = "body", content = "body", chunks = "body",
   service = "upstream", response = "upstream", conf = "config", req = "request",
   logs = "log", error = "err", warning = "warn", critical = "crit", emergency = "emerg",

@@ -2,6 +2,7 @@
 
 local core = require "kong.response.core"
 local fields = require "kong.response.testing.fields"
+local json = require "kong.response.json"
 local names = require "kong.response.testing.names"
 local position = require "kong.response.testing.position"
 local reason = require "kong.response.testing.reasons"
@@ -108,9 +109,10 @@ function Result:describe()
 end
 
 
---- The body, read as JSON, or nil and why it is none.
+--- The body, read as JSON, or nil and why it is none. Arrays have the `array_mt` of
+-- `kong.response.json`.
 function Result:read_json()
-  return core.json_decode(self.body)
+  return core.json_decode(self.body, json.array_mt)
 end
 
 
