@@ -163,7 +163,8 @@ describe("a line of the log", function()
       "warn | first | log | two",
     }, lines)
     assert.matches("\nlog: [err] first, access: one\n", result:describe(), 1, true)
-    assert.matches("\nlog: [err] plugins[2], header_filter: boom\n", result:describe(), 1, true)
+    assert.matches("\nlog: %[err%] plugins%[2%], header_filter %(spec/%S+:%d+%): boom\n",
+      result:describe())
   end)
 
   it("has the name of the plugin's module, or of the test", function()

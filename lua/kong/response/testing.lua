@@ -23,6 +23,7 @@ local instance = require "kong.response.instance"
 local coroutines = require "kong.response.testing.coroutines"
 local fields = require "kong.response.testing.fields"
 local gateway = require "kong.response.testing.gateway"
+local lacking = require "kong.response.testing.lacking"
 local matchers = require "kong.response.testing.matchers"
 local nginx = require "kong.response.testing.nginx"
 local phases = require "kong.response.testing.phases"
@@ -125,7 +126,8 @@ local function load(name, kong, ngx)
   local ok, module = pcall(require, name)
   uninstall()
   if not ok then
-    error(module, 0)
+    local hint = type(module) == "string" and lacking.hint(module)
+    error(hint and module .. "\n" .. hint or module, 0)
   end
   return module
 end

@@ -63,6 +63,7 @@ local testing = {}
 ---@field message string
 ---@field phase string in which it was written
 ---@field plugin? string of which plugin
+---@field handler? string `<file>:<line>` of the method, for an error that has no line itself
 
 ---A list of lines; by the name of a level, a list of messages.
 ---@class kong.response.testing.Log

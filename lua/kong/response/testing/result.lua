@@ -76,8 +76,9 @@ end
 
 -- Where a line was logged.
 local function origin(line)
-  local plugin, phase = line.plugin, line.phase
-  return (plugin and plugin .. ", " or "") .. (phase and phase .. ": " or "")
+  local plugin, phase, handler = line.plugin, line.phase, line.handler
+  return (plugin and plugin .. ", " or "") .. (phase or "")
+         .. (handler and " (" .. handler .. ")" or "") .. (phase and ": " or "")
 end
 
 
@@ -104,6 +105,9 @@ function Result:describe()
     if TELLING[line.level] then
       lines[#lines + 1] = fmt("log: [%s] %s%s", line.level, origin(line), line.message)
     end
+  end
+  for i = 1, #self.hints do
+    lines[#lines + 1] = "hint: " .. self.hints[i]
   end
   return concat(lines, "\n")
 end
@@ -204,6 +208,7 @@ function _M.new(session)
                 and (missing or session.broken or not session.complete) or false,
     phases = session.phases,
     log = session.log,
+    hints = session.hints,
     upstream_called = session.upstream_called,
     ctx = ctx,
     has_body = has_body,
