@@ -304,8 +304,8 @@ function Strict:check_value(call, name, value)
   if key ~= nil then
     local outcome = value[1] ~= nil and "" or call == "add_header" and ", and added nothing"
                     or ", and removed the header"
-    self:mistake_at(self:place(), "%s(%q) ignored the key %s of the value%s", call, name,
-                    type(key) == "string" and fmt("%q", key) or tostring(key), outcome)
+    self:mistake_at(self:place(), "%s ignored the key %s of the value of %q%s", call,
+                    type(key) == "string" and fmt("%q", key) or tostring(key), name, outcome)
   end
 end
 
