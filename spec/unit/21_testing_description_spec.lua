@@ -109,6 +109,18 @@ describe("the description of a test", function()
         function() testing.with { upstream = { body = 1 } } return nil end,
       },
       {
+        'unknown field "plugn" of plugins[1]: did you mean "plugin"?',
+        function() testing.with { plugins = { { plugn = {} } } } return nil end,
+      },
+      {
+        "a test has either plugin, config and name, or plugins",
+        function() testing.with { plugin = "no.such.module", plugins = {} } return nil end,
+      },
+      {
+        "plugin must be the plugin's table or the name of its module, got number",
+        function() testing.with { plugin = 5 } return nil end,
+      },
+      {
         "the defaults are a plugin themselves: write { plugin = ..., config = ... }",
         function() testing.with { access = function() end } return nil end,
       },

@@ -220,6 +220,7 @@ local function check_defaults(defaults)
     error("the defaults are a plugin themselves: write { plugin = ..., config = ... }", 0)
   end
   fields.check(defaults, FIELDS, "the defaults", "")
+  plugins.check(defaults)
   requests.new(defaults.request)
   upstreams.new(defaults.upstream)
 end
