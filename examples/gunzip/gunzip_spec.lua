@@ -74,17 +74,18 @@ describe("gunzip", function()
   end)
 
   it("does not unpack a bomb", function()
-    local result = run { upstream = packed(gzip(("x"):rep(10000000))) }
+    -- It fails on purpose, which strict mode finds.
+    local result = run { upstream = packed(gzip(("x"):rep(10000000))), strict = false }
     assert.is_true(result.truncated)
     assert.response(result).has.body("")
     assert.matches("cannot be unpacked: it has more than 100000 bytes", result.log.err[1], 1, true)
   end)
 
   it("breaks off what is no gzip, or not all of it", function()
-    local result = run { upstream = packed("espresso") }
+    local result = run { upstream = packed("espresso"), strict = false }
     assert.is_true(result.truncated)
     assert.response(result).has.body("")
-    result = run { upstream = packed(gzip(JSON):sub(1, -9)) }
+    result = run { upstream = packed(gzip(JSON):sub(1, -9)), strict = false }
     assert.is_true(result.truncated)
     assert.matches("cannot be unpacked: it ends too early", result.log.err[1], 1, true)
   end)

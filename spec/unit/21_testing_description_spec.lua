@@ -18,7 +18,9 @@ describe("the description of a test", function()
     { 'unknown field "upstrem" of the test: did you mean "upstream"?', { upstrem = {} } },
     { "config must be a table, got number", { config = 1 } },
     { "plugin must be the plugin's table or the name of its module, got nil", { plugin = false } },
-    { "plugin must be a table or string, got number", { plugin = 5 } },
+    { "plugin must be the plugin's table or the name of its module, got number", { plugin = 5 } },
+    { "plugin must be the plugin's table or the name of its module, got boolean: did you forget"
+      .. " `return`?", { plugin = true } },
     { 'unknown field "header" of request: did you mean "headers"?', { request = { header = {} } } },
     { "request.path must be a string, got number", { request = { path = 1 } } },
     { 'request.path must start with a slash, got "a"', { request = { path = "a" } } },
@@ -39,9 +41,31 @@ describe("the description of a test", function()
       { request = { variables = { shop = {} } } } },
     { "request.variables must have strings for names, got number",
       { request = { variables = { "shop" } } } },
-    { 'unknown field "code" of upstream', { upstream = { code = 200 } } },
+    { 'request.headers["A"] must be a string or a list of strings, got a table with the key "b"',
+      { request = { headers = { A = { b = 1 } } } } },
+    { 'upstream.headers["A"] must be a string or a list of strings, got a table with the key 3',
+      { upstream = { headers = { A = { "x", [3] = "y" } } } } },
+    { 'upstream.headers["A"] must be a string or a list of strings, got table',
+      { upstream = { headers = { { "A", { "x" } } } } } },
+    { "upstream.headers[2] must be { name, value }",
+      { upstream = { headers = { { "A", "x" }, "B" } } } },
+    { "upstream.headers[3] must be { name, value }",
+      { upstream = { headers = { { "A", "x" }, [3] = { "B", "y" } } } } },
+    { 'request.headers["a b"] is no name of a header',
+      { request = { headers = { ["a b"] = 1 } } } },
+    { 'request.headers[""] is no name of a header', { request = { headers = { { "", 1 } } } } },
+    { 'upstream.headers["A:"] is no name of a header',
+      { upstream = { headers = { ["A:"] = "" } } } },
+    { 'unknown field "code" of upstream: did you mean "status"?', { upstream = { code = 200 } } },
+    { 'unknown field "uri" of request: did you mean "path"?', { request = { uri = "/" } } },
+    { 'unknown field "query" of request: did you mean "path"?', { request = { query = "a" } } },
+    { 'unknown field "service" of the test: did you mean "upstream"?', { service = {} } },
     { "upstream.body must be a string or table, got number", { upstream = { body = 1 } } },
     { "upstream.body[2] must be a string, got number", { upstream = { body = { "a", 1 } } } },
+    { 'upstream.body must be a string or a list of strings, got a table with the key "a"',
+      { upstream = { body = { a = 1 } } } },
+    { "upstream.body must be a string or a list of strings, got a table with the key 3",
+      { upstream = { body = { "a", [3] = "b" } } } },
     { 'upstream.failure must be timeout, refused or cut_off, got "down"',
       { upstream = { failure = "down" } } },
     { "ngx.ctx must be a table, got number", { ngx = { ctx = 5 } } },
@@ -68,6 +92,38 @@ describe("the description of a test", function()
   it("is refused when it is none", function()
     local calls = {
       { "the defaults must be a table, got nil", function() testing.with() return nil end },
+      {
+        'unknown field "plugn" of the defaults: did you mean "plugin"?',
+        function() testing.with { plugn = {} } return nil end,
+      },
+      {
+        "config must be a table, got number",
+        function() testing.with { config = 1 } return nil end,
+      },
+      {
+        'unknown field "header" of request: did you mean "headers"?',
+        function() testing.with { request = { header = {} } } return nil end,
+      },
+      {
+        "upstream.body must be a string or table, got number",
+        function() testing.with { upstream = { body = 1 } } return nil end,
+      },
+      {
+        'unknown field "plugn" of plugins[1]: did you mean "plugin"?',
+        function() testing.with { plugins = { { plugn = {} } } } return nil end,
+      },
+      {
+        "a test has either plugin, config and name, or plugins",
+        function() testing.with { plugin = "no.such.module", plugins = {} } return nil end,
+      },
+      {
+        "plugin must be the plugin's table or the name of its module, got number",
+        function() testing.with { plugin = 5 } return nil end,
+      },
+      {
+        "the defaults are a plugin themselves: write { plugin = ..., config = ... }",
+        function() testing.with { access = function() end } return nil end,
+      },
       { "the test must be a table, got number", function() testing.with({})(5) return nil end },
       { "the test must be a table, got nil", function() testing.run() return nil end },
       {
@@ -89,6 +145,31 @@ describe("the description of a test", function()
     assert.error_matches(function()
       testing.run { plugins = { { plugin = { PRIORITY = "high" } } } }
     end, "plugins[1]: PRIORITY must be a number, got string", 1, true)
+    assert.error_matches(function()
+      testing.run { plugins = { { plugin = 5 } } }
+    end, "plugins[1].plugin must be the plugin's table or the name of its module, got number", 1,
+      true)
+  end)
+
+  it("is refused with a module that forgets to return its plugin", function()
+    package.preload["forgetful.plugin"] = function() end
+    finally(function()
+      package.preload["forgetful.plugin"], package.loaded["forgetful.plugin"] = nil, nil
+    end)
+    assert.error_matches(function()
+      testing.run { plugin = "forgetful.plugin" }
+    end, 'the module "forgetful.plugin" must give a table, got boolean: did you forget `return`?',
+      1, true)
+  end)
+
+  it("takes numbers and booleans in headers for their text", function()
+    local result = testing.run {
+      plugin = {},
+      upstream = { headers = { A = false, B = { 1, true }, C = {} } },
+    }
+    assert.equal("false", result.headers.a)
+    assert.same({ "1", "true" }, result.headers.b)
+    assert.is_nil(result.headers.c)
   end)
 
   it("is not changed", function()

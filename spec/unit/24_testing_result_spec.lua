@@ -50,6 +50,12 @@ describe("json", function()
     assert.equal(json.null, result.json().b)
   end)
 
+  it("keeps what is an array one: written again, it is the same", function()
+    for _, body in ipairs { '{"l":[]}', '{"o":{}}', '[]', '[[1],[]]', '{"a":[{"b":[]}]}' } do
+      assert.equal(body, answer(200, answer(200, body).json()).body)
+    end
+  end)
+
   it("reads what is no table", function()
     assert.equal("a", answer(200, '"a"').json())
     assert.is_false(answer(200, "false").json())
@@ -197,6 +203,36 @@ describe("assert.response(result)", function()
       err, 1, true)
   end)
 
+  it("has.jsonbody tells [] from {} where the test does", function()
+    local found = answer(200, '{"l":[],"o":{},"n":[[]],"two":[1,2]}')
+    local function body(l, o, n)
+      return { l = l, o = o, n = { n }, two = { 1, 2 } }
+    end
+    local empty_array, array = json.empty_array, setmetatable({}, json.array_mt)
+    local empty = setmetatable({}, json.empty_array_mt)
+    for _, expected in ipairs {
+      body(empty_array, {}, empty_array), body(array, {}, empty), body({}, {}, {}),
+      { l = {}, o = {}, n = { {} }, two = setmetatable({ 1, 2 }, json.array_mt) },
+    } do
+      assert.response(found).has.jsonbody(expected)
+    end
+    for _, wrong in ipairs {
+      body({}, empty_array, {}), body({}, array, {}), body({}, empty, {}), body({ 1 }, {}, {}),
+      body({}, {}, nil), body("", {}, {}), body({}, {}, json.null),
+    } do
+      assert.response(found).has_no.jsonbody(wrong)
+    end
+    local err = fails(function()
+      assert.response(answer(200, '{"l":{},"m":[]}')).has.jsonbody { l = empty_array, m = {} }
+    end)
+    assert.matches('{\n  "l": [],\n  "m": {}\n}\n\n'
+      .. 'but it is:\n\n{\n  "l": {},\n  "m": []\n}\n', err, 1, true)
+    err = fails(function()
+      assert.response(answer(200, '"x"')).has.jsonbody(setmetatable({}, json.array_mt))
+    end)
+    assert.matches('the JSON body:\n\n[]\n\nbut it is:\n\n"x"\n', err, 1, true)
+  end)
+
   it("gives what it has found", function()
     assert.equal("bar", assert.response(result).has.header("x-foo"))
     assert.same({ message = "no" }, assert.response(result).has.jsonbody())
@@ -212,7 +248,7 @@ describe("assert.response(result)", function()
       },
     }
     local err = fails(function() assert.response(failed).has.status(200) end)
-    assert.matches("\nlog: [err] access: boom", err, 1, true)
+    assert.matches("\nlog: %[err%] access %(spec/%S+:%d+%): boom", err)
     assert.not_matches("not this", err, 1, true)
   end)
 

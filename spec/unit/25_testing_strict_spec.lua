@@ -4,8 +4,8 @@ local testing = require "kong.response.testing"
 local FILE = "spec/unit/25_testing_strict_spec.lua"
 
 
--- The mistakes that strict mode finds. Without it the same test must pass.
-local function mistakes(plugin, case)
+-- The mistakes that strict mode finds, and where. Without it the same test must pass.
+local function places(plugin, case)
   local given = { plugin = plugin }
   for name, value in pairs(case or {}) do
     given[name] = value
@@ -23,6 +23,19 @@ local function mistakes(plugin, case)
     found[#found + 1] = line
   end
   assert.equal(result:describe(), shown)
+  return found, result
+end
+
+
+-- The mistakes alone: those behind an exit are nothing but a place.
+local function mistakes(plugin, case)
+  local found, result = places(plugin, case)
+  for i, text in ipairs(found) do
+    if not text:find("^code ran on") then
+      found[i] = text:gsub(", at " .. FILE .. ":%d+$", "")
+        :gsub(", in the handler at " .. FILE .. ":%d+$", "")
+    end
+  end
   return found, result
 end
 
@@ -57,6 +70,7 @@ describe("strict mode", function()
     end)
     assert.is_false(ok)
     assert.matches("^" .. FILE .. ":%d+: strict mode found:\n  ngx.status was set after", err)
+    assert.matches("nginx ignores it, at " .. FILE .. ":%d+\n", err)
   end)
 
   it("lists several mistakes, each once", function()
@@ -537,5 +551,165 @@ describe("an end of the body that is set behind an empty chunk", function()
         ngx.arg[1] = nil
       end,
     }, { upstream = { body = { "a", "b" } } })))
+  end)
+end)
+
+
+describe("a mistake in strict mode", function()
+  local GZIP = { headers = { ["Content-Encoding"] = "gzip" }, body = "abc" }
+
+  local function at(line, plugin, case)
+    local found = places(plugin, case)
+    assert.equal(1, #found)
+    assert.equal(("%s:%d"):format(FILE, line), found[1]:match(", at (%S+)$"))
+    return found[1]
+  end
+
+  it("has the line of the call", function()
+    at(line_here() + 1, { access = function()
+      return nil, kong.response.exit(204, "x") end })
+    at(line_here() + 1, { header_filter = function()
+      kong.response.exit(304, "x") end })
+    at(line_here() + 1, { body_filter = function()
+      local body = kong.response.get_raw_body() return body end }, { upstream = GZIP })
+    at(line_here() + 1, { response = function()
+      local body = kong.service.response.get_raw_body() return body end }, { upstream = GZIP })
+    at(line_here() + 1, { body_filter = function()
+      kong.response.set_raw_body("x") end }, { upstream = { body = "abc" } })
+    at(line_here() + 1, { header_filter = function()
+      kong.response.set_status(204) end }, { upstream = { body = "abc" } })
+    at(line_here() + 1, { body_filter = function()
+      kong.response.set_raw_body("x") end }, { upstream = { status = 304 } })
+    at(line_here() + 1, { body_filter = function()
+      ngx.arg[1] = "x" end }, { upstream = { status = 204 } })
+    at(line_here() + 2, { body_filter = function()
+      ngx.arg[1] = nil
+      ngx.arg[2] = true end }, { upstream = { body = { "a", "b" } } })
+    at(line_here() + 1, { log = function()
+      ngx.header.A = "b" end })
+    at(line_here() + 1, { log = function()
+      pcall(kong.response.set_status, 200) end })
+  end)
+
+  it("has it also where a helper or a coroutine makes the call", function()
+    local line = line_here() + 2
+    local function clear()
+      kong.response.set_raw_body("x")
+    end
+    at(line, { body_filter = function() clear() end }, { upstream = { body = "abc" } })
+    at(line, { body_filter = function() coroutine.wrap(clear)() end },
+      { upstream = { body = "abc" } })
+  end)
+
+  it("names the handler where a tail call has left no line", function()
+    local line = line_here() + 1
+    local found = places { access = function()
+      return kong.response.exit(204, "x")
+    end }
+    assert.same({
+      ("a body with status 204: it is not sent, in the handler at %s:%d"):format(FILE, line),
+    }, found)
+  end)
+
+  it("of the upstream's alone has no line", function()
+    local found = places({
+      header_filter = function() ngx.status = 204 end,
+    }, { upstream = { body = "abc" } })
+    assert.same({ "a body with status 204: it is not sent" }, found)
+  end)
+end)
+
+
+describe("a handler that fails without the client's seeing it", function()
+  it("is found: body_filter and log", function()
+    for _, phase in ipairs { "body_filter", "log" } do
+      local line = line_here() + 1
+      local plugin = { [phase] = function() kong.response.set_rawbody("x") return nil end }
+      local text = ("%s:%d: attempt to call field 'set_rawbody' (a nil value)"):format(FILE, line)
+      assert.same({ phase .. " failed: " .. text }, places(plugin))
+      assert.same({ phase .. ' of "e.p" failed: ' .. text }, places(plugin, { name = "e.p" }))
+    end
+  end)
+
+  it("is found: what fails when it has printed, and a timer", function()
+    assert.same({ "access failed: boom" }, places { access = function()
+      ngx.print("x")
+      error("boom", 0)
+    end })
+    assert.same({ "a timer failed: boom" }, places { log = function()
+      ngx.timer.at(0, function() error("boom", 0) end)
+    end })
+  end)
+
+  it("is none where the client gets a 500: a test may be about that", function()
+    for _, phase in ipairs { "rewrite", "access", "response", "header_filter" } do
+      local found, result = places { [phase] = function() error("boom", 0) end }
+      assert.same({}, found)
+      assert.equal(500, result.status)
+    end
+  end)
+
+  it("fails by the assertion, where that is one", function()
+    local ok, err = pcall(testing.run, {
+      plugin = { log = function() assert.equal(1, 2) end }, strict = true,
+    })
+    assert.is_false(ok)
+    assert.matches("Expected objects to be equal", tostring(err), 1, true)
+    assert.not_matches("strict mode", tostring(err), 1, true)
+  end)
+
+  it("passes a test that is not strict", function()
+    local run = testing.with { plugin = { log = function() error("boom", 0) end }, strict = true }
+    assert.same({ "boom" }, run({ strict = false }).log.err)
+  end)
+end)
+
+
+describe("a header whose value is a table with names", function()
+  it("is found: the rest of the table is what counts", function()
+    local removed = 'set_header ignored the key "a" of the value of "X-Foo", and removed the header'
+    local found, result = mistakes {
+      header_filter = function()
+        kong.response.set_header("X-Foo", "1")
+        kong.response.set_header("X-Foo", { a = 1 })
+      end,
+    }
+    assert.same({ removed }, found)
+    assert.is_nil(result.headers["X-Foo"])
+
+    assert.same({
+      'set_header ignored the key "a" of the value of "X-Foo"',
+      'add_header ignored the key "a" of the value of "X-Foo", and added nothing',
+      'set_headers ignored the key "a" of the value of "X-Foo", and removed the header',
+    }, (mistakes {
+      header_filter = function()
+        kong.response.set_header("X-Foo", { "b", a = 1 })
+        kong.response.add_header("X-Foo", { a = 1 })
+        kong.response.set_headers { ["X-Foo"] = { a = 1 } }
+      end,
+    }))
+    assert.same({ 'exit ignored the key "a" of the value of "X-Foo", and removed the header' },
+      (mistakes {
+        access = function()
+          kong.response.set_header("X-Foo", "1")
+          kong.response.exit(200, "x", { ["X-Foo"] = { a = 1 } })
+        end,
+      }))
+    assert.same({ 'error ignored the key 3 of the value of "X-Foo"' }, (mistakes {
+      access = function() kong.response.error(404, "x", { ["X-Foo"] = { "a", [3] = 1 } }) end,
+    }))
+  end)
+
+  it("is none: a list, an empty one, too, and what raises an error", function()
+    assert.same({}, (mistakes {
+      header_filter = function()
+        kong.response.set_header("X-Foo", { "a", 1, true })
+        kong.response.set_header("X-Bar", {})
+        kong.response.set_headers { A = "b", C = { "d" } }
+        pcall(kong.response.set_headers, 5)
+        pcall(kong.response.set_headers)
+        pcall(kong.response.set_header, nil, { "a" })
+      end,
+    }))
   end)
 end)

@@ -96,6 +96,10 @@ describe("a result", function()
       raised(function() return result.stauts .. "" end))
     assert.equal('a result has no field "headres": did you mean "headers"?',
       raised(function() return result.headres.x end))
+    assert.equal('a result has no field "status_code": did you mean "status"?',
+      raised(function() return result.status_code .. "" end))
+    assert.equal('a result has no field "text": did you mean "body"?',
+      raised(function() return result.text .. "" end))
     assert.equal('a result has no field "foo"', raised(function() return result.foo .. "" end))
     assert.is_nil(result.headers["x-none"])
     assert.is_nil(result.__tostring)
@@ -104,7 +108,11 @@ describe("a result", function()
 
   it("has no level in its log but nginx's", function()
     assert.same({}, result.log.err)
-    assert.equal('the log has no level "error"', raised(function() return #result.log.error end))
+    assert.equal('the log has no level "error": did you mean "err"?',
+      raised(function() return #result.log.error end))
+    assert.equal('the log has no level "warning": did you mean "warn"?',
+      raised(function() return #result.log.warning end))
+    assert.equal('the log has no level "foo"', raised(function() return #result.log.foo end))
     assert.equal('the log has no level "warm": did you mean "warn"?',
       raised(function() return #result.log.warm end))
     assert.is_nil(result.log[1])
@@ -155,7 +163,8 @@ describe("a line of the log", function()
       "warn | first | log | two",
     }, lines)
     assert.matches("\nlog: [err] first, access: one\n", result:describe(), 1, true)
-    assert.matches("\nlog: [err] plugins[2], header_filter: boom\n", result:describe(), 1, true)
+    assert.matches("\nlog: %[err%] plugins%[2%], header_filter %(spec/%S+:%d+%): boom\n",
+      result:describe())
   end)
 
   it("has the name of the plugin's module, or of the test", function()

@@ -53,7 +53,7 @@ describe("warnings in the log of a result", function()
     assert.is_false(ok)
     local log = testing.run({ plugin = PLUGIN, upstream = UPSTREAM }).log.warn
     for _, text in ipairs(without_positions(log)) do
-      assert.matches("\n  " .. text .. "\n", err, 1, true)
+      assert.matches("\n  " .. text .. ", at " .. FILE .. ":", err, 1, true)
     end
   end)
 

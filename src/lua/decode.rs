@@ -12,7 +12,11 @@ use super::stack::{push_bytes, string, type_name};
 /// What the reader takes nests no deeper than 128, and each level keeps a table and a key.
 const SLOTS: c_int = 300;
 
-/// `json_decode(bytes) -> value | nil, err`. Null is the light userdata NULL.
+/// Where the metatable of arrays is.
+const ARRAY_MT: c_int = 2;
+
+/// `json_decode(bytes, array_mt?) -> value | nil, err`. Null is the light userdata NULL; arrays get the
+/// metatable, which tells an empty one from an object.
 ///
 /// # Safety
 ///
@@ -21,7 +25,7 @@ pub unsafe extern "C-unwind" fn json_decode(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls. What is pushed at the end may raise for want of memory, which costs no more
     // than what is alive.
     unsafe {
-        ffi::lua_settop(state, 1);
+        ffi::lua_settop(state, ARRAY_MT);
         let read = guard(state, Caller::Direct, || {
             Ok(match string(state, 1) {
                 Some(bytes) => serde_json::from_slice(bytes).map_err(|error| error.to_string()),
@@ -50,7 +54,7 @@ pub unsafe extern "C-unwind" fn json_decode(state: *mut lua_State) -> c_int {
 ///
 /// # Safety
 ///
-/// There are slots for its depth; no `catch_unwind` is below.
+/// There are slots for its depth, and a metatable or nil at [`ARRAY_MT`]; no `catch_unwind` is below.
 unsafe fn push(state: *mut lua_State, value: &Value) {
     // SAFETY: by contract.
     unsafe {
@@ -66,6 +70,10 @@ unsafe fn push(state: *mut lua_State, value: &Value) {
                 for (i, item) in (1..).zip(items) {
                     push(state, item);
                     ffi::lua_rawseti(state, -2, i);
+                }
+                if ffi::lua_istable(state, ARRAY_MT) != 0 {
+                    ffi::lua_pushvalue(state, ARRAY_MT);
+                    ffi::lua_setmetatable(state, -2);
                 }
             }
             Value::Object(fields) => {

@@ -87,8 +87,8 @@ end
 local _M = {}
 
 
---- Set while a test of `kong.response.testing` runs: `test(options)` gives the functions for the
--- request of that test.
+--- Set while a test of `kong.response.testing` runs: `test(options, name, with_colon)` gives the
+-- functions for the request of that test. It is told which one is called, and whether with a colon.
 _M.test = nil
 
 
@@ -106,7 +106,7 @@ function _M.for_tests(options)
               .. " lua-nginx-module", 2)
       end
       -- A tail call: errors name the line of our caller.
-      return test(options)[name](...)
+      return test(options, name, (...) == response)[name](...)
     end
   end
   return response

@@ -23,6 +23,7 @@ local instance = require "kong.response.instance"
 local coroutines = require "kong.response.testing.coroutines"
 local fields = require "kong.response.testing.fields"
 local gateway = require "kong.response.testing.gateway"
+local lacking = require "kong.response.testing.lacking"
 local matchers = require "kong.response.testing.matchers"
 local nginx = require "kong.response.testing.nginx"
 local phases = require "kong.response.testing.phases"
@@ -45,7 +46,7 @@ local type = type
 
 
 local FIELDS = {
-  plugin = "table string",
+  plugin = "",
   plugins = "table",
   config = "table",
   name = "string",
@@ -125,7 +126,8 @@ local function load(name, kong, ngx)
   local ok, module = pcall(require, name)
   uninstall()
   if not ok then
-    error(module, 0)
+    local hint = type(module) == "string" and lacking.hint(module)
+    error(hint and module .. "\n" .. hint or module, 0)
   end
   return module
 end
@@ -212,6 +214,18 @@ local function checked(ok, value)
 end
 
 
+-- What is wrong with defaults is said where they are made. Plugins are not loaded yet.
+local function check_defaults(defaults)
+  if type(defaults) == "table" and defaults.plugins == nil and plugins.is_plugin(defaults) then
+    error("the defaults are a plugin themselves: write { plugin = ..., config = ... }", 0)
+  end
+  fields.check(defaults, FIELDS, "the defaults", "")
+  plugins.check(defaults)
+  requests.new(defaults.request)
+  upstreams.new(defaults.upstream)
+end
+
+
 local _M = {}
 
 
@@ -240,13 +254,15 @@ end
 --- A `run` with defaults: fields of a case replace those of the defaults, one by one.
 -- @tparam kong.response.testing.Case defaults
 -- @treturn function `run(case)`
--- @raise `the defaults must be a table, got <type>`
+-- @raise `the defaults must be a table, got <type>`, `unknown field "<name>" of the defaults`, and
+--   what `run` says of a request or an upstream
 -- @usage
 -- local run = testing.with { plugin = "plugins.keys", strict = true }
 -- local result = run { request = { path = "/" } }
 function _M.with(defaults)
-  if type(defaults) ~= "table" then
-    error("the defaults must be a table, got " .. type(defaults), 2)
+  local ok, err = pcall(check_defaults, defaults)
+  if not ok then
+    error(err, 2)
   end
   return function(case)
     if case ~= nil and type(case) ~= "table" then

@@ -63,6 +63,7 @@ local testing = {}
 ---@field message string
 ---@field phase string in which it was written
 ---@field plugin? string of which plugin
+---@field handler? string `<file>:<line>` of the method, for an error that has no line itself
 
 ---A list of lines; by the name of a level, a list of messages.
 ---@class kong.response.testing.Log
@@ -82,7 +83,7 @@ local testing = {}
 ---@field status number
 ---@field headers table an ordered list of `{ name, value }`; by name, in any case, the value, or an array of them
 ---@field body string as the client reads it: no longer than the Content-Length it was told
----@field json fun(): any the body, read as JSON; raises `the body is no JSON: <reason>`
+---@field json fun(): any the body, read as JSON, arrays with `array_mt`; raises `the body is no JSON: <reason>`
 ---@field source "service"|"exit"|"error"
 ---@field exited boolean whether a plugin has answered
 ---@field phases string[] the phases that ran, in order
@@ -117,6 +118,8 @@ local testing = {}
 ---* `request.method must be in capitals, got "<method>"`
 ---* `request.path must start with a slash, got "<path>"`, `request.path must not lead out of the root, got "<path>"`
 ---* `<what>.headers["<name>"] must be a string or a list of strings, got <type>`
+---* `<what>.headers["<name>"] is no name of a header`, `<what>.headers[<number>] must be { name, value }`
+---* `plugin must be the plugin's table or the name of its module, got <type>`
 ---* `request.http_version must be 1.0, 1.1, 2 or 3, got <number>`
 ---* `upstream.status must be a whole number from 100 to 599, got <number>`
 ---* `upstream.failure must be timeout, refused or cut_off, got "<value>"`
@@ -127,7 +130,8 @@ local testing = {}
 function testing.run(case) end
 
 
----Returns a `run` with defaults. The fields of a case replace them one by one.
+---Returns a `run` with defaults. The fields of a case replace them one by one. Raises what `run` would of their
+---fields, the request and the upstream.
 ---@param defaults kong.response.testing.Case
 ---@return fun(case?: kong.response.testing.Case): kong.response.testing.Result run
 function testing.with(defaults) end

@@ -4,6 +4,7 @@ local names = require "kong.response.testing.names"
 
 
 local error = error
+local find = string.find
 local pairs = pairs
 local tostring = tostring
 local type = type
@@ -20,7 +21,8 @@ local _M = {}
 
 --- Sees to it that a table has no field but the known ones, each of its type.
 -- @tparam table value
--- @tparam table known types by name: `"string"`, or several as `{ "string", "table" }`
+-- @tparam table known types by name: `"string"`, several as `"string table"`, `""` where the caller
+--   checks
 -- @tparam string what the name of the table in errors
 -- @tparam[opt] string path what stands before the names of fields, by default the table's name
 -- @raise `<what> must be a table, got <type>`, `unknown field "<name>" of <what>` and, where one is
@@ -35,10 +37,31 @@ function _M.check(value, known, what, path)
       name = tostring(name)
       error(fmt("unknown field %q of %s%s", name, what, names.suggestion(name, known)), 0)
     end
-    if not (" " .. expected .. " "):find(" " .. type(field) .. " ", 1, true) then
+    if expected ~= "" and not find(" " .. expected .. " ", " " .. type(field) .. " ", 1, true) then
       error(fmt("%s%s must be a %s, got %s", path or what .. ".", name,
                 gsub(expected, " ", " or "), type(field)), 0)
     end
+  end
+end
+
+
+--- Sees to it that a table is a list, without holes.
+-- @raise `<what> must be a string or a list of strings, got a table with the key <key>`
+function _M.check_list(value, what)
+  local length = #value
+  for key in pairs(value) do
+    if type(key) ~= "number" or key < 1 or key > length or key % 1 ~= 0 then
+      error(fmt("%s must be a string or a list of strings, got a table with the key %s", what,
+                type(key) == "string" and fmt("%q", key) or tostring(key)), 0)
+    end
+  end
+end
+
+
+-- What RFC 9110 calls a token.
+local function check_name(name, what)
+  if not find(name, "^[%w!#$%%&'*+.^_`|~-]+$") then
+    error(fmt("%s[%q] is no name of a header", what, name), 0)
   end
 end
 
@@ -54,20 +77,29 @@ end
 
 --- An ordered list of `{ name, value }` of headers given as such a list, or by name (then sorted);
 -- an array as a value repeats the header.
--- @raise `<what>[<i>] must be { name, value }`, `<what>["<name>"] must be a string or a list of
---   strings, got <type>`
+-- @raise `<what>[<i>] must be { name, value }`, `<what>["<name>"] is no name of a header`,
+--   `<what>["<name>"] must be a string or a list of strings, got <type>`
 function _M.headers(given, what)
+  given = given or {}
   local list = {}
   local named = {}
-  for name, value in pairs(given or {}) do
+  local length = #given
+  for name, value in pairs(given) do
     if type(name) == "string" then
+      check_name(name, what)
       named[#named + 1] = name
-    elseif type(value) ~= "table" or type(value[1]) ~= "string" then
+    elseif type(value) ~= "table" or type(value[1]) ~= "string" or type(name) ~= "number"
+      or name < 1 or name > length
+    then
       error(fmt("%s[%s] must be { name, value }", what, tostring(name)), 0)
     end
   end
-  for i = 1, #(given or {}) do
+  for i = 1, length do
+    if given[i] == nil then
+      error(fmt("%s[%d] must be { name, value }", what, i), 0)
+    end
     local name = given[i][1]
+    check_name(name, what)
     list[i] = { name, value_of(given[i][2], name, what) }
   end
   sort(named)
@@ -75,6 +107,7 @@ function _M.headers(given, what)
     local name = named[i]
     local value = given[name]
     if type(value) == "table" then
+      _M.check_list(value, fmt("%s[%q]", what, name))
       for j = 1, #value do
         list[#list + 1] = { name, value_of(value[j], name, what) }
       end

@@ -1,6 +1,7 @@
 --- The `kong` of a test: what a gateway gives to the code of responses.
 
 local instance = require "kong.response.instance"
+local lacking = require "kong.response.testing.lacking"
 local log = require "kong.response.testing.log"
 local requests = require "kong.response.testing.request"
 local running = require "kong.response.testing.running"
@@ -33,6 +34,7 @@ local function make_log()
 
   local notice = lines.notice
   return setmetatable(lines, {
+    __index = lacking.index "kong.log",
     __call = function(_, ...)
       notice(...)
     end,
@@ -61,6 +63,12 @@ function _M.new()
     log = make_log(),
     ctx = {},
   }
+  for _, name in pairs { "request", "client", "service" } do
+    setmetatable(kong[name], { __index = lacking.index("kong." .. name) })
+  end
+  setmetatable(kong.service.response, { __index = lacking.index "kong.service.response" })
+  setmetatable(kong, { __index = lacking.index "kong" })
+
   local keeps = { keep(kong) }
   for _, part in pairs(kong) do
     if type(part) == "table" then

@@ -35,8 +35,8 @@ end
 local _M = {}
 
 
---- An empty log: a list of `{ level =, message =, phase =, plugin = }`, with a list of messages for
--- each level.
+--- An empty log: a list of `{ level =, message =, phase =, plugin =, handler = }`, with a list of
+-- messages for each level.
 function _M.new()
   local log = {}
   for i = 0, #LEVELS do
@@ -52,9 +52,12 @@ end
 -- @tparam string message
 -- @tparam[opt] string phase in which it was logged
 -- @tparam[opt] string plugin the name of the plugin that did
-function _M.add(log, level, message, phase, plugin)
+-- @tparam[opt] string handler where its code is, for an error that does not say it
+function _M.add(log, level, message, phase, plugin, handler)
   local name = LEVELS[level] or tostring(level)
-  log[#log + 1] = { level = name, message = message, phase = phase, plugin = plugin }
+  log[#log + 1] = {
+    level = name, message = message, phase = phase, plugin = plugin, handler = handler,
+  }
   local lines = rawget(log, name)
   if not lines then
     lines = {}

@@ -43,6 +43,17 @@ local function distance(one, other)
 end
 
 
+-- Words that other tools have for a field of ours.
+local MEANT = {
+  uri = "path", url = "path", query = "path", querystring = "path", args = "path",
+  version = "http_version", request_id = "id", ip = "client", remote_addr = "client",
+  vars = "variables",
+  code = "status", status_code = "status", text = "body", content = "body", chunks = "body",
+  service = "upstream", response = "upstream", conf = "config", req = "request",
+  logs = "log", error = "err", warning = "warn", critical = "crit", emergency = "emerg",
+}
+
+
 local _M = {}
 
 
@@ -93,7 +104,7 @@ end
 
 --- `: did you mean "<name>"?`, or nothing.
 function _M.suggestion(name, known)
-  local meant = _M.nearest(name, known)
+  local meant = _M.nearest(name, known) or known[MEANT[name]] and MEANT[name]
   return meant and ': did you mean "' .. meant .. '"?' or ""
 end
 

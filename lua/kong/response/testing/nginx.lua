@@ -2,6 +2,7 @@
 
 local fields = require "kong.response.testing.fields"
 local json = require "kong.response.json"
+local lacking = require "kong.response.testing.lacking"
 local requests = require "kong.response.testing.request"
 local running = require "kong.response.testing.running"
 
@@ -11,6 +12,7 @@ local current = running.current
 local error = error
 local fmt = string.format
 local keep = running.keep
+local pairs = pairs
 local os_time = os.time
 local rawset = rawset
 local select = select
@@ -122,6 +124,7 @@ local function make_fields()
     elseif name == "headers_sent" then
       return current().host:headers_sent()
     end
+    lacking.note("ngx", name)
   end
 
   function status.__newindex(ngx, name, value)
@@ -171,6 +174,9 @@ local function make_arg()
       local session = current()
       if session.host:get_phase() ~= "body_filter" then
         error(fmt("API disabled in the context of %s_by_lua*", session.host:get_phase()), 2)
+      end
+      if session.strict then
+        session.strict:arg_set(index)
       end
       return session.host:set_arg(index, value)
     end,
@@ -306,6 +312,9 @@ function _M.new()
     session:run_timers(ngx, function(err)
       session:write_log(CONSTANTS.ERR, "lua entry thread aborted: runtime error: "
         .. tostring(err))
+      if session.strict then
+        session.strict:timer_failed(err)
+      end
     end)
   end
 
@@ -331,6 +340,9 @@ function _M.new()
   end
 
   setmetatable(ngx, make_fields())
+  for _, name in pairs { "req", "resp", "timer", "config" } do
+    setmetatable(ngx[name], { __index = lacking.index("ngx." .. name) })
+  end
 
   local keeps = { keep(ngx), keep(ngx.req), keep(ngx.resp), keep(ngx.config), keep(ngx.timer) }
   return ngx, function()

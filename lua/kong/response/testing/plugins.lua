@@ -27,13 +27,19 @@ for name in pairs(PHASES) do
 end
 
 local ENTRY_FIELDS = {
-  plugin = "table string",
+  plugin = "",
   config = "table",
   name = "string",
 }
 
 
 local _M = {}
+
+
+-- What `require` gives of a module that returns nothing.
+local function forgotten(value)
+  return value == true and ": did you forget `return`?" or ""
+end
 
 
 local function check_methods(plugin, what)
@@ -58,21 +64,30 @@ function _M.is_plugin(given)
 end
 
 
-local function read_entry(i, given, what, path, load)
+-- What can be said of an entry before its module is loaded.
+local function check_entry(given, what, path)
   if type(given) == "table" and _M.is_plugin(given) then
     error(fmt("%s is a plugin itself: write { plugin = ..., config = ... }", what), 0)
   end
   fields.check(given, ENTRY_FIELDS, what)
+  local plugin = given.plugin
+  if type(plugin) ~= "string" and type(plugin) ~= "table" then
+    error(fmt("%s must be the plugin's table or the name of its module, got %s%s", path,
+              type(plugin), forgotten(plugin)), 0)
+  end
+end
+
+
+local function read_entry(i, given, what, path, load)
+  check_entry(given, what, path)
   local plugin, name = given.plugin, given.name
   if type(plugin) == "string" then
     name = name or plugin
     plugin = load(plugin)
     if type(plugin) ~= "table" then
-      error(fmt("the module %q must give a table, got %s", given.plugin, type(plugin)), 0)
+      error(fmt("the module %q must give a table, got %s%s", given.plugin, type(plugin),
+                forgotten(plugin)), 0)
     end
-  elseif type(plugin) ~= "table" then
-    error(fmt("%s must be the plugin's table or the name of its module, got %s", path,
-              type(plugin)), 0)
   end
   check_methods(plugin, fmt("the plugin of %s", what))
   local priority = plugin.PRIORITY or 0
@@ -98,13 +113,32 @@ local function runs_before(one, other)
 end
 
 
+local function check_choice(case)
+  if case.plugins and (case.plugin ~= nil or case.config or case.name) then
+    error("a test has either plugin, config and name, or plugins", 0)
+  end
+end
+
+
+--- Checks what defaults say of plugins: a case may still bring its own.
+function _M.check(case)
+  check_choice(case)
+  if case.plugin ~= nil then
+    check_entry({ plugin = case.plugin }, "the test", "plugin")
+  end
+  for i = 1, #(case.plugins or {}) do
+    local what = fmt("plugins[%d]", i)
+    check_entry(case.plugins[i], what, what .. ".plugin")
+  end
+end
+
+
 --- The plugins of a test, in the order in which they run.
 -- @tparam table case
 -- @tparam function load `load(name)` gives a module
 function _M.read(case, load)
-  if case.plugins and (case.plugin or case.config or case.name) then
-    error("a test has either plugin, config and name, or plugins", 0)
-  elseif not case.plugins then
+  check_choice(case)
+  if not case.plugins then
     local entry = { plugin = case.plugin, config = case.config, name = case.name }
     return { read_entry(1, entry, "the test", "plugin", load) }
   end

@@ -2,6 +2,7 @@
 
 local core = require "kong.response.core"
 local fields = require "kong.response.testing.fields"
+local json = require "kong.response.json"
 local names = require "kong.response.testing.names"
 local position = require "kong.response.testing.position"
 local reason = require "kong.response.testing.reasons"
@@ -75,8 +76,9 @@ end
 
 -- Where a line was logged.
 local function origin(line)
-  local plugin, phase = line.plugin, line.phase
-  return (plugin and plugin .. ", " or "") .. (phase and phase .. ": " or "")
+  local plugin, phase, handler = line.plugin, line.phase, line.handler
+  return (plugin and plugin .. ", " or "") .. (phase or "")
+         .. (handler and " (" .. handler .. ")" or "") .. (phase and ": " or "")
 end
 
 
@@ -104,13 +106,17 @@ function Result:describe()
       lines[#lines + 1] = fmt("log: [%s] %s%s", line.level, origin(line), line.message)
     end
   end
+  for i = 1, #self.hints do
+    lines[#lines + 1] = "hint: " .. self.hints[i]
+  end
   return concat(lines, "\n")
 end
 
 
---- The body, read as JSON, or nil and why it is none.
+--- The body, read as JSON, or nil and why it is none. Arrays have the `array_mt` of
+-- `kong.response.json`.
 function Result:read_json()
-  return core.json_decode(self.body)
+  return core.json_decode(self.body, json.array_mt)
 end
 
 
@@ -202,6 +208,7 @@ function _M.new(session)
                 and (missing or session.broken or not session.complete) or false,
     phases = session.phases,
     log = session.log,
+    hints = session.hints,
     upstream_called = session.upstream_called,
     ctx = ctx,
     has_body = has_body,

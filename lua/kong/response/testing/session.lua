@@ -3,11 +3,15 @@
 
 local core = require "kong.response.core"
 local gateway = require "kong.response.testing.gateway"
+local lacking = require "kong.response.testing.lacking"
 local log = require "kong.response.testing.log"
+local position = require "kong.response.testing.position"
 local servers = require "kong.response.testing.server"
 local strict = require "kong.response.testing.strict"
 
 
+local find = string.find
+local fmt = string.format
 local getmetatable = getmetatable
 local pairs = pairs
 local pcall = pcall
@@ -47,12 +51,46 @@ Session.__index = Session
 
 
 --- Adds a line to the log, with the gateway's phase and the plugin that runs in it.
-function Session:write_log(level, message)
+function Session:write_log(level, message, handler)
   local phase, entry = self.phase, self.running
   if self.host:get_phase() == "timer" then
     phase, entry = "timer", nil
   end
-  log.add(self.log, level, message, phase, entry and entry.name)
+  log.add(self.log, level, message, phase, entry and entry.name, handler)
+end
+
+
+--- Where the plugin is that runs: ` at <file>:<line>`, or its handler, where a tail call has left
+-- no line. Nothing where none runs.
+function Session:place()
+  if not self.handler then
+    return ""
+  end
+  local line = position.of_plugin()
+  local handler = not line and position.of_function(self.handler)
+  return line and " at " .. line or handler and " in the handler at " .. handler or ""
+end
+
+
+--- Notes what may help with a test that fails.
+function Session:hint(text)
+  for i = 1, #self.hints do
+    if self.hints[i] == text then
+      return
+    end
+  end
+  self.hints[#self.hints + 1] = text
+end
+
+
+--- A function of `kong.response` is called with a colon: it takes its own table for an argument.
+function Session:called_with_colon(options, name)
+  local place = self:place()
+  self:hint(fmt("%s:%s(...)%s: call it with a dot",
+                options == gateway.OPTIONS and "kong.response" or "response", name, place))
+  if self.strict then
+    self.strict:called_with_colon(name)
+  end
 end
 
 
@@ -90,7 +128,16 @@ function Session:failed(err)
     self.failure = err
   end
   local ok, text = pcall(tostring, err)
-  self:write_log(ERR, ok and text or "(error object is a " .. type(err) .. " value)")
+  text = ok and text or "(error object is a " .. type(err) .. " value)"
+  local has_position = find(text, "^[^\n]-:%d+: ")
+  self:write_log(ERR, text, not has_position and position.of_function(self.handler) or nil)
+  local hint = lacking.hint(text)
+  if hint then
+    self:hint(hint)
+  end
+  if self.strict then
+    self.strict:failed(text)
+  end
 end
 
 
@@ -115,11 +162,11 @@ function Session:handlers(phase, go_on)
     local entry = self.plugins[i]
     local handler = entry.plugin[phase]
     if handler then
+      local outer, outer_handler = self.running, self.handler
+      self.running, self.handler = entry, handler
       if type(handler) ~= "function" then
         handler = callable(handler)
       end
-      local outer = self.running
-      self.running = entry
       kong_ctx.plugin = entry.ctx
       if self.strict then
         self.strict:before(handler)
@@ -136,7 +183,7 @@ function Session:handlers(phase, go_on)
       if outcome == "failed" then
         self:failed(err)
       end
-      self.running = outer
+      self.running, self.handler = outer, outer_handler
       if not go_on(outcome) then
         return outcome
       end
@@ -279,6 +326,7 @@ function _M.new(case, ngx, kong)
       default_type = case.default_type or "",
     },
     log = log.new(),
+    hints = {},
     phases = {}, -- in the order in which they ran
     ran = { error = true }, -- in which no plugin's code runs
     upstream_called = false,
@@ -290,7 +338,10 @@ function _M.new(case, ngx, kong)
   end
 
   local defaults = { error_templates = templates }
-  function self.bind(options)
+  function self.bind(options, name, with_colon)
+    if with_colon then
+      self:called_with_colon(options, name)
+    end
     local functions, new = self:functions_for(options, ngx, defaults)
     if new and self.strict then
       self.strict:wrap(functions)

@@ -3,6 +3,7 @@
 local concat = table.concat
 local floor = math.floor
 local fmt = string.format
+local getmetatable = getmetatable
 local gsub = string.gsub
 local json = require "kong.response.json"
 local pairs = pairs
@@ -37,6 +38,13 @@ local function length_of(value)
     count = count + 1
   end
   return count == #value and count > 0 and count or nil
+end
+
+
+-- Whether it is an array also where it is empty.
+local function is_marked(value)
+  local metatable = getmetatable(value)
+  return metatable == json.array_mt or metatable == json.empty_array_mt
 end
 
 
@@ -77,7 +85,7 @@ local function show(value, depth)
   end
   local open, close = length and "[" or "{", length and "]" or "}"
   if #items == 0 then
-    return open .. close
+    return is_marked(value) and "[]" or open .. close
   end
   local line = "\n" .. rep("  ", depth)
   return open .. line .. "  " .. concat(items, "," .. line .. "  ") .. line .. close

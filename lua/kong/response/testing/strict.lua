@@ -80,11 +80,50 @@ Strict.__index = Strict
 
 --- Notes a mistake, each once.
 function Strict:mistake(text, ...)
+  return self:mistake_at("", text, ...)
+end
+
+
+--- Notes one at a place, each once, wherever else it is found.
+function Strict:mistake_at(place, text, ...)
   text = fmt(text, ...)
   if not self.noted[text] then
     self.noted[text] = true
-    self.mistakes[#self.mistakes + 1] = text
+    self.mistakes[#self.mistakes + 1] = text .. place
   end
+end
+
+
+--- Where the plugin is that runs, for the end of a mistake.
+function Strict:place()
+  local place = self.session:place()
+  return place ~= "" and "," .. place or ""
+end
+
+
+--- A handler has failed. In log, and once the head was sent, the client does not get a 500 for it.
+function Strict:failed(text)
+  local session = self.session
+  if session.phase == "log" or session.host:headers_sent() then
+    local name = session.running and session.running.name
+    self:mistake("%s%s failed: %s", session.phase, name and fmt(" of %q", name) or "", text)
+  end
+end
+
+
+function Strict:timer_failed(err)
+  self:mistake("a timer failed: %s", tostring(err))
+end
+
+
+function Strict:called_with_colon(name)
+  self:mistake_at(self:place(), "%s was called with a colon", name)
+end
+
+
+--- `ngx.arg[1]` or `ngx.arg[2]` is set.
+function Strict:arg_set(index)
+  self.arg_places[index] = self:place()
 end
 
 
@@ -175,7 +214,7 @@ end
 
 --- The upstream's body was read. Whoever decodes it says so in the head, before that or later.
 function Strict:read_service_body()
-  self.service_body_read = true
+  self.service_body_read = self:place()
 end
 
 
@@ -193,8 +232,9 @@ function Strict:after_head()
     if name == "content-length" then
       self.length = header[2]
     elseif name == "content-encoding" and self.service_body_read and is_encoded(header[2]) then
-      self:mistake("kong.service.response.get_raw_body read a body with Content-Encoding: %s",
-                   header[2])
+      self:mistake_at(self.service_body_read,
+                      "kong.service.response.get_raw_body read a body with Content-Encoding: %s",
+                      header[2])
     end
   end
   local replaced = self.session.ngx.ctx.response_body
@@ -215,7 +255,8 @@ end
 function Strict:body_without_right()
   local status = self.session.status
   if has_no_body(status) then
-    self:mistake("a body with status %d: it is not sent", status)
+    local place = self.exit_body or self.status_place or self:place()
+    self:mistake_at(place, "a body with status %d: it is not sent", status)
   end
 end
 
@@ -224,20 +265,57 @@ end
 function Strict:after_chunk(given, sent)
   local status = self.session.status
   if has_no_body(status) and sent ~= "" and sent ~= given then
-    self:mistake("a body with status %d: the client takes it for the next answer", status)
+    self:mistake_at(self.arg_places[1] or "",
+                    "a body with status %d: the client takes it for the next answer", status)
   end
 end
 
 
 --- The end of the body was set on a chunk that was cleared.
 function Strict:lost_end()
-  self:mistake("ngx.arg[2] was set after ngx.arg[1] was cleared: the end of the body is lost")
+  self:mistake_at(self.arg_places[2] or "",
+                  "ngx.arg[2] was set after ngx.arg[1] was cleared: the end of the body is lost")
 end
 
 
 --- Something was set after the head was sent.
 function Strict:late(what)
-  self:mistake("%s was set after the headers were sent: nginx ignores it", what)
+  self:mistake_at(self:place(), "%s was set after the headers were sent: nginx ignores it", what)
+end
+
+
+-- What a header's value has that is no item of a list.
+local function stray_key(value)
+  local length = #value
+  for key in pairs(value) do
+    if type(key) ~= "number" or key < 1 or key > length or key % 1 ~= 0 then
+      return key
+    end
+  end
+end
+
+
+--- The value of a header is about to be set. Only the items of a list count.
+function Strict:check_value(call, name, value)
+  if type(value) ~= "table" or type(name) ~= "string" then
+    return
+  end
+  local key = stray_key(value)
+  if key ~= nil then
+    local outcome = value[1] ~= nil and "" or call == "add_header" and ", and added nothing"
+                    or ", and removed the header"
+    self:mistake_at(self:place(), "%s ignored the key %s of the value of %q%s", call,
+                    type(key) == "string" and fmt("%q", key) or tostring(key), name, outcome)
+  end
+end
+
+
+function Strict:check_values(call, headers)
+  if type(headers) == "table" then
+    for name, value in pairs(headers) do
+      self:check_value(call, name, value)
+    end
+  end
 end
 
 
@@ -245,38 +323,54 @@ end
 function Strict:wrap(functions)
   local host = self.session.host
   local get_raw_body, set_raw_body = functions.get_raw_body, functions.set_raw_body
-  local exit = functions.exit
-
-  -- That of a 204 is not even printed.
-  function functions.exit(status, body, headers)
-    self.exit_body = has_no_body(status) and body ~= nil and body ~= ""
-    return exit(status, body, headers)
-  end
 
   function functions.get_raw_body()
     local encoding = listed(host, "Content-Encoding")
     if encoding and is_encoded(encoding) then
-      self:mistake("get_raw_body read a body with Content-Encoding: %s", encoding)
+      self:mistake_at(self:place(), "get_raw_body read a body with Content-Encoding: %s", encoding)
     end
     return get_raw_body()
   end
 
   function functions.set_raw_body(body)
-    self.body_set = true
+    self.body_set = self:place()
     if body ~= "" and host:get_phase() == "body_filter" then
       self:body_without_right()
     end
     return set_raw_body(body)
   end
 
-  for _, name in pairs {
-    "set_status", "set_header", "add_header", "clear_header", "set_headers", "exit", "error",
-  } do
+  -- What is looked at in the arguments of a call, before it.
+  local checks = {
+    set_status = function(status)
+      self.status_place = has_no_body(status) and self:place() or nil
+    end,
+    set_header = function(name, value)
+      self:check_value("set_header", name, value)
+    end,
+    add_header = function(name, value)
+      self:check_value("add_header", name, value)
+    end,
+    set_headers = function(headers)
+      self:check_values("set_headers", headers)
+    end,
+    clear_header = function() end,
+    exit = function(status, body, headers)
+      -- That of a 204 is not even printed.
+      self.exit_body = has_no_body(status) and body ~= nil and body ~= "" and self:place() or nil
+      self:check_values("exit", headers)
+    end,
+    error = function(_, _, headers)
+      self:check_values("error", headers)
+    end,
+  }
+  for name, check in pairs(checks) do
     local call = functions[name]
     functions[name] = function(...)
       if host:headers_sent() then
-        self:mistake("%s was called after the headers were sent", name)
+        self:mistake_at(self:place(), "%s was called after the headers were sent", name)
       end
+      check(...)
       return call(...)
     end
   end
@@ -290,8 +384,9 @@ function Strict:finish(result)
     local sent = #concat(self.session.chunks)
     -- Equal by chance is no better: the next body has another length.
     if tonumber(length) ~= sent or length == self.length_before then
-      self:mistake("Content-Length: %s was left in place, and set_raw_body made the body %d bytes",
-                   length, sent)
+      self:mistake_at(self.body_set,
+        "Content-Length: %s was left in place, and set_raw_body made the body %d bytes", length,
+        sent)
     end
   end
 
@@ -307,7 +402,7 @@ local _M = {}
 
 --- Watches a session.
 function _M.new(session)
-  return setmetatable({ session = session, mistakes = {}, noted = {} }, Strict)
+  return setmetatable({ session = session, mistakes = {}, noted = {}, arg_places = {} }, Strict)
 end
 
 

@@ -82,6 +82,7 @@ function _M.new(given)
   local headers = fields.headers(given.headers, "upstream.headers")
   local chunks = given.body or ""
   if type(chunks) == "table" then
+    fields.check_list(chunks, "upstream.body")
     for i = 1, #chunks do
       if type(chunks[i]) ~= "string" then
         error(fmt("upstream.body[%d] must be a string, got %s", i, type(chunks[i])), 0)

@@ -1,0 +1,161 @@
+-- What a report says besides of a plugin's error: where its handler is, and what may be behind it.
+
+local testing = require "kong.response.testing"
+
+
+local FILE = "spec/unit/28_testing_hints_spec.lua"
+
+
+local function line_here()
+  return debug.getinfo(2, "l").currentline
+end
+
+
+local function report(handlers, case)
+  local given = { plugin = handlers }
+  for name, value in pairs(case or {}) do
+    given[name] = value
+  end
+  local result = testing.run(given)
+  return result:describe(), result
+end
+
+
+local function hints(handlers, case)
+  local found = {}
+  for hint in report(handlers, case):gmatch("\nhint: ([^\n]+)") do
+    found[#found + 1] = hint
+  end
+  return found
+end
+
+
+describe("an error without a position", function()
+  it("is shown with the place of its handler", function()
+    local line = line_here() + 1
+    local shown, result = report({ access = function()
+      return kong.response.exit("400")
+    end }, { name = "e.p" })
+    local place = ("%s:%d"):format(FILE, line)
+    assert.matches("\nlog: [err] e.p, access (" .. place .. "): code must be a number", shown, 1,
+      true)
+    assert.same({
+      level = "err", message = "code must be a number", phase = "access", plugin = "e.p",
+      handler = place,
+    }, result.log[1])
+  end)
+
+  it("is shown with it in every phase", function()
+    for _, phase in ipairs {
+      "rewrite", "access", "response", "header_filter", "body_filter", "log",
+    } do
+      local line = line_here() + 1
+      local shown = report { [phase] = function() error({}, 0) end }
+      assert.matches(("\nlog: [err] %s (%s:%d): "):format(phase, FILE, line), shown, 1, true)
+    end
+  end)
+
+  it("has none where the error says it, or no handler has failed", function()
+    local _, result = report { access = function() error("boom") end }
+    assert.is_nil(result.log[1].handler)
+    _, result = report({}, { upstream = { failure = "refused" } })
+    assert.is_nil(result.log[1].handler)
+    _, result = report { access = setmetatable({}, { __call = function() error("boom", 0) end }) }
+    assert.is_nil(result.log[1].handler)
+  end)
+end)
+
+
+describe("what the kit lacks", function()
+  it("is named where an error comes of it", function()
+    assert.same({ "the kit has no ngx.re: give it in the case's ngx (docs/testing.md)" },
+      hints { access = function() return ngx.re.match("a", "b") end })
+    assert.same({ "the kit has no ngx.md5: give it in the case's ngx (docs/testing.md)" },
+      hints { access = function() return ngx.md5("a") end })
+    assert.same(
+      { "the kit has no ngx.req.set_header: give it in the case's ngx (docs/testing.md)" },
+      hints { rewrite = function() ngx.req.set_header("a", "b") end })
+    assert.same(
+      { "the kit has no kong.service.request: give it in the case's kong (docs/testing.md)" },
+      hints { access = function() kong.service.request.set_header("a", "b") end })
+    assert.same({ "the kit has no kong.db: give it in the case's kong (docs/testing.md)" },
+      hints { log = function() local db = kong.db db.find() end })
+    assert.same(
+      { "the kit has no kong.log.serialize: give it in the case's kong (docs/testing.md)" },
+      hints { log = function() kong.log.serialize() end })
+  end)
+
+  it("is named where a module needs it at its top", function()
+    package.preload["needy.plugin"] = function()
+      local match = ngx.re.match
+      return { access = match }
+    end
+    finally(function()
+      package.preload["needy.plugin"], package.loaded["needy.plugin"] = nil, nil
+    end)
+    for _, load in ipairs {
+      function() testing.run { plugin = "needy.plugin" } end,
+      function() testing.load("needy.plugin") end,
+    } do
+      package.loaded["needy.plugin"] = nil
+      assert.error_matches(load, "attempt to index field 're' (a nil value)\n"
+        .. "the kit has no ngx.re: give it in the case's ngx (docs/testing.md)", 1, true)
+    end
+  end)
+
+  it("is none of the plugin's own, and none that was given", function()
+    assert.same({}, hints { access = function() return ({}).never_read.x end })
+    assert.same({}, hints { access = function() return ngx.thread and true end })
+    assert.same({}, hints({ access = function() return ngx.socket.tcp() end },
+      { ngx = { socket = { tcp = function() error("boom") end } } }))
+  end)
+
+  it("is still nil", function()
+    report { access = function()
+      assert.is_nil(ngx.re)
+      assert.is_nil(ngx.req.set_uri)
+      assert.is_nil(kong.db)
+      assert.is_nil(kong.request[1])
+      assert.is_nil(kong.log.nothing)
+    end }
+  end)
+end)
+
+
+describe("a call with a colon", function()
+  it("is named", function()
+    local line = line_here() + 2
+    local shown, result = report { access = function()
+      kong.response:set_header("X", 1)
+    end }
+    assert.matches(('\nhint: kong.response:set_header(...) at %s:%d: call it with a dot')
+      :format(FILE, line), shown, 1, true)
+    assert.matches(':%d+: invalid header name "table: 0x%x+": got table, expected string$',
+      result.log.err[1])
+  end)
+
+  it("is named where it is the last of its function", function()
+    local line = line_here() + 1
+    local found = hints { access = function() return kong.response:exit(403) end }
+    assert.same({
+      ("kong.response:exit(...) in the handler at %s:%d: call it with a dot"):format(FILE, line),
+    }, found)
+  end)
+
+  it("is found by strict mode, also where nothing comes of it", function()
+    local line = line_here() + 1
+    local plugin = { access = function() local s = kong.response:get_status() return s end }
+    local ok, err = pcall(testing.run, { plugin = plugin, strict = true })
+    assert.is_false(ok)
+    assert.matches(("strict mode found:\n  get_status was called with a colon, at %s:%d\n")
+      :format(FILE, line), err, 1, true)
+  end)
+
+  it("of an instance's own is named as well", function()
+    local response = require("kong.response.instance").new {}
+    local line = line_here() + 1
+    local found = hints { log = function() local s = response:get_source() return s end }
+    assert.same({ ("response:get_source(...) at %s:%d: call it with a dot"):format(FILE, line) },
+      found)
+  end)
+end)
