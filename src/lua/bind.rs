@@ -6,7 +6,7 @@ use mlua::ffi::{self, lua_CFunction, lua_State};
 
 use super::call::{Caller, attempt, guard, raise_plain};
 use super::stack::{Kept, SERVICES, STRINGS, invoke, push_bytes, type_name, upvalue};
-use super::{answer, body, decode, headers, memory, source, stream};
+use super::{answer, body, decode, headers, memory, shortcut, source, stream};
 use crate::error::Error;
 use crate::host::nginx;
 use crate::phase;
@@ -37,7 +37,7 @@ pub const fn functions<const MEMORY: bool>() -> [(&'static CStr, lua_CFunction);
 }
 
 /// Opens the module for a Lua VM: a table with `nginx`, `stream`, `memory`, `memory_host`,
-/// `json_decode`, `statuses`, `read_phases`, `write_phases`, `null` and `empty_array`.
+/// `json_decode`, `statuses`, `read_phases`, `write_phases`, `most_headers`, `null` and `empty_array`.
 ///
 /// # Safety
 ///
@@ -63,6 +63,8 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
             ffi::lua_pushnumber(state, f64::from(set.bits()));
             ffi::lua_setfield(state, -2, name.as_ptr());
         }
+        ffi::lua_pushnumber(state, shortcut::MOST as f64);
+        ffi::lua_setfield(state, -2, c"most_headers".as_ptr());
         let address: *const u8 = &EMPTY_ARRAY;
         ffi::lua_pushlightuserdata(state, address.cast_mut().cast::<c_void>());
         ffi::lua_setfield(state, -2, c"empty_array".as_ptr());

@@ -17,8 +17,8 @@ use crate::host::nginx::{NgxRequest, Probe, Request, api};
 use crate::host::{Callbacks, Host, Level, Write};
 use crate::response::header::{self, Lookup, Pair};
 
-/// Up to how many headers `set_headers` takes along; shortcuts.lua has the same.
-const MOST: usize = 32;
+/// Up to how many headers `set_headers` takes along.
+pub const MOST: usize = 32;
 
 /// It was done.
 const DONE: c_int = 0;

@@ -25,7 +25,7 @@ local STATUSES = core.statuses
 local DONE, FOUND = 0, 1
 
 -- Up to how many headers `set_headers` takes along.
-local MOST = 32
+local MOST = core.most_headers
 
 
 ffi.cdef [[
@@ -119,6 +119,13 @@ return function(native, ngx, all_headers, default_limit)
   end
 
 
+  -- Whether nginx itself may change the response: no rule of ours stands between.
+  local function may_change(request)
+    return request ~= nil and may(WRITE, request) and library.kong_response_exited ~= request
+           and C.kong_response_ngx_headers_sent(request) == 0
+  end
+
+
   -- The status of a client's request, if it may be read.
   local function status_of(request)
     local status = request ~= nil and may(READ, request) and C.kong_response_ngx_status(request)
@@ -183,9 +190,7 @@ return function(native, ngx, all_headers, default_limit)
 
   function shortcuts.set_status(status)
     local request = exdata()
-    if not STATUSES[status] or request == nil or not may(WRITE, request)
-      or library.kong_response_exited == request
-      or C.kong_response_ngx_headers_sent(request) ~= 0
+    if not STATUSES[status] or not may_change(request)
       or C.kong_response_ngx_set_status(request, status) ~= 0
     then
       return native_set_status(status)
@@ -215,9 +220,7 @@ return function(native, ngx, all_headers, default_limit)
 
   function shortcuts.clear_header(name)
     local request = exdata()
-    if type(name) ~= "string" or #name == #"Content-Length" or request == nil
-      or not may(WRITE, request) or library.kong_response_exited == request
-      or C.kong_response_ngx_headers_sent(request) ~= 0
+    if type(name) ~= "string" or #name == #"Content-Length" or not may_change(request)
       or C.kong_response_ngx_set_header(request, name, #name, 1, nil, 0, nil, 0, 1, message) ~= 0
     then
       return native_clear_header(name)

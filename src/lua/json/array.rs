@@ -4,7 +4,7 @@ use std::ffi::c_int;
 
 use mlua::ffi;
 
-use super::{Items, Open, Outcome, Step, Value, Writer};
+use super::{Failed, Items, Open, Outcome, Step, Value, Writer};
 use crate::lua::stack::{self, Kept, push_kept};
 use crate::response::json::EncodeError;
 
@@ -14,6 +14,11 @@ const MOST_HOLES: c_int = 1 << 20;
 /// When so many items of an array have been found one behind the other, Lua is asked how many keys there are:
 /// the others are then read by their number, which is faster than stepping from key to key.
 const LONG: c_int = 8;
+
+/// Into the table on top, which is an item of one without a metatable, below a key.
+fn deeper(next: c_int, length: c_int) -> Step {
+    Step::Deeper(Open::Array { next, length, items: Items::Raw, above: 2 })
+}
 
 impl Writer {
     /// Begins the table below its first key, 1, and value, as long as it goes on with 2, 3 and so on.
@@ -34,13 +39,10 @@ impl Writer {
                     Ok(Value::Table) => {
                         // Before going deeper, the whole table has to be known.
                         let Some(length) = self.end_of_sequence(last)? else { return Ok(None) };
-                        let next = last + 1;
-                        let open = Open::Array { next, length, items: Items::Raw, above: 2 };
-                        return Ok(Some(Step::Deeper(open)));
+                        return Ok(Some(deeper(last + 1, length)));
                     }
                     Ok(_) => (),
-                    // What else is wrong with the table is said first.
-                    Err(failed) => return if self.lacks_memory() { Err(failed) } else { Ok(None) },
+                    Err(failed) => return self.is_no_sequence(failed),
                 }
                 ffi::lua_pop(state, 1);
                 if !self.next(-2)? {
@@ -115,16 +117,13 @@ impl Writer {
                 match self.value() {
                     Ok(Value::Scalar) => (),
                     Ok(Value::Table) => {
-                        let next = next + 1;
-                        if self.has_hole(-3, next, length) {
+                        if self.has_hole(-3, next + 1, length) {
                             return Ok(None);
                         }
-                        let open = Open::Array { next, length, items: Items::Raw, above: 2 };
-                        return Ok(Some(Step::Deeper(open)));
+                        return Ok(Some(deeper(next + 1, length)));
                     }
                     Ok(Value::Nil) => return Ok(None),
-                    // What else is wrong with the table is said first.
-                    Err(failed) => return if self.lacks_memory() { Err(failed) } else { Ok(None) },
+                    Err(failed) => return self.is_no_sequence(failed),
                 }
                 next += 1;
                 if next > length {
@@ -137,6 +136,12 @@ impl Writer {
                 ffi::lua_rawgeti_(state, -2, next);
             }
         }
+    }
+
+    /// What a value makes of a sequence that has no JSON form: nothing, for what else is wrong with the table is
+    /// said first. Memory would be lacking then, too.
+    fn is_no_sequence(&self, failed: Failed) -> Outcome<Option<Step>> {
+        if matches!(self.error, EncodeError::Memory(_)) { Err(failed) } else { Ok(None) }
     }
 
     /// Whether one of these items is missing in the table at `table`.

@@ -417,11 +417,6 @@ impl Writer {
         self.room = 0;
     }
 
-    /// Whether writing has failed for want of memory, which no other way of writing would help.
-    fn lacks_memory(&self) -> bool {
-        matches!(self.error, EncodeError::Memory(_))
-    }
-
     #[cold]
     fn fail(&mut self, error: EncodeError) -> Failed {
         self.error = error;

@@ -55,7 +55,7 @@ fn write_quoted<const KEY: bool>(out: &mut Vec<u8>, bytes: &[u8]) {
     const COLON: u128 = b':' as u128;
     let (close, close_length) = if KEY { (QUOTE | COLON << 8, 2) } else { (QUOTE, 1) };
     let length = bytes.len();
-    if matches!(length, 1..CHUNK)
+    if length > 0
         && 1 + length + close_length <= CHUNK
         && let Some(chunk) = plain_chunk(bytes)
     {
@@ -128,15 +128,6 @@ fn plain(bytes: u64) -> u64 {
 
 #[inline]
 fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
-    if matches!(bytes.len(), 1..=CHUNK) {
-        write_chunk(out, load_end(bytes, bytes.len()), bytes.len());
-    } else {
-        escape_long(out, bytes);
-    }
-}
-
-#[inline]
-fn escape_long(out: &mut Vec<u8>, bytes: &[u8]) {
     let (blocks, rest) = bytes.as_chunks::<BLOCK>();
     for block in blocks {
         // Without a test per byte, so that it becomes vector code.
