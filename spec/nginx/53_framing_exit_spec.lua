@@ -42,6 +42,16 @@ describe("the framing of responses of exit", function()
     server:clear_log()
   end)
 
+  --- What a client of HTTP/2 gets for each request.
+  local function each_answer(requests, check)
+    for i, r in ipairs(server:requests(requests)) do
+      local told = requests[i].path .. "\n" .. r.error
+      assert.equal(0, r.exit, told)
+      assert.equal("2", r.version, told)
+      check(r, told, i)
+    end
+  end
+
   --- Every way to call exit, in every phase, for each client.
   local function each_exit(name, value, body, check)
     for stage, path in pairs(STAGES) do
@@ -232,13 +242,10 @@ describe("the framing of responses of exit", function()
         end
       end
     end
-    for i, r in ipairs(server:requests(requests)) do
-      local told = requests[i].path .. "\n" .. r.error
-      assert.equal(0, r.exit, told)
-      assert.equal("2", r.version, told)
+    each_answer(requests, function(r, told, i)
       assert.equal(statuses[i], r.status, told)
       assert.equal("", r.body, told)
-    end
+    end)
   end)
 
   it("is one over HTTP/2, too", function()
@@ -257,14 +264,11 @@ describe("the framing of responses of exit", function()
         add(exit, name, "chunked", "hello")
       end
     end
-    for i, r in ipairs(server:requests(requests)) do
-      local told = requests[i].path .. "\n" .. r.error
-      assert.equal(0, r.exit, told)
-      assert.equal("2", r.version, told)
+    each_answer(requests, function(r, told, i)
       assert.equal(200, r.status, told)
       assert.equal(bodies[i], r.body, told)
       assert.same({ tostring(#bodies[i]) }, r:values("content-length"), told)
       assert.same({}, r:values("transfer-encoding"), told)
-    end
+    end)
   end)
 end)

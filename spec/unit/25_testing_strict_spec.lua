@@ -6,14 +6,8 @@ local FILE = "spec/unit/25_testing_strict_spec.lua"
 
 -- The mistakes that strict mode finds, and where. Without it the same test must pass.
 local function places(plugin, case)
-  local given = { plugin = plugin }
-  for name, value in pairs(case or {}) do
-    given[name] = value
-  end
-  local result = testing.run(given)
-
-  given.strict = true
-  local ok, err = pcall(testing.run, given)
+  local result = testing.with { plugin = plugin }(case)
+  local ok, err = pcall(testing.with { plugin = plugin, strict = true }, case)
   if ok then
     return {}, result
   end

@@ -12,11 +12,7 @@ end
 
 
 local function report(handlers, case)
-  local given = { plugin = handlers }
-  for name, value in pairs(case or {}) do
-    given[name] = value
-  end
-  local result = testing.run(given)
+  local result = testing.with { plugin = handlers }(case)
   return result:describe(), result
 end
 

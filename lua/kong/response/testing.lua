@@ -88,26 +88,16 @@ end
 
 -- Fields of a table are added to those of a table that is there. One with a metatable is something
 -- of its own, a spy say, and replaces what is there.
-local function add(target, given)
+-- Without a request, what belongs to one (`ngx.header`, `ngx.status`) is left out.
+local function add(target, given, has_request)
   for name, value in pairs(given or {}) do
     local there = rawget(target, name)
     if type(value) == "table" and type(there) == "table" and not getmetatable(value) then
-      add(there, value)
-    else
-      target[name] = value
-    end
-  end
-end
-
-
--- The same without a request: what belongs to one (`ngx.header`, `ngx.status`) is left out.
-local function add_to_load(target, given)
-  for name, value in pairs(given or {}) do
-    local there = rawget(target, name)
-    if type(value) == "table" and type(there) == "table" and not getmetatable(value) then
-      if not (getmetatable(there) or {}).__newindex then
-        add_to_load(there, value)
+      if has_request or not (getmetatable(there) or {}).__newindex then
+        add(there, value, has_request)
       end
+    elseif has_request then
+      target[name] = value
     else
       rawset(target, name, value)
     end
@@ -121,8 +111,8 @@ local function load(name, kong, ngx)
     return require(name)
   end
   local uninstall = install()
-  add_to_load(kong_table, kong)
-  add_to_load(ngx_table, ngx)
+  add(kong_table, kong, false)
+  add(ngx_table, ngx, false)
   local ok, module = pcall(require, name)
   uninstall()
   if not ok then
@@ -141,8 +131,8 @@ local function run_session(case)
   ngx_table.ctx = {}
   kong_table.ctx.shared = {}
   kong_table.configuration = case.configuration or {}
-  add(kong_table, case.given.kong)
-  add(ngx_table, case.given.ngx)
+  add(kong_table, case.given.kong, true)
+  add(ngx_table, case.given.ngx, true)
   if type(ngx_table.ctx) ~= "table" then
     error("ngx.ctx must be a table, got " .. type(ngx_table.ctx), 0)
   end

@@ -45,15 +45,24 @@ function _M.check(value, known, what, path)
 end
 
 
---- Sees to it that a table is a list, without holes.
--- @raise `<what> must be a string or a list of strings, got a table with the key <key>`
-function _M.check_list(value, what)
+--- A key of a table that makes it no list, as it is shown; nil if there is none.
+function _M.stray_key(value)
   local length = #value
   for key in pairs(value) do
     if type(key) ~= "number" or key < 1 or key > length or key % 1 ~= 0 then
-      error(fmt("%s must be a string or a list of strings, got a table with the key %s", what,
-                type(key) == "string" and fmt("%q", key) or tostring(key)), 0)
+      return type(key) == "string" and fmt("%q", key) or tostring(key)
     end
+  end
+end
+
+
+--- Sees to it that a table is a list, without holes.
+-- @raise `<what> must be a string or a list of strings, got a table with the key <key>`
+function _M.check_list(value, what)
+  local key = _M.stray_key(value)
+  if key then
+    error(fmt("%s must be a string or a list of strings, got a table with the key %s", what, key),
+          0)
   end
 end
 

@@ -50,10 +50,15 @@ local VERSIONS = { [1.0] = true, [1.1] = true, [2] = true, [3] = true }
 local REQUEST_ID = "0123456789abcdef0123456789abcdef"
 
 
-local function unescape(text)
-  return (gsub(gsub(text, "+", " "), "%%(%x%x)", function(digits)
+local function decode(text)
+  return (gsub(text, "%%(%x%x)", function(digits)
     return char(tonumber(digits, 16))
   end))
+end
+
+
+local function unescape(text)
+  return decode(gsub(text, "+", " "))
 end
 
 
@@ -77,9 +82,7 @@ end
 
 -- A path as nginx has it in `$uri`: decoded, then resolved.
 local function decoded(path)
-  return resolved((gsub(path, "%%(%x%x)", function(digits)
-    return char(tonumber(digits, 16))
-  end)))
+  return resolved(decode(path))
 end
 
 

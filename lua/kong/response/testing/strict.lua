@@ -1,6 +1,7 @@
 --- Finds mistakes that production lets through without a word.
 
 local coroutines = require "kong.response.testing.coroutines"
+local fields = require "kong.response.testing.fields"
 local position = require "kong.response.testing.position"
 
 
@@ -22,6 +23,7 @@ local pairs = pairs
 local running_coroutine = coroutine.running
 local setmetatable = setmetatable
 local sethook = debug.sethook
+local stray_key = fields.stray_key
 local tonumber = tonumber
 local tostring = tostring
 local type = type
@@ -238,9 +240,9 @@ function Strict:after_head()
     end
   end
   local replaced = self.session.ngx.ctx.response_body
-  if not self.session.body_allowed and replaced and replaced ~= "" then
-    self:body_without_right()
-  elseif self.exit_body and not listed(self.session.host, "grpc-message") then
+  if not self.session.body_allowed and replaced and replaced ~= ""
+    or self.exit_body and not listed(self.session.host, "grpc-message")
+  then
     self:body_without_right()
   end
 end
@@ -284,28 +286,17 @@ function Strict:late(what)
 end
 
 
--- What a header's value has that is no item of a list.
-local function stray_key(value)
-  local length = #value
-  for key in pairs(value) do
-    if type(key) ~= "number" or key < 1 or key > length or key % 1 ~= 0 then
-      return key
-    end
-  end
-end
-
-
 --- The value of a header is about to be set. Only the items of a list count.
 function Strict:check_value(call, name, value)
   if type(value) ~= "table" or type(name) ~= "string" then
     return
   end
   local key = stray_key(value)
-  if key ~= nil then
+  if key then
     local outcome = value[1] ~= nil and "" or call == "add_header" and ", and added nothing"
                     or ", and removed the header"
-    self:mistake_at(self:place(), "%s ignored the key %s of the value of %q%s", call,
-                    type(key) == "string" and fmt("%q", key) or tostring(key), name, outcome)
+    self:mistake_at(self:place(), "%s ignored the key %s of the value of %q%s", call, key, name,
+                    outcome)
   end
 end
 
