@@ -85,7 +85,7 @@ hosts.each("error", {
     it("a table as JSON, which is text then", function()
       local code = [[response.error(400, { message = 'a/<b>&"c"' })]]
       local r = server:run { content = code }
-      assert.equal([[{\"message\":\"a\\\/<b>&\\\"c\\\"\"}]], shown(JSON, r))
+      assert.equal([[{\"message\":\"a\\/<b>&\\\"c\\\"\"}]], shown(JSON, r))
       r = server:run { content = code, headers = { "Accept: text/html" } }
       assert.equal([[{"message":"a\/&lt;b&gt;&amp;\"c\""}]], shown(HTML, r))
       r = server:run { content = code, headers = { "Accept: application/xml" } }
@@ -116,7 +116,7 @@ hosts.each("error", {
     end
 
     it("in JSON", function()
-      assert.equal([[a\"b\\c\/d\b\t\n\f\r\u0000\u001f\u007f<>&'%s %d %]],
+      assert.equal([[a\"b\\c/d\b\t\n\f\r\u0000\u001f\u007f<>&'%s %d %]],
         message(JSON, 'a"b\\c/d\b\t\n\f\r\0\31\127<>&\'%s %d %'))
       assert.equal([[\",\"request_id\":\"forged]], message(JSON, '","request_id":"forged'))
       assert.equal("é€😀", message(JSON, "é€😀"))

@@ -122,7 +122,7 @@ pub fn of_reading<H: BodyFilter>(host: &H, body: &[u8]) -> Option<Mistake> {
     }
     let encoding = host.header(b"Content-Encoding").ok()?.filter(|value| encodes(value))?;
     let is_encoded = body.starts_with(&[0x1F, 0x8B])
-        || host.upstream_encoding().is_some_and(|value| encodes(&value));
+        || host.upstream_header("content_encoding").is_some_and(|value| encodes(&value));
     is_encoded.then(|| Mistake::EncodedBody { encoding: encoding.into_owned() })
 }
 
