@@ -90,7 +90,7 @@ hosts.each("exit(304)", { style = "stages", gateway = true }, function(server)
         end)
       end)
 
-      it("sends no Content-Length that the call brings, with " .. what .. " in " .. place, function()
+      it("sends no Content-Length of the call, with " .. what .. " in " .. place, function()
         local case = exit("304, " .. body .. ", { ['Content-Length'] = 5, ETag = '\"v\"' }")
         each_client(case, function(r, told)
           assert.same({ '"v"' }, r:values("ETag"), told)

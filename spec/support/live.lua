@@ -1,6 +1,6 @@
---- A real nginx in which a plugin runs in one of two places: in a gateway, which makes its functions
--- with `kong.pdk.response` and sends `ctx.response_body` as gateways do (`arg[1]` before `arg[2]`),
--- or through `kong.response.lifecycle`.
+--- A real nginx in which a plugin runs in one of two places: in a gateway, which makes its
+-- functions with `kong.pdk.response` and sends `ctx.response_body` as gateways do (`arg[1]` before
+-- `arg[2]`), or through `kong.response.lifecycle`.
 --
 --     live.each("exit in header_filter", {}, function(server, place)
 --       it("replaces the upstream's answer", function()
@@ -14,8 +14,9 @@
 --     end)
 --
 -- A case has the code of the phases (they see `response`) and of the upstream, and the fields of
--- `server:request`. `/coded`, `/cached` and `/ranged` are proxied, `/content` is answered by the code
--- for `content`, `/second` by nginx.
+-- `server:request`. `/coded`, `/cached` and `/ranged` are proxied to the code for `upstream`,
+-- `/grpc` to the upstream of `grpc.lua`. `/content` is answered by the code for `content`, and
+-- `/second` by nginx.
 
 local lifecycle = require "spec.support.lifecycle"
 local nginx = require "spec.support.nginx"
@@ -31,21 +32,26 @@ local concat = table.concat
 local PHASES = { "rewrite", "access", "header_filter", "body_filter", "log" }
 
 local HTTP = [[
-  large_client_header_buffers 4 128k;
   proxy_cache_path %{dir}/cache keys_zone=live:1m;
 ]]
 
--- The directives of a proxied location in front of `proxy_pass`, by its path.
+local CODED = [[
+  proxy_http_version 1.1;
+  proxy_pass http://127.0.0.1:%{coded_port};
+]]
+
+local CACHED = [[
+  proxy_cache live;
+  proxy_cache_key $request_uri$http_case;
+  proxy_cache_valid any 1m;
+]] .. CODED
+
+-- The directives of the proxied locations, by their paths.
 local PROXIED = {
-  ["/coded"] = "",
-  ["/cached"] = [[
-    proxy_cache live;
-    proxy_cache_key $request_uri$http_case;
-    proxy_cache_valid any 1m;
-    proxy_ignore_headers Cache-Control Expires;
-  ]],
-  ["/ranged"] = "proxy_force_ranges on; proxy_cache live; proxy_cache_valid any 1m;"
-    .. "proxy_cache_key $request_uri$http_case;",
+  ["/coded"] = CODED,
+  ["/cached"] = CACHED,
+  ["/ranged"] = "proxy_force_ranges on;" .. CACHED,
+  ["/grpc"] = "grpc_pass grpc://127.0.0.1:%{grpc_port};",
 }
 
 local SECOND = [[
@@ -84,11 +90,7 @@ local GATEWAY_BODY_FILTER = [[
 local function locations_of(handlers)
   local blocks = { SECOND }
   for path, directives in pairs(PROXIED) do
-    blocks[#blocks + 1] = "location " .. path .. " {\n" .. handlers .. directives .. [[
-      proxy_http_version 1.1;
-      proxy_pass http://127.0.0.1:%{coded_port};
-    }
-    ]]
+    blocks[#blocks + 1] = "location " .. path .. " {\n" .. handlers .. directives .. "\n}\n"
   end
   return concat(blocks)
 end
