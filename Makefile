@@ -18,7 +18,8 @@ INSTALLED_FOLDERS := kong/response/testing kong/response kong/pdk kong
 
 SERVER_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core curl
 TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-busted lua-check \
-	lua-cjson openssl libxml2-utils binutils gcc libc6-dev procps luarocks lua5.1 liblua5.1-0-dev lua-zlib
+	lua-cjson openssl libxml2-utils binutils gcc libc6-dev procps luarocks lua5.1 liblua5.1-0-dev lua-zlib \
+	python3-grpcio
 BENCH_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core luajit2 lua-cjson gnuplot-nox
 
 .DEFAULT_GOAL := help
