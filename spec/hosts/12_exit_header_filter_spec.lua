@@ -3,6 +3,9 @@ local hosts = require "spec.support.hosts"
 
 local BALANCER = "API disabled in the context of balancer_by_lua*"
 
+-- The body filter of these cases sets the end first, so that an empty body keeps it.
+local KEEPS_EMPTY_BODY = "ngx.ctx.KONG_RESPONSE_KEEPS_EMPTY_BODY = true "
+
 
 hosts.each("exit where nginx cannot print", {
   -- without a gateway's globals: the tests set KONG_PHASE themselves, or leave it out
@@ -50,10 +53,10 @@ hosts.each("exit where nginx cannot print", {
             end)
 
             it("puts an empty string there", function()
-              local r = filter [[
+              local r = filter(KEEPS_EMPTY_BODY .. [[
                 response.exit(404, "")
                 note(type(ngx.ctx.response_body), "[" .. ngx.ctx.response_body .. "]")
-              ]]
+              ]])
               assert.equal(404, r.status)
               assert.equal("", r.body)
               assert.same({ "0" }, r:values("Content-Length"))
@@ -61,7 +64,7 @@ hosts.each("exit where nginx cannot print", {
             end)
 
             it("keeps the replaced body from the client without a body", function()
-              local r = filter "response.exit(404)"
+              local r = filter(KEEPS_EMPTY_BODY .. "response.exit(404)")
               assert.equal(404, r.status)
               assert.equal("", r.body)
               assert.equal(0, r.exit)

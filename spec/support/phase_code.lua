@@ -69,10 +69,6 @@ end
 
 
 local function run_stage(stage, code, environment)
-  if stage == "header_filter" then
-    -- as the body filter below does
-    ngx.ctx.KONG_RESPONSE_KEEPS_EMPTY_BODY = true
-  end
   if code then
     local chunk = assert(loadstring(code, "@plugin.lua"))
     setfenv(chunk, environment)

@@ -48,8 +48,18 @@ pub struct Plan<'a> {
     is_json: bool,
     framing: Framing,
     grpc_status: Option<grpc::Status>,
-    grpc_message: Option<Vec<u8>>,
+    grpc_message: Message,
     warnings: Vec<String>,
+}
+
+/// What becomes of `grpc-message`.
+#[derive(Debug)]
+enum Message {
+    /// It stays as the call or a plugin has set it.
+    Unchanged,
+    /// There is none; one of the upstream's goes.
+    Absent,
+    Text(Vec<u8>),
 }
 
 impl<'a> Plan<'a> {
@@ -89,7 +99,7 @@ impl<'a> Plan<'a> {
             is_json,
             framing,
             grpc_status: None,
-            grpc_message: None,
+            grpc_message: Message::Unchanged,
             warnings,
         };
         if plan.kind != Kind::Plain {
@@ -116,17 +126,19 @@ impl<'a> Plan<'a> {
         let has_message = is_set(GRPC_MESSAGE, "grpc_message")?;
         self.grpc_status = (!has_status).then(|| grpc::Status::of(self.status));
         self.grpc_message = match (text, self.grpc_status) {
-            (Some(text), _) if text.is_empty() => None,
-            (Some(text), _) => Some(grpc::encode_message(&text)),
-            (None, Some(status)) if !has_message => Some(status.name().as_bytes().to_vec()),
-            (None, _) => None,
+            (Some(text), _) if !text.is_empty() => Message::Text(grpc::encode_message(&text)),
+            (None, Some(status)) if !has_message => Message::Text(status.name().into()),
+            _ if has_message => Message::Unchanged,
+            _ => Message::Absent,
         };
         Ok(())
     }
 
-    /// Whether a body of the call takes the place of the upstream's.
+    /// Whether a body of the call takes the place of the upstream's. A 304 is about the upstream's.
     fn replaces_body(&self) -> bool {
-        self.place.is_filter() && self.framing.payload != Payload::None
+        self.place.is_filter()
+            && self.framing.payload != Payload::None
+            && self.status != StatusCode::NOT_MODIFIED
     }
 
     /// Sets status and headers, and says what is left to do.
@@ -180,10 +192,12 @@ impl<'a> Plan<'a> {
         if let Kind::GrpcMessage(content_type) = &self.kind {
             set(host, CONTENT_TYPE, content_type)?;
         }
-        if let Some(message) = &self.grpc_message {
-            set(host, GRPC_MESSAGE, message)?;
+        match &self.grpc_message {
+            Message::Unchanged => Ok(()),
+            Message::Absent if host.header(GRPC_MESSAGE)?.is_none() => Ok(()),
+            Message::Absent => host.write_header(GRPC_MESSAGE, &[], Write::Set),
+            Message::Text(text) => set(host, GRPC_MESSAGE, text),
         }
-        Ok(())
     }
 }
 
