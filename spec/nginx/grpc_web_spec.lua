@@ -22,7 +22,7 @@ local CALLS = {
 local CLIENTS = { ["HTTP/2"] = { http2 = true }, ["HTTP/1.1"] = { http2 = false } }
 
 
-live.each("A grpc-web client", {}, function(server)
+live.each("A grpc-web client", {}, function(server, place)
   local function ask(case)
     return server:request(server:prepared(grpc.request(case)))
   end
@@ -44,7 +44,9 @@ live.each("A grpc-web client", {}, function(server)
             assert.same({ kind }, r:values("Content-Type"))
             assert.same({ call[3] }, r:values("grpc-status"))
             assert.same({ call[4] }, r:values("grpc-message"))
-            assert.equal("", r.body)
+            local newline = place == "gateway" and stage == "header_filter" and not client.http2
+                            and live.loses_the_end(server)
+            assert.equal(newline and "\n" or "", r.body)
             assert.is_nil(r.trailers)
           end)
         end
