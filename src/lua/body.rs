@@ -33,6 +33,7 @@ pub unsafe extern "C-unwind" fn get_raw_body<const MEMORY: bool>(state: *mut lua
                 let look_at = |body: &[u8]| {
                     if warns && let Some(mistake) = mistake::of_reading(&request, body) {
                         mistakes::say(&call, caller, &mistake);
+                        body::note_read(&request);
                     }
                 };
                 Ok(match body::consume(&request, limit)? {
@@ -92,12 +93,14 @@ pub unsafe extern "C-unwind" fn set_raw_body<const MEMORY: bool>(state: *mut lua
             call.with_request(|request| {
                 let body = string(state, 1);
                 let replaced = body::replace(&request, body)?;
-                if warns
-                    && matches!(replaced, Replaced::Wanted | Replaced::Already)
-                    && let Some(body) = body
-                    && let Some(mistake) = mistake::of_replacing(&request, body::sent(body).len())
-                {
-                    mistakes::say(&call, caller, &mistake);
+                let goes_out = matches!(replaced, Replaced::Wanted | Replaced::Already);
+                if let Some(body) = body.filter(|_| warns && goes_out).map(body::sent) {
+                    let length = mistake::of_replacing(&request, body.len());
+                    let label = mistake::of_relabelling(&request, body)
+                        .filter(|_| replaced == Replaced::Wanted);
+                    for mistake in length.iter().chain(&label) {
+                        mistakes::say(&call, caller, mistake);
+                    }
                 }
                 Ok(replaced)
             })
