@@ -223,6 +223,73 @@ for _, jit_mode in ipairs { "on", "off" } do
       end)
     end)
 
+    describe("of an encoded body that is replaced unread", function()
+      local WORDS = "body_filter.lua:1: Content-Encoding: %s was left in place, and set_raw_body "
+        .. "replaced the body"
+      local SET = "if ngx.arg[2] then response.set_raw_body('plain') else ngx.arg[1] = nil end"
+
+      local function encoded(encoding)
+        return ("ngx.header.content_encoding = %q ngx.print('a') ngx.flush(true) ngx.print('b')")
+          :format(encoding)
+      end
+
+      for _, encoding in ipairs { "gzip", "br", "deflate", "zstd", "GZIP, br" } do
+        it("come once for a place in the code: " .. encoding, function()
+          for _, version in ipairs { "1.0", "1.1" } do
+            inline.ask(server, "/proxy", { upstream = encoded(encoding), body_filter = SET },
+                       { http_version = version })
+          end
+          assert.same({ WORDS:format(encoding) }, warnings())
+        end)
+      end
+
+      it("come over HTTP/2 and for an empty body", function()
+        inline.ask(server, "/proxy", {
+          upstream = "ngx.header.content_encoding = 'gzip' ngx.header.content_length = 0",
+          header_filter = "response.clear_header('Content-Length')",
+          body_filter = SET,
+        }, { http2 = true })
+        assert.same({ WORDS:format "gzip" }, warnings())
+      end)
+
+      it("do not come where it was read, of which the log was told", function()
+        for _ = 1, 2 do
+          ask("/proxy", { upstream = encoded "br", body_filter = [[
+            if response.get_raw_body() then
+              response.set_raw_body("plain")
+              response.set_raw_body("plain again")
+            end
+          ]] })
+        end
+        assert.same({ "body_filter.lua:1: get_raw_body read a body with Content-Encoding: br" },
+                    warnings())
+        -- That was another response: this one is not read.
+        ask("/proxy", { upstream = encoded "br", body_filter = SET })
+        assert.equal(2, #warnings())
+      end)
+
+      it("do not come where the head is right, or nobody is told", function()
+        ask("/proxy", { upstream = encoded "gzip", body_filter = SET,
+                        header_filter = "response.clear_header('Content-Encoding')" })
+        ask("/proxy", { upstream = encoded "gzip", body_filter = SET,
+                        header_filter = "response.set_header('Content-Encoding', 'br')" })
+        ask("/proxy", { upstream = encoded "gzip",
+                        body_filter = "response.set_raw_body('\\31\\139 and so on')" })
+        ask("/proxy", { upstream = encoded "identity", body_filter = SET })
+        ask("/proxy", {
+          upstream = "ngx.header.content_encoding = 'gzip' ngx.header.content_length = 1 "
+            .. "ngx.print('a')",
+          body_filter = "response.set_raw_body('a')",
+        })
+        ask("/proxy", { upstream = encoded "gzip", body_filter = SET }, { method = "HEAD" })
+        ask("/gzip", { upstream = "ngx.print(('a'):rep(1000))", body_filter = SET },
+            { headers = { "Accept-Encoding: gzip" } })
+        ask("/proxy", { upstream = "ngx.print('a')", body_filter = SET,
+                        header_filter = "response.set_header('Content-Encoding', 'gzip')" })
+        assert.same({}, warnings())
+      end)
+    end)
+
     describe("of a setter behind an exit in header_filter", function()
       local BODY = [[
         if ngx.ctx.response_body then
@@ -401,6 +468,26 @@ describe("warnings", function()
       for _ in text:gmatch("Content%-Length: 2 was left in place") do count = count + 1 end
       for _ in text:gmatch("was called after an exit") do count = count + 1 end
       assert.equal(2, count)
+    end)
+  end)
+
+  it("of an encoded body that is replaced come for one of a cache, too", function()
+    nginx.once(inline.options {
+      http = "proxy_cache_path %{dir}/cache keys_zone=bodies:1m;\n",
+      locations = inline.location("= /cached", "proxy_cache bodies; proxy_cache_valid 200 1m;"
+        .. "add_header X-Cache $upstream_cache_status;" .. UPSTREAM),
+      servers = SERVERS,
+    }, function(server)
+      local path = inline.path("/cached", {
+        upstream = "ngx.header.content_encoding = 'gzip' ngx.print('encoded')",
+        header_filter = "response.clear_header('Content-Length')",
+        body_filter = [[
+          if ngx.var.upstream_cache_status == "HIT" then response.set_raw_body("plain") end
+        ]],
+      })
+      assert.equal("MISS", server:get(path):header("X-Cache"))
+      assert.equal("HIT", server:get(path):header("X-Cache"))
+      assert.truthy(server:log():find("Content-Encoding: gzip was left in place", 1, true))
     end)
   end)
 

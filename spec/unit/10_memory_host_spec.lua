@@ -2,6 +2,7 @@
 -- conformance spec shows that it does as nginx does.
 
 local core = require "kong.response.core"
+local module = require "spec.support.module"
 
 
 local function services(host)
@@ -147,6 +148,32 @@ describe("functions bound to a host", function()
     end
     host:set_phase "init"
     assert.equal("API disabled in the current context", fails(response.get_source))
+  end)
+
+  it("say first what the check of phases says, as in nginx", function()
+    local kong = rawget(_G, "kong")
+    finally(function()
+      rawset(_G, "kong", kong)
+    end)
+    rawset(_G, "kong", { ctx = {} })
+    local host, ctx = core.memory_host(), { KONG_PHASE = 0x1 }
+    local response = bind(host, ctx)
+    local function refusals()
+      local texts = {}
+      for _, name in ipairs(module.FUNCTIONS) do
+        -- Those that have a facade name the line of its caller, this one.
+        texts[name] = fails(response[name]):gsub("^spec/unit/[^:]*:%d+: ", "")
+      end
+      return texts
+    end
+    host:set_phase "init_worker"
+    assert.same(module.refused_in "init_worker", refusals())
+    host:set_phase "timer"
+    ctx.KONG_PHASE = nil
+    assert.same(module.refused_in(nil), refusals())
+    ctx.KONG_PHASE = 0x200
+    assert.equal("API disabled in the current context", fails(response.get_status))
+    assert.equal("error", response.get_source())
   end)
 
   it("may be called again from the code that they call", function()

@@ -549,6 +549,63 @@ describe("an end of the body that is set behind an empty chunk", function()
 end)
 
 
+describe("replacing an encoded body unread", function()
+  local TEXT = "Content-Encoding: %s was left in place, and set_raw_body replaced the body"
+
+  local function replacing(encoding, handlers, body)
+    return (mistakes({
+      header_filter = function()
+        kong.response.clear_header("Content-Length")
+        if handlers.header_filter then
+          handlers.header_filter()
+        end
+      end,
+      body_filter = function()
+        if handlers.body_filter then
+          handlers.body_filter()
+        end
+        kong.response.set_raw_body(body or "plain")
+      end,
+    }, { upstream = { headers = { ["Content-Encoding"] = encoding }, body = "x" } }))
+  end
+
+  it("is found", function()
+    assert.same({ TEXT:format "gzip" }, replacing("gzip", {}))
+    assert.same({ TEXT:format "BR" }, replacing("BR", {}))
+  end)
+
+  it("is found as reading where it was read, once", function()
+    assert.same({ "get_raw_body read a body with Content-Encoding: gzip" }, replacing("gzip", {
+      body_filter = function() kong.response.get_raw_body() end,
+    }))
+  end)
+
+  it("is none where the head is right", function()
+    assert.same({}, replacing("identity", {}))
+    assert.same({}, replacing("gzip", {}, "\31\139 and so on"))
+    assert.same({}, replacing("gzip", {}, "x"))
+    assert.same({}, replacing("gzip", {
+      header_filter = function() kong.response.clear_header("Content-Encoding") end,
+    }))
+    assert.same({}, replacing("gzip", {
+      header_filter = function() kong.response.set_header("Content-Encoding", "br") end,
+    }))
+    assert.same({}, replacing(nil, {
+      header_filter = function() kong.response.set_header("Content-Encoding", "br") end,
+    }))
+  end)
+
+  it("is none for what is no body", function()
+    local found = mistakes({
+      body_filter = function() pcall(kong.response.set_raw_body, 5) end,
+    }, { upstream = { headers = { ["Content-Encoding"] = "gzip" }, body = "x" } })
+    for _, text in ipairs(found) do
+      assert.is_nil(text:find("Content-Encoding", 1, true))
+    end
+  end)
+end)
+
+
 describe("a mistake in strict mode", function()
   local GZIP = { headers = { ["Content-Encoding"] = "gzip" }, body = "abc" }
 
@@ -566,6 +623,10 @@ describe("a mistake in strict mode", function()
       kong.response.exit(304, "x") end })
     at(line_here() + 1, { body_filter = function()
       local body = kong.response.get_raw_body() return body end }, { upstream = GZIP })
+    at(line_here() + 1, { body_filter = function()
+      kong.response.set_raw_body("abd") end,
+      header_filter = function() kong.response.clear_header("Content-Length") end,
+    }, { upstream = GZIP })
     at(line_here() + 1, { response = function()
       local body = kong.service.response.get_raw_body() return body end }, { upstream = GZIP })
     at(line_here() + 1, { body_filter = function()

@@ -57,6 +57,23 @@ describe("warnings in the log of a result", function()
     end
   end)
 
+  it("say what strict mode says of an encoded body that is replaced unread", function()
+    local case = {
+      plugin = {
+        header_filter = function() kong.response.clear_header("Content-Length") end,
+        body_filter = function() kong.response.set_raw_body("plain") end,
+      },
+      upstream = UPSTREAM,
+    }
+    local log = without_positions(testing.run(case).log.warn)
+    assert.same({ "Content-Encoding: gzip was left in place, and set_raw_body replaced the body" },
+                log)
+    case.strict = true
+    local ok, err = pcall(testing.run, case)
+    assert.is_false(ok)
+    assert.matches("\n  " .. log[1] .. ", at " .. FILE .. ":", err, 1, true)
+  end)
+
   it("do not come when another plugin sets a header", function()
     local result = testing.run {
       plugins = {

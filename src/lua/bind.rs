@@ -1,6 +1,7 @@
 //! What the library gives to Lua when it is loaded: `require "kong.response.core"`.
 
 use std::ffi::{CStr, c_int, c_void};
+use std::ptr::NonNull;
 
 use mlua::ffi::{self, lua_CFunction, lua_State};
 
@@ -102,7 +103,8 @@ unsafe extern "C-unwind" fn order_fault(state: *mut lua_State) -> c_int {
     }
 }
 
-/// `nginx(ngx, services)`: the functions of one instance, for the request that nginx is serving.
+/// `nginx(ngx, services) -> functions, main`: the functions of one instance, for the request that nginx is
+/// serving; and the VM's main thread as light userdata, where it is known.
 ///
 /// It raises `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`, and what
 /// [`push_functions`] does.
@@ -119,7 +121,9 @@ unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
             Err(error) => raise_plain(state, error.to_string()),
         }
         ffi::lua_settop(state, 2);
-        push_functions(state, &functions::<false>())
+        push_functions(state, &functions::<false>());
+        ffi::lua_rawgeti(state, 2, Kept::MainThread.place().into());
+        2
     }
 }
 
@@ -199,10 +203,13 @@ unsafe fn push_array_of_kept(state: *mut lua_State) {
             push_bytes(state, text.as_bytes());
             ffi::lua_rawseti(state, -2, string.place().into());
         }
-        if ffi::lua_pushthread(state) == 0 {
-            ffi::lua_pop(state, 1);
-            return;
+        // In a request's code the running thread is another one.
+        let is_main = ffi::lua_pushthread(state) == 1;
+        ffi::lua_pop(state, 1);
+        let main = if is_main { NonNull::new(state) } else { nginx::main_thread(state) };
+        if let Some(main) = main {
+            ffi::lua_pushlightuserdata(state, main.as_ptr().cast());
+            ffi::lua_rawseti(state, -2, Kept::MainThread.place().into());
         }
-        ffi::lua_rawseti(state, -2, Kept::MainThread.place().into());
     }
 }

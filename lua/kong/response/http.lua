@@ -164,7 +164,7 @@ return function(options, ngx, host)
     return send(code, body)
   end
 
-  local native = (host or core.nginx)(ngx, services)
+  local native, main = (host or core.nginx)(ngx, services)
   core_flush = native.flush
   local core_exit = native.exit
   local core_error = native.error
@@ -173,8 +173,9 @@ return function(options, ngx, host)
 
   local response = copy(native)
   response.flush = nil
-  if not host then
-    for name, shortcut in pairs(shortcuts(native, ngx, services.all_headers, default_limit)) do
+  if main then
+    for name, shortcut in pairs(shortcuts(native, ngx, main, services.all_headers,
+                                          default_limit)) do
       response[name] = shortcut
     end
   end

@@ -128,8 +128,8 @@ end
 --   in nginx's content phase
 -- @tparam[opt=no limit] number options.max_body_size the largest body that `get_raw_body` reads, in
 --   bytes
--- @tparam[opt=true] boolean options.warnings whether the log gets a warning of mistakes that are no
---   errors, once per worker, place in the code and cause
+-- @tparam[opt=true] boolean options.warnings whether the log gets warnings: with false, nothing is
+--   logged at the level `ngx.WARN`
 -- @treturn table
 -- @raise `options must be a table, got <type>`, `unknown option "<name>"`, `option "<name>" must
 --   be <type>, got <type>`, `option "max_body_size" must be a positive whole number, got <number>`;

@@ -20,7 +20,7 @@ local instance = {}
 ---@field error_templates? kong.response.instance.ErrorTemplates
 ---@field worker_events? kong.response.instance.WorkerEvents
 ---@field max_body_size? integer bytes; `get_raw_body` does not collect a larger body. No limit by default
----@field warnings? boolean whether mistakes that nginx lets through are logged; true by default
+---@field warnings? boolean whether anything is logged at the level warn; true by default
 
 
 ---Makes a table of the thirteen functions, independent of `require "kong.response"`.
