@@ -60,15 +60,14 @@ ffi.cdef [[
 -- @tparam table ngx
 -- @tparam function all_headers `all_headers(max) -> table, err`
 -- @tparam function default_limit `default_limit() -> max`, which may raise
--- @treturn table they, by name; empty where the JIT is off, or the library's file is not found
+-- @treturn table they, by name; empty where the JIT is off, or the library has no file
 return function(native, ngx, all_headers, default_limit)
   local has_exdata, exdata = pcall(require, "thread.exdata")
-  local path = package.searchpath("kong.response.core", package.cpath)
-  if not jit.status() or not has_exdata or not path then
+  if not jit.status() or not has_exdata or not core.path then
     return {}
   end
 
-  local library = ffi.load(path)
+  local library = ffi.load(core.path)
   local registry = debug.getregistry()
   local found_value = ffi.new("const char *[1]")
   local found_length = ffi.new("size_t[1]")
