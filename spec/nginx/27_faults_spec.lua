@@ -1,6 +1,7 @@
 -- A build of the library in which a test can order faults: `make build-faults`.
 
 local nginx = require "spec.support.nginx"
+local trees = require "spec.support.trees"
 
 
 local MB = 1024 -- in kB, as /proc has it
@@ -78,8 +79,7 @@ for name, f in pairs(core) do
   end
 end
 
-local file = package.searchpath("kong.response.core", package.cpath)
-check("luaopen", package.loadlib(file, "luaopen_kong_response_core"))
+check("luaopen", package.loadlib(core.path, "luaopen_kong_response_core"))
 
 local arguments = {
   upstream = { 200, {} }, set_phase = { "access" }, set_status = { 200 }, get_header = { "a" },
@@ -219,13 +219,12 @@ describe("the functions in which faults are ordered", function()
   end)
 
   it("are all that the library shows", function()
-    local pipe = assert(io.popen("nm -D --defined-only " .. nginx.root
-      .. "/build/faults/kong/response/core.so"))
+    local faults = nginx.root .. "/build/faults"
     local shown = {}
-    for name in pipe:read("*a"):gmatch("%x+ T ([^\n]+)") do
+    for name in trees.run("nm -D --defined-only " .. faults .. "/" .. trees.native(faults))
+                :gmatch("%x+ T ([^\n]+)") do
       shown[name] = true
     end
-    pipe:close()
     local ordered = { luaopen_kong_response_core = true }
     for name in pairs(SHORTCUTS) do
       ordered[name] = true

@@ -33,6 +33,18 @@ describe("the documents", function()
   end)
 
 
+  it("have a location that says which version runs", function()
+    local readme, document = documents.read("README.md"), documents.read("docs/upgrading.md")
+    local conf = documents.block(readme, "nginx.conf")
+    conf = replace(conf, "    listen 127.0.0.1:8080;", "\n", "    listen 127.0.0.1:8080;\n"
+      .. documents.find(document, "location = /version"))
+    with_nginx(document, { ["nginx.conf"] = conf }, documents.inline(readme, "^nginx "),
+               function(own, dir)
+      assert.equal(1, run_commands(document, "^curl .*8080/", own, dir))
+    end)
+  end)
+
+
   it("have a life cycle for the synopsis", function()
     local readme, document = documents.read("README.md"), documents.read("docs/lifecycle.md")
     local conf = documents.block(readme, "nginx.conf")

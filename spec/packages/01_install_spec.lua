@@ -5,6 +5,18 @@ local trees = require "spec.support.trees"
 
 local BUILT = trees.root .. "/build/lualib"
 
+-- The list that `make install` leaves for `make uninstall` and for the next version.
+local LIST = "kong/response/installed.txt"
+
+
+--- The files below a folder, without the list.
+local function installed(dir)
+  local files = trees.files(dir)
+  assert.is_string(files[LIST])
+  files[LIST] = nil
+  return files
+end
+
 
 describe("make install", function()
   local dir
@@ -21,18 +33,25 @@ describe("make install", function()
     return trees.run("make --no-print-directory " .. arguments)
   end
 
+  local function assert_nothing_is_left()
+    assert.same({}, trees.files(dir))
+    for folder in pairs(trees.folders(dir)) do
+      assert.is_nil(folder:find("kong", 1, true), folder)
+    end
+  end
+
   it("copies every Lua file of the source, and the native part", function()
     local built = trees.files(BUILT)
     local sources = trees.files(trees.root .. "/lua")
-    assert.is_string(built["kong/response/core.so"])
+    local native, version = trees.native(BUILT)
     assert.is_string(sources["kong/response.lua"])
-    sources["kong/response/core.so"] = built["kong/response/core.so"]
+    sources[native], sources[version] = built[native], built[version]
     assert.same(sources, built)
   end)
 
   it("goes to /usr/local/share/lua/5.1, below DESTDIR", function()
     make("install DESTDIR=" .. dir)
-    assert.same(trees.files(BUILT), trees.files(dir .. "/usr/local/share/lua/5.1"))
+    assert.same(trees.files(BUILT), installed(dir .. "/usr/local/share/lua/5.1"))
     assert.same({ usr = true, ["usr/local"] = true, ["usr/local/share"] = true,
                   ["usr/local/share/lua"] = true, ["usr/local/share/lua/5.1"] = true,
                   ["usr/local/share/lua/5.1/kong"] = true,
@@ -44,29 +63,30 @@ describe("make install", function()
 
   it("goes below PREFIX", function()
     make("install PREFIX=" .. dir)
-    assert.same(trees.files(BUILT), trees.files(dir .. "/share/lua/5.1"))
+    assert.same(trees.files(BUILT), installed(dir .. "/share/lua/5.1"))
   end)
 
   it("goes to OpenResty's folder, with DESTDIR in front", function()
     make("install DESTDIR=" .. dir .. " LUA_LIB_DIR=/usr/local/openresty/site/lualib")
-    assert.same(trees.files(BUILT), trees.files(dir .. "/usr/local/openresty/site/lualib"))
+    assert.same(trees.files(BUILT), installed(dir .. "/usr/local/openresty/site/lualib"))
   end)
 
   it("goes to a relative LUA_LIB_DIR", function()
     local relative = "build/installed." .. dir:match("[^/]+$")
     make("install LUA_LIB_DIR=" .. relative)
-    local installed = trees.files(trees.root .. "/" .. relative)
+    local files = installed(trees.root .. "/" .. relative)
     trees.remove(trees.root .. "/" .. relative)
-    assert.same(trees.files(BUILT), installed)
+    assert.same(trees.files(BUILT), files)
   end)
 
   it("puts the native part into LUA_CLIB_DIR", function()
     make("install LUA_LIB_DIR=" .. dir .. "/share LUA_CLIB_DIR=" .. dir .. "/lib")
     local expected = trees.files(BUILT)
-    assert.same({ ["kong/response/core.so"] = expected["kong/response/core.so"] },
+    local native, version = trees.native(BUILT)
+    assert.same({ [native] = expected[native], [version] = expected[version] },
       trees.files(dir .. "/lib"))
-    expected["kong/response/core.so"] = nil
-    assert.same(expected, trees.files(dir .. "/share"))
+    expected[native], expected[version] = nil, nil
+    assert.same(expected, installed(dir .. "/share"))
     assert.equal('403 {"message":"no coffee"}',
       trees.luajit(trees.IN_MEMORY, dir .. "/share", dir .. "/lib"))
   end)
@@ -77,7 +97,8 @@ describe("make install", function()
     local response, files = trees.in_nginx(dir)
     assert.equal(404, response.status)
     assert.matches("^no coffee\nrequest_id: ", response.body)
-    assert.equal(dir .. "/kong/response/instance.lua\n" .. dir .. "/kong/response/core.so\n", files)
+    assert.equal(dir .. "/kong/response/instance.lua\n" .. dir .. "/" .. trees.native(dir) .. "\n",
+                 files)
   end)
 
   describe("says where the library is, and nginx's two paths", function()
@@ -111,7 +132,38 @@ kong.response is in DIR/share, its native part in DIR/lib. For nginx:
     make("install LUA_LIB_DIR=" .. dir)
     trees.run("echo old > " .. dir .. "/kong/response.lua")
     make("install LUA_LIB_DIR=" .. dir)
-    assert.same(trees.files(BUILT), trees.files(dir))
+    assert.same(trees.files(BUILT), installed(dir))
+  end)
+
+  it("leaves files alone that are the same already", function()
+    make("install LUA_LIB_DIR=" .. dir)
+    local list = "cd " .. dir
+      .. " && find . ! -name installed.txt -type f -printf '%p %i %C@\\n' | sort"
+    local before = trees.run(list)
+    make("install LUA_LIB_DIR=" .. dir)
+    assert.equal(before, trees.run(list))
+  end)
+
+  it("lets everybody read what it installs, whatever the umask", function()
+    trees.run("umask 077 && make install LUA_LIB_DIR=" .. dir .. "/a LUA_CLIB_DIR=" .. dir .. "/b")
+    assert.equal("", trees.run("find " .. dir .. "/a " .. dir .. "/b -type f ! -perm 644"
+      .. " -o -type d ! -perm 755"))
+  end)
+
+  it("removes what earlier versions have left, in both folders", function()
+    local folders = "LUA_LIB_DIR=" .. dir .. "/share LUA_CLIB_DIR=" .. dir .. "/lib"
+    make("install " .. folders)
+    -- version 0.1.0 left no list
+    local lua, native = "kong/response/no_longer.lua", "kong/response/core-0.1.9-0123456789ab.so"
+    trees.run("cd " .. dir .. " && touch share/" .. lua .. " lib/" .. native
+      .. " lib/kong/response/core.so")
+    trees.run("printf '%s\\n' " .. lua .. " " .. native .. " >> " .. dir .. "/share/" .. LIST)
+    make("install " .. folders)
+    local files = installed(dir .. "/share")
+    for path, sum in pairs(trees.files(dir .. "/lib")) do
+      files[path] = sum
+    end
+    assert.same(trees.files(BUILT), files)
   end)
 
   it("is undone by make uninstall", function()
@@ -124,10 +176,22 @@ kong.response is in DIR/share, its native part in DIR/lib. For nginx:
       make("install " .. where)
       make("uninstall " .. where)
     end
-    assert.same({}, trees.files(dir))
-    for folder in pairs(trees.folders(dir)) do
-      assert.is_nil(folder:find("kong", 1, true), folder)
-    end
+    assert_nothing_is_left()
+  end)
+
+  it("is undone by the make uninstall of another version", function()
+    make("install LUA_LIB_DIR=" .. dir)
+    local lua, native = "kong/response/later/new.lua", "kong/response/core-9.9.9-0123456789ab.so"
+    trees.run("cd " .. dir .. " && install -D /dev/null " .. lua .. " && touch " .. native)
+    trees.run("printf '%s\\n' " .. lua .. " " .. native .. " >> " .. dir .. "/" .. LIST)
+    make("uninstall LUA_LIB_DIR=" .. dir)
+    assert_nothing_is_left()
+  end)
+
+  it("of version 0.1.0 is undone, too: it left no list", function()
+    trees.run("cp -r lua/. " .. dir .. " && touch " .. dir .. "/kong/response/core.so")
+    make("uninstall LUA_LIB_DIR=" .. dir)
+    assert_nothing_is_left()
   end)
 
   it("is undone without touching what others have put there", function()

@@ -7,7 +7,7 @@ local BUILT = trees.root .. "/build/lualib"
 
 local ROCKSPECS = {
   ["dev-1"] = "kong-response-dev-1.rockspec",
-  ["0.1.0-1"] = "rockspecs/kong-response-0.1.0-1.rockspec",
+  ["0.2.0-1"] = "rockspecs/kong-response-0.2.0-1.rockspec",
 }
 
 -- No server is asked for anything.
@@ -67,7 +67,7 @@ for version, path in pairs(ROCKSPECS) do
       assert.equal(404, response.status)
       assert.matches("^no coffee\nrequest_id: ", response.body)
       assert.equal(tree .. "/share/lua/5.1/kong/response/instance.lua\n"
-        .. tree .. "/lib/lua/5.1/kong/response/core.so\n", files)
+        .. tree .. "/lib/lua/5.1/" .. trees.native(tree .. "/lib/lua/5.1") .. "\n", files)
     end)
 
     it("is taken away by luarocks remove", function()
@@ -86,12 +86,17 @@ end
 
 describe("the rockspecs", function()
   it("build alike", function()
-    assert.same(read(ROCKSPECS["dev-1"]).build, read(ROCKSPECS["0.1.0-1"]).build)
-    assert.same(read(ROCKSPECS["dev-1"]).description, read(ROCKSPECS["0.1.0-1"]).description)
+    assert.same(read(ROCKSPECS["dev-1"]).build, read(ROCKSPECS["0.2.0-1"]).build)
+    assert.same(read(ROCKSPECS["dev-1"]).description, read(ROCKSPECS["0.2.0-1"]).description)
   end)
 
-  it("have one for the version of the crate", function()
+  it("have one for the version of the crate, which is that of the Lua files", function()
     local version = trees.run("cat Cargo.toml"):match('\nversion = "([^"]+)"')
+    assert.equal(version .. "\n", trees.run("ci/version.sh"))
+    assert.equal(version, require("kong.response.instance")._VERSION)
+    assert.equal(version, require("kong.response.instance")._NATIVE_VERSION)
+    assert.matches("^" .. version:gsub("%.", "%%.") .. "%-%x+\n$",
+      trees.run("cat " .. BUILT .. "/kong/response/core.version"))
     local path = "rockspecs/kong-response-" .. version .. "-1.rockspec"
     local rockspec = read(path)
     assert.equal(version .. "-1", rockspec.version)

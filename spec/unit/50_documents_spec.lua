@@ -36,6 +36,18 @@ describe("the documents", function()
   end)
 
 
+  it("name the packages of this version", function()
+    local version, count = require("kong.response.instance")._VERSION, 0
+    for path in pairs(read) do
+      for named in documents.text(path):gmatch("kong%-response%-(%d+%.%d+%.%d+)%-") do
+        assert.equal(version, named, path)
+        count = count + 1
+      end
+    end
+    assert.is_true(count > 5)
+  end)
+
+
   it("have a chapter for each function, with syntax and phases", function()
     for name in pairs(require "kong.response") do
       local text = documents.text("docs/functions/" .. name .. ".md")

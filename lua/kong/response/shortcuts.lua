@@ -62,18 +62,17 @@ ffi.cdef [[
 -- @tparam userdata main the VM's main thread
 -- @tparam function all_headers `all_headers(max) -> table, err`
 -- @tparam function default_limit `default_limit() -> max`, which may raise
--- @treturn table they, by name; empty where the JIT is off, or the library's file is not found
+-- @treturn table they, by name; empty where the JIT is off, or the library has no file
 return function(native, ngx, main, all_headers, default_limit)
   local has_exdata, exdata = pcall(require, "thread.exdata")
   local has_exdata2, exdata2 = pcall(require, "thread.exdata2")
-  local path = package.searchpath("kong.response.core", package.cpath)
-  if not jit.status() or not has_exdata or not has_exdata2 or not path then
+  if not jit.status() or not has_exdata or not has_exdata2 or not core.path then
     return {}
   end
 
   main = ffi.cast("void *", main)
 
-  local library = ffi.load(path)
+  local library = ffi.load(core.path)
   local registry = debug.getregistry()
   local found_value = ffi.new("const char *[1]")
   local found_length = ffi.new("size_t[1]")
