@@ -30,7 +30,9 @@ describe("a timer", function()
       end,
     } }
     assert.same({
-      "before", "first false a b", "timer nil", "API disabled in the current context",
+      "before", "first false a b", "timer nil",
+      "no phase in ngx.ctx.KONG_PHASE, (need one of rewrite, access, balancer, response, "
+        .. "header_filter, error, admin_api)",
       "after access true", "log", "second",
     }, seen)
     assert.equal("lua entry thread aborted: runtime error: boom", result.log.err[1])
