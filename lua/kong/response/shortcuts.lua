@@ -12,6 +12,7 @@ local debug = debug
 local getmetatable = getmetatable
 local next = next
 local rawget = rawget
+local tostring = tostring
 local type = type
 local band = require("bit").band
 local ffi_string = ffi.string
@@ -147,6 +148,17 @@ return function(native, ngx, main, all_headers, default_limit)
   end
 
 
+  -- A value as a header has it: numbers and booleans as `tostring` writes them. No string where the
+  -- native function has to look.
+  local function text_of(value)
+    local kind = type(value)
+    if kind == "number" or kind == "boolean" then
+      return tostring(value)
+    end
+    return value
+  end
+
+
   local shortcuts = {}
 
 
@@ -214,8 +226,9 @@ return function(native, ngx, main, all_headers, default_limit)
 
   function shortcuts.set_header(name, value)
     local request = current_request()
-    if type(name) ~= "string" or type(value) ~= "string" or not may(WRITE, request)
-      or library.kong_response_write_header(request, name, #name, value, #value, 0) ~= DONE
+    local text = text_of(value)
+    if type(name) ~= "string" or type(text) ~= "string" or not may(WRITE, request)
+      or library.kong_response_write_header(request, name, #name, text, #text, 0) ~= DONE
     then
       return native_set_header(name, value)
     end
@@ -224,8 +237,9 @@ return function(native, ngx, main, all_headers, default_limit)
 
   function shortcuts.add_header(name, value)
     local request = current_request()
-    if type(name) ~= "string" or type(value) ~= "string" or not may(WRITE, request)
-      or library.kong_response_write_header(request, name, #name, value, #value, 1) ~= DONE
+    local text = text_of(value)
+    if type(name) ~= "string" or type(text) ~= "string" or not may(WRITE, request)
+      or library.kong_response_write_header(request, name, #name, text, #text, 1) ~= DONE
     then
       return native_add_header(name, value)
     end
