@@ -92,6 +92,7 @@ kept! {
         Content = "content",
         Headers = "headers",
         ResponseBody = "response_body",
+        DecidedRequestId = "KONG_RESPONSE_REQUEST_ID",
         Message = "message",
     }
 }
