@@ -88,7 +88,7 @@ describe("examples/openresty", function()
     assert.equal("application/json; charset=utf-8", answer.headers["content-type"])
     assert.equal("error", answer.headers["x-source"])
     assert.matches('"message":"An unexpected error occurred"', answer.body, 1, true)
-    assert.matches('handler of plugin "quota" failed: [^\n]*quota.lua:%d+: attempt to compare',
+    assert.matches('quota.lua:%d+: attempt to compare [^\n]*handler of plugin "quota" failed, ',
                    error_log)
   end)
 

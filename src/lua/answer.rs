@@ -284,8 +284,16 @@ impl Pages for LuaPages<'_> {
     }
 
     fn request_id(&mut self) -> Vec<u8> {
-        // SAFETY: the upvalues are there.
+        // SAFETY: the upvalues are there, and so is `ngx.ctx`; a raw read runs no Lua code.
         unsafe {
+            let state = self.call.state;
+            push_kept(state, Kept::DecidedRequestId);
+            ffi::lua_rawget(state, self.call.ctx);
+            let decided = string(state, -1).map(<[u8]>::to_vec);
+            ffi::lua_pop(state, 1);
+            if let Some(id) = decided {
+                return id;
+            }
             if let Some(id) = self.ask(Kept::RequestId) {
                 return id;
             }

@@ -96,6 +96,7 @@ kept! {
         Headers = "headers",
         ResponseBody = "response_body",
         LifecycleKeepsEmptyBody = "KONG_RESPONSE_KEEPS_EMPTY_BODY",
+        DecidedRequestId = "KONG_RESPONSE_REQUEST_ID",
         Message = "message",
     }
 }

@@ -130,6 +130,7 @@ end
 -- @tparam table ngx
 -- @tparam[opt=core.nginx] function host `host(ngx, services)` gives the functions of a host
 -- @treturn table the thirteen functions
+-- @treturn function `request_id()`, see `kong.response.instance`
 -- @raise `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`
 return function(options, ngx, host)
   local worker_events = options.worker_events
@@ -222,5 +223,10 @@ return function(options, ngx, host)
     arg[2] = true
   end
 
-  return response
+  return response, function()
+    if options.request_id then
+      return options.request_id() or nil
+    end
+    return services.gateway_request_id()
+  end
 end

@@ -20,6 +20,7 @@
 -- find it again, so that `get_source`, `kong.ctx` and everything else in it survive. That needs
 -- `lua_code_cache on`, nginx's default.
 
+local failures = require "kong.response.failures"
 local names = require "kong.response.testing.names"
 
 
@@ -34,7 +35,6 @@ local rawset = rawset
 local setmetatable = setmetatable
 local tostring = tostring
 local type = type
-local xpcall = xpcall
 local fmt = string.format
 local sort = table.sort
 local getinfo = debug.getinfo
@@ -130,6 +130,18 @@ local function enter(phase)
   local ctx, state = current()
   ctx.KONG_PHASE = BITS[phase]
   return ctx, state
+end
+
+
+--- Runs a filter. nginx does so inside of the phase that prints, whose handler then goes on: it
+-- finds its own phase again.
+local function filter(phase, run)
+  local ctx, state = current()
+  local outer, delays = ctx.KONG_PHASE, ctx.delay_response
+  ctx.KONG_PHASE, ctx.delay_response = BITS[phase], nil
+  local failed = run(ctx, state)
+  ctx.KONG_PHASE, ctx.delay_response = outer, delays
+  return failed
 end
 
 
@@ -286,37 +298,13 @@ local function in_order(plugins)
 end
 
 
-local function with_traceback(err)
-  return traceback(tostring(err), 2)
-end
-
-
---- What the log says of a handler that has failed. An error without a place, that of a tail call
--- (`return kong.response.exit("400")`) for instance, gets the handler's.
-local function failure(entry, phase, err)
-  local place = ""
-  if not err:match("^[^\n]*"):find(":%d+: ") then
-    local info = getinfo(entry.plugin[phase], "S")
-    if info.what ~= "C" then
-      place = fmt(" (%s:%d)", info.source:match("^@(.+)$") or info.short_src, info.linedefined)
-    end
-  end
-  return fmt("the %s handler%s of plugin \"%s\" failed: %s", phase, place, entry.name, err)
-end
-
-
-local function log_failure(entry, phase, err)
-  ngx.log(ngx.ERR, failure(entry, phase, err))
-end
-
-
 --- Calls a handler in a phase that nginx cannot interrupt.
 local function call(state, entry, phase)
   local before = state.running
   state.running = entry
-  local ok, err = xpcall(entry.plugin[phase], with_traceback, entry.plugin, entry.config)
+  local ok, failure = failures.call(entry.plugin[phase], entry.plugin, entry.config)
   state.running = before
-  return ok, err
+  return ok, failure
 end
 
 
@@ -331,7 +319,7 @@ local function call_until_response(ctx, state, entry, phase)
     ok, err = coroutine.resume(handler)
   end
   state.running = nil
-  return ok, not ok and traceback(handler, tostring(err)) or nil
+  return ok, not ok and failures.new(err, traceback(handler, "")) or nil
 end
 
 
@@ -363,13 +351,27 @@ local function tell_source(ctx)
 end
 
 
---- Replaces the response by the page of an unexpected error, in the client's format.
-local function send_unexpected(kong, ctx)
+--- Whether the upstream has accepted an upgrade. nginx opens the tunnel behind the header filter,
+-- whatever the response has become.
+local function switches_protocols()
+  local statuses = ngx.var.upstream_status
+  return statuses and statuses:find("101$") ~= nil
+end
+
+
+--- Replaces the response by the page of an unexpected error, in the client's format. The log gets
+-- that error with the id of the page.
+local function send_unexpected(kong, ctx, failure, what)
   ctx.KONG_UNEXPECTED = true
+  local id = failures.request_id(kong, ctx, true)
+  failures.log(failure, what, id)
+  if switches_protocols() then
+    return ngx.exit(ngx.ERROR)
+  end
   local ok, err = pcall(kong.response.error, 500)
   if not ok then
     -- Too late for a page: the client must see that something is missing.
-    ngx.log(ngx.ERR, "the page of an unexpected error cannot be sent: ", err)
+    failures.log(failures.new(err), "the page of an unexpected error cannot be sent", id)
     return ngx.exit(ngx.ERROR)
   end
 end
@@ -448,34 +450,31 @@ function _M.new(plugins)
     ctx.delayed_response_callback = nil
     ctx.delay_response = true
 
-    local list, failed = lists[phase], false
+    local list, failure, what = lists[phase], nil, nil
     for i = (progress[phase] or 0) + 1, #list do
       -- Should the handler leave for another location, that one goes on behind it.
       progress[phase] = i
-      local ok, err = call_until_response(ctx, state, list[i], phase)
-      -- The filters have run if the handler has printed.
-      ctx.KONG_PHASE = BITS[phase]
+      local entry = list[i]
+      local ok, err = call_until_response(ctx, state, entry, phase)
       if not ok then
-        log_failure(list[i], phase, err)
-        failed = true
+        failure, what = err, failures.handler(err, entry, phase)
+      elseif ctx.delayed_response then
+        what = fmt("the delayed response of plugin \"%s\" cannot be sent", entry.name)
       end
-      if failed or ctx.delayed_response then
+      if what then
         progress.over = true
         break
       end
     end
     ctx.delay_response = nil
 
-    if not failed and ctx.delayed_response then
+    if what and not failure then
       -- It comes back only when it has failed.
       local ok, err = pcall(ctx.delayed_response_callback, ctx)
-      if not ok then
-        ngx.log(ngx.ERR, "a delayed response cannot be sent: ", err)
-        failed = true
-      end
+      failure = not ok and failures.new(err) or nil
     end
-    if failed then
-      return send_unexpected(kong, ctx)
+    if failure then
+      return send_unexpected(kong, ctx, failure, what)
     end
   end
 
@@ -497,33 +496,33 @@ function _M.new(plugins)
   end
 
 
-  --- For `header_filter_by_lua*`. nginx cannot interrupt this phase: after an exit the handlers
-  -- run on, as they do on gateways. When one fails, the rest is left out and a 500 takes the place
-  -- of the response, with none of its headers.
-  function self.header_filter()
-    local ctx, state = enter("header_filter")
-    ctx.delay_response = nil
+  local function filter_head(ctx, state)
+    -- The body filter sets the end of the response first, so an empty body of an exit is one.
+    ctx.KONG_RESPONSE_KEEPS_EMPTY_BODY = true
     tell_source(ctx)
 
     local list = lists.header_filter
     for i = 1, #list do
-      local ok, err = call(state, list[i], "header_filter")
+      local ok, failure = call(state, list[i], "header_filter")
       if not ok then
-        log_failure(list[i], "header_filter", err)
         clear_headers()
         state.replaced = true
-        return send_unexpected(kong, ctx)
+        return send_unexpected(kong, ctx, failure,
+                               failures.handler(failure, list[i], "header_filter"))
       end
     end
   end
 
 
-  --- For `body_filter_by_lua*`. It sends `ngx.ctx.response_body` in place of the body. When a
-  -- handler fails, the error is raised again: nginx logs it and breaks the response off, so that no
-  -- client takes half a body for a whole one. The 500 of a failed header filter is sent as it is.
-  function self.body_filter()
-    local ctx, state = enter("body_filter")
+  --- For `header_filter_by_lua*`. nginx cannot interrupt this phase: after an exit the handlers
+  -- run on, as they do on gateways. When one fails, the rest is left out and a 500 takes the place
+  -- of the response, with none of its headers.
+  function self.header_filter()
+    filter("header_filter", filter_head)
+  end
 
+
+  local function filter_body(ctx, state)
     local body = ctx.response_body
     if body then
       -- The end first: after an empty chunk it would get lost.
@@ -534,10 +533,11 @@ function _M.new(plugins)
 
     local list = lists.body_filter
     for i = 1, #list do
-      local ok, err = call(state, list[i], "body_filter")
+      local ok, failure = call(state, list[i], "body_filter")
       if not ok then
         ctx.KONG_UNEXPECTED = true
-        error(failure(list[i], "body_filter", err), 0)
+        return failures.line(failure, failures.handler(failure, list[i], "body_filter"),
+                             failures.request_id(kong, ctx))
       end
     end
 
@@ -552,6 +552,17 @@ function _M.new(plugins)
   end
 
 
+  --- For `body_filter_by_lua*`. It sends `ngx.ctx.response_body` in place of the body. When a
+  -- handler fails, the error is raised again: nginx logs it and breaks the response off, so that no
+  -- client takes half a body for a whole one. The 500 of a failed header filter is sent as it is.
+  function self.body_filter()
+    local failure = filter("body_filter", filter_body)
+    if failure then
+      error(failure, 0)
+    end
+  end
+
+
   --- For `log_by_lua*`. When a handler fails, the log says so, and the next one runs.
   function self.log()
     local ctx, state = enter("log")
@@ -559,9 +570,10 @@ function _M.new(plugins)
 
     local list = lists.log
     for i = 1, #list do
-      local ok, err = call(state, list[i], "log")
+      local ok, failure = call(state, list[i], "log")
       if not ok then
-        log_failure(list[i], "log", err)
+        failures.log(failure, failures.handler(failure, list[i], "log"),
+                     failures.request_id(kong, ctx))
       end
     end
 
