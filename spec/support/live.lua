@@ -14,9 +14,9 @@
 --     end)
 --
 -- A case has the code of the phases (they see `response`) and of the upstream, and the fields of
--- `server:request`. `/coded`, `/cached` and `/ranged` are proxied to the code for `upstream`,
--- `/grpc` to the upstream of `grpc.lua`. `/content` is answered by the code for `content`, and
--- `/second` by nginx.
+-- `server:request`. `/coded`, `/unbuffered`, `/cached` and `/ranged` are proxied to the code for
+-- `upstream`, `/grpc` to the upstream of `grpc.lua`, and `/page` to nobody. `/content` is answered by
+-- the code for `content`, and `/second` by nginx.
 
 local lifecycle = require "spec.support.lifecycle"
 local nginx = require "spec.support.nginx"
@@ -51,12 +51,22 @@ local PROXIED = {
   ["/coded"] = CODED,
   ["/cached"] = CACHED,
   ["/ranged"] = "proxy_force_ranges on;" .. CACHED,
+  ["/unbuffered"] = "proxy_buffering off;" .. CODED,
   ["/grpc"] = "grpc_pass grpc://127.0.0.1:%{grpc_port};",
+  -- an upstream that refuses, and a page of nginx's in its place
+  ["/page"] = "error_page 502 /of_nginx?$args; proxy_pass http://127.0.0.1:%{refused_port};",
 }
 
-local SECOND = [[
+local PLAIN = [[
   location = /second {
     return 200 "second";
+  }
+  location = /of_nginx {
+    internal;
+    return 502 "the page";
+  }
+  location = /version {
+    content_by_lua_block { ngx.print(ngx.config.ngx_lua_version) }
   }
 ]]
 
@@ -88,7 +98,7 @@ local GATEWAY_BODY_FILTER = [[
 
 
 local function locations_of(handlers)
-  local blocks = { SECOND }
+  local blocks = { PLAIN }
   for path, directives in pairs(PROXIED) do
     blocks[#blocks + 1] = "location " .. path .. " {\n" .. handlers .. directives .. "\n}\n"
   end
@@ -220,10 +230,7 @@ local _M = {
 
 --- Whether lua-nginx-module loses the end of a response that is set after an empty chunk.
 function _M.loses_the_end(server)
-  local path = server.dir .. "/ngx_lua_version"
-  local r = server:request { path = "/version" }
-  assert.is_truthy(r.body:find("^%d+$"), path)
-  return tonumber(r.body) < 10027
+  return tonumber(server:get("/version").body) < 10027
 end
 
 
@@ -231,13 +238,7 @@ end
 -- @tparam string place `gateway` or `lifecycle`
 -- @tparam table options those of `nginx.start`
 function _M.start(place, options)
-  options = copy(options or {})
-  options.locations = [[
-    location = /version {
-      content_by_lua_block { ngx.print(ngx.config.ngx_lua_version) }
-    }
-  ]] .. (options.locations or "")
-  local server = STARTS[place](options)
+  local server = STARTS[place](options or {})
   server.ask, server.ask_all, server.exchange = ask, ask_all, exchange
   return server
 end
