@@ -1,10 +1,8 @@
+local KEEPS_EMPTY_BODY = require("spec.support.phase_code").KEEPS_EMPTY_BODY
 local hosts = require "spec.support.hosts"
 
 
 local BALANCER = "API disabled in the context of balancer_by_lua*"
-
--- The body filter of these cases sets the end first, so that an empty body keeps it.
-local KEEPS_EMPTY_BODY = "ngx.ctx.KONG_RESPONSE_KEEPS_EMPTY_BODY = true "
 
 
 hosts.each("exit where nginx cannot print", {

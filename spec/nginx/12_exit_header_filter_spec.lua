@@ -1,5 +1,6 @@
 -- In nginx only: connections that go on behind an `exit` in the header filter.
 
+local KEEPS_EMPTY_BODY = require("spec.support.phase_code").KEEPS_EMPTY_BODY
 local stages = require "spec.support.stages"
 
 
@@ -32,7 +33,7 @@ describe("exit in header_filter", function()
           local connection = server:connect()
           connection:send("GET " .. server:target {
             path = path,
-            header_filter = phase .. "response.exit(404, " .. body .. ")",
+            header_filter = phase .. KEEPS_EMPTY_BODY .. "response.exit(404, " .. body .. ")",
           } .. " HTTP/1.1\r\nHost: x\r\n\r\n")
           connection:send("GET /next HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
           local stream = connection:read()

@@ -263,6 +263,9 @@ describe("no header is split or added", function()
     for b = 0, 255 do
       bytes[#bytes + 1] = "x" .. string.char(b) .. "\r\nEvil: 1"
     end
+    local encoded = table.concat(bytes):gsub("[^ -$&-~]", function(byte)
+      return fmt("%%%02X", byte:byte())
+    end)
     for _, call in ipairs {
       "response.exit(403, message)",
       "response.exit(403, { message = message })",
@@ -280,7 +283,7 @@ describe("no header is split or added", function()
       assert.equal(0, r.exit, r.error)
       assert.equal("", r.body)
       assert.same({}, r:values("evil"))
-      assert.same({ sent_value(table.concat(bytes)) }, r:values("grpc-message"))
+      assert.same({ encoded }, r:values("grpc-message"))
       assert.same({ "7" }, r:values("grpc-status"))
     end
   end)
