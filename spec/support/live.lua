@@ -15,7 +15,7 @@
 --
 -- A case has the code of the phases (they see `response`) and of the upstream, and the fields of
 -- `server:request`. `/coded`, `/unbuffered`, `/cached` and `/ranged` are proxied to the code for
--- `upstream`, `/grpc` to the upstream of `grpc.lua`, and `/page` to nobody. `/content` is answered by
+-- `upstream`, `/grpc` to the upstream of `grpc.lua`, `/page` to nobody. `/content` is answered by
 -- the code for `content`, and `/second` by nginx.
 
 local lifecycle = require "spec.support.lifecycle"
