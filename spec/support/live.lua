@@ -15,8 +15,8 @@
 --
 -- A case has the code of the phases (they see `response`) and of the upstream, and the fields of
 -- `server:request`. `/coded`, `/unbuffered`, `/cached` and `/ranged` are proxied to the code for
--- `upstream`, `/grpc` to the upstream of `grpc.lua`, `/page` to nobody. `/content` is answered by
--- the code for `content`, and `/second` by nginx.
+-- `upstream`, `/grpc` to the upstream of `grpc.lua`, `/page` to nobody, and `/tunnel` to one
+-- that accepts an upgrade. `/content` is answered by the code for `content`, `/second` by nginx.
 
 local lifecycle = require "spec.support.lifecycle"
 local nginx = require "spec.support.nginx"
@@ -53,6 +53,12 @@ local PROXIED = {
   ["/ranged"] = "proxy_force_ranges on;" .. CACHED,
   ["/unbuffered"] = "proxy_buffering off;" .. CODED,
   ["/grpc"] = "grpc_pass grpc://127.0.0.1:%{grpc_port};",
+  ["/tunnel"] = [[
+    proxy_http_version 1.1;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection upgrade;
+    proxy_pass http://127.0.0.1:%{tunnel_port};
+  ]],
   -- an upstream that refuses, and a page of nginx's in its place
   ["/page"] = "error_page 502 /of_nginx?$args; proxy_pass http://127.0.0.1:%{refused_port};",
 }
@@ -75,6 +81,30 @@ local UPSTREAM = [[
     listen 127.0.0.1:%{coded_port};
     location / {
       content_by_lua_block { CODE }
+    }
+  }
+]]
+
+-- Accepts an upgrade, speaks first, sends back what it gets, and logs what it sees.
+local TUNNEL = [[
+  server {
+    listen 127.0.0.1:%{tunnel_port};
+    location / {
+      content_by_lua_block {
+        local socket = assert(ngx.req.socket(true))
+        socket:settimeout(5000)
+        assert(socket:send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+          .. "Connection: upgrade\r\n\r\nat once\n"))
+        while true do
+          local line, err = socket:receive()
+          if not line then
+            ngx.log(ngx.NOTICE, "the tunnel ended <<", err, ">>")
+            return
+          end
+          ngx.log(ngx.NOTICE, "the tunnel got <<", line, ">>")
+          socket:send("back: " .. line .. "\n")
+        end
+      }
     }
   }
 ]]
@@ -113,7 +143,7 @@ local function settings_of(options, handlers, upstream_code)
   end
   settings.http = HTTP .. (options.http or "")
   settings.locations = locations_of(handlers) .. (options.locations or "")
-  settings.servers = UPSTREAM:gsub("CODE", (upstream_code:gsub("%%", "%%%%")))
+  settings.servers = UPSTREAM:gsub("CODE", (upstream_code:gsub("%%", "%%%%"))) .. TUNNEL
     .. (options.servers or "")
   return settings
 end
