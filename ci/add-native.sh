@@ -12,4 +12,4 @@ install -D -m 755 "$file" "$target-$build.so.new"
 mv "$target-$build.so.new" "$target-$build.so"
 echo "$build" > "$target.version.new"
 mv "$target.version.new" "$target.version"
-find "$(dirname "$target")" -name "$(basename "$target")-*.so" ! -name "$(basename "$target")-$build.so" -delete
+find "$(dirname "$target")" -maxdepth 1 -name "${target##*/}-*.so" ! -name "${target##*/}-$build.so" -delete
