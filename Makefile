@@ -60,11 +60,11 @@ conformance: ## N=100000 SEED=1: random plugins in memory and in nginx, which mu
 		busted --lua=/usr/bin/luajit spec/nginx/40_conformance_spec.lua
 
 TARGETS ?=
-soak: ## TIME=300 SEED=1: nginx under load; clients hang up, upstreams die, nginx is reloaded
+soak: ## TIME=300 SEED=1: nginx under load, faults and reloads; HTTP=2: only HTTP/2, with small windows
 	@ci/install.sh $(SERVER_PACKAGES) gcc libc6-dev
 	@$(MAKE) --no-print-directory build
 	@$(CARGO) run --release --locked --quiet --manifest-path soak/Cargo.toml -- \
-		$(or $(TIME),300) $(SEED)
+		$(or $(TIME),300) $(SEED) $(HTTP)
 
 .PHONY: fuzz valgrind audit
 fuzz: ## TIME=60 TARGETS="json ...": so many seconds for each fuzz target, two at a time
