@@ -14,7 +14,8 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)/release/libkong_response.so
 CORE := kong/response/core.so
 INSTALLED := $(DESTDIR)$(abspath $(LUA_LIB_DIR))
 INSTALLED_CORE := $(DESTDIR)$(abspath $(LUA_CLIB_DIR))
-INSTALLED_FOLDERS := kong/response/testing kong/response kong/pdk kong
+INSTALLED_FOLDERS := kong/response/testing kong/response/pdk/log kong/response/pdk/service \
+	kong/response/pdk kong/response kong/pdk kong
 
 SERVER_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core curl
 TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-busted lua-check \
