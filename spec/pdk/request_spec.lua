@@ -32,7 +32,8 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       } do
         local allowed = name:find("body", 1, true) and BODY_PHASES or REQUEST_PHASES
         for _, phase in ipairs { "init_worker", "certificate", "'unknown phase'" } do
-          local text = ("function cannot be called in %s phase (only in: %s)"):format(phase, allowed)
+          local text = ("function cannot be called in %s phase (only in: %s)")
+            :format(phase, allowed)
           if name == "get_port" then
             text = phase == "certificate" and "false"
               or ("function cannot be called in %s phase (can be called in any phases except: "
@@ -50,7 +51,8 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       ]]
       local r = server:run { header_filter = code, log = code }
       for _, phase in ipairs { "header_filter", "log" } do
-        local text = ("function cannot be called in %s phase (only in: %s)"):format(phase, BODY_PHASES)
+        local text = ("function cannot be called in %s phase (only in: %s)")
+          :format(phase, BODY_PHASES)
         assert.same({ text, text }, r.seen[phase])
       end
     end)
@@ -94,8 +96,8 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
         log = "local value = kong.request.get_query(0)\nreturn value",
       }
       assert.equal("access.lua:2: header name must be a string", r.errors.access)
-      assert.equal("header_filter.lua:3: function cannot be called in header_filter phase (only in: "
-        .. BODY_PHASES .. ")", r.errors.header_filter)
+      assert.equal("header_filter.lua:3: function cannot be called in header_filter phase"
+        .. " (only in: " .. BODY_PHASES .. ")", r.errors.header_filter)
       assert.equal("log.lua:1: max_args must be >= 1", r.errors.log)
     end)
   end)
@@ -212,7 +214,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       assert.same({ "one", "two" }, r.seen.rewrite)
     end)
 
-    it("of a request that nginx could not read, the method and query are those of its line", function()
+    it("that nginx could not read gives the method and the query", function()
       local r = server:run {
         path = "/x?a=b&c",
         method = "PATCH",
@@ -488,8 +490,9 @@ pdk.each("kong.request behind a trusted proxy", {
 }, function(server)
   local CODE = [[
     local request = kong.request
+    local port = request.get_forwarded_port()
     see(request.get_forwarded_scheme(), request.get_forwarded_host(),
-        request.get_forwarded_port() == request.get_port() and "own" or request.get_forwarded_port(),
+        port == request.get_port() and "own" or port,
         request.get_forwarded_path(), request.get_forwarded_prefix() or "none")
   ]]
 

@@ -1,5 +1,5 @@
---- Runs code of plugins against `kong`, as `kong.response.pdk` makes it, and tells what the code saw
--- and what the upstream got.
+--- Runs code of plugins against the `kong` of `kong.response.pdk`, and tells what the code saw and
+-- what the upstream got.
 --
 --     pdk.each("kong.request", {}, function(server)
 --       it("has the path", function()
@@ -170,11 +170,18 @@ local HTTP = [[
   }
 ]]
 
-local LOCATIONS = PHASES .. [[
-  location / {
-]] .. VARIABLES .. [[
+local BALANCED = VARIABLES .. [[
     proxy_pass $upstream_scheme://balanced$upstream_uri;
     proxy_set_header Host $upstream_host;
+]]
+
+local PLAIN = [[
+    proxy_pass http://127.0.0.1:%{upstream_port};
+]]
+
+local LOCATIONS = PHASES .. [[
+  location / {
+    %{proxy}
   }
   location = /init_worker {
     rewrite_by_lua_block { ngx.ctx.KONG_PHASE = 0x10 }
@@ -186,14 +193,8 @@ local LOCATIONS = PHASES .. [[
   }
 ]]
 
--- Servers: one that passes the request on as nginx does by itself, one that answers itself, one
--- whose upstream answers nobody, the upstream.
+-- One that answers itself, one whose upstream answers nobody, the upstream.
 local SERVERS = [[
-  server {
-    listen 127.0.0.1:%{plain_port};
-    ]] .. PHASES .. [[
-    location / { proxy_pass http://127.0.0.1:%{upstream_port}; }
-  }
   server {
     listen 127.0.0.1:%{content_port};
     ]] .. PHASES .. [[
@@ -257,8 +258,8 @@ end
 
 
 --- Sends one request through the code of a case, by phase (rewrite, access, content, header_filter,
--- body_filter, log, upstream), with the fields of `server:request`; `port` is "plain_port",
--- "content_port" or "broken_port" for another server than the one with a balancer. `fails = true`
+-- body_filter, log, upstream), with the fields of `server:request`; `port` is "content_port"
+-- or "broken_port" for another server than the one that asks the upstream. `fails = true`
 -- when code may raise (`r.errors` by phase).
 local function run(server, case)
   server.cases = (server.cases or 0) + 1
@@ -310,7 +311,9 @@ local function start(options)
   local server = nginx.start {
     main = options.main,
     http = HTTP .. (options.http or ""),
-    locations = LOCATIONS,
+    locations = LOCATIONS:gsub("%%{proxy}", function()
+      return options.plain and PLAIN or BALANCED
+    end),
     servers = SERVERS .. (options.servers or ""),
     init = (options.jit == false and "jit.off() " or "") .. [[ require "pdk_driver" ]],
     log_level = options.log_level,
@@ -332,8 +335,9 @@ end
 
 --- Describes the cases on each host.
 -- @tparam string name
--- @tparam table options `both_bindings` (also with the JIT off), `description` (more fields of the description of `kong`, as Lua),
---   `init_worker` (code), `main`, `http`, `servers` and `log_level` as `nginx.start` has them
+-- @tparam table options `both_bindings` (also with the JIT off), `plain` (the upstream is asked
+--   without a balancer and variables), `description` (more fields of the description of `kong`, as
+--   Lua), `init_worker` (code), `main`, `http`, `servers` and `log_level` as `nginx.start` has them
 -- @tparam function body `body(server)`, inside of a describe block
 function _M.each(name, options, body)
   for _, jit_on in ipairs(options.both_bindings and { true, false } or { true }) do

@@ -73,13 +73,12 @@ function _M.decode(body, media_type)
     if not line_end or not next_start then
       break
     end
-    -- The line end before the first header is also that before an empty head.
-    local _, head_end = find(text, "\r\n\r\n", line_end - 1, true)
-    if head_end and head_end < next_start + 2 then
-      local name = name_of(sub(text, line_end + 1, head_end - 4))
-      if name then
-        add(values, name, sub(text, head_end + 1, next_start - 1))
-      end
+    -- With the line end before it: a part without headers begins with the empty line.
+    local part = sub(text, line_end - 1, next_start - 1)
+    local head_start, head_end = find(part .. "\r\n", "\r\n\r\n", 1, true)
+    local name = head_start and name_of(sub(part, 3, head_start - 1))
+    if name then
+      add(values, name, sub(part, head_end + 1))
     end
     stop = next_stop
   end

@@ -6,7 +6,6 @@ local fmt = string.format
 local gmatch = string.gmatch
 local gsub = string.gsub
 local match = string.match
-local next = next
 local pairs = pairs
 local pcall = pcall
 local sort = table.sort
@@ -38,11 +37,10 @@ function _M.encode(ngx, args)
     if type(name) ~= "string" then
       return nil, "arg keys must be strings"
     end
-    if value ~= false and not (type(value) == "table" and next(value) == nil) then
-      local ok, piece = pcall(ngx.encode_args, { [name] = value })
-      if not ok then
-        return nil, match(piece, "attempt to use .*$") or piece
-      end
+    local ok, piece = pcall(ngx.encode_args, { [name] = value })
+    if not ok then
+      return nil, match(piece, "attempt to use .*$") or piece
+    elseif piece ~= "" then
       count = count + 1
       pieces[count] = piece
     end
