@@ -110,9 +110,9 @@ end
 _M.balance = requests.balance
 
 function _M.init_worker()
-  ngx.ctx.KONG_PHASE = 0x1
   local seen = {}
-  phase_code.plugins("init_worker", [=[%{init_worker}]=], nil, function(_, ...)
+  local code = [=[ngx.ctx.KONG_PHASE = 0x1 %{init_worker}]=]
+  phase_code.plugins("init_worker", code, nil, function(_, ...)
     for i = 1, select("#", ...) do
       seen[#seen + 1] = (select(i, ...))
     end

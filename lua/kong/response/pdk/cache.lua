@@ -35,10 +35,12 @@ local function mistake_of(key, opts, callback)
     return "callback must be nil or a function"
   elseif opts ~= nil and type(opts) ~= "table" then
     return "opts must be a table"
+  elseif opts == nil then
+    return nil
   end
   for i = 1, #TIMES do
     local name = TIMES[i]
-    local value = opts and opts[name]
+    local value = opts[name]
     if value ~= nil and type(value) ~= "number" then
       return fmt("opts.%s must be a number", name)
     elseif value and value < 0 then

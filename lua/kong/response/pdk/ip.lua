@@ -24,8 +24,9 @@ local function read_ipv4(text)
 end
 
 
---- Appends the groups of one side of `::`; false if there is something else.
-local function read_groups(text, bytes)
+--- Appends the groups of one side of `::`; false if there is something else. At the end of an
+-- address may be an IPv4 address.
+local function read_groups(text, bytes, is_end)
   if text == "" then
     return true
   end
@@ -36,7 +37,7 @@ local function read_groups(text, bytes)
     end
     expected = stop
     if find(group, ".", 1, true) then
-      local ipv4 = stop == #text + 2 and read_ipv4(group)
+      local ipv4 = is_end and stop == #text + 2 and read_ipv4(group)
       if not ipv4 then
         return false
       end
@@ -60,10 +61,10 @@ local function read_ipv6(text)
   local left, right = match(text, "^(.-)::(.*)$")
   local bytes, tail = {}, {}
   if not left then
-    return read_groups(text, bytes) and #bytes == 16 and bytes or nil
+    return read_groups(text, bytes, true) and #bytes == 16 and bytes or nil
   end
-  if find(right, "::", 1, true) or not read_groups(left, bytes) or not read_groups(right, tail)
-    or #bytes + #tail > 14
+  if find(right, "::", 1, true) or not read_groups(left, bytes)
+    or not read_groups(right, tail, true) or #bytes + #tail > 14
   then
     return nil
   end
