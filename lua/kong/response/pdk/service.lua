@@ -16,6 +16,9 @@ local CONNECT = phases.CONNECT
 
 local MAX_TIMEOUT = 2147483646
 
+-- nginx's configuration says what these set.
+local TLS = { "set_tls_cert_key", "set_tls_verify", "set_tls_verify_depth", "set_tls_verify_store" }
+
 
 --- Makes `kong.service`.
 -- @tparam table pdk `ngx`, `check`, `description`, `kong`
@@ -104,6 +107,15 @@ return function(pdk)
     data.connect_timeout = connect_timeout
     data.send_timeout = write_timeout
     data.read_timeout = read_timeout
+  end
+
+
+  for i = 1, #TLS do
+    local name = TLS[i]
+    service[name] = function()
+      check(CONNECT)
+      error("kong.service." .. name .. " needs a gateway", 2)
+    end
   end
 
 

@@ -13,12 +13,22 @@ local type = type
 
 local CLIENT_VERIFY = phases.CLIENT_VERIFY
 
+local HANDSHAKE = {
+  "request_client_certificate", "disable_session_reuse", "get_full_client_certificate_chain",
+}
+
 
 --- Makes `kong.client.tls`.
 return function(pdk)
   local ngx, check = pdk.ngx, pdk.check
 
   local tls = {}
+  for i = 1, #HANDSHAKE do
+    local name = HANDSHAKE[i]
+    tls[name] = function()
+      error("kong.client.tls." .. name .. " needs a gateway", 2)
+    end
+  end
 
 
   function tls.set_client_verify(value)

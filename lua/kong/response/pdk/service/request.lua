@@ -23,6 +23,7 @@ local type = type
 
 local REWRITE_ACCESS = phases.REWRITE_ACCESS
 local REWRITE_ACCESS_BALANCER = phases.REWRITE_ACCESS_BALANCER
+local UPSTREAM_TLS = phases.UPSTREAM_TLS
 local BALANCER = phases.BITS.balancer
 
 local AUTHORITY = ":authority"
@@ -317,13 +318,17 @@ return function(pdk)
   end
 
 
-  local function not_here()
-    check(phases.UPSTREAM_TLS)
-    error("TLS to the upstream is what nginx's configuration says", 2)
+  -- nginx's configuration says whether there is TLS.
+  function request.disable_tls()
+    check(UPSTREAM_TLS)
+    error("kong.service.request.disable_tls needs a gateway", 2)
   end
 
-  request.disable_tls = not_here
-  request.enable_tls = not_here
+
+  function request.enable_tls()
+    check(UPSTREAM_TLS)
+    error("kong.service.request.enable_tls needs a gateway", 2)
+  end
 
 
   return request
