@@ -6,7 +6,6 @@
 -- It is Lua over `ngx`, so that it works over any `ngx`. In a gateway nothing of it is loaded.
 
 local check = require "kong.response.pdk.check"
-local configurations = require "kong.response.pdk.configuration"
 local ip = require "kong.response.pdk.ip"
 local requests = require "kong.response.pdk.requests"
 local versions = require "kong.response.pdk.version"
@@ -16,6 +15,7 @@ local error = error
 local fmt = string.format
 local pairs = pairs
 local pcall = pcall
+local rawget = rawget
 local require = require
 local setmetatable = setmetatable
 local tonumber = tonumber
@@ -27,6 +27,7 @@ local type = type
 local PARTS = {
   cache = "kong.response.pdk.cache",
   client = "kong.response.pdk.client",
+  configuration = "kong.response.pdk.configuration",
   ctx = "kong.response.pdk.ctx",
   nginx = "kong.response.pdk.nginx",
   node = "kong.response.pdk.node",
@@ -46,7 +47,6 @@ local FIELDS = {
   consumer = "table",
   consumers = "table",
   credential = "table",
-  log_format = "string",
   node = "table",
   route = "table",
   service = "table",
@@ -59,6 +59,10 @@ local FIELDS = {
 local function assign(var, name, value)
   var[name] = value
 end
+
+
+-- Where a request's description is in its context.
+local OF_REQUEST = {}
 
 
 local function check_description(description)
@@ -91,28 +95,45 @@ local _M = {
 --   count;
 --   `node`: `{ id =, hostname = }`; `version`: what `kong.version` says;
 --   `balancer`: whether the balancer phase is served; `buffering`: whether answers can be buffered;
---   `cache_size`: how many entries `kong.cache` has at most; `log_format`: that of `kong.log`
+--   `cache_size`: how many entries `kong.cache` has at most
 -- @tparam table ngx
+-- @tparam[opt] function find_ctx the context of the request, for `kong.ctx`; by default `ngx.ctx`
 -- @treturn table kong
--- @treturn table functions that a server calls in the phases of a request
+-- @treturn table functions that a server calls in the phases of a request, and
+--   `describe(description)`, which replaces the description
 -- @raise `the description of kong must be a table, got <type>`,
 --   `the description of kong has an unknown field "<name>"`,
 --   `the description of kong: <field> must be a <type>, got <type>`
-function _M.new(description, ngx)
-  description = description or {}
-  check_description(description)
-
-  local configuration = description.configuration or {}
-  local pdk = {
-    ngx = ngx,
-    description = description,
-    -- Only what is given: nil stands for each default.
-    configuration = configuration,
-  }
+function _M.new(description, ngx, find_ctx)
+  local kong = {}
+  local pdk = { ngx = ngx, kong = kong }
   pdk.check, pdk.check_except = check.phase(ngx)
-  pdk.ip = ip.new(configuration.trusted_ips)
+  pdk.find_ctx = find_ctx or function()
+    return ngx.ctx
+  end
 
-  local is_trusted = pdk.ip.is_trusted
+  local is_trusted
+
+  local function describe(new)
+    new = new or {}
+    check_description(new)
+    pdk.description = new
+    pdk.configuration = new.configuration or {}
+    is_trusted = ip.trust(pdk.configuration.trusted_ips)
+    kong.version, kong.version_num = versions.of(new.version)
+  end
+
+  describe(description)
+
+  --- Gives a request a description of its own.
+  function pdk.describe_request(ctx, own)
+    ctx[OF_REQUEST] = own
+  end
+
+  --- The description of a request.
+  function pdk.description_of(ctx)
+    return rawget(ctx, OF_REQUEST) or pdk.description
+  end
 
   --- Whether the client of the connection is a trusted proxy.
   function pdk.is_trusted_client()
@@ -128,23 +149,21 @@ function _M.new(description, ngx)
   --- The port that clients use, where a map says so, else that of the server.
   function pdk.host_port()
     local port = tonumber(ngx.var.server_port)
-    local ports = configuration.host_ports
+    local ports = pdk.configuration.host_ports
     return ports and ports[port] or port
   end
 
-  local kong = {
-    configuration = configurations.new(configuration),
-    ip = pdk.ip,
+  kong.ip = {
+    is_trusted = function(address)
+      return is_trusted(address)
+    end,
   }
-  kong.version, kong.version_num = versions.of(description.version)
-  pdk.kong = kong
   for name, module in pairs(PARTS) do
     kong[name] = require(module)(pdk)
   end
 
   -- A plugin's handler has a log of its own in ctx.
-  local log = require "kong.response.pdk.log" (pdk)
-  pdk.log = log
+  pdk.log = require "kong.response.pdk.log" (pdk)
 
   local function log_of_request()
     return ngx.ctx.KONG_LOG
@@ -153,13 +172,15 @@ function _M.new(description, ngx)
   setmetatable(kong, {
     __index = function(_, name)
       if name == "log" then
-        local ok, of_request = pcall(log_of_request)
-        return ok and of_request or log
+        local ok, log = pcall(log_of_request)
+        return ok and log or pdk.log
       end
     end,
   })
 
-  return kong, requests.new(pdk)
+  local functions = requests.new(pdk)
+  functions.describe = describe
+  return kong, functions
 end
 
 

@@ -60,7 +60,7 @@ end
 -- @treturn table
 return function(pdk)
   local ngx = pdk.ngx
-  local entries = lru(pdk.description.cache_size or SIZE)
+  local entries = lru(SIZE)
   -- The keys that a request loads now, and when that counts no longer.
   local loading = {}
 
@@ -84,6 +84,7 @@ return function(pdk)
     if ttl and ttl > 0 then
       entry.expires = ngx.now() + ttl
     end
+    entries.size = pdk.description.cache_size or SIZE
     entries:set(key, entry)
   end
 

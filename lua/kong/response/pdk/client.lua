@@ -24,12 +24,12 @@ local UUID = "^" .. gsub("xxxxxxxx%-xxxx%-xxxx%-xxxx%-xxxxxxxxxxxx", "x", "%%x")
 return function(pdk)
   local ngx = pdk.ngx
   local check, check_except = pdk.check, pdk.check_except
-  local consumers = pdk.description.consumers or {}
 
   local client = { tls = require "kong.response.pdk.tls" (pdk) }
 
 
   local function find_consumer(field, value)
+    local consumers = pdk.description.consumers or {}
     for i = 1, #consumers do
       if consumers[i][field] == value then
         return consumers[i]

@@ -4,20 +4,16 @@ local error = error
 local setmetatable = setmetatable
 
 
-local _M = {}
-
-
 --- Makes `kong.configuration`.
--- @tparam table settings
+-- @tparam table pdk `configuration`, which may be replaced
 -- @treturn table
-function _M.new(settings)
+return function(pdk)
   return setmetatable({}, {
-    __index = settings,
+    __index = function(_, name)
+      return pdk.configuration[name]
+    end,
     __newindex = function()
       error("cannot write to configuration", 2)
     end,
   })
 end
-
-
-return _M

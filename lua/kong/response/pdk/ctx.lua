@@ -13,14 +13,10 @@ local SHARED, OWN = {}, {}
 --- Makes `kong.ctx`, with `shared` (one table per request) and `plugin` (one per request and what
 -- `ngx.ctx.KONG_NAMESPACES.plugin` is: the plugin whose handler runs; nil where none does).
 return function(pdk)
-  local ngx = pdk.ngx
-
-  local function context()
-    return ngx.ctx
-  end
+  local find_ctx = pdk.find_ctx
 
   local function read(_, name)
-    local ok, ctx = pcall(context)
+    local ok, ctx = pcall(find_ctx)
     if not ok or not ctx then
       return nil
     end

@@ -134,9 +134,10 @@ function _M.is_address(text)
 end
 
 
---- Makes `kong.ip`.
+--- Makes `kong.ip.is_trusted`.
 -- @tparam ?table trusted addresses and ranges; what is neither is not trusted
-function _M.new(trusted)
+-- @treturn function
+function _M.trust(trusted)
   local ranges, everything = {}, {}
   for i = 1, #(trusted or {}) do
     local range = read_range(trusted[i])
@@ -149,9 +150,7 @@ function _M.new(trusted)
   end
   local trusts_all = everything[4] and everything[16] or false
 
-  local ip = {}
-
-  function ip.is_trusted(address)
+  return function(address)
     if trusts_all then
       return true
     end
@@ -169,8 +168,6 @@ function _M.new(trusted)
     end
     return false
   end
-
-  return ip
 end
 
 

@@ -58,7 +58,7 @@ end
 
 
 --- Makes `kong.log`.
--- @tparam table pdk `ngx`, `check`, `kong`, `description`
+-- @tparam table pdk `ngx`, `check`, `kong`, `host_port`
 -- @treturn table
 return function(pdk)
   local ngx = pdk.ngx
@@ -134,5 +134,5 @@ return function(pdk)
   end
 
 
-  return make(nil, pdk.description.log_format)
+  return make()
 end

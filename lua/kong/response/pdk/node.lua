@@ -37,17 +37,17 @@ end
 -- @treturn table
 return function(pdk)
   local ngx = pdk.ngx
-  local description = pdk.description.node or {}
   -- Made before nginx forks: all workers have the same.
   local own_id = random.uuid()
-  local hostname = description.hostname
+  local hostname
 
   local node = {}
 
 
   function node.get_id()
-    if description.id then
-      return description.id
+    local described = pdk.description.node
+    if described and described.id then
+      return described.id
     end
     local dict = ngx.shared and ngx.shared.kong
     if dict then
@@ -60,6 +60,10 @@ return function(pdk)
 
 
   function node.get_hostname()
+    local described = pdk.description.node
+    if described and described.hostname then
+      return described.hostname
+    end
     hostname = hostname or read_hostname()
     return hostname
   end

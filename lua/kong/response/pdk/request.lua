@@ -56,7 +56,6 @@ return function(pdk)
   local ngx = pdk.ngx
   local check, check_except = pdk.check, pdk.check_except
   local is_trusted = pdk.is_trusted_client
-  local configuration = pdk.configuration
   local variable_of = headers.variables "http_"
   local read_raw_body = raw_body(ngx)
 
@@ -217,7 +216,7 @@ return function(pdk)
   function request.get_query(max_args)
     check(REQUEST)
     if max_args == nil then
-      max_args = configuration.lua_max_uri_args or MAX_ARGS
+      max_args = pdk.configuration.lua_max_uri_args or MAX_ARGS
     else
       checks.limit("max_args", max_args)
     end
@@ -241,7 +240,7 @@ return function(pdk)
   function request.get_headers(max_headers)
     check(REQUEST)
     if max_headers == nil then
-      max_headers = configuration.lua_max_req_headers or MAX_HEADERS
+      max_headers = pdk.configuration.lua_max_req_headers or MAX_HEADERS
     else
       checks.limit("max_headers", max_headers)
     end
@@ -266,7 +265,7 @@ return function(pdk)
     end
     return bodies.read(media_type, function()
       ngx.req.read_body()
-      return ngx.req.get_post_args(max_args or configuration.lua_max_post_args or MAX_ARGS)
+      return ngx.req.get_post_args(max_args or pdk.configuration.lua_max_post_args or MAX_ARGS)
     end, function()
       return read_raw_body(max_allowed_file_size)
     end)

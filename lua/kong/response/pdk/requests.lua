@@ -15,12 +15,11 @@ local _M = {}
 
 
 --- Makes the functions.
--- @tparam table pdk `ngx`, `description`, `log`, `host_port`, `set_variable`
+-- @tparam table pdk `ngx`, `describe_request`, `description_of`, `log`, `host_port`, `set_variable`
 -- @treturn table
 function _M.new(pdk)
-  local ngx, description = pdk.ngx, pdk.description
+  local ngx = pdk.ngx
   local set_variable = pdk.set_variable
-  local service = description.service
   local workspace = random.uuid()
   local logs = {}
 
@@ -49,39 +48,47 @@ function _M.new(pdk)
   -- @tparam table plugin whose `kong.ctx.plugin` it is
   -- @tparam string name what the log calls it
   -- @tparam ?string id what `kong.plugin.get_id` returns
+  -- @treturn ?table the plugin whose handler this one interrupts: filters run inside of the phase
+  --   that prints
+  -- @treturn ?table the log of that plugin
   function requests.enter_plugin(ctx, plugin, name, id)
     local namespaces = ctx.KONG_NAMESPACES
     if not namespaces then
       namespaces = {}
       ctx.KONG_NAMESPACES = namespaces
     end
-    namespaces.plugin = plugin
-    ctx.KONG_LOG = log_of(name)
+    local outer, outer_log = namespaces.plugin, ctx.KONG_LOG
+    namespaces.plugin, ctx.KONG_LOG = plugin, log_of(name)
     ctx.plugin_id = id
+    return outer, outer_log
   end
 
 
-  --- After a plugin's handler.
-  function requests.leave_plugin(ctx)
-    ctx.KONG_NAMESPACES.plugin = nil
-    ctx.KONG_LOG = nil
+  --- After a plugin's handler. Takes what `enter_plugin` has returned.
+  function requests.leave_plugin(ctx, outer, outer_log)
+    ctx.KONG_NAMESPACES.plugin, ctx.KONG_LOG = outer, outer_log
   end
 
 
   --- At the start of rewrite.
-  function requests.rewrite(ctx)
+  -- @tparam table ctx
+  -- @tparam ?table description of what this request has: another one than that of `kong`
+  function requests.rewrite(ctx, description)
+    pdk.describe_request(ctx, description)
     ctx.KONG_PROCESSING_START = ngx.req.start_time() * 1000
     ctx.host_port = pdk.host_port()
     ctx.workspace = workspace
   end
 
 
-  --- At the start of access: the route is known from now on.
-  function requests.access(ctx)
-    local var = ngx.var
+  --- At the start of access: the route is known from now on. Arguments as for `rewrite`.
+  function requests.access(ctx, description)
     if not ctx.KONG_PROCESSING_START then
-      requests.rewrite(ctx)
+      requests.rewrite(ctx, description)
     end
+    local var = ngx.var
+    description = pdk.description_of(ctx)
+    local service = description.service
     ctx.KONG_ACCESS_START = now()
     ctx.scheme, ctx.host, ctx.request_uri = var.scheme, var.host, var.request_uri
     ctx.route, ctx.service = description.route, service
@@ -120,7 +127,7 @@ function _M.new(pdk)
       end
     end
     if var.upstream_host == "" then
-      set_variable("upstream_host", service and service.host or ctx.host)
+      set_variable("upstream_host", ctx.service and ctx.service.host or ctx.host)
     end
   end
 

@@ -21,12 +21,10 @@ local TLS = { "set_tls_cert_key", "set_tls_verify", "set_tls_verify_depth", "set
 
 
 --- Makes `kong.service`.
--- @tparam table pdk `ngx`, `check`, `description`, `kong`
+-- @tparam table pdk `ngx`, `check`, `description_of`, `set_variable`
 -- @treturn table
 return function(pdk)
   local ngx, check = pdk.ngx, pdk.check
-  local upstreams = pdk.description.upstreams or {}
-  local is_balanced = pdk.description.balancer
 
   local service = {
     request = require "kong.response.pdk.service.request" (pdk),
@@ -36,11 +34,11 @@ return function(pdk)
 
   --- What the balancer will read. Raises at the plugin's line where nothing would read it.
   local function balancer_data(name)
-    if not is_balanced then
+    local ctx = ngx.ctx
+    if not pdk.description_of(ctx).balancer then
       error(fmt("kong.service.%s needs a balancer: send the location's requests to an upstream"
                 .. " with balancer_by_lua, and say balancer = true", name), 3)
     end
-    local ctx = ngx.ctx
     local data = ctx.balancer_data
     if not data then
       data = {}
@@ -55,7 +53,8 @@ return function(pdk)
     if type(host) ~= "string" then
       error("host must be a string", 2)
     end
-    local targets = upstreams[host]
+    local upstreams = pdk.description_of(ngx.ctx).upstreams
+    local targets = upstreams and upstreams[host]
     if not targets then
       return nil, fmt("could not find an Upstream named '%s'", host)
     end

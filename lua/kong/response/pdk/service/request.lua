@@ -56,7 +56,7 @@ end
 
 
 --- Makes `kong.service.request`.
--- @tparam table pdk `ngx`, `check`, `description`, `set_variable`
+-- @tparam table pdk `ngx`, `check`, `description_of`, `set_variable`
 -- @treturn table
 return function(pdk)
   local ngx, check = pdk.ngx, pdk.check
@@ -73,7 +73,7 @@ return function(pdk)
 
   function request.enable_buffering()
     check(REWRITE_ACCESS_BALANCER)
-    if not pdk.description.buffering then
+    if not pdk.description_of(ngx.ctx).buffering then
       error("kong.service.request.enable_buffering needs a server that buffers answers", 2)
     end
     ngx.ctx.buffered_proxying = true

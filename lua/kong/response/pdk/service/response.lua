@@ -60,7 +60,6 @@ end
 -- @treturn table
 return function(pdk)
   local ngx, check = pdk.ngx, pdk.check
-  local configuration = pdk.configuration
   local variable_of = headers.variables "upstream_http_"
 
   local response = {}
@@ -110,7 +109,7 @@ return function(pdk)
   function response.get_headers(max_headers)
     check(UPSTREAM_RESPONSE)
     if max_headers == nil then
-      max_headers = configuration.lua_max_resp_headers or MAX_HEADERS
+      max_headers = pdk.configuration.lua_max_resp_headers or MAX_HEADERS
     else
       checks.limit("max_headers", max_headers)
     end
