@@ -80,8 +80,8 @@ function _M.access()
 end
 
 function _M.header_filter()
-  requests.header_filter(ngx.ctx)
   ngx.ctx.KONG_PROXIED = ngx.var.upstream_status ~= nil or nil
+  requests.header_filter(ngx.ctx)
   run_code("header_filter")
 end
 

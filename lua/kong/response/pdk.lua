@@ -55,6 +55,9 @@ local FIELDS = {
 }
 
 
+-- Who gives a description to a function that has it checked by `describe`.
+local CALLER = 4
+
 -- Variables that the configuration does not declare cannot be set.
 local function assign(var, name, value)
   var[name] = value
@@ -67,14 +70,15 @@ local OF_REQUEST = {}
 
 local function check_description(description)
   if type(description) ~= "table" then
-    error(fmt("the description of kong must be a table, got %s", type(description)), 3)
+    error(fmt("the description of kong must be a table, got %s", type(description)), CALLER)
   end
   for name, value in pairs(description) do
     local expected = FIELDS[name]
     if not expected then
-      error(fmt("the description of kong has an unknown field %q", tostring(name)), 3)
+      error(fmt("the description of kong has an unknown field %q", tostring(name)), CALLER)
     elseif type(value) ~= expected then
-      error(fmt("the description of kong: %s must be a %s, got %s", name, expected, type(value)), 3)
+      error(fmt("the description of kong: %s must be a %s, got %s", name, expected, type(value)),
+            CALLER)
     end
   end
 end

@@ -132,10 +132,10 @@ function _M.new(pdk)
   end
 
 
-  --- At the start of header_filter.
+  --- At the start of header_filter, once `ctx.KONG_PROXIED` says whether the upstream has answered.
   function requests.header_filter(ctx)
     ctx.KONG_HEADER_FILTER_START = now()
-    if ctx.KONG_ACCESS_ENDED_AT then
+    if ctx.KONG_PROXIED and ctx.KONG_ACCESS_ENDED_AT then
       ctx.KONG_WAITING_TIME = ctx.KONG_HEADER_FILTER_START - ctx.KONG_ACCESS_ENDED_AT
     elseif ctx.KONG_PROCESSING_START then
       ctx.KONG_RESPONSE_LATENCY = ctx.KONG_HEADER_FILTER_START - ctx.KONG_PROCESSING_START
@@ -146,7 +146,7 @@ function _M.new(pdk)
   --- At the end of the body.
   function requests.body_end(ctx)
     ctx.KONG_BODY_FILTER_ENDED_AT = now()
-    if ctx.KONG_ACCESS_ENDED_AT and ctx.KONG_HEADER_FILTER_START then
+    if ctx.KONG_PROXIED and ctx.KONG_HEADER_FILTER_START then
       ctx.KONG_RECEIVE_TIME = ctx.KONG_BODY_FILTER_ENDED_AT - ctx.KONG_HEADER_FILTER_START
     end
   end
