@@ -94,4 +94,17 @@ describe("the types of kong", function()
       assert.is_true(name == "response" or kong[name] ~= nil, name)
     end
   end)
+
+  it("have the fields of a description", function()
+    local types = luacats.read("types/kong/response/lifecycle.lua")
+    local described = {}
+    for name in pairs(types.classes["kong.response.pdk.Description"]) do
+      described[name] = true
+    end
+    local expected = {}
+    for name in pairs(require("kong.response.pdk").FIELDS) do
+      expected[name] = true
+    end
+    assert.same(expected, described)
+  end)
 end)
