@@ -203,3 +203,31 @@ pdk.each("kong.log over a filter of levels", { log_level = "warn" }, function(se
     assert.same({ "warn access.lua:12 [test-plugin] x" }, lines(r))
   end)
 end)
+
+
+describe("kong.log where lines are written by ngx.log", function()
+  it("names the caller's line", function()
+    local written = {}
+    local ngx = {
+      EMERG = 1, ALERT = 2, CRIT = 3, ERR = 4, WARN = 5, NOTICE = 6, INFO = 7, DEBUG = 8, ctx = {},
+      log = function(level, text)
+        written[#written + 1] = level .. " " .. text
+      end,
+    }
+    local kong, requests = require("kong.response.pdk").new({}, ngx)
+    requests.enter_plugin(ngx.ctx, {}, "mine")
+    local line = debug.getinfo(1, "l").currentline
+    kong.log.err("a", 1)
+    kong.log("b")
+    requests.enter_plugin(ngx.ctx, {}, "")
+    kong.log.debug("c")
+    ngx.ctx = nil
+    kong.log.debug("d")
+    assert.same({
+      ("4 [kong] log_spec.lua:%d [mine] a1"):format(line + 1),
+      ("6 [kong] log_spec.lua:%d [mine] b"):format(line + 2),
+      ("8 [kong] log_spec.lua:%d c"):format(line + 4),
+      ("8 [kong] log_spec.lua:%d d"):format(line + 6),
+    }, written)
+  end)
+end)

@@ -366,9 +366,28 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
 
     it("cannot smuggle a second header", function()
       local r = server:run {
-        access = [[ kong.service.request.set_header("X-Foo", "a\r\nX-Bar: b") ]],
+        access = [[
+          kong.service.request.set_header("X-Foo", "a\r\nX-Bar: b")
+          kong.service.request.set_header("X-Foo: a\r\nX-Bar", "b")
+          kong.service.request.set_header("X-List", { "a", "b\r\nX-Bar: b" })
+          kong.service.request.add_header("X-Foo", "a\r\nX-Bar: b")
+          kong.service.request.set_raw_query("a=b HTTP/1.1\r\nX-Bar: b")
+          kong.service.request.set_path("/ HTTP/1.1\r\nX-Bar: b")
+        ]],
       }
       assert.is_nil(r.upstream.headers["x-bar"])
+    end)
+
+    it("cannot smuggle a second header behind Host", function()
+      for _, call in ipairs { "set_header('Host', ...)", "set_headers { host = ... }" } do
+        local r = server:run {
+          access = ("local function call(...) kong.service.request.%s end call('h\\r\\nX-Bar: b')"
+            .. " see(ngx.var.upstream_host)"):format(call),
+        }
+        assert.same({ "h%0D%0AX-Bar: b" }, r.seen.access)
+        -- An upstream may refuse such a host.
+        assert.is_nil(r.upstream and r.upstream.headers["x-bar"])
+      end
     end)
 
     it("are set right in code that is compiled", function()

@@ -36,7 +36,7 @@ function _M.new(pdk)
   local function log_of(name)
     local log = logs[name]
     if not log then
-      log = pdk.log.new(name)
+      log = name ~= "" and pdk.log.new(name) or pdk.log
       logs[name] = log
     end
     return log

@@ -158,6 +158,14 @@ return function(pdk)
   end
 
 
+  -- nginx sends a variable as it is: a line end in it would begin another header.
+  local function set_host(host)
+    pdk.set_variable("upstream_host", (gsub(host, "[%z\1-\8\10-\31\127]", function(c)
+      return fmt("%%%02X", byte(c))
+    end)))
+  end
+
+
   -- `Host`, and the pseudo-header of gRPC that stands for it.
   local function set_special(name, value)
     if name == AUTHORITY then
@@ -165,14 +173,14 @@ return function(pdk)
       if scheme ~= "grpc" and scheme ~= "grpcs" then
         return nil, "cannot set :authority pseudo-header on non-grpc requests"
       end
-      pdk.set_variable("upstream_host", value)
+      set_host(type(value) == "table" and value[#value] or value)
       return
     end
     local host = value
     if type(value) == "table" then
       host = value[#value] or ""
     end
-    pdk.set_variable("upstream_host", host)
+    set_host(host)
     ngx.req.set_header(name, value)
   end
 
