@@ -53,6 +53,8 @@ describe("a life cycle", function()
         "plugins[1]: PRIORITY " .. NUMBER .. tostring(0 / 0) },
       { "a handler that is none", { { plugin = { access = true } } },
         "plugins[1]: access must be a function, got boolean" },
+      { "an init_worker that is none", { { plugin = { init_worker = {} } } },
+        "plugins[1]: init_worker must be a function, got table" },
       { "a phase of gateways", { { plugin = { response = noop } } },
         "plugins[1]: the response phase needs a gateway" },
     } do
@@ -139,7 +141,8 @@ describe("a life cycle", function()
     end
     table.sort(names)
     assert.same({
-      "access", "body_filter", "error_page", "header_filter", "log", "rewrite",
+      "access", "balancer", "body_filter", "error_page", "header_filter", "init_worker", "log",
+      "rewrite",
     }, names)
   end)
 end)
