@@ -1,4 +1,5 @@
 local hosts = require "spec.support.hosts"
+local module = require "spec.support.module"
 
 
 local lines = hosts.lines
@@ -133,7 +134,7 @@ hosts.each("error", { style = "stages", gateway = true }, function(server)
           "ngx.print('content')"
         ),
       }
-      assert.same({ "string plugin.lua:3: API disabled in the current context" }, server:noted())
+      assert.same({ "string plugin.lua:3: " .. module.refused_in(nil).error }, server:noted())
     end)
   end)
 end)

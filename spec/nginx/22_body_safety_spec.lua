@@ -96,7 +96,7 @@ for name, options in pairs(body_calls.GATEWAYS) do
         local connection = server:connect()
         connection:send("GET " .. inline.path("/proxy", {
           upstream = "ngx.print(('secret '):rep(20000)) ngx.flush(true) note('sent') "
-            .. "ngx.sleep(0.2)",
+            .. "ngx.sleep(3)",
           body_filter = LEAVE_BUFFER,
           log = options.claim .. CALL,
         }) .. " HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -1,5 +1,6 @@
 -- What the kit does of nginx's part, where a plugin can see it.
 
+local module = require "spec.support.module"
 local testing = require "kong.response.testing"
 
 
@@ -30,9 +31,7 @@ describe("a timer", function()
       end,
     } }
     assert.same({
-      "before", "first false a b", "timer nil",
-      "no phase in ngx.ctx.KONG_PHASE, (need one of rewrite, access, balancer, response, "
-        .. "header_filter, error, admin_api)",
+      "before", "first false a b", "timer nil", module.refused_in(nil).set_status,
       "after access true", "log", "second",
     }, seen)
     assert.equal("lua entry thread aborted: runtime error: boom", result.log.err[1])

@@ -1,6 +1,6 @@
 --- What the life cycle logs of handlers that have failed.
 
-local instance = require "kong.response.instance"
+local request_ids = require "kong.response.request_ids"
 local has_errlog, errlog = pcall(require, "ngx.errlog")
 
 
@@ -62,7 +62,7 @@ function _M.request_id(kong, ctx, decide)
   if id then
     return id
   end
-  local ask = instance.request_ids[kong.response]
+  local ask = request_ids[kong.response]
   local ok, said = pcall(ask or noop)
   if ask and not (ok and said == false) then
     id = ok and type(said) == "string" and said or ""

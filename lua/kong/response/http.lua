@@ -4,6 +4,7 @@
 
 local core = require "kong.response.core"
 local json = require "kong.response.json"
+local request_ids = require "kong.response.request_ids"
 local shortcuts = require "kong.response.shortcuts"
 local has_nkeys, nkeys = pcall(require, "table.nkeys")
 
@@ -130,7 +131,6 @@ end
 -- @tparam table ngx
 -- @tparam[opt=core.nginx] function host `host(ngx, services)` gives the functions of a host
 -- @treturn table the thirteen functions
--- @treturn function `request_id()`, see `kong.response.instance`
 -- @raise `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`
 return function(options, ngx, host)
   local worker_events = options.worker_events
@@ -223,10 +223,12 @@ return function(options, ngx, host)
     arg[2] = true
   end
 
-  return response, function()
+  request_ids[response] = function()
     if options.request_id then
       return options.request_id() or nil
     end
     return services.gateway_request_id()
   end
+
+  return response
 end

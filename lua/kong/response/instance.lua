@@ -10,7 +10,6 @@ local pairs = pairs
 local type = type
 local fmt = string.format
 local rawget = rawget
-local setmetatable = setmetatable
 
 
 local FUNCTIONS = {
@@ -102,11 +101,6 @@ local _M = {
 _M.test = nil
 
 
---- For the life cycle, by what `new` has made: `request_id() -> string|nil|false` says the id in
--- its error documents; false where that is nginx's.
-_M.request_ids = setmetatable({}, { __mode = "k" })
-
-
 --- Makes functions that work on the request of whichever test is running when they are called.
 -- @tparam table options checked ones
 -- @treturn table
@@ -162,8 +156,7 @@ function _M.new(options)
     return _M.for_tests(options or {})
   end
 
-  local response, request_id = require(binding)(options or {}, ngx)
-  _M.request_ids[response] = request_id
+  local response = require(binding)(options or {}, ngx)
   -- A stream has no status, no headers and no body.
   for i = 1, #FUNCTIONS do
     local name = FUNCTIONS[i]
