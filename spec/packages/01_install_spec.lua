@@ -57,6 +57,9 @@ describe("make install", function()
                   ["usr/local/share/lua/5.1/kong"] = true,
                   ["usr/local/share/lua/5.1/kong/pdk"] = true,
                   ["usr/local/share/lua/5.1/kong/response"] = true,
+                  ["usr/local/share/lua/5.1/kong/response/pdk"] = true,
+                  ["usr/local/share/lua/5.1/kong/response/pdk/log"] = true,
+                  ["usr/local/share/lua/5.1/kong/response/pdk/service"] = true,
                   ["usr/local/share/lua/5.1/kong/response/testing"] = true },
                 trees.folders(dir))
   end)

@@ -12,6 +12,7 @@ local versions = require "kong.response.pdk.version"
 
 
 local error = error
+local find = string.find
 local fmt = string.format
 local pairs = pairs
 local pcall = pcall
@@ -145,9 +146,19 @@ function _M.new(description, ngx, find_ctx)
     return is_trusted(var.realip_remote_addr or var.remote_addr)
   end
 
+  -- A variable that is nowhere in the configuration does not come later.
+  local undeclared = {}
+
   --- Sets a variable of nginx; false where the configuration does not declare it.
   function pdk.set_variable(name, value)
-    return (pcall(assign, ngx.var, name, value))
+    if undeclared[name] then
+      return false
+    end
+    local ok, err = pcall(assign, ngx.var, name, value)
+    if not ok and find(err, "not found for writing", 1, true) then
+      undeclared[name] = true
+    end
+    return ok
   end
 
   --- The port that clients use, where a map says so, else that of the server.
