@@ -93,7 +93,7 @@ for name in pairs(debug.getmetatable(core.memory_host()).__index) do
   methods = methods + 1
 end
 
-local fake = { ctx = {}, arg = {}, print = print, exit = print, header = {},
+local fake = { ctx = {}, arg = {}, config = {}, print = print, exit = print, header = {},
                get_phase = function() return "access" end,
                resp = { get_headers = function() return {} end },
                req = { http_version = function() return 1.1 end }, var = {} }
