@@ -17,6 +17,8 @@ pub enum Error {
     Disabled,
     /// As [`Error::Disabled`], where nginx has a name for the place: `balancer_by_lua*`.
     DisabledIn(&'static str),
+    /// The running coroutine was made for another request than the one being served.
+    OtherRequest,
     /// `ngx.ctx.KONG_PHASE` is missing; the phases are those the function may be called in.
     NoPhase(PhaseSet),
     /// `ngx.ctx.KONG_PHASE` is no number, but a value of this Lua type.
@@ -128,6 +130,7 @@ impl Error {
     pub fn write_to(&self, out: &mut Vec<u8>) {
         let text: &str = match self {
             Self::Disabled => "API disabled in the current context",
+            Self::OtherRequest => "this coroutine belongs to another request",
             Self::HeadersSent => "headers have already been sent",
             Self::StatusType => "code must be a number",
             Self::StatusRange => "code must be a number between 100 and 599",

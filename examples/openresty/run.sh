@@ -20,4 +20,4 @@ show "A plugin fails" "$gateway" /coffee -H "$key" -H "X-Wanted: many" -H "Accep
 printf '%sThe access log: status, source, id, request%s\n' "$bold" "$plain"
 sed 's/^/  /' "$dir/access.log"
 printf '\n%sThe error log%s\n' "$bold" "$plain"
-grep -o 'handler of plugin.*\|upstream timed out' "$dir/error.log" | sed 's/^/  /'
+grep -o '[^ ]*\.lua:[0-9]*: .* handler of plugin .*\|upstream timed out' "$dir/error.log" | sed 's/^/  /'

@@ -9,6 +9,14 @@ _M.FUNCTIONS = {
   "get_source", "get_status", "set_header", "set_headers", "set_raw_body", "set_status",
 }
 
+_M.READERS = "response, header_filter, body_filter, log, error, admin_api"
+_M.WRITERS = "rewrite, access, balancer, response, header_filter, error, admin_api"
+
+local PHASES = {
+  get_status = _M.READERS, get_header = _M.READERS, get_headers = _M.READERS,
+  get_source = _M.READERS, get_raw_body = "body_filter", set_raw_body = "body_filter",
+}
+
 _M.NO_REQUEST = "API disabled in the current context"
 
 --- Code that calls every function with arguments that are right: `results` has the errors by name.
@@ -24,6 +32,28 @@ _M.ALL_CALLS = [[
     results[name] = fails(response[name], unpack(arguments))
   end
 ]]
+
+
+--- The names of the phases that a function may be called in.
+function _M.phases_of(name)
+  return PHASES[name] or _M.WRITERS
+end
+
+
+--- What the check of phases says of each function: in a phase of this name, or where none is set.
+function _M.refused_in(phase)
+  local expected = {}
+  for _, name in ipairs(_M.FUNCTIONS) do
+    local phases = _M.phases_of(name)
+    if not phase then
+      expected[name] = "no phase in ngx.ctx.KONG_PHASE, (need one of " .. phases .. ")"
+    elseif not (", " .. phases .. ", "):find(", " .. phase .. ", ", 1, true) then
+      expected[name] = "function cannot be called in " .. phase .. " phase (only in: " .. phases
+        .. ")"
+    end
+  end
+  return expected
+end
 
 
 --- The same message for each function, but for the exceptions.

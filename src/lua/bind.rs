@@ -1,6 +1,7 @@
 //! What the library gives to Lua when it is loaded: `require "kong.response.core"`.
 
 use std::ffi::{CStr, c_int, c_void};
+use std::ptr::NonNull;
 
 use mlua::ffi::{self, lua_CFunction, lua_State};
 
@@ -36,7 +37,7 @@ pub const fn functions<const MEMORY: bool>() -> [(&'static CStr, lua_CFunction);
     ]
 }
 
-/// Opens the module for a Lua VM: a table with `nginx`, `stream`, `memory`, `memory_host`,
+/// Opens the module for a Lua VM: a table with `version`, `nginx`, `stream`, `memory`, `memory_host`,
 /// `json_decode`, `statuses`, `read_phases`, `write_phases`, `most_headers`, `null` and `empty_array`.
 ///
 /// # Safety
@@ -46,7 +47,9 @@ pub const fn functions<const MEMORY: bool>() -> [(&'static CStr, lua_CFunction);
 pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls; nothing of Rust is alive.
     unsafe {
-        ffi::lua_createtable(state, 0, 4);
+        ffi::lua_createtable(state, 0, 16);
+        push_bytes(state, env!("CARGO_PKG_VERSION").as_bytes());
+        ffi::lua_setfield(state, -2, c"version".as_ptr());
         ffi::lua_pushcclosure(state, bind_nginx, 0);
         ffi::lua_setfield(state, -2, c"nginx".as_ptr());
         ffi::lua_pushcclosure(state, bind_stream, 0);
@@ -102,7 +105,8 @@ unsafe extern "C-unwind" fn order_fault(state: *mut lua_State) -> c_int {
     }
 }
 
-/// `nginx(ngx, services)`: the functions of one instance, for the request that nginx is serving.
+/// `nginx(ngx, services) -> functions, main`: the functions of one instance, for the request that nginx is
+/// serving; and the VM's main thread as light userdata, where it is known.
 ///
 /// It raises `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`, and what
 /// [`push_functions`] does.
@@ -119,7 +123,9 @@ unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
             Err(error) => raise_plain(state, error.to_string()),
         }
         ffi::lua_settop(state, 2);
-        push_functions(state, &functions::<false>())
+        push_functions(state, &functions::<false>());
+        ffi::lua_rawgeti(state, 2, Kept::MainThread.place().into());
+        2
     }
 }
 
@@ -199,10 +205,13 @@ unsafe fn push_array_of_kept(state: *mut lua_State) {
             push_bytes(state, text.as_bytes());
             ffi::lua_rawseti(state, -2, string.place().into());
         }
-        if ffi::lua_pushthread(state) == 0 {
-            ffi::lua_pop(state, 1);
-            return;
+        // In a request's code the running thread is another one.
+        let is_main = ffi::lua_pushthread(state) == 1;
+        ffi::lua_pop(state, 1);
+        let main = if is_main { NonNull::new(state) } else { nginx::main_thread(state) };
+        if let Some(main) = main {
+            ffi::lua_pushlightuserdata(state, main.as_ptr().cast());
+            ffi::lua_rawseti(state, -2, Kept::MainThread.place().into());
         }
-        ffi::lua_rawseti(state, -2, Kept::MainThread.place().into());
     }
 }

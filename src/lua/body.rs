@@ -7,7 +7,7 @@ use mlua::ffi::{self, lua_State};
 use super::call::{Caller, Needs, Reply, begin, guard, raise};
 use super::headers::number;
 use super::mistakes;
-use super::stack::{Kept, main_thread_runs, push_bytes, push_kept, string};
+use super::stack::{Kept, is_running, main_thread, push_bytes, push_kept, string};
 use crate::error::Error;
 use crate::phase;
 use crate::response::body::{self, Consumed, Replaced};
@@ -33,6 +33,7 @@ pub unsafe extern "C-unwind" fn get_raw_body<const MEMORY: bool>(state: *mut lua
                 let look_at = |body: &[u8]| {
                     if warns && let Some(mistake) = mistake::of_reading(&request, body) {
                         mistakes::say(&call, caller, &mistake);
+                        body::note_read(&request);
                     }
                 };
                 Ok(match body::consume(&request, limit)? {
@@ -92,12 +93,14 @@ pub unsafe extern "C-unwind" fn set_raw_body<const MEMORY: bool>(state: *mut lua
             call.with_request(|request| {
                 let body = string(state, 1);
                 let replaced = body::replace(&request, body)?;
-                if warns
-                    && matches!(replaced, Replaced::Wanted | Replaced::Already)
-                    && let Some(body) = body
-                    && let Some(mistake) = mistake::of_replacing(&request, body::sent(body).len())
-                {
-                    mistakes::say(&call, caller, &mistake);
+                let goes_out = matches!(replaced, Replaced::Wanted | Replaced::Already);
+                if let Some(body) = body.filter(|_| warns && goes_out).map(body::sent) {
+                    let length = mistake::of_replacing(&request, body.len());
+                    let label = mistake::of_relabelling(&request, body)
+                        .filter(|_| replaced == Replaced::Wanted);
+                    for mistake in length.iter().chain(&label) {
+                        mistakes::say(&call, caller, mistake);
+                    }
                 }
                 Ok(replaced)
             })
@@ -144,13 +147,16 @@ unsafe fn push_text(state: *mut lua_State, text: &dyn std::fmt::Display) -> c_in
 /// lua-nginx-module forgets to leave the body filter's phase when something is printed behind the end
 /// of a body: then only where the code runs tells that this is no filter, and that the chunk is gone.
 ///
+/// nginx runs its filters in the main thread, and what may yield in threads of its own, which it resumes
+/// while the main one is idle. Where the main thread is not known, code in another one is refused.
+///
 /// # Safety
 ///
-/// As [`main_thread_runs`].
+/// As [`main_thread`].
 unsafe fn refuse_a_stale_phase<const MEMORY: bool>(state: *mut lua_State) {
     // SAFETY: by contract; nothing of Rust is alive.
     unsafe {
-        if !MEMORY && !main_thread_runs(state) {
+        if !MEMORY && !main_thread(state).is_some_and(|main| is_running(main)) {
             raise(state, Caller::ThroughFacade, Error::Disabled);
         }
     }

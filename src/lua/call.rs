@@ -10,8 +10,11 @@ use std::ptr::NonNull;
 use mlua::ffi::{self, lua_State};
 
 use super::memory;
+use super::mistakes::are_said;
 use super::served::{Served, aside};
-use super::stack::{self, Kept, push_bytes, push_kept, type_name, upvalue};
+use super::stack::{
+    self, Kept, is_running, main_thread, push_bytes, push_kept, type_name, upvalue,
+};
 use crate::error::Error;
 use crate::host::memory::{Client, Memory, Shared};
 use crate::host::nginx::{Api, NgxRequest, Probe, Request, api};
@@ -240,6 +243,7 @@ unsafe fn open<const MEMORY: bool>(state: *mut lua_State, needs: Needs) -> Resul
         } else {
             let api = api().ok_or(Error::Disabled)?;
             let request = current_request(state, api);
+            refuse_another_request(state, api, request)?;
             let client = match Request::probe(api, request) {
                 Probe::Real { .. } => Client::Real,
                 Probe::Fake => Client::Fake,
@@ -247,22 +251,21 @@ unsafe fn open<const MEMORY: bool>(state: *mut lua_State, needs: Needs) -> Resul
             };
             (Place::Nginx { api, request }, client)
         };
-        match client {
-            Client::Real => (),
-            Client::Fake if needs.only_ctx => (),
-            Client::Fake | Client::Absent => return Err(Error::Disabled),
-        }
+        let has_ctx = client != Client::Absent || !MEMORY && ctx_is_replaced(state);
+        let is_served = client == Client::Real || needs.only_ctx && has_ctx;
         let mut call = Call { state, place, phase: None, ctx: 0 };
-        // The plain case first: where the phase is right, nobody has to ask whether it is checked.
+        // Fast path: the phase is allowed, so skip the gateway lookup.
         if let Some(phases) = needs.phases
+            && is_served
+            && client != Client::Absent
             && call.push_ctx_at_hand()
             && call.is_in(phases)
         {
             return Ok(call);
         }
         let here = needs.phases.is_some() && gateway_is_here(state)?;
-        let checked = needs.phases.filter(|_| here);
-        if needs.ctx || checked.is_some() {
+        let checked = needs.phases.filter(|_| here && has_ctx);
+        if checked.is_some() || needs.ctx && is_served {
             call.push_ctx()?;
             // Functions that change the response ask where they are, also where nothing is checked.
             if checked.is_some() || !needs.only_ctx {
@@ -270,7 +273,11 @@ unsafe fn open<const MEMORY: bool>(state: *mut lua_State, needs: Needs) -> Resul
             }
         }
         if let Some(phases) = checked {
-            phases.check(call.phase, || call.with_request(|r| in_content(&r)))?;
+            let in_content = || client == Client::Real && call.with_request(|r| in_content(&r));
+            phases.check(call.phase, in_content)?;
+        }
+        if !is_served {
+            return Err(Error::Disabled);
         }
         Ok(call)
     }
@@ -347,6 +354,43 @@ unsafe fn push_kong(state: *mut lua_State) -> bool {
     }
 }
 
+/// Whether somebody has put a table of their own in the place of `ngx.ctx`: then it works everywhere.
+unsafe fn ctx_is_replaced(state: *mut lua_State) -> bool {
+    // SAFETY: `ngx` is an upvalue and a table; a raw read runs no Lua code.
+    unsafe {
+        push_kept(state, Kept::Ctx);
+        let is_table =
+            ffi::lua_rawget(state, ffi::lua_upvalueindex(upvalue::NGX)) == ffi::LUA_TTABLE;
+        ffi::lua_pop(state, 1);
+        is_table
+    }
+}
+
+/// A coroutine keeps the request that it was made for, also when the code of another one resumes it. What
+/// nginx runs in the main thread (filters, log) tells that: there the main thread has the request.
+///
+/// # Errors
+///
+/// `this coroutine belongs to another request`
+unsafe fn refuse_another_request(
+    state: *mut lua_State,
+    api: &Api,
+    request: *mut NgxRequest,
+) -> Result<(), Error> {
+    // SAFETY: the upvalues are there; lua_getexdata takes any state, and the main one lives as long as
+    // its VM. Requests are compared here, never followed.
+    unsafe {
+        let (Some(lua_getexdata), Some(main)) = (api.lua_getexdata, main_thread(state)) else {
+            return Ok(());
+        };
+        let is_anothers = !request.is_null()
+            && main.as_ptr() != state
+            && is_running(main)
+            && lua_getexdata(main.as_ptr()) != request;
+        if is_anothers { Err(Error::OtherRequest) } else { Ok(()) }
+    }
+}
+
 /// nginx's request of the running coroutine; null where there is none.
 unsafe fn current_request(state: *mut lua_State, api: &Api) -> *mut NgxRequest {
     // SAFETY: lua_getexdata takes any state. Without it, the module keeps a light userdata among the
@@ -376,19 +420,24 @@ impl Call {
     /// lua-nginx-module keeps the table of each request in the registry. The Lua code behind `ngx.ctx`
     /// reads it there, and makes it where there is none yet.
     unsafe fn push_ctx_at_hand(&mut self) -> bool {
-        let (state, Place::Nginx { api, request }) = (self.state, self.place) else { return false };
-        // SAFETY: there are slots enough on the stack; the request is there.
+        let state = self.state;
+        // SAFETY: `begin` has left slots on the stack; `open` has found that nginx's request is there.
         unsafe {
             push_kept(state, Kept::Ctx);
-            // Somebody may have put a table of his own there.
-            if ffi::lua_rawget(state, ffi::lua_upvalueindex(upvalue::NGX)) != ffi::LUA_TNIL {
-                return false;
-            }
-            let reference = Request::ctx_reference(api, request);
-            push_kept(state, Kept::CtxTables);
-            let at_hand = reference >= 0
-                && ffi::lua_rawget(state, ffi::LUA_REGISTRYINDEX) == ffi::LUA_TTABLE
-                && ffi::lua_rawgeti(state, -1, reference.into()) == ffi::LUA_TTABLE;
+            let field = ffi::lua_rawget(state, ffi::lua_upvalueindex(upvalue::NGX));
+            let at_hand = match self.place {
+                // The kit's `ngx` has it as a field.
+                Place::Memory(_) => field == ffi::LUA_TTABLE,
+                Place::Nginx { api, request } => {
+                    let reference = Request::ctx_reference(api, request);
+                    push_kept(state, Kept::CtxTables);
+                    // A field is a table that somebody has put there.
+                    field == ffi::LUA_TNIL
+                        && reference >= 0
+                        && ffi::lua_rawget(state, ffi::LUA_REGISTRYINDEX) == ffi::LUA_TTABLE
+                        && ffi::lua_rawgeti(state, -1, reference.into()) == ffi::LUA_TTABLE
+                }
+            };
             if at_hand {
                 self.ctx = ffi::lua_gettop(state);
             }
@@ -465,6 +514,10 @@ impl Callbacks for Call {
         let state = self.state;
         // SAFETY: the upvalues are there; pushing the message may raise, so it is in the job.
         unsafe {
+            // The option `warnings`: here every line passes that a call logs.
+            if level == Level::Warn && !are_said(state) {
+                return true;
+            }
             push_kept(state, Kept::Log);
             if ffi::lua_type(state, -1) != ffi::LUA_TFUNCTION {
                 ffi::lua_pop(state, 1);

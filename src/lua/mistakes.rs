@@ -19,7 +19,7 @@ const MOST_CALLERS: c_int = 4;
 /// How far up the code that calls a setter is looked at.
 const MOST_FRAMES: c_int = 50;
 
-/// Whether mistakes are to be said.
+/// Whether warnings reach the log: the option `warnings`, true by default.
 ///
 /// # Safety
 ///
@@ -28,7 +28,7 @@ pub unsafe fn are_said(state: *mut lua_State) -> bool {
     // SAFETY: by contract.
     unsafe {
         push_kept(state, Kept::Warnings);
-        let said = ffi::lua_toboolean(state, -1) != 0;
+        let said = ffi::lua_isnil(state, -1) != 0 || ffi::lua_toboolean(state, -1) != 0;
         ffi::lua_pop(state, 1);
         said
     }

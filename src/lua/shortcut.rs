@@ -10,7 +10,10 @@ use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
+use mlua::ffi::lua_State;
+
 use super::mistakes::is_last_exit;
+use super::stack::is_running;
 #[cfg(feature = "fault-injection")]
 use crate::fault::{self, Fault};
 use crate::host::nginx::{NgxRequest, Probe, Request, api};
@@ -38,6 +41,28 @@ impl Callbacks for NoCallbacks {
     fn log(&self, _: Level, _: &[u8]) -> bool {
         false
     }
+}
+
+/// Whether `request`, that of the running coroutine, is the one being served; see
+/// `refuse_another_request` in `call`. `in_thread` says whether lua-nginx-module runs that coroutine as a
+/// thread of its own: else it is the main one, whose frames compiled code has not written down, or comes
+/// from it.
+///
+/// # Safety
+///
+/// `main` is the main thread of the VM; requests are compared, never followed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kong_response_is_current(
+    main: *mut lua_State,
+    request: *mut NgxRequest,
+    in_thread: bool,
+) -> bool {
+    let lua_getexdata = api().and_then(|api| api.lua_getexdata);
+    let (Some(lua_getexdata), Some(there)) = (lua_getexdata, NonNull::new(main)) else {
+        return false;
+    };
+    // SAFETY: by contract. Where the main thread is not the running one, its frames are written down.
+    unsafe { lua_getexdata(main) == request || in_thread && !is_running(there) }
 }
 
 /// [`FOUND`], with the value at `value` and `value_length`; [`DONE`] where there is none.
@@ -91,7 +116,7 @@ pub unsafe extern "C" fn kong_response_write_header(
         let value = std::slice::from_raw_parts(value, value_length);
         change(request, |request| {
             !header::may_be_ignored(name)
-                && header::check_and_write(request, name, &[value], how).is_ok()
+                && header::write(request, name, &[value], how, None).is_ok()
         })
     }
 }
@@ -114,7 +139,7 @@ pub unsafe extern "C" fn kong_response_set_headers(
     // SAFETY: by contract.
     unsafe {
         change(request, |request| {
-            let mut pairs = [Pair::new(b"", b""); MOST];
+            let mut pairs: [Pair<'_>; MOST] = [(b"", b""); MOST];
             let Some(pairs) = pairs.get_mut(..count) else { return false };
             for (i, pair) in pairs.iter_mut().enumerate() {
                 let name = std::slice::from_raw_parts(*names.add(i), *lengths.add(i));
@@ -122,7 +147,7 @@ pub unsafe extern "C" fn kong_response_set_headers(
                     return false;
                 }
                 let value = std::slice::from_raw_parts(*values.add(i), *value_lengths.add(i));
-                *pair = Pair::new(name, value);
+                *pair = (name, value);
             }
             header::write_pairs(request, pairs).is_ok()
         })

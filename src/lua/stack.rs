@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_int, c_void};
+use std::ptr::NonNull;
 
 use mlua::ffi::{self, lua_State};
 
@@ -32,7 +33,7 @@ macro_rules! kept {
         pub enum Kept {
             $($(#[$about])* $service,)*
             $(#[doc = concat!("The string `", $text, "`.")] $string,)*
-            /// The VM's main thread, once a function was called in it.
+            /// The VM's main thread as light userdata, once it is known: it lives as long as the VM.
             MainThread,
         }
 
@@ -73,6 +74,9 @@ kept! {
         MaxBodySize = c"max_body_size",
         /// A boolean: whether mistakes are logged that are no errors.
         Warnings = c"warnings",
+        /// A boolean: whether a body filter that empties the chunk first and then ends the body ends the
+        /// response.
+        KeepsEmptyBody = c"keeps_empty_body",
     }
     strings {
         Len = "__len",
@@ -91,6 +95,8 @@ kept! {
         Content = "content",
         Headers = "headers",
         ResponseBody = "response_body",
+        LifecycleKeepsEmptyBody = "KONG_RESPONSE_KEEPS_EMPTY_BODY",
+        DecidedRequestId = "KONG_RESPONSE_REQUEST_ID",
         Message = "message",
     }
 }
@@ -180,30 +186,43 @@ pub unsafe fn push_field(state: *mut lua_State, table: c_int, key: Kept) -> Resu
     }
 }
 
-/// Whether code runs in the VM's main thread, perhaps below coroutines that it has resumed.
-///
-/// nginx runs its filters there, and what may yield in threads of its own, which it resumes while the
-/// main one is idle. Where the main thread is not known yet, only the running one can be it.
+/// The VM's main thread, where it is known: when the instance was made, nginx has named it; else a call in
+/// it has.
 ///
 /// # Safety
 ///
-/// The upvalues are there, and four slots on the stack; no `catch_unwind` is below.
-pub unsafe fn main_thread_runs(state: *mut lua_State) -> bool {
-    // SAFETY: by contract. The thread is anchored by what is kept, and its frames are only counted.
+/// The upvalues are there, and two slots on the stack.
+pub unsafe fn main_thread(state: *mut lua_State) -> Option<NonNull<lua_State>> {
+    // SAFETY: by contract. The array has that place already, so nothing is allocated.
     unsafe {
-        let top = ffi::lua_gettop(state);
-        if ffi::lua_pushthread(state) == 1 {
-            let kept = ffi::lua_upvalueindex(upvalue::KEPT);
-            ffi::lua_rawseti(state, kept, Kept::MainThread.place().into());
-            ffi::lua_settop(state, top);
-            return true;
-        }
         push_kept(state, Kept::MainThread);
-        let main = ffi::lua_tothread(state, -1);
+        let main = NonNull::new(ffi::lua_touserdata(state, -1).cast());
+        ffi::lua_pop(state, 1);
+        if main.is_some() {
+            return main;
+        }
+        let is_main = ffi::lua_pushthread(state) == 1;
+        ffi::lua_pop(state, 1);
+        if !is_main {
+            return None;
+        }
+        ffi::lua_pushlightuserdata(state, state.cast());
+        let kept = ffi::lua_upvalueindex(upvalue::KEPT);
+        ffi::lua_rawseti(state, kept, Kept::MainThread.place().into());
+        NonNull::new(state)
+    }
+}
+
+/// Whether code runs in `thread`, perhaps below coroutines that it has resumed.
+///
+/// # Safety
+///
+/// `thread` is a thread of a VM that is open; its frames are only counted.
+pub unsafe fn is_running(thread: NonNull<lua_State>) -> bool {
+    // SAFETY: by contract.
+    unsafe {
         let mut frame = std::mem::zeroed::<ffi::lua_Debug>();
-        let runs = !main.is_null() && ffi::lua_getstack(main, 0, &mut frame) == 1;
-        ffi::lua_settop(state, top);
-        runs
+        ffi::lua_getstack(thread.as_ptr(), 0, &mut frame) == 1
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::host::BodyFilter;
-use crate::response::header;
+use crate::response::{body, header};
 
 /// How many causes are remembered: plugins that make up names of headers cannot fill the memory.
 const MOST_CAUSES: usize = 1000;
@@ -27,6 +27,11 @@ pub enum Mistake {
     /// `get_raw_body` has read a body that is encoded, with gzip for instance.
     EncodedBody {
         /// The Content-Encoding.
+        encoding: Vec<u8>,
+    },
+    /// `set_raw_body` has replaced an encoded body, and the head still tells the client to decode.
+    Relabelled {
+        /// The Content-Encoding that was sent.
         encoding: Vec<u8>,
     },
     /// The head of a response was changed after an exit in the header filter, by the code that exited.
@@ -57,6 +62,10 @@ impl Mistake {
             Self::EncodedBody { encoding } => {
                 format!("get_raw_body read a body with Content-Encoding: {}", shown(encoding))
             }
+            Self::Relabelled { encoding } => format!(
+                "Content-Encoding: {} was left in place, and set_raw_body replaced the body",
+                shown(encoding)
+            ),
             Self::AfterExit { function, subject } => {
                 format!("{function}({subject}) was called after an exit in header_filter")
             }
@@ -69,6 +78,7 @@ impl Mistake {
         match self {
             Self::BodyLength { .. } => Cow::Borrowed("Content-Length"),
             Self::EncodedBody { .. } => Cow::Borrowed("Content-Encoding"),
+            Self::Relabelled { .. } => Cow::Borrowed("Content-Encoding of another body"),
             Self::AfterExit { .. } => Cow::Owned(self.text()),
         }
     }
@@ -122,7 +132,7 @@ pub fn of_reading<H: BodyFilter>(host: &H, body: &[u8]) -> Option<Mistake> {
     }
     let encoding = host.header(b"Content-Encoding").ok()?.filter(|value| encodes(value))?;
     let is_encoded = body.starts_with(&[0x1F, 0x8B])
-        || host.upstream_encoding().is_some_and(|value| encodes(&value));
+        || host.upstream_header("content_encoding").is_some_and(|value| encodes(&value));
     is_encoded.then(|| Mistake::EncodedBody { encoding: encoding.into_owned() })
 }
 
@@ -140,6 +150,30 @@ pub fn of_replacing<H: BodyFilter>(host: &H, length: usize) -> Option<Mistake> {
         && host.chunk().ok()?.bytes.len() != length
         && !host.is_subrequest();
     is_mistake.then_some(Mistake::BodyLength { sent, set: length })
+}
+
+/// The mistake of replacing an encoded body by `body` under its old Content-Encoding, if it is one. Whoever
+/// has read the encoded body has been told already.
+pub fn of_relabelling<H: BodyFilter>(host: &H, body: &[u8]) -> Option<Mistake> {
+    let encoding = host.header(b"Content-Encoding").ok()?.filter(|value| encodes(value))?;
+    // What nginx's own gzip filter encodes, and what a plugin has set, is none of the upstream's.
+    let given = host.upstream_header("content_encoding")?;
+    let is_mistake = given.trim_ascii().eq_ignore_ascii_case(encoding.trim_ascii())
+        && !is_encoded(&encoding, body)
+        && !host.is_subrequest()
+        && body::is_replaced_unread(host);
+    is_mistake.then(|| Mistake::Relabelled { encoding: encoding.into_owned() })
+}
+
+/// Whether `body` begins as one of that encoding does, where they all begin alike.
+fn is_encoded(encoding: &[u8], body: &[u8]) -> bool {
+    let beginnings: &[&[u8]] = match encoding.trim_ascii().to_ascii_lowercase().as_slice() {
+        b"gzip" | b"x-gzip" => &[b"\x1F\x8B"],
+        b"deflate" => &[b"\x78\x01", b"\x78\x5E", b"\x78\x9C", b"\x78\xDA"],
+        b"zstd" => &[b"\x28\xB5\x2F\xFD"],
+        _ => &[],
+    };
+    beginnings.iter().any(|beginning| body.starts_with(beginning))
 }
 
 #[cfg(test)]
@@ -199,6 +233,49 @@ mod tests {
         assert_eq!(replacing(&[], b"abc", 6), None);
         // The end of a longer body, of which the rest has passed.
         assert_eq!(replacing(&[("Content-Length", "10")], b"end", 3), None);
+    }
+
+    fn relabelling(headers: &[(&str, &str)], body: &[u8]) -> Option<String> {
+        of_relabelling(&answered(headers, b"encoded"), body).map(|mistake| mistake.text())
+    }
+
+    #[test]
+    fn another_body_under_the_encoding_of_the_upstream_is_one() {
+        let text = "Content-Encoding: br was left in place, and set_raw_body replaced the body";
+        assert_eq!(relabelling(&[("Content-Encoding", "br")], b"plain").as_deref(), Some(text));
+        for (encoding, body) in [
+            ("gzip", &b"\x1F\x8B\x08"[..]),
+            (" X-GZIP ", b"\x1F\x8B\x08"),
+            ("deflate", b"\x78\x9C."),
+            ("zstd", b"\x28\xB5\x2F\xFD."),
+        ] {
+            let headers = [("Content-Encoding", encoding)];
+            assert_eq!(relabelling(&headers, body), None, "{encoding}");
+            assert!(relabelling(&headers, b"plain").is_some(), "{encoding}");
+        }
+        assert_eq!(relabelling(&[("Content-Encoding", "identity")], b"plain"), None);
+        assert_eq!(relabelling(&[], b"plain"), None);
+    }
+
+    #[test]
+    fn another_body_is_none_where_the_head_is_right_or_the_reader_was_told() {
+        let encoded = [("Content-Encoding", "gzip")];
+        for encoding in [&[][..], &[&b"br"[..]]] {
+            let mut host = answered(&encoded, b"x");
+            host.write_header(b"Content-Encoding", encoding, Write::Set).unwrap();
+            assert_eq!(of_relabelling(&host, b"plain"), None);
+        }
+        let mut host = answered(&[], b"x");
+        host.write_header(b"Content-Encoding", &[b"gzip"], Write::Set).unwrap();
+        assert_eq!(of_relabelling(&host, b"plain"), None);
+
+        let host = answered(&encoded, b"x");
+        body::note_read(&host);
+        body::replace(&host, Some(b"plain")).unwrap();
+        assert_eq!(of_relabelling(&host, b"plain"), None);
+        assert_eq!(of_relabelling(&host, b"plain"), None);
+        body::consume(&host, None).unwrap();
+        assert!(of_relabelling(&host, b"plain").is_some());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 ---Every function raises a string that begins with the position of the caller, and a call that
 ---raises has changed nothing. Besides what is named with each function, every one may raise:
 ---* `API disabled in the current context`: there is no request, or nginx cannot do this here
+---* `this coroutine belongs to another request`
 ---* `function cannot be called in <phase> phase (only in: <phases>)`
 ---* `no phase in ngx.ctx.KONG_PHASE, (need one of <phases>)`
 ---* `ngx.ctx.KONG_PHASE must be a number, got <type>`

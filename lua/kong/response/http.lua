@@ -4,6 +4,7 @@
 
 local core = require "kong.response.core"
 local json = require "kong.response.json"
+local request_ids = require "kong.response.request_ids"
 local shortcuts = require "kong.response.shortcuts"
 local has_nkeys, nkeys = pcall(require, "table.nkeys")
 
@@ -20,6 +21,10 @@ local lower = string.lower
 
 
 local MAX_HEADERS_DEFAULT = 100
+
+-- Before this lua-nginx-module, an empty chunk that the body filter then makes the last one is
+-- lost, and with it the end of the response.
+local KEEPS_EMPTY_BODY = 10027
 
 
 local function copy(table)
@@ -116,6 +121,7 @@ local function make_services(options, ngx)
     nkeys = has_nkeys and nkeys or nil,
     max_body_size = options.max_body_size,
     warnings = options.warnings ~= false,
+    keeps_empty_body = (ngx.config.ngx_lua_version or 0) >= KEEPS_EMPTY_BODY,
   }
 end
 
@@ -159,7 +165,7 @@ return function(options, ngx, host)
     return send(code, body)
   end
 
-  local native = (host or core.nginx)(ngx, services)
+  local native, main = (host or core.nginx)(ngx, services)
   core_flush = native.flush
   local core_exit = native.exit
   local core_error = native.error
@@ -168,8 +174,9 @@ return function(options, ngx, host)
 
   local response = copy(native)
   response.flush = nil
-  if not host then
-    for name, shortcut in pairs(shortcuts(native, ngx, services.all_headers, default_limit)) do
+  if main then
+    for name, shortcut in pairs(shortcuts(native, ngx, main, services.all_headers,
+                                          default_limit)) do
       response[name] = shortcut
     end
   end
@@ -214,6 +221,13 @@ return function(options, ngx, host)
       arg[1] = body == "" and "\n" or body
     end
     arg[2] = true
+  end
+
+  request_ids[response] = function()
+    if options.request_id then
+      return options.request_id() or nil
+    end
+    return services.gateway_request_id()
   end
 
   return response

@@ -1,6 +1,10 @@
 --- Makes tables of the thirteen functions of `kong.response`.
 -- Where they run decides which: `kong.response.http`, `kong.response.stream`.
 
+local core = require "kong.response.core"
+local native = require "kong.response.native"
+
+
 local error = error
 local pairs = pairs
 local type = type
@@ -84,7 +88,12 @@ local function disabled()
 end
 
 
-local _M = {}
+local _M = {
+  --- The version of the Lua files.
+  _VERSION = native.VERSION,
+  --- The version of the native library that serves: always the same one.
+  _NATIVE_VERSION = core.version,
+}
 
 
 --- Set while a test of `kong.response.testing` runs: `test(options, name, with_colon)` gives the
@@ -128,8 +137,8 @@ end
 --   in nginx's content phase
 -- @tparam[opt=no limit] number options.max_body_size the largest body that `get_raw_body` reads, in
 --   bytes
--- @tparam[opt=true] boolean options.warnings whether the log gets a warning of mistakes that are no
---   errors, once per worker, place in the code and cause
+-- @tparam[opt=true] boolean options.warnings whether the log gets warnings: with false, nothing is
+--   logged at the level `ngx.WARN`
 -- @treturn table
 -- @raise `options must be a table, got <type>`, `unknown option "<name>"`, `option "<name>" must
 --   be <type>, got <type>`, `option "max_body_size" must be a positive whole number, got <number>`;

@@ -12,6 +12,7 @@ local debug = debug
 local getmetatable = getmetatable
 local next = next
 local rawget = rawget
+local tostring = tostring
 local type = type
 local band = require("bit").band
 local ffi_string = ffi.string
@@ -29,6 +30,7 @@ local MOST = core.most_headers
 
 
 ffi.cdef [[
+  bool kong_response_is_current(void *main, void *request, bool in_thread);
   int kong_response_get_header(void *request, const char *name, size_t length,
                                const char **value, size_t *value_length);
   int kong_response_write_header(void *request, const char *name, size_t length,
@@ -58,17 +60,20 @@ ffi.cdef [[
 --- Makes the functions that stand before those of `native`.
 -- @tparam table native
 -- @tparam table ngx
+-- @tparam userdata main the VM's main thread
 -- @tparam function all_headers `all_headers(max) -> table, err`
 -- @tparam function default_limit `default_limit() -> max`, which may raise
--- @treturn table they, by name; empty where the JIT is off, or the library's file is not found
-return function(native, ngx, all_headers, default_limit)
+-- @treturn table they, by name; empty where the JIT is off, or the library has no file
+return function(native, ngx, main, all_headers, default_limit)
   local has_exdata, exdata = pcall(require, "thread.exdata")
-  local path = package.searchpath("kong.response.core", package.cpath)
-  if not jit.status() or not has_exdata or not path then
+  local has_exdata2, exdata2 = pcall(require, "thread.exdata2")
+  if not jit.status() or not has_exdata or not has_exdata2 or not core.path then
     return {}
   end
 
-  local library = ffi.load(path)
+  main = ffi.cast("void *", main)
+
+  local library = ffi.load(core.path)
   local registry = debug.getregistry()
   local found_value = ffi.new("const char *[1]")
   local found_length = ffi.new("size_t[1]")
@@ -86,6 +91,16 @@ return function(native, ngx, all_headers, default_limit)
   local native_add_header = native.add_header
   local native_clear_header = native.clear_header
   local native_set_headers = native.set_headers
+
+
+  -- The request of the running code. Nothing where the native functions have to say that this
+  -- coroutine is another request's; lua-nginx-module gives each thread that it runs an `exdata2`.
+  local function current_request()
+    local request = exdata()
+    if library.kong_response_is_current(main, request, exdata2() ~= nil) then
+      return request
+    end
+  end
 
 
   -- ngx.ctx, if it is there already, and where lua-nginx-module keeps it.
@@ -133,11 +148,22 @@ return function(native, ngx, all_headers, default_limit)
   end
 
 
+  -- A value as a header has it: numbers and booleans as `tostring` writes them. No string where the
+  -- native function has to look.
+  local function text_of(value)
+    local kind = type(value)
+    if kind == "number" or kind == "boolean" then
+      return tostring(value)
+    end
+    return value
+  end
+
+
   local shortcuts = {}
 
 
   function shortcuts.get_status()
-    local status = status_of(exdata())
+    local status = status_of(current_request())
     if not status then
       return native_get_status()
     end
@@ -146,7 +172,7 @@ return function(native, ngx, all_headers, default_limit)
 
 
   function shortcuts.get_headers(max)
-    if max == nil and status_of(exdata()) then
+    if max == nil and status_of(current_request()) then
       local ok, limit = pcall(default_limit)
       if ok and type(limit) == "number" then
         return all_headers(limit)
@@ -157,7 +183,7 @@ return function(native, ngx, all_headers, default_limit)
 
 
   function shortcuts.get_header(name)
-    local request = exdata()
+    local request = current_request()
     if type(name) ~= "string" or not may(READ, request) then
       return native_get_header(name)
     end
@@ -171,7 +197,7 @@ return function(native, ngx, all_headers, default_limit)
 
 
   function shortcuts.get_source(given)
-    local ctx = given == nil and ctx_of(exdata())
+    local ctx = given == nil and ctx_of(current_request())
     if type(ctx) ~= "table" or getmetatable(ctx) then
       return native_get_source(given)
     end
@@ -189,7 +215,7 @@ return function(native, ngx, all_headers, default_limit)
 
 
   function shortcuts.set_status(status)
-    local request = exdata()
+    local request = current_request()
     if not STATUSES[status] or not may_change(request)
       or C.kong_response_ngx_set_status(request, status) ~= 0
     then
@@ -199,9 +225,10 @@ return function(native, ngx, all_headers, default_limit)
 
 
   function shortcuts.set_header(name, value)
-    local request = exdata()
-    if type(name) ~= "string" or type(value) ~= "string" or not may(WRITE, request)
-      or library.kong_response_write_header(request, name, #name, value, #value, 0) ~= DONE
+    local request = current_request()
+    local text = text_of(value)
+    if type(name) ~= "string" or type(text) ~= "string" or not may(WRITE, request)
+      or library.kong_response_write_header(request, name, #name, text, #text, 0) ~= DONE
     then
       return native_set_header(name, value)
     end
@@ -209,9 +236,10 @@ return function(native, ngx, all_headers, default_limit)
 
 
   function shortcuts.add_header(name, value)
-    local request = exdata()
-    if type(name) ~= "string" or type(value) ~= "string" or not may(WRITE, request)
-      or library.kong_response_write_header(request, name, #name, value, #value, 1) ~= DONE
+    local request = current_request()
+    local text = text_of(value)
+    if type(name) ~= "string" or type(text) ~= "string" or not may(WRITE, request)
+      or library.kong_response_write_header(request, name, #name, text, #text, 1) ~= DONE
     then
       return native_add_header(name, value)
     end
@@ -219,7 +247,7 @@ return function(native, ngx, all_headers, default_limit)
 
 
   function shortcuts.clear_header(name)
-    local request = exdata()
+    local request = current_request()
     if type(name) ~= "string" or #name == #"Content-Length" or not may_change(request)
       or C.kong_response_ngx_set_header(request, name, #name, 1, nil, 0, nil, 0, 1, message) ~= 0
     then
@@ -229,7 +257,7 @@ return function(native, ngx, all_headers, default_limit)
 
 
   function shortcuts.set_headers(headers)
-    local request = exdata()
+    local request = current_request()
     if type(headers) ~= "table" or not may(WRITE, request) then
       return native_set_headers(headers)
     end

@@ -132,7 +132,7 @@ api! {
     cleanup_add = c"ngx_http_cleanup_add": fn(*mut NgxRequest, usize) -> *mut Cleanup;
 }
 
-fn find(symbol: &CStr) -> Option<*mut c_void> {
+pub(super) fn find(symbol: &CStr) -> Option<*mut c_void> {
     // SAFETY: dlsym takes any C string.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr()) };
     (!found.is_null()).then_some(found)

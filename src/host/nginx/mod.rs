@@ -4,6 +4,8 @@ mod api;
 mod buffers;
 mod cleanup;
 mod request;
+mod vm;
 
 pub use api::{Api, NgxRequest, api, load};
 pub use request::{Probe, Request};
+pub use vm::main_thread;

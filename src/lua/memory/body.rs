@@ -5,7 +5,8 @@ use std::ffi::c_int;
 use mlua::ffi;
 
 use super::values::{arg_index, chunk};
-use crate::lua::stack::push_bytes;
+use crate::lua::stack::{push_bytes, string};
+use crate::response::mistake;
 
 method! {
     /// `host:set_chunk(string|array of pieces, last)`
@@ -67,6 +68,23 @@ method! {
     /// `host:buffered() -> number`
     buffered(0) |state, memory| { Ok(memory.borrow().buffered()) }, |bytes| {
         ffi::lua_pushnumber(state, bytes as f64);
+        1
+    }
+}
+
+method! {
+    /// `host:relabelling(body) -> string|nil`: what is wrong with replacing the body by this one, of which
+    /// the head says that it is encoded.
+    relabelling(1) |state, memory| {
+        let body = string(state, 2).unwrap_or_default();
+        let memory = memory.borrow();
+        let is_there = memory.outgoing_chunk().0 == body;
+        Ok(mistake::of_relabelling(&*memory, body).filter(|_| !is_there))
+    }, |mistake| {
+        match mistake {
+            Some(mistake) => push_bytes(state, mistake.text().as_bytes()),
+            None => ffi::lua_pushnil(state),
+        }
         1
     }
 }

@@ -44,7 +44,7 @@ pub use request::new_host;
 /// The name of the metatable of hosts in the registry.
 const TYPE: &CStr = c"kong.response.memory_host";
 
-const METHODS: [(&CStr, lua_CFunction); 23] = [
+const METHODS: [(&CStr, lua_CFunction); 24] = [
     (c"upstream", response::upstream),
     (c"set_phase", response::set_phase),
     (c"get_phase", response::get_phase),
@@ -67,6 +67,7 @@ const METHODS: [(&CStr, lua_CFunction); 23] = [
     (c"set_arg", body::set_arg),
     (c"body_ended", body::body_ended),
     (c"buffered", body::buffered),
+    (c"relabelling", body::relabelling),
     (c"take_log", body::take_log),
 ];
 

@@ -46,6 +46,8 @@ pub enum Held {
     Buffer(BodyBuffer),
     /// Nothing: the body is too large.
     Passing(Passing),
+    /// Nothing: the body was read, and is an encoded one; see [`note_read`].
+    Read,
 }
 
 /// A body that is too large to be held.
@@ -74,7 +76,7 @@ pub fn consume<H: BodyFilter>(host: &H, limit: Option<usize>) -> Result<Consumed
             return Ok(Consumed::Passing { released: None, refusal });
         }
         Some(Held::Buffer(buffer)) => Some(buffer),
-        None => None,
+        Some(Held::Read) | None => None,
     };
     let length = held.as_ref().map_or(0, BodyBuffer::len).saturating_add(chunk.bytes.len());
     if let Some(limit) = limit.filter(|&limit| length > limit) {
@@ -157,8 +159,12 @@ pub fn replace<H: BodyFilter>(host: &H, body: Option<&[u8]>) -> Result<Replaced,
             Ok(Replaced::Refused(passing.limit))
         }
         held => {
-            if let Some(Held::Buffer(buffer)) = held {
-                recycle(buffer.into_bytes());
+            match held {
+                Some(Held::Buffer(buffer)) => {
+                    recycle(buffer.into_bytes());
+                }
+                Some(Held::Read) => note_read(host),
+                _ => (),
             }
             if matches!(host.status()?, 100..200 | 204 | 304) {
                 return Ok(Replaced::Bodiless);
@@ -168,6 +174,24 @@ pub fn replace<H: BodyFilter>(host: &H, body: Option<&[u8]>) -> Result<Replaced,
             Ok(if is_there { Replaced::Already } else { Replaced::Wanted })
         }
     }
+}
+
+/// Notes that the whole body was read while it was an encoded one, of which the log was told. Where there is
+/// no memory for the note, there is none.
+pub fn note_read<H: BodyFilter>(host: &H) {
+    host.keep_body(Held::Read).ok();
+}
+
+/// Whether a body that replaces this one goes out, and [`note_read`] has not been called.
+pub fn is_replaced_unread<H: BodyFilter>(host: &H) -> bool {
+    let Some(held) = host.take_body() else { return true };
+    let is_unread = match held {
+        Held::Read => false,
+        Held::Passing(passing) => !passing.begun,
+        Held::Buffer(_) => true,
+    };
+    host.keep_body(held).ok();
+    is_unread
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 ---@meta kong.response.instance
 
 ---@class kong.response.instance
+---@field _VERSION string the version of the Lua files
+---@field _NATIVE_VERSION string the version of the native library that serves: the same one
 local instance = {}
 
 ---Paths of files that take the place of the built-in documents. Of each, the first `%s` becomes the
@@ -20,7 +22,7 @@ local instance = {}
 ---@field error_templates? kong.response.instance.ErrorTemplates
 ---@field worker_events? kong.response.instance.WorkerEvents
 ---@field max_body_size? integer bytes; `get_raw_body` does not collect a larger body. No limit by default
----@field warnings? boolean whether mistakes that nginx lets through are logged; true by default
+---@field warnings? boolean whether anything is logged at the level warn; true by default
 
 
 ---Makes a table of the thirteen functions, independent of `require "kong.response"`.

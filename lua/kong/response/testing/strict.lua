@@ -318,6 +318,7 @@ function Strict:wrap(functions)
   function functions.get_raw_body()
     local encoding = listed(host, "Content-Encoding")
     if encoding and is_encoded(encoding) then
+      self.encoded_body_read = true
       self:mistake_at(self:place(), "get_raw_body read a body with Content-Encoding: %s", encoding)
     end
     return get_raw_body()
@@ -325,8 +326,15 @@ function Strict:wrap(functions)
 
   function functions.set_raw_body(body)
     self.body_set = self:place()
-    if body ~= "" and host:get_phase() == "body_filter" then
-      self:body_without_right()
+    if host:get_phase() == "body_filter" then
+      if body ~= "" then
+        self:body_without_right()
+      end
+      local mistake = type(body) == "string" and not self.encoded_body_read
+                      and host:relabelling(body)
+      if mistake then
+        self:mistake_at(self:place(), "%s", mistake)
+      end
     end
     return set_raw_body(body)
   end

@@ -1,0 +1,205 @@
+-- In nginx only: clients that hang up, phases without a request, TLS, subrequests, light threads.
+
+local body_calls = require "spec.support.body_calls"
+local hosts = require "spec.support.hosts"
+local inline = require "spec.support.inline"
+local nginx = require "spec.support.nginx"
+local pem = require "spec.support.pem"
+
+
+local CALL, DISABLED = body_calls.CALL, body_calls.DISABLED
+local refusals = body_calls.refusals
+
+-- for phases without a request: the calls of CALL, and what came of them
+local CALLS = [[
+local response = require "kong.response"
+
+return function()
+  local results = {}
+  local function add(ok, value)
+    results[#results + 1] = tostring(ok) .. " " .. type(value) .. " " .. tostring(value)
+  end
+  add(pcall(response.get_raw_body))
+  add(pcall(response.set_raw_body, "text"))
+  add(pcall(response.set_raw_body))
+  return table.concat(results, "\n")
+end
+]]
+
+local function refused(message)
+  return ("false string " .. message .. "\n"):rep(3):sub(1, -2)
+end
+
+local REFUSED = refused(DISABLED)
+
+local HTTP = [[
+  init_worker_by_lua_block {
+    local calls = require "calls"
+    results = { init_result, calls() }
+    CLAIM
+    results[3] = calls()
+    ngx.timer.at(0, function()
+      results[4] = calls()
+      CLAIM
+      results[5] = calls()
+    end)
+  }
+]]
+
+local LOCATIONS = inline.location("= /set", 'set_by_lua_block $set { require("phases").run("set") }'
+  .. inline.phase "content") .. [[
+    location = /results {
+      content_by_lua_block { ngx.print(table.concat(results, "|")) }
+    }
+  ]]
+
+-- for the phases of a TLS handshake, which come before there is a request
+local TLS = [[
+  server {
+    listen 127.0.0.1:%{tls_port} ssl;
+    ssl_certificate %{dir}/tls.pem;
+    ssl_certificate_key %{dir}/tls.pem;
+    ssl_client_hello_by_lua_block {
+      CLAIM
+      require("phases").note(require("calls")())
+    }
+    ssl_certificate_by_lua_block {
+      CLAIM
+      require("phases").note(require("calls")())
+    }
+    return 204;
+  }
+]]
+
+for name, options in pairs(body_calls.GATEWAYS) do
+  local settings = body_calls.options(options)
+  settings.init = "init_result = require('calls')()"
+  settings.http = HTTP:gsub("CLAIM", options.claim)
+  settings.nginx_locations = LOCATIONS
+  settings.servers = TLS:gsub("CLAIM", options.claim)
+  settings.files = { ["calls.lua"] = CALLS, ["tls.pem"] = pem.make() }
+
+  hosts.nginx("the body functions " .. name, settings, function(server)
+    local function ask(...)
+      return server:ask(...)
+    end
+
+    local LEAVE_BUFFER = options.claim .. "response.get_raw_body()"
+
+    before_each(function()
+      assert.equal(140000, #body_calls.leave_pointers(server, options.claim).body)
+    end)
+
+
+    it("are refused in the log phase when the client hung up in the middle", function()
+      for _ = 1, 5 do
+        local connection = server:connect()
+        connection:send("GET " .. inline.path("/proxy", {
+          upstream = "ngx.print(('secret '):rep(20000)) ngx.flush(true) note('sent') "
+            .. "ngx.sleep(3)",
+          body_filter = LEAVE_BUFFER,
+          log = options.claim .. CALL,
+        }) .. " HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert.same({ "sent" }, inline.wait_notes(server, 1))
+        connection:reset()
+        assert.same(refusals("log"), inline.wait_notes(server, 10))
+      end
+    end)
+
+    it("are refused while a variable is set", function()
+      local _, notes = ask("/set", {
+        set = options.claim .. CALL,
+        content = "ngx.print('text')",
+      })
+      assert.same(refusals("set"), notes)
+    end)
+
+    it("are refused in light threads of the content phase", function()
+      local r, notes = ask("/content", {
+        content = options.claim .. "ngx.thread.wait(ngx.thread.spawn(function() " .. CALL
+          .. " end)) ngx.print('x')",
+      })
+      assert.equal("x", r.body)
+      assert.same(refusals("content"), notes)
+    end)
+
+    it("are refused where there is no request", function()
+      local unclaimed = REFUSED
+      if options.gateway then
+        unclaimed = refused "no phase in ngx.ctx.KONG_PHASE, (need one of body_filter)"
+      end
+      local expected = table.concat({ REFUSED, unclaimed, REFUSED, unclaimed, REFUSED }, "|")
+      local results
+      nginx.wait_until(5, function()
+        results = server:get("/results").body
+        return #results >= #expected -- the timer has run
+      end)
+      assert.equal(expected, results)
+    end)
+
+    it("are refused during a TLS handshake", function()
+      local r, notes = ask("/content", {
+        content = [[
+          local sock = ngx.socket.tcp()
+          assert(sock:connect("127.0.0.1", ngx.var.arg_port))
+          assert(sock:sslhandshake())
+          ngx.print("done")
+        ]],
+        port = tostring(server.ports.tls_port),
+      })
+      assert.equal("done", r.body)
+      assert.same({ REFUSED, REFUSED }, notes)
+    end)
+
+    it("are refused to a subrequest's header filter while the main body is buffered", function()
+      local r, notes = ask("/content", {
+        content = ("ngx.print('main ') ngx.print(ngx.location.capture(%q).body)"):format(
+          inline.path("/content", {
+            content = "ngx.print('sub')",
+            header_filter = options.claim .. CALL,
+          })),
+        body_filter = LEAVE_BUFFER,
+      })
+      assert.equal("main sub", r.body)
+      assert.same(refusals("header_filter"), notes)
+    end)
+  end)
+end
+
+
+describe("behind the end of a body, where nginx forgets to leave the filter's phase", function()
+  it("the body functions refuse, and still work in a coroutine of a filter", function()
+    nginx.once({
+      init = [[
+        response = require "kong.response"
+        seen = {}
+        function see(...)
+          seen[#seen + 1] = table.concat({ ngx.get_phase(), tostring(...), (select(2, ...)) }, " ")
+        end
+      ]],
+      locations = [[
+        location = /seen {
+          content_by_lua_block { ngx.print(table.concat(seen, "\n")) }
+        }
+        location = /stale {
+          content_by_lua_block {
+            ngx.print("body")
+            pcall(ngx.flush, true)
+            pcall(ngx.print, "too late")
+            see(pcall(response.get_raw_body))
+            see(coroutine.wrap(function() return pcall(response.get_raw_body) end)())
+            see(pcall(response.set_raw_body, "text"))
+          }
+          body_filter_by_lua_block {
+            ngx.arg[2] = true
+            see(coroutine.wrap(function() return pcall(response.get_raw_body) end)())
+          }
+        }
+      ]],
+    }, function(server)
+      assert.equal("body", server:get("/stale").body)
+      assert.equal("body_filter true body\n" .. ("body_filter false " .. DISABLED .. "\n"):rep(2)
+        .. "body_filter false " .. DISABLED, server:get("/seen").body)
+    end)
+  end)
+end)

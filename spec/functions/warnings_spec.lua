@@ -1,0 +1,129 @@
+-- Every line that is logged at the level of warnings, and the option that turns them off.
+
+local hosts = require "spec.support.hosts"
+
+
+local GRPC = { http2 = true, headers = { "Content-Type: application/grpc" } }
+
+-- What calls the functions of `own`, and what begins the one line that the log then gets.
+local CASES = {
+  ["manually setting Transfer-Encoding. Ignored."] = {
+    { access = "own.set_header('Transfer-Encoding', 'chunked')" },
+    { access = "own.add_header('transfer_encoding', 'chunked')" },
+    { access = "own.set_headers({ ['Transfer-Encoding'] = 'chunked' })" },
+    { header_filter = "own.set_header('Transfer-Encoding', 'chunked')" },
+    { access = "own.exit(200, 'x', { ['Transfer-Encoding'] = 'chunked' })" },
+    { access = "own.error(400, 'x', { ['Transfer-Encoding'] = 'chunked' })" },
+    { access = [[
+      ngx.ctx.delay_response = true
+      coroutine.wrap(own.exit)(200, "x", { ["Transfer-Encoding"] = "chunked" })
+      ngx.ctx.delay_response = nil
+      ngx.ctx.delayed_response_callback(ngx.ctx)
+    ]] },
+  },
+  ["changing Content-Length before the response is made. Ignored."] = {
+    { access = "own.set_header('Content-Length', 5)" },
+    { access = "own.add_header('Content-Length', 5)" },
+    { access = "own.set_headers({ ['Content-Length'] = 5 })" },
+    { access = "own.clear_header('Content-Length')" },
+  },
+  ["Content-Length 5 does not match the body's 1 bytes: corrected"] = {
+    { access = "own.exit(200, 'x', { ['Content-Length'] = 5 })" },
+    { content = "own.exit(200, 'x', { ['Content-Length'] = 5 })" },
+  },
+  ["body was removed because table body encoding with gRPC is not supported"] = {
+    { access = "own.exit(200, {})", request = GRPC },
+    { content = "own.exit(200, {})", request = GRPC },
+  },
+  ["get_raw_body lets the body pass: body is larger than max_body_size (4 bytes)"] = {
+    { content = "ngx.print('12345')", body_filter = "own.get_raw_body()" },
+  },
+  ["get_raw_body read a body with Content-Encoding: gzip"] = {
+    {
+      content = "ngx.header.content_encoding = 'gzip' ngx.print('\\31\\139..')",
+      body_filter = "own.get_raw_body()",
+    },
+  },
+  ["Content-Encoding: gzip was left in place, and set_raw_body replaced the body"] = {
+    {
+      upstream = "ngx.header.content_encoding = 'gzip' ngx.print('1')",
+      body_filter = "own.set_raw_body('2')",
+    },
+  },
+  ["Content-Length: 1 was left in place, and set_raw_body made the body 2 bytes"] = {
+    {
+      content = "ngx.header.content_length = 1 ngx.print('1')",
+      body_filter = "own.set_raw_body('22')",
+    },
+  },
+  ['set_header("X-A") was called after an exit in header_filter'] = {
+    {
+      content = "ngx.print('1')",
+      header_filter = "own.exit(403, '1') own.set_header('X-A', '1')",
+      body_filter = "ngx.arg[2] = true ngx.arg[1] = ngx.ctx.response_body",
+    },
+  },
+}
+
+-- The instances, one for each way to be told. In memory they are made anew for each request.
+local OWN = [[
+  own = rawget(_G, %q)
+  if not own then
+    own = require("kong.response.instance").new { max_body_size = 4, warnings = %s, log = %s }
+    rawset(_G, %q, own)
+  end
+]]
+
+local LOG = "function(level, text) ngx.log(ngx.NOTICE, level, ' told: ', text) end"
+
+
+hosts.each("warnings", {
+  style = "inline", both_bindings = true,
+  locations = { ["= /content"] = {}, ["= /proxy"] = { upstream = true } },
+}, function(server)
+  local PHASES = { "access", "content", "header_filter", "body_filter" }
+
+  -- Runs a case with an instance of these options; returns what the log has of its warnings.
+  local function told(case, name, warnings, log)
+    local phases = { upstream = case.upstream, content = "ngx.print('1')" }
+    for _, phase in ipairs(PHASES) do
+      if case[phase] then
+        -- What was told of a line is not told again.
+        phases[phase] = "local own " .. OWN:format(name, warnings, log, name)
+          .. ("\n"):rep(#log) .. case[phase]
+      end
+    end
+    local request = {}
+    for key, value in pairs(case.request or {}) do
+      request[key] = value
+    end
+    request.headers = { "Connection: close", unpack(request.headers or {}) }
+    request.max_time = 5
+    server:clear_log()
+    local r = server:ask(case.upstream and "/proxy" or "/content", phases, request)
+    local lines = {}
+    for line in server:log():gmatch("[^\n]+") do
+      local text = line:match("5 told: (.*)") or line:match("%[warn%](.*)")
+      if text then
+        lines[#lines + 1] = text
+      end
+    end
+    return lines, r
+  end
+
+  for text, cases in pairs(CASES) do
+    for i, case in ipairs(cases) do
+      it(("obey the option warnings: %s (%d)"):format(text, i), function()
+        for _, log in ipairs { "nil", LOG } do
+          local lines, r = told(case, "telling" .. #log, true, log)
+          assert.equal(1, #lines, table.concat(lines, "\n"))
+          assert.truthy(lines[1]:find(text, 1, true), lines[1])
+          local none, silent = told(case, "silent" .. #log, false, log)
+          assert.same({}, none)
+          assert.equal(r.status, silent.status)
+          assert.equal(#r.body, #silent.body)
+        end
+      end)
+    end
+  end
+end)

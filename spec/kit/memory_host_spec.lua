@@ -1,0 +1,223 @@
+--- The in-memory host as Lua holds it, without a server: what the test kit is built on. The
+-- conformance spec shows that it does as nginx does.
+
+local core = require "kong.response.core"
+local module = require "spec.support.module"
+
+
+local function services(host)
+  local function all(max)
+    return host:get_headers(max)
+  end
+  return {
+    request_id = function() return "id" end,
+    http_version = function() return 1.1 end,
+    listed_header = function(name) return all(0)[name] end,
+    all_headers = all,
+    tostring = tostring,
+    empty_array = core.empty_array,
+    array_mt = {},
+    empty_array_mt = {},
+  }
+end
+
+
+local function bind(host, ctx)
+  return core.memory(host, { ctx = ctx or {} }, services(host))
+end
+
+
+local function fails(f, ...)
+  local ok, err = pcall(f, ...)
+  return not ok and err
+end
+
+
+describe("memory_host", function()
+  it("is a GET request over HTTP/1.1 unless told otherwise", function()
+    local host = core.memory_host()
+    bind(host).exit(200, "x")
+    host:start_output()
+    assert.same({
+      { "Server", "nginx" },
+      { "Date", "Thu, 01 Jan 1970 00:00:00 GMT" },
+      { "Content-Type", "text/plain" },
+      { "Connection", "keep-alive" },
+      { "Content-Length", "1" },
+    }, (host:finish_head()))
+  end)
+
+  it("takes the request's method, version, headers and variables", function()
+    local host = core.memory_host {
+      method = "HEAD",
+      http_version = 2,
+      headers = { { "Content-Type", "application/grpc" }, { "accept", "text/html" } },
+      variables = { request_method = "HEAD" },
+    }
+    host:set_status(200)
+    local head, body_allowed = host:finish_head()
+    assert.same({ "server", "nginx" }, head[1])
+    assert.is_false(body_allowed)
+  end)
+
+  it("refuses what is no request, in one clear string", function()
+    local cases = {
+      { 1, "request must be a table, got number" },
+      { { method = 1 }, "request.method must be a string, got number" },
+      { { http_version = "1.1" }, "request.http_version must be a number, got string" },
+      { { headers = "x" }, "request.headers must be a table, got string" },
+      { { headers = { "x" } }, "request.headers[1] must be { name, value }, two strings" },
+      { { headers = { { "a", "b" }, { "a" } } },
+        "request.headers[2] must be { name, value }, two strings" },
+      { { variables = { a = 1 } }, "request.variables must have strings for names and values" },
+      { { www_authenticate_repeats = 1 },
+        "request.www_authenticate_repeats must be a boolean, got number" },
+    }
+    for _, case in ipairs(cases) do
+      assert.equal(case[2], fails(core.memory_host, case[1]))
+    end
+  end)
+
+  it("refuses methods of something else, and arguments of the wrong type", function()
+    local host = core.memory_host()
+    for _, method in ipairs {
+      "upstream", "set_phase", "get_phase", "get_status", "set_status", "headers_sent",
+      "mark_headers_sent", "get_header", "set_header", "get_headers", "start_output",
+      "special_response", "abort", "clean_head", "finish_head", "set_chunk", "get_chunk", "get_arg",
+      "set_arg", "body_ended", "buffered", "take_log", "answer_conditions",
+    } do
+      assert.matches("memory_host expected", fails(host[method], {}))
+      assert.matches("memory_host expected", fails(host[method]))
+      assert.matches("memory_host expected", fails(host[method], io.stdout))
+    end
+    assert.equal('unknown phase "nowhere"', fails(host.set_phase, host, "nowhere"))
+    assert.equal("the phase must be a string", fails(host.set_phase, host, 1))
+    assert.equal("code must be a number", fails(host.set_status, host, "200"))
+    assert.equal("the status must be a number below 1000", fails(host.set_status, host, 1000))
+    assert.equal("the status must be a number below 1000", fails(host.set_status, host, 0 / 0))
+    assert.equal("bad index: 3", fails(host.set_arg, host, 3, "x"))
+    assert.equal("bad chunk data type: boolean", fails(host.set_arg, host, 1, true))
+    local cycle, deep = {}, "x"
+    cycle[1], cycle[2] = cycle, cycle
+    for _ = 1, 101 do
+      deep = { deep }
+    end
+    for _, chunk in ipairs { cycle, deep } do
+      assert.equal("bad chunk: tables nested too deep", fails(host.set_chunk, host, chunk))
+      assert.equal("bad chunk: tables nested too deep", fails(host.set_arg, host, 1, chunk))
+    end
+    assert.is_false(fails(host.set_chunk, host, deep[1]))
+    assert.equal("x", (host:get_chunk()))
+    assert.equal("headers[1] must be { name, value }, two strings",
+      fails(host.upstream, host, 200, { { 1, 2 } }))
+    assert.matches("memory_host expected", fails(core.memory, {}, {}, {}))
+    assert.equal("ngx must be a table, got nil", fails(core.memory, host))
+    assert.equal("services must be a table, got nil", fails(core.memory, host, {}))
+  end)
+
+  it("keeps its finalizer to the collector", function()
+    local host = core.memory_host()
+    assert.is_nil(host.__gc)
+    assert.is_false(getmetatable(host))
+  end)
+
+  it("lives as long as a function that is bound to it", function()
+    local response = bind(core.memory_host())
+    collectgarbage()
+    collectgarbage()
+    response.set_status(404)
+    assert.equal(404, response.get_status())
+  end)
+end)
+
+
+describe("functions bound to a host", function()
+  it("keep to their own", function()
+    local one, two = core.memory_host(), core.memory_host()
+    bind(one).set_header("X-A", "1")
+    assert.is_nil(bind(two).get_header("X-A"))
+  end)
+
+  it("are refused where there is no client, as in nginx", function()
+    local host = core.memory_host()
+    local response = bind(host, { KONG_EXITED = true })
+    for _, phase in ipairs { "timer", "init_worker", "ssl_cert" } do
+      host:set_phase(phase)
+      assert.equal("API disabled in the current context", fails(response.get_status))
+      assert.equal("exit", response.get_source())
+    end
+    host:set_phase "init"
+    assert.equal("API disabled in the current context", fails(response.get_source))
+  end)
+
+  it("say first what the check of phases says, as in nginx", function()
+    local kong = rawget(_G, "kong")
+    finally(function()
+      rawset(_G, "kong", kong)
+    end)
+    rawset(_G, "kong", { ctx = {} })
+    local host, ctx = core.memory_host(), { KONG_PHASE = 0x1 }
+    local response = bind(host, ctx)
+    local function refusals()
+      local texts = {}
+      for _, name in ipairs(module.FUNCTIONS) do
+        -- Those that have a facade name the line of its caller, this one.
+        texts[name] = fails(response[name]):gsub("^spec/unit/[^:]*:%d+: ", "")
+      end
+      return texts
+    end
+    host:set_phase "init_worker"
+    assert.same(module.refused_in "init_worker", refusals())
+    host:set_phase "timer"
+    ctx.KONG_PHASE = nil
+    assert.same(module.refused_in(nil), refusals())
+    ctx.KONG_PHASE = 0x200
+    assert.equal("API disabled in the current context", fails(response.get_status))
+    assert.equal("error", response.get_source())
+  end)
+
+  it("may be called again from the code that they call", function()
+    local host = core.memory_host { headers = { { "Content-Type", "application/grpc" } } }
+    local seen, given, response = {}, services(host), nil
+    given.log = function(_, message)
+      seen[#seen + 1] = message
+      response.set_header("X-From-Log", "1")
+    end
+    given.http_version = function()
+      response.set_header("X-From-Version", host:get_status())
+      return 2
+    end
+    response = core.memory(host, { ctx = {} }, given)
+    response.set_header("Transfer-Encoding", "x")
+    response.exit(403, setmetatable({}, { __index = function(_, key)
+      response.set_header("X-From-Index", key)
+      collectgarbage()
+    end }))
+    assert.equal("manually setting Transfer-Encoding. Ignored.", seen[1])
+    assert.equal("1", host:get_header("X-From-Log"))
+    assert.equal("0", host:get_header("X-From-Version"))
+    assert.equal("message", host:get_header("X-From-Index"))
+  end)
+
+  it("log to the host where the user has no log", function()
+    local host = core.memory_host()
+    bind(host).set_header("Transfer-Encoding", "x")
+    assert.same({ { 5, "manually setting Transfer-Encoding. Ignored." } }, host:take_log())
+    assert.same({}, host:take_log())
+  end)
+
+  it("consume the chunks of a body", function()
+    local host = core.memory_host()
+    local response = bind(host)
+    assert.matches("API disabled in the current context", fails(response.get_raw_body))
+    host:set_phase "body_filter"
+    host:set_chunk({ "one ", "two " }, false)
+    assert.is_nil((response.get_raw_body()))
+    assert.equal(8, host:buffered())
+    host:set_arg(1, nil)
+    assert.same({ "", false }, { host:get_chunk() })
+    host:set_chunk("three", true)
+    assert.equal("one two three", (response.get_raw_body()))
+    assert.equal(0, host:buffered())
+  end)
+end)

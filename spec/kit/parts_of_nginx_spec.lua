@@ -1,0 +1,122 @@
+-- What the kit does of nginx's part, where a plugin can see it.
+
+local module = require "spec.support.module"
+local testing = require "kong.response.testing"
+
+
+describe("a timer", function()
+  it("runs when the code sleeps, or behind the request, without a client", function()
+    local seen = {}
+    local function note(...)
+      seen[#seen + 1] = table.concat({ ... }, " ")
+    end
+    local result = testing.run { plugin = {
+      access = function()
+        ngx.ctx.mine = true
+        assert(ngx.timer.at(0, function(premature, ...)
+          note("first", tostring(premature), ...)
+          note(ngx.get_phase(), tostring(ngx.ctx.mine))
+          note(select(2, pcall(kong.response.set_status, 200)))
+        end, "a", "b"))
+        note("before")
+        ngx.sleep(0)
+        note("after", ngx.get_phase(), tostring(ngx.ctx.mine))
+      end,
+      log = function()
+        ngx.timer.at(5, function()
+          note("second")
+          error("boom", 0)
+        end)
+        note("log")
+      end,
+    } }
+    assert.same({
+      "before", "first false a b", "timer nil", module.refused_in(nil).set_status,
+      "after access true", "log", "second",
+    }, seen)
+    assert.equal("lua entry thread aborted: runtime error: boom", result.log.err[1])
+    assert.equal("timer", result.log[1].phase)
+  end)
+
+  it("wants a delay and a function", function()
+    testing.run { plugin = { access = function()
+      assert.has_error(function() ngx.timer.at(-1, print) end,
+        "bad argument #1 to 'at' (delay expected, got -1)")
+      assert.has_error(function() ngx.timer.at(0, "x") end,
+        "bad argument #2 to 'at' (function expected, got string)")
+    end } }
+  end)
+end)
+
+
+describe("a body", function()
+  it("of an upstream's 204 or 304 that a plugin sets is read by no client", function()
+    for _, status in ipairs { 204, 304 } do
+      local result = testing.run {
+        upstream = { status = status },
+        plugin = { body_filter = function() kong.response.set_raw_body("new") end },
+      }
+      assert.equal(status, result.status)
+      assert.equal("", result.body)
+      assert.is_false(result.truncated)
+    end
+  end)
+
+  it("that is whole stays so when the code behind it fails", function()
+    local result = testing.run { plugin = {
+      rewrite = function()
+        ngx.print("one")
+        ngx.print("two")
+        error("boom")
+      end,
+      body_filter = function() kong.response.set_raw_body("new") end,
+    } }
+    assert.equal("new", result.body)
+    assert.is_false(result.truncated)
+  end)
+
+  it("printed for a client of HTTP/1.0 is told its length", function()
+    local result = testing.run {
+      request = { http_version = 1.0 },
+      plugin = { access = function()
+        ngx.print("one ")
+        ngx.print("two")
+        ngx.exit(200)
+      end },
+    }
+    assert.equal("7", result.headers["Content-Length"])
+    assert.equal("close", result.headers.Connection)
+    assert.equal("one two", result.body)
+  end)
+
+  it("is flushed as one more chunk, as soon as there is a head", function()
+    local chunks, outcomes = {}, {}
+    testing.run { plugin = {
+      access = function()
+        outcomes[1] = select(2, ngx.flush(true))
+        ngx.print("one")
+        outcomes[2] = ngx.flush(true)
+        ngx.exit(200)
+      end,
+      body_filter = function()
+        chunks[#chunks + 1] = ngx.arg[1]
+      end,
+    } }
+    assert.same({ "nothing to flush", 1 }, outcomes)
+    assert.same({ "one", "", "" }, chunks)
+  end)
+end)
+
+
+describe("ngx.header", function()
+  it("keeps underscores in a host that is told to", function()
+    local core = require "kong.response.core"
+    local host = core.memory_host { transform_underscores = false }
+    host:set_header("X_Foo", "1")
+    host:set_header("X-Foo", "2")
+    assert.equal("1", host:get_header("x_foo"))
+    assert.equal("2", host:get_header("x-foo"))
+    assert.has_error(function() core.memory_host { transform_underscores = 1 } end,
+      "request.transform_underscores must be a boolean, got number")
+  end)
+end)
