@@ -76,6 +76,47 @@ hosts.each("error", {
       end
     end)
 
+    it("a slash of the message as it is", function()
+      for accept, kind in pairs {
+        ["application/json"] = JSON, ["text/html"] = HTML, ["application/xml"] = XML,
+        ["text/plain"] = PLAIN,
+      } do
+        for _, stage in ipairs { "access", "header_filter" } do
+          assert_document(kind, 404, "/a//b/", server:run {
+            headers = { "Accept: " .. accept },
+            [stage] = "response.error(404, '/a//b/')",
+          })
+        end
+      end
+    end)
+
+    it("a slash of the request's id as it is", function()
+      for accept, expected in pairs {
+        ["application/json"] = '{\n  "message":"a/b",\n  "request_id":"c/d//"\n}',
+        ["text/plain"] = "a/b\nrequest_id: c/d//\n",
+      } do
+        local r = server:run {
+          headers = { "Accept: " .. accept },
+          access = [[
+            require("kong.response.instance").new({
+              request_id = function() return "c/d//" end,
+            }).error(404, "a/b")
+          ]],
+        }
+        assert.equal(expected, r.body)
+      end
+    end)
+
+    it("a slash as it is in a type of JSON that the call gives", function()
+      for _, kind in ipairs { "application/json", "application/problem+json" } do
+        local r = server:run {
+          access = ("response.error(404, 'a/b', { ['Content-Type'] = %q })"):format(kind),
+        }
+        assert.same({ kind }, r:values("Content-Type"))
+        assert.matches('"message":"a/b"', r.body, 1, true)
+      end
+    end)
+
     it("statuses with a fraction as the whole one", function()
       assert_document(JSON, 404, "Not found", server:run { content = "response.error(404.9)" })
       assert_document(JSON, 598, "The upstream server responded with 598",

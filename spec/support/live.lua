@@ -19,7 +19,6 @@
 -- that accepts an upgrade. `/content` is answered by the code for `content`, `/second` by nginx.
 
 local lifecycle = require "spec.support.lifecycle"
-local nginx = require "spec.support.nginx"
 local stages = require "spec.support.stages"
 local wire = require "spec.support.wire"
 
@@ -173,15 +172,17 @@ end
 
 
 local function prepared_for_lifecycle(self, case)
-  local handlers, code = {}, { one = nil, content = case.content, upstream = case.upstream }
+  local handlers = {}
   for _, phase in ipairs(PHASES) do
     handlers[phase] = case[phase] and "local response = kong.response " .. case[phase]
   end
-  code.one = handlers
-  code.content = case.content and "local response = kong.response " .. case.content
-  code.upstream = case.upstream and case.upstream .. " return true"
+  local name = self:prepare {
+    one = handlers,
+    content = case.content and "local response = kong.response " .. case.content,
+    upstream = case.upstream and case.upstream .. " return true",
+  }
   local request = copy(case)
-  request.headers = { self:prepare(code), unpack(case.headers or {}) }
+  request.headers = { name, unpack(case.headers or {}) }
   request.path = case.path or case.content and "/content" or "/coded"
   return request
 end
@@ -189,16 +190,6 @@ end
 
 local function ask(self, case)
   return self:request(self:prepared(case))
-end
-
-
---- The responses to a list of cases, in their order.
-local function ask_all(self, cases)
-  local requests = {}
-  for i, case in ipairs(cases) do
-    requests[i] = self:prepared(case)
-  end
-  return self:requests(requests)
 end
 
 
@@ -269,7 +260,7 @@ end
 -- @tparam table options those of `nginx.start`
 function _M.start(place, options)
   local server = STARTS[place](options or {})
-  server.ask, server.ask_all, server.exchange = ask, ask_all, exchange
+  server.ask, server.exchange = ask, exchange
   return server
 end
 
@@ -306,7 +297,5 @@ function _M.each(name, options, body)
   end
 end
 
-
-_M.wait_until = nginx.wait_until
 
 return _M
