@@ -10,15 +10,14 @@ DESTDIR ?=
 QUIET ?=
 
 LUALIB := build/lualib
-BUILT := $(or $(CARGO_TARGET_DIR),target)/release/libkong_response.so
-CORE := kong/response/core.so
-INSTALLED := $(DESTDIR)$(abspath $(LUA_LIB_DIR))
-INSTALLED_CORE := $(DESTDIR)$(abspath $(LUA_CLIB_DIR))
-INSTALLED_FOLDERS := kong/response/testing kong/response kong/pdk kong
+BUILT := $(or $(CARGO_TARGET_DIR),target)
+INSTALL := DESTDIR="$(DESTDIR)" QUIET="$(QUIET)" ci/install-lualib.sh
+INSTALLED := "$(abspath $(LUA_LIB_DIR))" "$(abspath $(LUA_CLIB_DIR))"
 
 SERVER_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core curl
 TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-busted lua-check \
-	lua-cjson openssl libxml2-utils binutils gcc libc6-dev procps luarocks lua5.1 liblua5.1-0-dev lua-zlib
+	lua-cjson openssl libxml2-utils binutils gcc libc6-dev procps luarocks lua5.1 liblua5.1-0-dev lua-zlib \
+	python3-grpcio
 BENCH_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core luajit2 lua-cjson gnuplot-nox
 
 .DEFAULT_GOAL := help
@@ -30,14 +29,15 @@ help: ## what each target does
 build: ## build/lualib: what lua_package_path and lua_package_cpath need, and nothing else
 	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
 	$(CARGO) build --release --locked
-	@rm -rf $(LUALIB).new
+	@rm -rf $(LUALIB).new $(LUALIB).old
 	@cd lua && find . -name '*.lua' -exec install -D -m 644 {} ../$(LUALIB).new/{} \;
-	@install -D -m 755 $(BUILT) $(LUALIB).new/$(CORE)
-	@rm -rf $(LUALIB) && mv $(LUALIB).new $(LUALIB)
+	@ci/add-native.sh $(BUILT)/release/libkong_response.so $(LUALIB).new kong/response/core
+	@[ ! -d $(LUALIB) ] || mv $(LUALIB) $(LUALIB).old
+	@mv $(LUALIB).new $(LUALIB) && rm -rf $(LUALIB).old
 
 build-faults: ## build/faults: a build in which tests order panics; not for use
 	$(CARGO) build --locked --features fault-injection
-	@install -D -m 755 $(or $(CARGO_TARGET_DIR),target)/debug/libkong_response.so build/faults/kong/response/core.so
+	@ci/add-native.sh $(BUILT)/debug/libkong_response.so build/faults kong/response/core
 
 demo: ## upstreams, gateways and plugins on loopback: what clients get before and after
 	@ci/install.sh $(SERVER_PACKAGES)
@@ -60,11 +60,11 @@ conformance: ## N=100000 SEED=1: random plugins in memory and in nginx, which mu
 		busted --lua=/usr/bin/luajit spec/nginx/40_conformance_spec.lua
 
 TARGETS ?=
-soak: ## TIME=300 SEED=1: nginx under load; clients hang up, upstreams die, nginx is reloaded
+soak: ## TIME=300 SEED=1: nginx under load, faults and reloads; HTTP=2: only HTTP/2, with small windows
 	@ci/install.sh $(SERVER_PACKAGES) gcc libc6-dev
 	@$(MAKE) --no-print-directory build
 	@$(CARGO) run --release --locked --quiet --manifest-path soak/Cargo.toml -- \
-		$(or $(TIME),300) $(SEED)
+		$(or $(TIME),300) $(SEED) $(HTTP)
 
 .PHONY: fuzz valgrind audit
 fuzz: ## TIME=60 TARGETS="json ...": so many seconds for each fuzz target, two at a time
@@ -94,8 +94,7 @@ bench: ## ONLY="calls ..." ROUNDS=5 RECORD=1: speed and memory against plain Lua
 .PHONY: debug
 debug: build ## build/lualib for gdb: not optimised, with debug information
 	@$(CARGO) build --locked
-	@install -m 755 $(or $(CARGO_TARGET_DIR),target)/debug/libkong_response.so \
-		$(LUALIB)/kong/response/core.so
+	@ci/add-native.sh $(BUILT)/debug/libkong_response.so $(LUALIB) kong/response/core
 
 .PHONY: docs docs-check
 docs: ## build/docs: the documentation as a site that works from files
@@ -108,19 +107,11 @@ docs-check: ## the site and the error pages in Chromium; screenshots in build/do
 	@$(MAKE) --no-print-directory build docs
 	@spec/browser/run.sh build/docs-shots
 
-install: build ## copies build/lualib to LUA_LIB_DIR, by default PREFIX/share/lua/5.1, below DESTDIR
-	@cd $(LUALIB) && find . -name '*.lua' -exec install -D -m 644 {} "$(INSTALLED)/{}" \;
-	@install -D -m 644 $(LUALIB)/$(CORE) "$(INSTALLED_CORE)/$(CORE)"
-	@[ -n "$(QUIET)" ] || ci/say-installed.sh "$(DESTDIR)" "$(abspath $(LUA_LIB_DIR))" "$(abspath $(LUA_CLIB_DIR))"
+install: build ## installs build/lualib in LUA_LIB_DIR (PREFIX/share/lua/5.1), also below a running nginx
+	@LUALIB=$(LUALIB) $(INSTALL) $(INSTALLED)
 
-uninstall: ## removes what install copied
-	@cd lua && find . -name '*.lua' -exec rm -f "$(INSTALLED)/{}" \;
-	@rm -f "$(INSTALLED_CORE)/$(CORE)"
-	@for folder in "$(INSTALLED)" "$(INSTALLED_CORE)"; do \
-		if [ -d "$$folder" ]; then \
-			(cd "$$folder" && rmdir $(INSTALLED_FOLDERS) 2> /dev/null || true); \
-		fi; \
-	done
+uninstall: ## removes what install copied, also of earlier versions
+	@LUALIB=lua $(INSTALL) --uninstall $(INSTALLED)
 
 dist: ## build/dist: a package for x86-64 Linux with glibc 2.17 or later, and one of the source
 	@ci/install.sh gcc libc6-dev binutils ca-certificates python3 python3-venv

@@ -10,7 +10,7 @@ back() {
   [ ! -d $aside ] || mv $aside build/lualib
 }
 trap back EXIT
-version=$(sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml)
+version=$(ci/version.sh)
 export DIST=$PWD/build/dist DIST_VERSION=$version
 tar -xzf "build/dist/kong-response-$version-x86_64-linux-gnu.tar.gz" -C "$dir"
 export LUALIB=$dir/kong-response-$version-x86_64-linux-gnu/lualib

@@ -16,7 +16,7 @@ fail() {
 
 [ "$(uname -sm)" = "Linux x86_64" ] || fail "packages are made on x86-64 Linux; use make build here"
 
-version=$(sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml)
+version=$(ci/version.sh)
 name=kong-response-$version-x86_64-linux-gnu
 if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
   SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2> /dev/null || date +%s)
@@ -62,13 +62,15 @@ mkdir "$stage/bench"
 cp -r bench/record bench/peer bench/worker "$stage/bench/" # README shows and links to them
 # What needs the rest of the source.
 rm -r "$stage/docs/site" "$stage/examples/serve.sh" "$stage"/examples/*/run.sh
-core=$stage/lualib/kong/response/core.so
-install -m 644 "${CARGO_TARGET_DIR:-target}/$TARGET/release/libkong_response.so" "$core"
-strip --strip-unneeded "$core"
+core=$OUT/core.so
+strip --strip-unneeded -o "$core" "${CARGO_TARGET_DIR:-target}/$TARGET/release/libkong_response.so"
+ci/add-native.sh "$core" "$stage/lualib" kong/response/core
+cp ci/install-lualib.sh "$stage/install.sh"
 python3 ci/licenses.py "$stage/licenses"
 (cd "$stage" && find . -type f ! -name SHA256SUMS | sed 's|^\./||' | LC_ALL=C sort \
   | xargs -d '\n' sha256sum > SHA256SUMS)
 find "$stage" -type d -exec chmod 755 {} + -o -type f -exec chmod 644 {} +
+chmod 755 "$stage/install.sh"
 
 # What it asks of a system, and what it shows.
 newest() {

@@ -35,6 +35,7 @@ step "Lua, without a server" busted --lua=/usr/bin/luajit --run=unit
 step "Lua, the example plugins" busted --lua=/usr/bin/luajit --run=examples
 step "Lua, on both hosts" busted --lua=/usr/bin/luajit --run=hosts
 step "Lua, in nginx" busted --lua=/usr/bin/luajit --run=nginx
+step "Lua, the plugin interface" busted --lua=/usr/bin/luajit --run=pdk
 step "installing, LuaRocks" busted --lua=/usr/bin/luajit --run=packages
 step "load, formatting" cargo fmt --check --manifest-path soak/Cargo.toml
 step "load, lints" cargo clippy --locked --quiet --manifest-path soak/Cargo.toml -- -D warnings

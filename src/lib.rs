@@ -4,10 +4,12 @@
 //! - [`response`]: the rules, in pure Rust;
 //! - [`host`]: the places to run, which the rules see as a [`Host`](host::Host);
 //! - `lua`: the edge to Lua;
-//! - [`error`] and [`phase`]: what a caller may not do.
+//! - [`error`] and [`phase`]: what a caller may not do;
+//! - [`date`]: dates in headers.
 //!
 //! Lua loads it with `require "kong.response"`; `lua/kong/response/instance.lua` is the thin facade.
 
+pub mod date;
 pub mod error;
 #[cfg(feature = "fault-injection")]
 mod fault;

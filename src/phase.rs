@@ -15,7 +15,7 @@ const PHASES: [(u32, &str); 14] = [
     (0x10, "rewrite"),
     (0x20, "access"),
     (0x40, "balancer"),
-    (0x80, "response"),
+    (RESPONSE, "response"),
     (0x100, "cluster_listener"),
     (HEADER_FILTER, "header_filter"),
     (0x400, "body_filter"),
@@ -25,6 +25,8 @@ const PHASES: [(u32, &str); 14] = [
     (ADMIN_API, "admin_api"),
 ];
 
+/// The bit of response.
+pub const RESPONSE: u32 = 0x80;
 /// The bit of header_filter.
 pub const HEADER_FILTER: u32 = 0x200;
 /// The bit of log.
@@ -34,11 +36,12 @@ pub const ADMIN_API: u32 = 0x1000_0000;
 
 /// Where the head of a response can be read: response, header_filter, body_filter, log, error,
 /// admin_api.
-pub const READ: PhaseSet = PhaseSet(0x80 | HEADER_FILTER | 0x400 | LOG | 0x0100_0000 | ADMIN_API);
+pub const READ: PhaseSet =
+    PhaseSet(RESPONSE | HEADER_FILTER | 0x400 | LOG | 0x0100_0000 | ADMIN_API);
 /// Where the head can be written: rewrite, access, balancer, response, header_filter, error,
 /// admin_api.
 pub const WRITE: PhaseSet =
-    PhaseSet(0x10 | 0x20 | 0x40 | 0x80 | HEADER_FILTER | 0x0100_0000 | ADMIN_API);
+    PhaseSet(0x10 | 0x20 | 0x40 | RESPONSE | HEADER_FILTER | 0x0100_0000 | ADMIN_API);
 /// Where the body passes: body_filter.
 pub const BODY: PhaseSet = PhaseSet(0x400);
 

@@ -1,10 +1,24 @@
 ---@meta
 
----What `kong.response.lifecycle` makes, and what a gateway and the test kit have besides other
----parts.
+---What `kong.response.lifecycle` makes for plugins. In a gateway there is more.
 ---@class kong
 ---@field response kong.response
+---@field request kong.request
+---@field service kong.service
+---@field client kong.client
+---@field log kong.log
 ---@field ctx kong.ctx
+---@field cache kong.cache
+---@field configuration table<string, any> settings of the node; they cannot be written
+---@field ip kong.ip
+---@field nginx kong.nginx
+---@field node kong.node
+---@field plugin kong.plugin
+---@field router kong.router
+---@field table kong.table
+---@field vault kong.vault
+---@field version string
+---@field version_num integer
 
 ---@class kong.ctx
 ---@field shared table one per request

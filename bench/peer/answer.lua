@@ -3,10 +3,12 @@
 local headers = require "bench.peer.headers"
 local phase = require "bench.peer.phase"
 
+local byte = string.byte
 local coroutine = coroutine
 local error = error
 local find = string.find
 local fmt = string.format
+local gsub = string.gsub
 local ngx = ngx
 local tonumber = tonumber
 local type = type
@@ -45,6 +47,20 @@ function _M.is_grpc_request()
 end
 
 
+local function percent_encode(message)
+  return (gsub(message, "[^ -$&-~]", function(char)
+    return fmt("%%%02X", byte(char))
+  end))
+end
+
+
+function _M.set_grpc_message(message)
+  if message then
+    header["grpc-message"] = percent_encode(message)
+  end
+end
+
+
 -- What gRPC wants instead of a body; returns the body that is left, which is one always.
 local function send_grpc(status, body, output, no_document)
   local added
@@ -65,7 +81,7 @@ local function send_grpc(status, body, output, no_document)
   end
   if not output and body and not no_document then
     if body ~= "" then
-      header["grpc-message"] = body
+      header["grpc-message"] = percent_encode(body)
     end
     return ""
   end

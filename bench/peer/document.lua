@@ -15,7 +15,7 @@ local JSON, HTML, PLAIN, XML = 1, 2, 3, 4
 local REPLACEMENT = "\239\191\189"
 
 local JSON_ESCAPES = {
-  ['"'] = '\\"', ["\\"] = "\\\\", ["/"] = "\\/", ["\b"] = "\\b", ["\t"] = "\\t", ["\n"] = "\\n",
+  ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\t"] = "\\t", ["\n"] = "\\n",
   ["\f"] = "\\f", ["\r"] = "\\r",
 }
 for code = 0, 0x1f do
@@ -60,8 +60,8 @@ end
 
 
 local function json(text)
-  if find(text, '[%c"\\/\127]') then
-    text = gsub(text, '[%c"\\/\127]', JSON_ESCAPES)
+  if find(text, '[%c"\\\127]') then
+    text = gsub(text, '[%c"\\\127]', JSON_ESCAPES)
   end
   if find(text, "[\128-\255]") then
     text = valid(text)

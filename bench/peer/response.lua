@@ -217,10 +217,12 @@ function _M.error(status, message, all)
   local which
   if content_type then
     if find(content_type, "application/grpc", 1, true) == 1 then
+      answer.set_grpc_message(message)
       return answer.send(status, nil, all, content_type, content_length, nil, true)
     end
     which = document.of_type(content_type)
   elseif answer.is_grpc_request() then
+    answer.set_grpc_message(message)
     return answer.send(status, nil, all, content_type, content_length, "application/grpc", true)
   else
     which = accept(ngx.req.get_headers(0).accept)

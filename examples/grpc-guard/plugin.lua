@@ -12,14 +12,6 @@ local UNAUTHENTICATED = 16
 local MESSAGE = "No valid token in the metadata x-token"
 
 
--- As gRPC wants it in grpc-message: printable ASCII stays, but for the percent sign.
-local function percent_encode(message)
-  return (message:gsub("[^ -$&-~]", function(byte)
-    return ("%%%02X"):format(byte:byte())
-  end))
-end
-
-
 local function is_grpc(content_type)
   return type(content_type) == "string" and content_type:lower():find("^application/grpc") ~= nil
 end
@@ -33,13 +25,8 @@ function GrpcGuard:access(config)
   end
 
   if is_grpc(headers["content-type"]) then
-    -- A response of headers only. With another HTTP status or Content-Type, clients make up an
-    -- error of their own and show that.
-    return kong.response.exit(200, "", {
-      ["Content-Type"] = "application/grpc",
-      ["grpc-status"] = UNAUTHENTICATED,
-      ["grpc-message"] = percent_encode(config.message or MESSAGE),
-    })
+    -- exit puts the text into grpc-message. Some clients show it only with the HTTP status 200.
+    return kong.response.exit(200, config.message or MESSAGE, { ["grpc-status"] = UNAUTHENTICATED })
   end
   return kong.response.exit(401, { message = config.message or MESSAGE })
 end

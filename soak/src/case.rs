@@ -63,14 +63,15 @@ fn text_of(seed: u64, length: usize) -> Bytes {
 }
 
 /// Mostly small, now and then some megabytes.
-fn size(rng: &mut Rng) -> usize {
-    match rng.u8(0..20) {
+fn size(rng: &mut Rng, longest: usize) -> usize {
+    let size = match rng.u8(0..20) {
         0 => 0,
         1..=9 => rng.usize(1..2_000),
         10..=15 => rng.usize(2_000..100_000),
         16..=18 => rng.usize(100_000..1_000_000),
         _ => rng.usize(1_000_000..6_000_000),
-    }
+    };
+    if size > longest { rng.usize(longest / 2..=longest) } else { size }
 }
 
 const ACCEPTS: [(&str, &str); 5] = [
@@ -125,8 +126,13 @@ impl Answer {
 }
 
 /// Answers of the access phase.
-fn local(rng: &mut Rng, seed: u64, http2: bool) -> (&'static str, usize, Answer, &'static str) {
-    let n = size(rng);
+fn local(
+    rng: &mut Rng,
+    seed: u64,
+    http2: bool,
+    longest: usize,
+) -> (&'static str, usize, Answer, &'static str) {
+    let n = size(rng, longest);
     let s = seed.to_string();
     let seeded = [("x-seed", s.as_str())];
     let (accept, negotiated) = ACCEPTS[rng.usize(0..ACCEPTS.len())];
@@ -232,7 +238,8 @@ fn failed(status: u16, message: &str, negotiated: &'static str, seed: u64) -> An
 }
 
 impl Case {
-    pub fn new(rng: &mut Rng, version: Version, drips: bool) -> Self {
+    /// Bodies of more than 3,000 bytes are not longer than `longest`.
+    pub fn new(rng: &mut Rng, version: Version, drips: bool, longest: usize) -> Self {
         let seed = rng.u64(1..1 << 53);
         let http2 = version == Version::HTTP_2;
         let mut headers = Vec::new();
@@ -241,7 +248,7 @@ impl Case {
         let (kind, path, mut answer);
 
         if rng.u8(0..10) < 4 {
-            let (name, n, expected, accept) = local(rng, seed, http2);
+            let (name, n, expected, accept) = local(rng, seed, http2, longest);
             if matches!(name, "message" | "output") {
                 headers.push(("content-type", "application/grpc".to_owned()));
             }
@@ -250,7 +257,7 @@ impl Case {
             path = format!("/up?kind={name}&seed={seed}&n={n}");
             answer = expected;
         } else {
-            let length = size(rng);
+            let length = size(rng, longest);
             let chunked = rng.bool();
             let (name, n, expected) = proxied(rng, seed, length, chunked);
             let (accept, negotiated) = ACCEPTS[rng.usize(0..ACCEPTS.len())];
@@ -299,7 +306,7 @@ impl Case {
         }
         let body = if method == Method::GET && rng.u8(0..5) == 0 {
             method = Method::POST;
-            let length = size(rng).min(300_000);
+            let length = size(rng, 300_000);
             bytes_of(!seed, length).into()
         } else {
             Bytes::new()

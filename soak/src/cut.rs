@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::frames::Frames;
+
 const NEVER: u64 = u64::MAX;
 
 /// How many bytes have passed, and how many more may.
@@ -51,11 +53,13 @@ impl Meter {
 pub struct Cut {
     stream: TcpStream,
     meter: Arc<Meter>,
+    /// Only with HTTP/2.
+    frames: Option<Arc<Frames>>,
 }
 
 impl Cut {
-    pub fn new(stream: TcpStream, meter: Arc<Meter>) -> Self {
-        Self { stream, meter }
+    pub fn new(stream: TcpStream, meter: Arc<Meter>, frames: Option<Arc<Frames>>) -> Self {
+        Self { stream, meter, frames }
     }
 }
 
@@ -78,6 +82,9 @@ impl AsyncRead for Cut {
         let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
         std::task::ready!(Pin::new(&mut self.stream).poll_read(context, &mut part))?;
         let count = part.filled().len();
+        if let Some(frames) = &self.frames {
+            frames.received(part.filled());
+        }
         buffer.advance(count);
         self.meter.read.fetch_add(count as u64, Ordering::SeqCst);
         Poll::Ready(Ok(()))
@@ -98,6 +105,9 @@ impl AsyncWrite for Cut {
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
         let count =
             std::task::ready!(Pin::new(&mut self.stream).poll_write(context, &bytes[..most]))?;
+        if let Some(frames) = &self.frames {
+            frames.sent(&bytes[..count]);
+        }
         self.meter.written.fetch_add(count as u64, Ordering::SeqCst);
         Poll::Ready(Ok(count))
     }

@@ -1,9 +1,13 @@
-//! `kong-response-soak SECONDS [SEED]`: nginx with the library under load and faults. Clients hang up,
+//! `kong-response-soak SECONDS [SEED [2]]`: nginx with the library under load and faults. Clients hang up,
 //! upstreams die, nginx is reloaded; every answer is checked. Exits with 1 if anything is wrong.
 
 mod case;
 mod client;
 mod cut;
+mod exchange;
+mod frames;
+mod link;
+mod pace;
 mod report;
 mod server;
 mod tally;
@@ -17,13 +21,16 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpSocket};
 
-use client::Client;
+use client::{Client, Kind};
 use report::Watched;
 use server::Server;
 use tally::Tally;
 
-const HTTP1_CLIENTS: u64 = 32;
-const HTTP2_CLIENTS: u64 = 12;
+/// How many clients there are of each kind, and how many where all speak HTTP/2.
+const CLIENTS: [(Kind, usize); 4] =
+    [(Kind::Http1, 32), (Kind::Hyper, 8), (Kind::SmallWindows, 4), (Kind::ManyStreams, 2)];
+const HTTP2_CLIENTS: [(Kind, usize); 3] =
+    [(Kind::Hyper, 2), (Kind::SmallWindows, 10), (Kind::ManyStreams, 16)];
 /// How long nginx lets old workers live.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 /// An old worker still takes requests until its client has read that it leaves.
@@ -36,18 +43,24 @@ const RELOADING: f64 = 0.6;
 /// Answers that take longer than old workers live are only for runs that are longer still.
 const SHORTEST_WITH_DRIPS: Duration = Duration::from_secs(30);
 /// How long the last answers and the last connections may take.
-const SETTLE: Duration = Duration::from_secs(45);
+const SETTLE: Duration = Duration::from_secs(120);
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>());
-    let (Some(Ok(seconds)), Ok(seed)) = (arguments.next(), arguments.next().unwrap_or(Ok(1)))
-    else {
-        eprintln!("kong-response-soak SECONDS [SEED]");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (seconds, seed, clients) = match words[..] {
+        [seconds] => (seconds.parse(), Ok(1), &CLIENTS[..]),
+        [seconds, seed] => (seconds.parse(), seed.parse(), &CLIENTS[..]),
+        [seconds, seed, "2"] => (seconds.parse(), seed.parse(), &HTTP2_CLIENTS[..]),
+        _ => ("".parse(), Ok(0), &[][..]),
+    };
+    let (Ok(seconds), Ok(seed)) = (seconds, seed) else {
+        eprintln!("kong-response-soak SECONDS [SEED [2]]");
         return ExitCode::from(2);
     };
     let dir = std::env::temp_dir().join(format!("kong-response-soak.{}", std::process::id()));
-    let done = soak(&dir, Duration::from_secs(seconds), seed).await;
+    let done = soak(&dir, Duration::from_secs(seconds), seed, clients).await;
     let _ = std::fs::remove_dir_all(&dir);
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -63,7 +76,12 @@ fn free_port() -> std::io::Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-async fn soak(dir: &Path, time: Duration, seed: u64) -> std::io::Result<bool> {
+async fn soak(
+    dir: &Path,
+    time: Duration,
+    seed: u64,
+    kinds: &[(Kind, usize)],
+) -> std::io::Result<bool> {
     std::fs::create_dir_all(dir)?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
 
@@ -90,11 +108,11 @@ async fn soak(dir: &Path, time: Duration, seed: u64) -> std::io::Result<bool> {
     let started = Instant::now();
     let idle_files = files_of(&server, started);
     let mut clients = tokio::task::JoinSet::new();
-    for number in 0..HTTP1_CLIENTS + HTTP2_CLIENTS {
-        let http2 = number >= HTTP1_CLIENTS;
+    let kinds = kinds.iter().flat_map(|(kind, count)| std::iter::repeat_n(*kind, *count));
+    for (number, kind) in (0..).zip(kinds) {
         let client = Client {
-            port: if http2 { h2_port } else { port },
-            http2,
+            port: if kind == Kind::Http1 { port } else { h2_port },
+            kind,
             shutdown: SHUTDOWN - LATE_REQUESTS,
             rng: fastrand::Rng::with_seed(seed.wrapping_mul(1000).wrapping_add(number)),
             tally: tally.clone(),

@@ -93,6 +93,14 @@ pub fn print(tally: &Tally, watched: &Watched, log: &str, took: Duration) -> boo
         println!("  {count} times: {why}");
     }
 
+    let frames = &counts.frames;
+    if frames.connections > 0 {
+        println!("HTTP/2: {frames}");
+    }
+
+    let (wait, case) = &counts.longest_wait;
+    println!("longest wait for more of an answer: {:.1} s, {case}", wait.as_secs_f64());
+
     let mut well = counts.wrong == 0 && counts.hanging == 0;
     well &= memory(watched);
     println!(

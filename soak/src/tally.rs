@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::Version;
 
 use crate::case::Case;
+use crate::frames::FrameCounts;
 
 /// How many mistakes are shown.
 const SHOWN: usize = 20;
@@ -20,6 +21,9 @@ pub struct Counts {
     /// Why requests got no answer.
     pub unanswered: BTreeMap<String, u64>,
     pub shut_down: u64,
+    pub frames: FrameCounts,
+    /// The longest that nothing came of an answer, and of which.
+    pub longest_wait: (Duration, String),
     pub bytes: u64,
     pub wrong: u64,
     pub hanging: u64,
@@ -72,6 +76,10 @@ impl Tally {
         self.counts().shut_down += 1;
     }
 
+    pub fn frames(&self, counts: &FrameCounts) {
+        self.counts().frames.add(counts);
+    }
+
     pub fn wrong(&self, case: &Case, why: &str) {
         self.counts().wrong += 1;
         self.show(case, why);
@@ -80,6 +88,13 @@ impl Tally {
     pub fn hanging(&self, case: &Case, how: &str) {
         self.counts().hanging += 1;
         self.show(case, how);
+    }
+
+    pub fn waited(&self, time: Duration, case: &Case, place: &str) {
+        let mut counts = self.counts();
+        if time > counts.longest_wait.0 {
+            counts.longest_wait = (time, format!("{} {} {place}", case.method, case.path));
+        }
     }
 
     fn show(&self, case: &Case, why: &str) {

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use fastrand::Rng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -12,6 +13,8 @@ use crate::case::bytes_of;
 const HANG: Duration = Duration::from_secs(10);
 /// How long an answer that drips takes, in how many pieces.
 const DRIP: (Duration, usize) = (Duration::from_secs(8), 16);
+/// About how many odd pieces a long body has.
+const PIECES: usize = 100;
 
 /// Serves until the process ends.
 pub async fn serve(listener: TcpListener) {
@@ -48,6 +51,7 @@ async fn read_request(stream: &mut TcpStream) -> io::Result<(String, String)> {
 }
 
 async fn answer(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
     let (method, target) = read_request(&mut stream).await?;
     let argument = |name: &str| {
         let query = target.split_once('?')?.1;
@@ -76,30 +80,79 @@ async fn answer(mut stream: TcpStream) -> io::Result<()> {
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Up: {seed}\r\nX-Removed: 1\r\n\
          {framing}\r\nX-Removed: 2\r\nConnection: close\r\n\r\n"
     );
-    stream.write_all(head.as_bytes()).await?;
-    if method == "HEAD" {
-        return stream.shutdown().await;
-    }
-
     let death = number("die").map(|at| at as usize);
     let body = bytes_of(seed, length);
     let body = &body[..death.unwrap_or(length)];
-    let drip = argument("drip").is_some();
-    let piece = if drip { body.len() / DRIP.1 + 1 } else { 1 + (seed % 100_000) as usize };
-    for part in body.chunks(piece) {
+    let mut pieces = Pieces::new(seed, body.len(), argument("drip").is_some());
+    let mut output = head.into_bytes();
+    if method == "HEAD" || !pieces.with_head {
+        pieces.write(&mut stream, &output).await?;
+        output.clear();
+    }
+    if method == "HEAD" {
+        return stream.shutdown().await;
+    }
+    let mut rest = body;
+    while !rest.is_empty() {
+        let (part, behind) = rest.split_at(pieces.next_size().min(rest.len()));
+        rest = behind;
         if chunked {
-            stream.write_all(format!("{:x}\r\n", part.len()).as_bytes()).await?;
+            output.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
         }
-        stream.write_all(part).await?;
+        output.extend_from_slice(part);
         if chunked {
-            stream.write_all(b"\r\n").await?;
+            output.extend_from_slice(b"\r\n");
         }
-        if drip {
-            tokio::time::sleep(DRIP.0 / DRIP.1 as u32).await;
-        }
+        pieces.write(&mut stream, &output).await?;
+        output.clear();
+        pieces.pause().await;
     }
     if death.is_none() && chunked {
-        stream.write_all(b"0\r\n\r\n").await?;
+        output.extend_from_slice(b"0\r\n\r\n");
     }
+    pieces.write(&mut stream, &output).await?;
     stream.shutdown().await
+}
+
+/// How a body is cut: evenly, or into odd pieces, between which nginx gets the time to read.
+struct Pieces {
+    rng: Rng,
+    drip: bool,
+    odd: bool,
+    even: usize,
+    longest: usize,
+    /// Whether the first piece comes together with the head.
+    with_head: bool,
+}
+
+impl Pieces {
+    fn new(seed: u64, length: usize, drip: bool) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let even = if drip { length / DRIP.1 + 1 } else { 1 + (seed % 100_000) as usize };
+        let longest = (length / PIECES).max(rng.usize(1..5_000));
+        let (odd, with_head) = (!drip && rng.bool(), rng.bool());
+        Self { rng, drip, odd, even, longest, with_head }
+    }
+
+    fn next_size(&mut self) -> usize {
+        if self.odd { self.rng.usize(1..=self.longest) } else { self.even }
+    }
+
+    /// Writes the bytes, at once or in two parts.
+    async fn write(&mut self, stream: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
+        let parts = bytes.split_at(if self.odd { self.rng.usize(0..=bytes.len()) } else { 0 });
+        if !parts.0.is_empty() {
+            stream.write_all(parts.0).await?;
+            tokio::task::yield_now().await;
+        }
+        stream.write_all(parts.1).await
+    }
+
+    async fn pause(&mut self) {
+        if self.drip {
+            tokio::time::sleep(DRIP.0 / DRIP.1 as u32).await;
+        } else if self.odd && self.rng.u8(0..16) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
 }

@@ -32,7 +32,8 @@ local ODD = {
 
 local HOSTILE = {
   "Transfer-Encoding", "transfer_encoding", "TRANSFER-ENCODING", "Connection", "Keep-Alive",
-  "X-\r\nInjected: 1", "X\0Y", "Trailer", "grpc-status", "grpc-message", "Status", "HTTP/1.1",
+  "Proxy-Connection", "Upgrade", "TE", "X-\r\nInjected: 1", "X\0Y", "Trailer", "Digest",
+  "grpc-status", "grpc-message", "Status", "HTTP/1.1",
 }
 
 local DATES = {
@@ -130,6 +131,8 @@ function G:string(name)
     return random:pick { "1", "2", "x", '"1"', 'W/"1"', "W/", self:text(3) }
   elseif folded == "location" then
     return random:pick { "/", "/x", "http://example.com/", "x", "//y" }
+  elseif folded == "connection" then
+    return random:pick { "close", "Keep-Alive", "x, CLOSE", "upgrade", "closed" }
   end
   return random:pick { "1", "2", "x", "max-age=1", "a, b", self:text() }
 end
@@ -413,7 +416,8 @@ function G:request()
   end
   if random:once_in(5) then
     add("Content-Type", random:pick {
-      "application/grpc", "application/json", "application/grpc+x",
+      "application/grpc", "application/json", "application/grpc+x", "application/grpc-web",
+      "Application/gRPC-Web-text+proto",
     })
   end
   if random:once_in(12) then
@@ -426,6 +430,9 @@ function G:request()
   end
   if random:once_in(15) then
     add("If-Modified-Since", random:pick(DATES))
+  end
+  if random:once_in(20) then
+    add("Range", random:pick { "bytes=0-1", "bytes=-1", "bytes=1-", "bytes=9-", "x" })
   end
   if random:once_in(15) then
     add("User-Agent", random:pick {
@@ -451,7 +458,8 @@ function G:upstream()
     local name = random:pick {
       "X-A", "x-b", "X_Foo", "X-Foo", "x_b", "Set-Cookie", "Vary", "Server", "Date", "ETag",
       "E-Tag", "Content-Encoding", "Location", "Refresh", "Last-Modified", "Content-Range",
-      "Accept-Ranges",
+      "Accept-Ranges", "Digest", "Content-Digest", "Repr-Digest", "Content-MD5", "Trailer",
+      "grpc-status", "grpc-message", "grpc-encoding",
       "WWW-Authenticate", "Expires", "Cache-Control", "Link", "Connection", "Keep-Alive",
       "X-Accel-Buffering", "X-Pad", "Status", "Content-Disposition", "Content-Type",
       "cache-control",
@@ -465,6 +473,7 @@ function G:upstream()
     elseif folded == "content-type" then
       value = random:pick {
         "text/html", "text/html; charset=utf-8", "a/b; x=y", 'text/css;charset="x"',
+        "application/grpc", "application/grpc-web+proto",
       }
     elseif folded == "x-accel-buffering" then
       value = "yes"

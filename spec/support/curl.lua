@@ -113,6 +113,9 @@ function _M.start(spec, port, base)
   if spec.raw then
     add("--raw")
   end
+  if spec.compressed then
+    add("--compressed")
+  end
   if spec.method == "HEAD" then
     add("--head")
   elseif spec.method then

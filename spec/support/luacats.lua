@@ -31,6 +31,8 @@ local function read_block(lines)
     local tag, rest = line:match("^@(%w+)%s*(.*)$")
     if not tag then
       block.text[#block.text + 1] = line
+    elseif tag == "param" and rest:find("^%.%.%.") then
+      block.is_vararg = true
     elseif tag == "param" then
       block.params[#block.params + 1] = _M.parameters(rest:match("^[%w_]+%??"))[1]
     elseif tag == "return" then

@@ -48,8 +48,8 @@ end
 
 
 --- Sends one request: { path, method, headers = { "Name: value", ... }, body, http2,
--- http_version = "1.0", max_time, raw = true to keep the chunked framing, port = "upstream_port"
--- for another server }.
+-- http_version = "1.0", max_time, raw = true to keep the chunked framing, compressed = true to ask
+-- for an encoded body and decode it, port = "upstream_port" for another server }.
 function Server:request(spec)
   local job = start_request(self, spec)
   return curl.finish(job, reap(job.pid, 0))

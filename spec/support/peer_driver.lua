@@ -36,6 +36,8 @@ end
 
 
 function _M.header_filter()
+  -- as the body filter below does
+  ngx.ctx.KONG_RESPONSE_KEEPS_EMPTY_BODY = true
   local noted = run("header_filter")
   -- What plugins do to the length is not the question here.
   if not ngx.ctx.KONG_EXITED then

@@ -10,7 +10,10 @@ local BITS = {
   log = 0x2000,
 }
 
-local _M = {}
+local _M = {
+  --- What a header filter sets in front of a body filter that keeps the end of an empty body.
+  KEEPS_EMPTY_BODY = "ngx.ctx.KONG_RESPONSE_KEEPS_EMPTY_BODY = true ",
+}
 
 
 --- Lua for a value: a table up to a depth of five; what has no Lua of its own becomes a string.

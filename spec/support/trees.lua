@@ -53,6 +53,14 @@ function _M.folders(dir)
 end
 
 
+--- The native file that is current below a folder, and the file that says so, as `files` has them.
+function _M.native(dir)
+  local version = "kong/response/core.version"
+  local build = _M.run("cat '" .. dir .. "/" .. version .. "'"):match("^(%S+)\n$")
+  return "kong/response/core-" .. build .. ".so", version
+end
+
+
 --- What a LuaJIT writes that finds the library in `lua_dir`, its native part in `clib_dir`, and
 -- nothing else.
 function _M.luajit(source, lua_dir, clib_dir)
@@ -95,7 +103,7 @@ function _M.in_nginx(lua_dir, clib_dir)
       location = /files {
         content_by_lua_block {
           ngx.say(package.searchpath("kong.response.instance", package.path))
-          ngx.say(package.searchpath("kong.response.core", package.cpath))
+          ngx.say(require("kong.response.core").path)
         }
       }
       location = /raises {

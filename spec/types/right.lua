@@ -29,6 +29,24 @@ function MyPlugin.access(_, config)
   elseif config.table then
     return kong.response.error(403, { reason = "no" })
   end
+  local token = kong.request.get_header("Authorization")
+  if token and kong.request.get_query_arg("debug") then
+    kong.log.debug("token: ", token, " from ", kong.client.get_ip())
+    kong.log("seen")
+  end
+  local body, err, mime = kong.request.get_body()
+  if not body then
+    kong.log.err(err, mime)
+  end
+  kong.service.request.set_header("X-Token", { "a", "b" })
+  kong.service.request.set_query { a = "b", c = { "d", true } }
+  kong.service.set_target("127.0.0.1", 8081)
+  local value = kong.cache:get("key", { ttl = 10 }, function() return 1 end)
+  kong.log.inspect(value)
+  local secret = kong.vault.get("{vault://env/x}")
+  if secret then
+    kong.service.request.set_raw_body(secret:upper())
+  end
   kong.ctx.plugin.seen = true
   kong.ctx.shared.seen = true
 end

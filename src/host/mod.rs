@@ -5,7 +5,7 @@ pub(crate) mod nginx;
 
 use std::borrow::Cow;
 
-use http::StatusCode;
+use http::{StatusCode, Version};
 
 use crate::error::Error;
 use crate::response::body::Held;
@@ -93,11 +93,26 @@ pub trait Host {
     /// The id that the server gives the request, its variable `$request_id`.
     fn request_id(&self) -> Option<Cow<'_, [u8]>>;
 
-    /// The request's HTTP version: 1.1, 2. `None` where it is unknown.
+    /// The request's HTTP version as `ngx.req.http_version()` tells it: 1.1, 2. `None` where it is
+    /// unknown.
     fn http_version(&self) -> Option<f64>;
 
-    /// The values of the request's Accept headers.
-    fn accept(&self) -> Vec<Cow<'_, [u8]>>;
+    /// The protocol that the client speaks; `None` where it is unknown.
+    fn protocol(&self) -> Option<Version>;
+
+    /// The values of the request's headers of this name, in any case.
+    fn request_headers(&self, name: &str) -> Vec<Cow<'_, [u8]>>;
+
+    /// A header of the upstream's answer, whatever became of it. `name` is in lower case, with `_` for
+    /// `-`.
+    fn upstream_header(&self, name: &str) -> Option<Cow<'_, [u8]>>;
+
+    /// Whether the upstream has accepted an upgrade of the connection (101): once the head is sent, the
+    /// server passes bytes on in both directions.
+    fn is_upgraded(&self) -> bool;
+
+    /// Whether the response becomes a part of another one, which has a head of its own.
+    fn is_subrequest(&self) -> bool;
 
     /// Writes a line to the log.
     fn log(&self, level: Level, message: &[u8]);
@@ -140,12 +155,6 @@ pub trait BodyFilter: Host {
     /// The length that the upstream promised for its body, also after a plugin removed the
     /// Content-Length.
     fn promised_length(&self) -> Option<u64>;
-
-    /// The Content-Encoding of the upstream's answer, whatever became of it.
-    fn upstream_encoding(&self) -> Option<Cow<'_, [u8]>>;
-
-    /// Whether the body becomes a part of another response, which has a head of its own.
-    fn is_subrequest(&self) -> bool;
 }
 
 /// A chunk of a body.

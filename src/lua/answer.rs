@@ -23,9 +23,9 @@ use crate::error::Error;
 use crate::host::{Host, Level};
 use crate::phase;
 use crate::response::body;
-use crate::response::error::{self, Page, Pages};
+use crate::response::error::{self, Message, Page, Pages};
 use crate::response::error_page::{Document, Template};
-use crate::response::exit::{self, Body, Payload, TableBody};
+use crate::response::exit::{self, Body, Payload, Place, Sent, TableBody};
 use crate::response::header::Headers;
 use crate::response::status;
 
@@ -39,7 +39,7 @@ enum Left {
     /// To yield: the response was stored. These are its headers, where they are not the caller's.
     Delayed(Option<Taken>),
     /// To print the payload and to exit.
-    Send { status: StatusCode, payload: Payload, in_filter: bool },
+    Send { sent: Sent, in_filter: bool },
 }
 
 /// # Safety
@@ -57,7 +57,8 @@ pub unsafe extern "C-unwind" fn exit<const MEMORY: bool>(state: *mut lua_State) 
             }
             call.with_request(|request| {
                 let mut table = LuaTable { state, index: BODY };
-                exit::check_later(&request, body_at(state, &mut table), &answer.headers)
+                let place = place(&call, &request);
+                exit::check_later(&request, body_at(state, &mut table), &answer.headers, place)
             })?;
             Ok(Left::Delayed(None))
         });
@@ -188,6 +189,21 @@ unsafe fn body_at<'a>(state: *mut lua_State, table: &'a mut LuaTable) -> Body<'a
     }
 }
 
+/// Where the response is made.
+fn place<H: Host>(call: &Call, request: &H) -> Place {
+    // SAFETY: `begin` has put `ngx.ctx`, or `flush` its argument, at `call.ctx`; a raw read runs no Lua
+    // code.
+    Place::of(request, call.phase, || unsafe {
+        let state = call.state;
+        push_kept(state, Kept::KeepsEmptyBody);
+        push_kept(state, Kept::LifecycleKeepsEmptyBody);
+        ffi::lua_rawget(state, call.ctx);
+        let keeps = ffi::lua_toboolean(state, -2) != 0 || ffi::lua_toboolean(state, -1) != 0;
+        ffi::lua_pop(state, 2);
+        keeps
+    })
+}
+
 impl Answer {
     unsafe fn send(&self, call: &Call) -> Result<Left, Error> {
         let state = call.state;
@@ -195,9 +211,9 @@ impl Answer {
             let mut table = LuaTable { state, index: BODY };
             // SAFETY: the body is on the stack.
             let body = unsafe { body_at(state, &mut table) };
-            let in_filter = exit::in_header_filter(&request, call.phase);
-            let payload = exit::send(&mut request, self.status, body, &self.headers, in_filter)?;
-            Ok(Left::Send { status: self.status, payload, in_filter })
+            let place = place(call, &request);
+            let sent = exit::send(&mut request, self.status, body, &self.headers, place)?;
+            Ok(Left::Send { sent, in_filter: place.is_filter() })
         })
     }
 }
@@ -209,16 +225,18 @@ unsafe fn compose_error(call: &Call, delayed: bool) -> Result<(Left, Option<Page
     // SAFETY: status, message and headers are on the stack.
     unsafe {
         let status = status::check_error(number(state, STATUS).ok_or(Error::StatusType)?)?;
-        let mut encoded = None;
-        match ffi::lua_type(state, BODY) {
-            ffi::LUA_TNIL | ffi::LUA_TSTRING => (),
+        let (json, field);
+        let message = match ffi::lua_type(state, BODY) {
+            ffi::LUA_TNIL => Message::Default,
+            ffi::LUA_TSTRING => Message::Text(string(state, BODY).unwrap_or_default()),
             ffi::LUA_TTABLE => {
                 let mut table = LuaTable { state, index: BODY };
-                encoded = Some(table.encode().map_err(Error::MessageEncoding)?);
+                json = table.encode().map_err(Error::MessageEncoding)?;
+                field = table.message().map_err(Error::MessageEncoding)?;
+                Message::Table { json: &json, field: field.as_deref() }
             }
             _ => return Err(Error::MessageType),
-        }
-        let message = encoded.as_deref().or_else(|| string(state, BODY));
+        };
         let mut headers = read_headers(state)?;
         call.with_request(|mut request| {
             exit::check_can_print(&request)?;
@@ -228,9 +246,9 @@ unsafe fn compose_error(call: &Call, delayed: bool) -> Result<(Left, Option<Page
                 return Ok((Left::Delayed(Some(headers)), document));
             }
             let body = document.as_ref().map_or(Body::None, |page| Body::Bytes(&page.text));
-            let in_filter = exit::in_header_filter(&request, call.phase);
-            let payload = exit::send(&mut request, status, body, &headers, in_filter)?;
-            Ok((Left::Send { status, payload, in_filter }, document))
+            let place = place(call, &request);
+            let sent = exit::send(&mut request, status, body, &headers, place)?;
+            Ok((Left::Send { sent, in_filter: place.is_filter() }, document))
         })
     }
 }
@@ -394,8 +412,7 @@ unsafe fn finish(call: &Call, left: Left, document: Option<Option<Page>>) -> c_i
                 });
                 0
             }
-            Left::Send { status, payload, in_filter } => {
-                let code = if in_filter { 0 } else { exit::exit_code(status, &payload) };
+            Left::Send { sent: Sent { payload, code }, in_filter } => {
                 ffi::lua_pushnumber(state, f64::from(code));
                 match payload {
                     Payload::None => return 1,

@@ -37,7 +37,7 @@ pub const fn functions<const MEMORY: bool>() -> [(&'static CStr, lua_CFunction);
     ]
 }
 
-/// Opens the module for a Lua VM: a table with `nginx`, `stream`, `memory`, `memory_host`,
+/// Opens the module for a Lua VM: a table with `version`, `nginx`, `stream`, `memory`, `memory_host`,
 /// `json_decode`, `statuses`, `read_phases`, `write_phases`, `most_headers`, `null` and `empty_array`.
 ///
 /// # Safety
@@ -47,7 +47,9 @@ pub const fn functions<const MEMORY: bool>() -> [(&'static CStr, lua_CFunction);
 pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls; nothing of Rust is alive.
     unsafe {
-        ffi::lua_createtable(state, 0, 4);
+        ffi::lua_createtable(state, 0, 16);
+        push_bytes(state, env!("CARGO_PKG_VERSION").as_bytes());
+        ffi::lua_setfield(state, -2, c"version".as_ptr());
         ffi::lua_pushcclosure(state, bind_nginx, 0);
         ffi::lua_setfield(state, -2, c"nginx".as_ptr());
         ffi::lua_pushcclosure(state, bind_stream, 0);

@@ -420,19 +420,24 @@ impl Call {
     /// lua-nginx-module keeps the table of each request in the registry. The Lua code behind `ngx.ctx`
     /// reads it there, and makes it where there is none yet.
     unsafe fn push_ctx_at_hand(&mut self) -> bool {
-        let (state, Place::Nginx { api, request }) = (self.state, self.place) else { return false };
-        // SAFETY: there are slots enough on the stack; the request is there.
+        let state = self.state;
+        // SAFETY: `begin` has left slots on the stack; `open` has found that nginx's request is there.
         unsafe {
             push_kept(state, Kept::Ctx);
-            // Somebody may have put a table of his own there.
-            if ffi::lua_rawget(state, ffi::lua_upvalueindex(upvalue::NGX)) != ffi::LUA_TNIL {
-                return false;
-            }
-            let reference = Request::ctx_reference(api, request);
-            push_kept(state, Kept::CtxTables);
-            let at_hand = reference >= 0
-                && ffi::lua_rawget(state, ffi::LUA_REGISTRYINDEX) == ffi::LUA_TTABLE
-                && ffi::lua_rawgeti(state, -1, reference.into()) == ffi::LUA_TTABLE;
+            let field = ffi::lua_rawget(state, ffi::lua_upvalueindex(upvalue::NGX));
+            let at_hand = match self.place {
+                // The kit's `ngx` has it as a field.
+                Place::Memory(_) => field == ffi::LUA_TTABLE,
+                Place::Nginx { api, request } => {
+                    let reference = Request::ctx_reference(api, request);
+                    push_kept(state, Kept::CtxTables);
+                    // A field is a table that somebody has put there.
+                    field == ffi::LUA_TNIL
+                        && reference >= 0
+                        && ffi::lua_rawget(state, ffi::LUA_REGISTRYINDEX) == ffi::LUA_TTABLE
+                        && ffi::lua_rawgeti(state, -1, reference.into()) == ffi::LUA_TTABLE
+                }
+            };
             if at_hand {
                 self.ctx = ffi::lua_gettop(state);
             }

@@ -136,7 +136,7 @@ pub unsafe extern "C-unwind" fn clear_header<const MEMORY: bool>(state: *mut lua
         run_setter::<MEMORY>(state, "clear_header", writes(1), |call| {
             call.refuse_when_sent()?;
             let name = string(state, 1).ok_or(Error::HeaderNameType)?;
-            call.with_request(|mut request| header::clear(&mut request, name))?;
+            call.with_request(|mut request| header::clear(&mut request, name, call.phase))?;
             Ok(Reply::Nothing)
         })
     }
@@ -154,7 +154,7 @@ pub unsafe extern "C-unwind" fn set_headers<const MEMORY: bool>(state: *mut lua_
                 return Err(Error::HeadersNotTable);
             }
             let headers = args::headers(state, 1)?;
-            call.with_request(|mut request| header::write_all(&mut request, &headers))?;
+            call.with_request(|mut request| header::write_all(&mut request, &headers, call.phase))?;
             Ok(Reply::Nothing)
         })
     }
@@ -173,7 +173,7 @@ unsafe fn write(call: &Call, how: Write) -> Result<Reply, Error> {
         };
         let set = |values: &[&[u8]]| {
             call.with_request(|mut request| {
-                header::check_and_write(&mut request, name, values, how)
+                header::write(&mut request, name, values, how, call.phase)
             })
         };
         if let Some(text) = string(state, 2) {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::StatusCode;
+use http::{StatusCode, Version};
 
 use crate::error::Error;
 use crate::host::memory::Shared;
@@ -78,8 +78,24 @@ impl Host for Served<'_> {
         ask!(self.http_version())
     }
 
-    fn accept(&self) -> Vec<Cow<'_, [u8]>> {
-        ask!(self.accept())
+    fn protocol(&self) -> Option<Version> {
+        ask!(self.protocol())
+    }
+
+    fn request_headers(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
+        ask!(self.request_headers(name))
+    }
+
+    fn upstream_header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        ask!(self.upstream_header(name))
+    }
+
+    fn is_upgraded(&self) -> bool {
+        ask!(self.is_upgraded())
+    }
+
+    fn is_subrequest(&self) -> bool {
+        ask!(self.is_subrequest())
     }
 
     fn log(&self, level: Level, message: &[u8]) {
@@ -110,13 +126,5 @@ impl BodyFilter for Served<'_> {
 
     fn promised_length(&self) -> Option<u64> {
         ask!(self.promised_length())
-    }
-
-    fn upstream_encoding(&self) -> Option<Cow<'_, [u8]>> {
-        ask!(self.upstream_encoding())
-    }
-
-    fn is_subrequest(&self) -> bool {
-        ask!(self.is_subrequest())
     }
 }

@@ -106,7 +106,7 @@ pub unsafe extern "C" fn kong_response_write_header(
         let value = std::slice::from_raw_parts(value, value_length);
         change(request, |request| {
             !header::may_be_ignored(name)
-                && header::check_and_write(request, name, &[value], how).is_ok()
+                && header::write(request, name, &[value], how, None).is_ok()
         })
     }
 }
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn kong_response_set_headers(
     // SAFETY: by contract.
     unsafe {
         change(request, |request| {
-            let mut pairs = [Pair::new(b"", b""); MOST];
+            let mut pairs: [Pair<'_>; MOST] = [(b"", b""); MOST];
             let Some(pairs) = pairs.get_mut(..count) else { return false };
             for (i, pair) in pairs.iter_mut().enumerate() {
                 let name = std::slice::from_raw_parts(*names.add(i), *lengths.add(i));
@@ -137,7 +137,7 @@ pub unsafe extern "C" fn kong_response_set_headers(
                     return false;
                 }
                 let value = std::slice::from_raw_parts(*values.add(i), *value_lengths.add(i));
-                *pair = Pair::new(name, value);
+                *pair = (name, value);
             }
             header::write_pairs(request, pairs).is_ok()
         })

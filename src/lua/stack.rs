@@ -74,6 +74,9 @@ kept! {
         MaxBodySize = c"max_body_size",
         /// A boolean: whether mistakes are logged that are no errors.
         Warnings = c"warnings",
+        /// A boolean: whether a body filter that empties the chunk first and then ends the body ends the
+        /// response.
+        KeepsEmptyBody = c"keeps_empty_body",
     }
     strings {
         Len = "__len",
@@ -92,6 +95,7 @@ kept! {
         Content = "content",
         Headers = "headers",
         ResponseBody = "response_body",
+        LifecycleKeepsEmptyBody = "KONG_RESPONSE_KEEPS_EMPTY_BODY",
         DecidedRequestId = "KONG_RESPONSE_REQUEST_ID",
         Message = "message",
     }

@@ -7,11 +7,12 @@ use http::StatusCode;
 use crate::host::Host;
 use crate::response::accept;
 use crate::response::error_page::{self, Document, Template};
-use crate::response::exit::is_grpc_request;
+use crate::response::exit::{grpc_request, grpc_web_request};
 use crate::response::grpc;
 use crate::response::header::Headers;
 
 const CONTENT_TYPE: &[u8] = b"Content-Type";
+const GRPC_MESSAGE: &[u8] = b"grpc-message";
 
 /// What makes a document, beside the message.
 pub trait Pages {
@@ -41,39 +42,83 @@ impl Page {
     }
 }
 
+/// The message of an error.
+#[derive(Debug, Clone, Copy)]
+pub enum Message<'a> {
+    /// The one that the status has.
+    Default,
+    /// A string.
+    Text(&'a [u8]),
+    /// A table.
+    Table {
+        /// The table as JSON.
+        json: &'a [u8],
+        /// Its field `message`, if that is a string.
+        field: Option<&'a [u8]>,
+    },
+}
+
+impl<'a> Message<'a> {
+    /// What a document says.
+    fn document(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Default => None,
+            Self::Text(text) => Some(text),
+            Self::Table { json, .. } => Some(json),
+        }
+    }
+
+    /// What `grpc-message` says.
+    fn grpc(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Table { field: Some(field), .. } => Some(field),
+            other => other.document(),
+        }
+    }
+}
+
 /// The body of an error response; `headers` become those to send.
 ///
-/// The Content-Type is, in this order: the caller's own; `application/grpc` for a gRPC request; what
-/// the request's Accept headers ask for; JSON. A gRPC response has no document, and so no body.
+/// The Content-Type is, in this order: the caller's own; `application/grpc` for a gRPC request, and
+/// its own for one of gRPC-Web; what the request's Accept headers ask for; JSON. A gRPC response has no
+/// document, and so no body: its message is in `grpc-message`.
 pub fn document<H: Host>(
     host: &H,
     status: StatusCode,
-    message: Option<&[u8]>,
+    message: Message<'_>,
     headers: &mut Headers,
     pages: &mut dyn Pages,
 ) -> Option<Page> {
-    let own = headers.first(CONTENT_TYPE).map(<[u8]>::to_vec);
-    let (content_type, document) = match own {
-        Some(own) => {
-            let document = (!grpc::is_content_type(&own)).then(|| Document::of_content_type(&own));
-            (own, document)
+    let content_type = match headers.first(CONTENT_TYPE) {
+        Some(own) => Some(own.to_vec()),
+        None => grpc_request(host).or_else(|| grpc_web_request(host)),
+    };
+    let (content_type, document) = match content_type {
+        Some(given) if grpc::is_content_type(&given) => (given, None),
+        Some(given) => {
+            let document = Document::of_content_type(&given);
+            (given, Some(document))
         }
-        None if is_grpc_request(host) => (grpc::CONTENT_TYPE.as_bytes().to_vec(), None),
         None => {
-            let document = accept::negotiate(host.accept().iter().map(|field| &**field));
+            let accept = host.request_headers("accept");
+            let document = accept::negotiate(accept.iter().map(|field| &**field));
             (document.content_type().as_bytes().to_vec(), Some(document))
         }
     };
-    headers.remove(CONTENT_TYPE);
-    headers.push_name(CONTENT_TYPE);
-    headers.push_value(&content_type);
-    headers.sort();
+    headers.replace(CONTENT_TYPE, &content_type);
 
-    let document = document?;
+    let Some(document) = document else {
+        if let Some(text) = message.grpc()
+            && !headers.has(GRPC_MESSAGE)
+        {
+            headers.replace(GRPC_MESSAGE, &grpc::encode_message(text));
+        }
+        return None;
+    };
     let request_id = pages.request_id();
     let template = pages.template(document);
     let default = error_page::default_message(status.as_u16());
-    let message = message.unwrap_or(default.as_bytes());
+    let message = message.document().unwrap_or(default.as_bytes());
     let text = error_page::render(document, template.as_deref(), message, &request_id);
     Some(Page::new(text, &request_id))
 }
@@ -96,13 +141,9 @@ mod tests {
     }
 
     fn answer(host: &Memory, own: &[(&str, &[&str])]) -> (String, Option<String>) {
-        let mut headers = Headers::default();
-        for (name, values) in own {
-            headers.push_name(name.as_bytes());
-            values.iter().for_each(|value| headers.push_value(value.as_bytes()));
-        }
-        headers.sort();
-        let body = document(host, StatusCode::NOT_FOUND, None, &mut headers, &mut Plain);
+        let mut headers = Headers::from_fields(own);
+        let message = Message::Default;
+        let body = document(host, StatusCode::NOT_FOUND, message, &mut headers, &mut Plain);
         let sent: Vec<_> = headers.iter().flat_map(|(_, values)| values).collect();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if let Some(Page { text, id }) = &body {
@@ -146,5 +187,36 @@ mod tests {
         assert_eq!(content_type, "application/json; charset=utf-8");
         let json = "{\n  \"message\":\"Not found\",\n  \"request_id\":\"id\"\n}";
         assert_eq!(body.as_deref(), Some(json));
+    }
+
+    #[test]
+    fn grpc_gets_the_message_in_a_header() {
+        let requests = [
+            ("application/grpc", 2.0, "application/grpc"),
+            ("application/grpc+proto", 2.0, "application/grpc"),
+            ("application/grpc-web+proto", 2.0, "application/grpc-web+proto"),
+            ("application/grpc-web-text", 1.1, "application/grpc-web-text"),
+        ];
+        for (request, version, content_type) in requests {
+            let host = Memory::new()
+                .with_request_header("Content-Type", request)
+                .with_http_version(version);
+            let cases: [(Message<'_>, &[(&str, &[&str])], Option<&str>); 6] = [
+                (Message::Default, &[], None),
+                (Message::Text(b"50 %"), &[], Some("50 %25")),
+                (Message::Text(b"no"), &[("Grpc_Message", &["own"])], Some("own")),
+                (Message::Text(b"no"), &[("grpc-message", &[])], None),
+                (Message::Table { json: b"{}", field: None }, &[], Some("{}")),
+                (Message::Table { json: b"{}", field: Some(b"no") }, &[], Some("no")),
+            ];
+            for (message, own, expected) in cases {
+                let mut headers = Headers::from_fields(own);
+                let page =
+                    document(&host, StatusCode::FORBIDDEN, message, &mut headers, &mut Plain);
+                assert_eq!(page, None);
+                assert_eq!(headers.last(b"Content-Type"), Some(content_type.as_bytes()));
+                assert_eq!(headers.last(GRPC_MESSAGE), expected.map(str::as_bytes), "{message:?}");
+            }
+        }
     }
 }

@@ -164,7 +164,7 @@ impl Template {
 /// Message and request id are bytes and are escaped for their document, in a template too, so that
 /// they cannot break it or bring markup of their own:
 ///
-/// - JSON: the string escapes of [`json`]. Bytes that are not UTF-8 become U+FFFD: RFC 8259 section
+/// - JSON: the string escapes of [`json`], but `/` stays as it is. Bytes that are not UTF-8 become U+FFFD: RFC 8259 section
 ///   8.1 allows only UTF-8 in a document that leaves its system.
 /// - HTML and XML: `&`, `<` and `>` become entities. Bytes that are not UTF-8 and characters XML
 ///   1.0 section 2.2 forbids (control characters other than tab, line feed and carriage return;
@@ -263,10 +263,15 @@ pub fn default_message(status: u16) -> Cow<'static, str> {
     message.into()
 }
 
-/// Appends `value` as the inside of a JSON string.
+/// Appends `value` as the inside of a JSON string. A slash stays as it is.
 fn write_json(out: &mut Vec<u8>, value: &[u8]) {
     for chunk in value.utf8_chunks() {
-        json::write_escaped(out, chunk.valid().as_bytes());
+        for (i, part) in chunk.valid().split('/').enumerate() {
+            if i > 0 {
+                out.push(b'/');
+            }
+            json::write_escaped(out, part.as_bytes());
+        }
         if !chunk.invalid().is_empty() {
             out.extend_from_slice(REPLACEMENT.as_bytes());
         }
@@ -450,7 +455,7 @@ mod tests {
     #[test]
     fn json_escapes() {
         for (message, expected) in [
-            (&b"\"\\/"[..], r#"\"\\\/"#),
+            (&b"\"\\/"[..], r#"\"\\/"#),
             (b"\x08\t\n\x0c\r", r"\b\t\n\f\r"),
             (b"\0\x01\x0b\x1f\x7f", r"\u0000\u0001\u000b\u001f\u007f"),
             (b"'&<>%s%%", "'&<>%s%%"),

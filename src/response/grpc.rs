@@ -10,6 +10,25 @@ pub fn is_content_type(value: &[u8]) -> bool {
     value.get(..CONTENT_TYPE.len()).is_some_and(|s| s.eq_ignore_ascii_case(CONTENT_TYPE.as_bytes()))
 }
 
+/// Whether a Content-Type is that of gRPC-Web: it, `application/grpc-web-text`, or either with a suffix.
+pub fn is_web_content_type(value: &[u8]) -> bool {
+    const WEB: &str = "application/grpc-web";
+    value.get(..WEB.len()).is_some_and(|s| s.eq_ignore_ascii_case(WEB.as_bytes()))
+}
+
+/// A message as `grpc-message` carries it: bytes outside 0x20 to 0x7E, and `%`, are percent-encoded
+/// (gRPC over HTTP2, "Responses").
+pub fn encode_message(message: &[u8]) -> Vec<u8> {
+    let mut encoded = Vec::with_capacity(message.len());
+    for &byte in message {
+        match byte {
+            b'%' | 0..0x20 | 0x7F.. => encoded.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+            _ => encoded.push(byte),
+        }
+    }
+    encoded
+}
+
 /// The names of gRPC's statuses, from 0 up.
 const NAMES: [&str; 17] = [
     "OK",
@@ -103,6 +122,31 @@ mod tests {
         assert_eq!(of(404).name(), "NotFound");
         assert_eq!(of(401).name(), "Unauthenticated");
         assert_eq!(of(302).name(), "Unknown");
+    }
+
+    #[test]
+    fn messages_are_percent_encoded() {
+        for (message, encoded) in [
+            ("", ""),
+            ("policy", "policy"),
+            ("use %41", "use %2541"),
+            ("50 %", "50 %25"),
+            ("größe", "gr%C3%B6%C3%9Fe"),
+            ("two\r\nlines\t~\x7f", "two%0D%0Alines%09~%7F"),
+        ] {
+            assert_eq!(encode_message(message.as_bytes()), encoded.as_bytes(), "{message}");
+        }
+        assert_eq!(encode_message(b"\xff\0"), b"%FF%00");
+    }
+
+    #[test]
+    fn grpc_web_is_told_by_its_beginning() {
+        for web in ["application/grpc-web", "application/gRPC-Web-text+proto"] {
+            assert!(is_web_content_type(web.as_bytes()), "{web}");
+        }
+        for other in ["application/grpc", "application/grpc+web", "application/grpc-we"] {
+            assert!(!is_web_content_type(other.as_bytes()), "{other}");
+        }
     }
 
     #[test]

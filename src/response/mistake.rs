@@ -132,7 +132,7 @@ pub fn of_reading<H: BodyFilter>(host: &H, body: &[u8]) -> Option<Mistake> {
     }
     let encoding = host.header(b"Content-Encoding").ok()?.filter(|value| encodes(value))?;
     let is_encoded = body.starts_with(&[0x1F, 0x8B])
-        || host.upstream_encoding().is_some_and(|value| encodes(&value));
+        || host.upstream_header("content_encoding").is_some_and(|value| encodes(&value));
     is_encoded.then(|| Mistake::EncodedBody { encoding: encoding.into_owned() })
 }
 
@@ -157,7 +157,7 @@ pub fn of_replacing<H: BodyFilter>(host: &H, length: usize) -> Option<Mistake> {
 pub fn of_relabelling<H: BodyFilter>(host: &H, body: &[u8]) -> Option<Mistake> {
     let encoding = host.header(b"Content-Encoding").ok()?.filter(|value| encodes(value))?;
     // What nginx's own gzip filter encodes, and what a plugin has set, is none of the upstream's.
-    let given = host.upstream_encoding()?;
+    let given = host.upstream_header("content_encoding")?;
     let is_mistake = given.trim_ascii().eq_ignore_ascii_case(encoding.trim_ascii())
         && !is_encoded(&encoding, body)
         && !host.is_subrequest()

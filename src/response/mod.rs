@@ -10,6 +10,7 @@ pub mod grpc;
 pub mod header;
 pub mod json;
 pub mod mistake;
+pub mod precondition;
 pub mod source;
 pub mod status;
 pub mod stream;

@@ -22,6 +22,10 @@ local lower = string.lower
 
 local MAX_HEADERS_DEFAULT = 100
 
+-- Before this lua-nginx-module, an empty chunk that the body filter then makes the last one is
+-- lost, and with it the end of the response.
+local KEEPS_EMPTY_BODY = 10027
+
 
 local function copy(table)
   local new = {}
@@ -117,6 +121,7 @@ local function make_services(options, ngx)
     nkeys = has_nkeys and nkeys or nil,
     max_body_size = options.max_body_size,
     warnings = options.warnings ~= false,
+    keeps_empty_body = (ngx.config.ngx_lua_version or 0) >= KEEPS_EMPTY_BODY,
   }
 end
 

@@ -1,6 +1,10 @@
 --- Makes tables of the thirteen functions of `kong.response`.
 -- Where they run decides which: `kong.response.http`, `kong.response.stream`.
 
+local core = require "kong.response.core"
+local native = require "kong.response.native"
+
+
 local error = error
 local pairs = pairs
 local type = type
@@ -84,7 +88,12 @@ local function disabled()
 end
 
 
-local _M = {}
+local _M = {
+  --- The version of the Lua files.
+  _VERSION = native.VERSION,
+  --- The version of the native library that serves: always the same one.
+  _NATIVE_VERSION = core.version,
+}
 
 
 --- Set while a test of `kong.response.testing` runs: `test(options, name, with_colon)` gives the

@@ -13,6 +13,9 @@
 --     body_filter_by_lua_block { lifecycle.body_filter() }
 --     log_by_lua_block { lifecycle.log() }
 --
+-- `init_worker_by_lua_block { lifecycle.init_worker() }` and `balancer_by_lua_block {
+-- lifecycle.balancer() }` are for plugins and locations that need them.
+--
 -- A plugin is a table with a method for each phase it takes part in: `plugin:access(config)`. Those
 -- with a higher `PRIORITY` run first.
 --
@@ -21,7 +24,12 @@
 -- `lua_code_cache on`, nginx's default.
 
 local failures = require "kong.response.failures"
+local kong_ctx = require "kong.response.pdk.ctx"
 local names = require "kong.response.testing.names"
+local pdk = require "kong.response.pdk"
+local random = require "kong.response.pdk.random"
+
+local BITS = require("kong.response.pdk.phases").BITS
 
 
 local coroutine = coroutine
@@ -41,16 +49,6 @@ local getinfo = debug.getinfo
 local traceback = debug.traceback
 
 
--- The bits of `ngx.ctx.KONG_PHASE`.
-local BITS = {
-  rewrite = 0x10,
-  access = 0x20,
-  header_filter = 0x200,
-  body_filter = 0x400,
-  log = 0x2000,
-  error = 0x1000000,
-}
-
 local PHASES = { "rewrite", "access", "header_filter", "body_filter", "log" }
 
 -- The same as keys, and the methods that only a gateway calls.
@@ -58,6 +56,9 @@ local METHODS = {}
 for _, phase in ipairs(PHASES) do
   METHODS[phase] = true
 end
+-- Handlers of a worker, not of a request.
+local OF_WORKER = { "init_worker", "configure" }
+
 local ELSEWHERE = { response = true, init_worker = true, configure = true, certificate = true }
 
 local FIELDS = { plugin = "table", config = "table", name = "string" }
@@ -65,7 +66,10 @@ local FIELDS = { plugin = "table", config = "table", name = "string" }
 -- Answers that nginx keeps of a service which it does not ask again.
 local FROM_CACHE = { HIT = true, STALE = true, UPDATING = true, REVALIDATED = true }
 
-local CHANGES_OF_CTX = "kong.ctx cannot be changed, only kong.ctx.shared and kong.ctx.plugin"
+
+local INIT_FAILED = "worker initialization error: failed to execute the \"init_worker\" handler for"
+  .. " plugin \"%s\": %s; this node must be restarted"
+local CONFIGURE_FAILED = "failed to execute plugin '%s:configure (%s)"
 
 
 -- Where the state of a request is in its `ngx.ctx`: no name of a plugin's can be in the way.
@@ -112,9 +116,7 @@ local function current()
 
   state = {
     key = key,
-    shared = {}, -- kong.ctx.shared
-    own = {}, -- kong.ctx.plugin, by plugin
-    running = nil, -- the plugin whose handler runs
+    ctx = ctx,
     progress = {}, -- by lifecycle
     replaced = false, -- whether a 500 took the place of the response in header_filter
   }
@@ -145,24 +147,16 @@ local function filter(phase, run)
 end
 
 
-local function read_kong_ctx(_, name)
-  if name == "shared" then
-    local _, state = current()
-    return state.shared
+-- The parts of `kong`, and what a server tells them of each request. They need nginx.
+local parts, requests
 
-  elseif name == "plugin" then
-    local _, state = current()
-    local running = state.running
-    if not running then
-      return nil
-    end
-    local own = state.own[running]
-    if not own then
-      own = {}
-      state.own[running] = own
-    end
-    return own
+
+local function make_parts()
+  local ngx = rawget(_G, "ngx")
+  if not parts and type(ngx) == "table" and ngx.config.subsystem == "http" then
+    parts, requests = pdk.new(nil, ngx, current)
   end
+  return parts or { ctx = kong_ctx { find_ctx = current } }
 end
 
 
@@ -180,16 +174,19 @@ local function prepare_kong()
     rawset(kong, "response", require "kong.response")
   end
 
+  local own = make_parts()
   local ctx = kong.ctx
-  if ctx == nil then
-    rawset(kong, "ctx", setmetatable({}, {
-      __index = read_kong_ctx,
-      __newindex = function()
-        error(CHANGES_OF_CTX, 2)
-      end,
-    }))
-  elseif type(ctx) == "table" and getmetatable(ctx) == nil then
-    setmetatable(ctx, { __index = read_kong_ctx })
+  if type(ctx) == "table" and ctx ~= own.ctx and getmetatable(ctx) == nil then
+    setmetatable(ctx, { __index = getmetatable(own.ctx).__index })
+  end
+  for name, part in pairs(own) do
+    if kong[name] == nil then
+      rawset(kong, name, part)
+    end
+  end
+  -- The log is that of the plugin that asks for it.
+  if kong.log == nil and getmetatable(kong) == nil then
+    setmetatable(kong, getmetatable(own))
   end
   return kong
 end
@@ -240,6 +237,12 @@ local function check_entry(i, entry)
       error(fmt("plugins[%d]: %s must be a function, got %s", i, phase, type(handler)), 4)
     end
   end
+  for _, name in pairs(OF_WORKER) do
+    local handler = plugin[name]
+    if handler ~= nil and type(handler) ~= "function" then
+      error(fmt("plugins[%d]: %s must be a function, got %s", i, name, type(handler)), 4)
+    end
+  end
   local name, meant = names.misspelt_phase(plugin, METHODS, ELSEWHERE)
   if name then
     error(fmt("plugins[%d] has a method %q, which is no phase: did you mean %q?", i, name, meant),
@@ -282,6 +285,7 @@ local function in_order(plugins)
     check_entry(i, entry)
     entries[i] = {
       index = i,
+      id = random.uuid(),
       name = entry.name or default_name(i, entry.plugin),
       plugin = entry.plugin,
       config = entry.config or {},
@@ -300,17 +304,16 @@ end
 
 --- Calls a handler in a phase that nginx cannot interrupt.
 local function call(state, entry, phase)
-  local before = state.running
-  state.running = entry
+  local outer, outer_log = requests.enter_plugin(state.ctx, entry, entry.name, entry.id)
   local ok, failure = failures.call(entry.plugin[phase], entry.plugin, entry.config)
-  state.running = before
+  requests.leave_plugin(state.ctx, outer, outer_log)
   return ok, failure
 end
 
 
 --- Calls a handler in a coroutine, which it leaves for good when it makes a response.
-local function call_until_response(ctx, state, entry, phase)
-  state.running = entry
+local function call_until_response(ctx, entry, phase)
+  requests.enter_plugin(ctx, entry, entry.name, entry.id)
   local handler = coroutine.create(entry.plugin[phase])
   local ok, err = coroutine.resume(handler, entry.plugin, entry.config)
   -- A handler that yields for another reason waits for its turn.
@@ -318,7 +321,7 @@ local function call_until_response(ctx, state, entry, phase)
     coroutine.yield()
     ok, err = coroutine.resume(handler)
   end
-  state.running = nil
+  requests.leave_plugin(ctx)
   return ok, not ok and failures.new(err, traceback(handler, "")) or nil
 end
 
@@ -399,14 +402,16 @@ end
 
 --- Makes the functions that run a list of plugins.
 -- Call it once, in `init_by_lua*`. It sets what is missing of the global `kong`, which loading this
--- module has made where there was none: `kong.response`, and `kong.ctx` with `kong.ctx.shared` (one
--- table per request) and `kong.ctx.plugin` (one per request and entry of the list; nil outside of a
--- plugin).
+-- module has made where there was none: `kong.response`, and the parts that `kong.response.pdk`
+-- makes, with `kong.ctx.shared` (one table per request) and `kong.ctx.plugin` (one per request and
+-- entry of the list; nil outside of a plugin).
 -- @tparam table plugins an array of
 --   `{ plugin = <table>, config = <table, {} by default>, name = <string, for the log; by default
 --   the file of its handlers> }`
--- @treturn table with the functions `rewrite`, `access`, `header_filter`, `body_filter`, `log` and
---   `error_page`
+-- @tparam ?table description what the parts of `kong` say of the node and of these requests; see
+--   `kong.response.pdk`
+-- @treturn table with the functions `init_worker`, `rewrite`, `access`, `balancer`,
+--   `header_filter`, `body_filter`, `log` and `error_page`
 -- @raise `plugins must be a table, got <type>`, `plugins must be an array without holes`,
 --   `plugins[<i>] must be a table, got <type>`, `plugins[<i>]: unknown field "<name>"`,
 --   `plugins[<i>].<field> must be a <type>, got <type>`,
@@ -414,14 +419,20 @@ end
 --   `plugins[<i>]: <phase> must be a function, got <type>`,
 --   `plugins[<i>] has a method "<name>", which is no phase: did you mean "<phase>"?`,
 --   `plugins[<i>]: the response phase needs a gateway`,
---   `the global kong must be a table, got <type>`
+--   `the global kong must be a table, got <type>`, and what `kong.response.pdk` says of a
+--   description
 -- @usage
 -- lifecycle = require("kong.response.lifecycle").new {
 --   { plugin = require "plugins.keys", config = { header = "apikey" }, name = "keys" },
 -- }
-function _M.new(plugins)
+function _M.new(plugins, description)
   local entries = in_order(plugins)
   local kong = prepare_kong()
+  if requests and description ~= nil then
+    requests.describe(description)
+  end
+  -- Another list's route is not that of these requests.
+  local of_requests = description or {}
 
   local lists = {}
   for _, phase in pairs(PHASES) do
@@ -436,6 +447,48 @@ function _M.new(plugins)
 
   local self = {}
 
+  --- Calls the handler of each plugin once, however often the list has it.
+  local function call_once(name, message, level, argument_of)
+    local done = {}
+    for i = 1, #entries do
+      local plugin = entries[i].plugin
+      if plugin[name] and not done[plugin] then
+        done[plugin] = true
+        local ok, err = pcall(plugin[name], plugin, argument_of and argument_of(plugin))
+        if not ok then
+          ngx.log(level, fmt(message, entries[i].name, tostring(err)))
+        end
+      end
+    end
+  end
+
+  local function configs_of(plugin)
+    local configs = {}
+    for i = 1, #entries do
+      if entries[i].plugin == plugin then
+        configs[#configs + 1] = entries[i].config
+      end
+    end
+    return configs
+  end
+
+
+  --- For `init_worker_by_lua*`. It calls the handlers `init_worker`, and then `configure` with an
+  -- array of the plugin's configs. When one fails, the log says so, and the next one runs.
+  function self.init_worker()
+    ngx.ctx.KONG_PHASE = BITS.init_worker
+    call_once("init_worker", INIT_FAILED, ngx.CRIT)
+    call_once("configure", CONFIGURE_FAILED, ngx.ERR, configs_of)
+  end
+
+
+  --- For the `balancer_by_lua*` of the upstream that a location's requests go to: it takes the
+  -- server that `kong.service` has chosen, or that of the description's service.
+  function self.balancer()
+    return requests.balance()
+  end
+
+
   local function run_until_response(phase)
     local ctx, state = enter(phase)
     local progress = state.progress[self]
@@ -444,6 +497,12 @@ function _M.new(plugins)
       state.progress[self] = progress
     elseif progress.over then
       return
+    end
+
+    if phase == "rewrite" then
+      requests.rewrite(ctx, of_requests)
+    elseif not ctx.KONG_ACCESS_START then
+      requests.access(ctx, of_requests)
     end
 
     ctx.delayed_response = nil
@@ -455,7 +514,7 @@ function _M.new(plugins)
       -- Should the handler leave for another location, that one goes on behind it.
       progress[phase] = i
       local entry = list[i]
-      local ok, err = call_until_response(ctx, state, entry, phase)
+      local ok, err = call_until_response(ctx, entry, phase)
       if not ok then
         failure, what = err, failures.handler(err, entry, phase)
       elseif ctx.delayed_response then
@@ -475,6 +534,9 @@ function _M.new(plugins)
     end
     if failure then
       return send_unexpected(kong, ctx, failure, what)
+    end
+    if phase == "access" then
+      requests.proxy(ctx)
     end
   end
 
@@ -500,6 +562,7 @@ function _M.new(plugins)
     -- The body filter sets the end of the response first, so an empty body of an exit is one.
     ctx.KONG_RESPONSE_KEEPS_EMPTY_BODY = true
     tell_source(ctx)
+    requests.header_filter(ctx)
 
     local list = lists.header_filter
     for i = 1, #list do
@@ -523,6 +586,10 @@ function _M.new(plugins)
 
 
   local function filter_body(ctx, state)
+    if ngx.arg[2] then
+      requests.body_end(ctx)
+    end
+
     local body = ctx.response_body
     if body then
       -- The end first: after an empty chunk it would get lost.

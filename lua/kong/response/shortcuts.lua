@@ -12,6 +12,7 @@ local debug = debug
 local getmetatable = getmetatable
 local next = next
 local rawget = rawget
+local tostring = tostring
 local type = type
 local band = require("bit").band
 local ffi_string = ffi.string
@@ -63,19 +64,18 @@ ffi.cdef [[
 -- @tparam userdata main_request where nginx's request of that thread is
 -- @tparam function all_headers `all_headers(max) -> table, err`
 -- @tparam function default_limit `default_limit() -> max`, which may raise
--- @treturn table they, by name; empty where the JIT is off, or the library's file is not found
+-- @treturn table they, by name; empty where the JIT is off, or the library has no file
 return function(native, ngx, main, main_request, all_headers, default_limit)
   local has_exdata, exdata = pcall(require, "thread.exdata")
   local has_exdata2, exdata2 = pcall(require, "thread.exdata2")
-  local path = package.searchpath("kong.response.core", package.cpath)
-  if not jit.status() or not has_exdata or not has_exdata2 or not path then
+  if not jit.status() or not has_exdata or not has_exdata2 or not core.path then
     return {}
   end
 
   -- Constants for the compiler.
   local main_thread, served = ffi.cast("void *", main), ffi.cast("void **", main_request)
 
-  local library = ffi.load(path)
+  local library = ffi.load(core.path)
   local registry = debug.getregistry()
   local found_value = ffi.new("const char *[1]")
   local found_length = ffi.new("size_t[1]")
@@ -153,6 +153,17 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
   end
 
 
+  -- A value as a header has it: numbers and booleans as `tostring` writes them. No string where the
+  -- native function has to look.
+  local function text_of(value)
+    local kind = type(value)
+    if kind == "number" or kind == "boolean" then
+      return tostring(value)
+    end
+    return value
+  end
+
+
   local shortcuts = {}
 
 
@@ -220,8 +231,9 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
 
   function shortcuts.set_header(name, value)
     local request = current_request()
-    if type(name) ~= "string" or type(value) ~= "string" or not may(WRITE, request)
-      or library.kong_response_write_header(request, name, #name, value, #value, 0) ~= DONE
+    local text = text_of(value)
+    if type(name) ~= "string" or type(text) ~= "string" or not may(WRITE, request)
+      or library.kong_response_write_header(request, name, #name, text, #text, 0) ~= DONE
     then
       return native_set_header(name, value)
     end
@@ -230,8 +242,9 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
 
   function shortcuts.add_header(name, value)
     local request = current_request()
-    if type(name) ~= "string" or type(value) ~= "string" or not may(WRITE, request)
-      or library.kong_response_write_header(request, name, #name, value, #value, 1) ~= DONE
+    local text = text_of(value)
+    if type(name) ~= "string" or type(text) ~= "string" or not may(WRITE, request)
+      or library.kong_response_write_header(request, name, #name, text, #text, 1) ~= DONE
     then
       return native_add_header(name, value)
     end

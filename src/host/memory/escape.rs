@@ -44,6 +44,11 @@ pub fn dashed(name: &[u8]) -> Vec<u8> {
     name.iter().map(|&byte| if byte == b'_' { b'-' } else { byte }).collect()
 }
 
+/// `name` as it stands in the name of a variable: in lower case, with `_` for `-`.
+pub fn variable(name: &[u8]) -> Vec<u8> {
+    name.iter().map(|&byte| if byte == b'-' { b'_' } else { byte.to_ascii_lowercase() }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

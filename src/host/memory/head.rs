@@ -6,8 +6,8 @@
 
 use std::borrow::Cow;
 
-use super::date;
 use super::escape::{Part, dashed, escape};
+use crate::date;
 use crate::host::Write;
 
 /// How many values of a header `ngx.header` reads.

@@ -5,7 +5,7 @@
 mod browser;
 mod chain;
 mod conditions;
-mod date;
+
 mod escape;
 mod head;
 mod page;
@@ -16,7 +16,7 @@ mod wire;
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use http::StatusCode;
+use http::{StatusCode, Version};
 
 pub use shared::Shared;
 pub use stage::{Client, Stage};
@@ -51,8 +51,8 @@ pub struct Memory {
     chunked: bool,
     proxied: bool,
     head: Head,
-    promised: Option<Vec<u8>>,
-    upstream_encoding: Option<Vec<u8>>,
+    upstream_status: Option<u16>,
+    upstream_headers: Vec<Field>,
     chain: Chain,
     body: RefCell<Option<Held>>,
     log: RefCell<Vec<(Level, Vec<u8>)>>,
@@ -77,8 +77,8 @@ impl Memory {
             chunked: false,
             proxied: false,
             head: Head::new(true),
-            promised: None,
-            upstream_encoding: None,
+            upstream_status: None,
+            upstream_headers: Vec::new(),
             chain: Chain::default(),
             body: RefCell::default(),
             log: RefCell::default(),
@@ -209,12 +209,7 @@ impl Memory {
         let mut chunked = false;
         self.head.content_length = None;
         for (name, value) in headers {
-            if name.eq_ignore_ascii_case(b"Content-Length") && self.promised.is_none() {
-                self.promised = Some(value.to_vec());
-            }
-            if name.eq_ignore_ascii_case(b"Content-Encoding") {
-                self.upstream_encoding = Some(value.to_vec());
-            }
+            self.upstream_headers.push((name.to_vec(), value.to_vec()));
             chunked |= name.eq_ignore_ascii_case(b"Transfer-Encoding")
                 && value.eq_ignore_ascii_case(b"chunked");
             self.head.take_over(name, value);
@@ -222,6 +217,7 @@ impl Memory {
         if chunked {
             self.head.content_length = None;
         }
+        self.upstream_status = Some(status);
         self.head.status = status;
         self.head.status_as_it_came = true;
         self.proxied = true;
@@ -398,8 +394,36 @@ impl Host for Memory {
         Some(self.http_version)
     }
 
-    fn accept(&self) -> Vec<Cow<'_, [u8]>> {
-        self.request_header("Accept").map(Cow::Borrowed).collect()
+    fn protocol(&self) -> Option<Version> {
+        match self.http_version {
+            0.9 => Some(Version::HTTP_09),
+            1.0 => Some(Version::HTTP_10),
+            1.1 => Some(Version::HTTP_11),
+            2.0 => Some(Version::HTTP_2),
+            3.0 => Some(Version::HTTP_3),
+            _ => None,
+        }
+    }
+
+    fn request_headers(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
+        self.request_header(name).map(Cow::Borrowed).collect()
+    }
+
+    fn upstream_header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        if let Some(given) = self.variable(&format!("upstream_http_{name}")) {
+            return Some(Cow::Borrowed(given));
+        }
+        let same = |known: &[u8]| escape::variable(known) == name.as_bytes();
+        let found = self.upstream_headers.iter().find(|(known, _)| same(known));
+        found.map(|(_, value)| Cow::Borrowed(value.as_slice()))
+    }
+
+    fn is_upgraded(&self) -> bool {
+        self.upstream_status == Some(101)
+    }
+
+    fn is_subrequest(&self) -> bool {
+        false
     }
 
     fn log(&self, level: Level, message: &[u8]) {
@@ -438,18 +462,7 @@ impl BodyFilter for Memory {
     }
 
     fn promised_length(&self) -> Option<u64> {
-        let given = self.variable("upstream_http_content_length");
-        let value = given.or(self.promised.as_deref())?;
-        std::str::from_utf8(value).ok()?.parse().ok()
-    }
-
-    fn upstream_encoding(&self) -> Option<Cow<'_, [u8]>> {
-        let given = self.variable("upstream_http_content_encoding");
-        given.or(self.upstream_encoding.as_deref()).map(Cow::Borrowed)
-    }
-
-    fn is_subrequest(&self) -> bool {
-        false
+        std::str::from_utf8(&self.upstream_header("content_length")?).ok()?.parse().ok()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use http::StatusCode;
+use http::{StatusCode, Version};
 
 use super::Memory;
 use crate::error::Error;
@@ -77,8 +77,24 @@ impl Host for Shared<'_> {
         self.callbacks.http_version().or_else(|| self.memory.borrow().http_version())
     }
 
-    fn accept(&self) -> Vec<Cow<'_, [u8]>> {
-        self.memory.borrow().accept().into_iter().map(owned).collect()
+    fn protocol(&self) -> Option<Version> {
+        self.memory.borrow().protocol()
+    }
+
+    fn request_headers(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
+        self.memory.borrow().request_headers(name).into_iter().map(owned).collect()
+    }
+
+    fn upstream_header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        self.memory.borrow().upstream_header(name).map(owned)
+    }
+
+    fn is_upgraded(&self) -> bool {
+        self.memory.borrow().is_upgraded()
+    }
+
+    fn is_subrequest(&self) -> bool {
+        self.memory.borrow().is_subrequest()
     }
 
     fn log(&self, level: Level, message: &[u8]) {
@@ -117,13 +133,5 @@ impl BodyFilter for Shared<'_> {
 
     fn promised_length(&self) -> Option<u64> {
         self.memory.borrow().promised_length()
-    }
-
-    fn upstream_encoding(&self) -> Option<Cow<'_, [u8]>> {
-        self.memory.borrow().upstream_encoding().map(owned)
-    }
-
-    fn is_subrequest(&self) -> bool {
-        self.memory.borrow().is_subrequest()
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-use http::StatusCode;
+use http::{StatusCode, Version};
 
 use super::api::{
     Api, BAD_CONTEXT, FfiStr, FfiTableElt, NGX_AGAIN, NGX_DECLINED, NGX_OK, NO_REQ_CTX, NgxRequest,
@@ -241,25 +241,48 @@ impl Host for Request<'_> {
         self.callbacks.http_version()
     }
 
-    fn accept(&self) -> Vec<Cow<'_, [u8]>> {
+    fn protocol(&self) -> Option<Version> {
+        match self.variable("server_protocol")? {
+            b"HTTP/1.0" => Some(Version::HTTP_10),
+            b"HTTP/1.1" => Some(Version::HTTP_11),
+            b"HTTP/2.0" => Some(Version::HTTP_2),
+            b"HTTP/3.0" => Some(Version::HTTP_3),
+            _ => None,
+        }
+    }
+
+    fn request_headers(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
         let mut truncated = 0;
-        // SAFETY: the request is alive; 0 asks for all.
+        // SAFETY: the module keeps the request alive for 'call; 0 asks for all headers.
         let count = unsafe { (self.api.req_get_headers_count)(self.raw(), 0, &mut truncated) };
-        let Ok(room) = usize::try_from(count) else { return Vec::new() };
-        let mut fields = vec![FfiTableElt { key: FfiStr::EMPTY, value: FfiStr::EMPTY }; room];
-        // SAFETY: there is room for `count` headers, and no more are written. Raw (1) leaves the names
+        let Ok(length) = usize::try_from(count) else { return Vec::new() };
+        let mut fields = vec![FfiTableElt { key: FfiStr::EMPTY, value: FfiStr::EMPTY }; length];
+        // SAFETY: `fields` has `count` elements, and the module writes no more. Raw (1) leaves the names
         // as they came.
         let code = unsafe { (self.api.req_get_headers)(self.raw(), fields.as_mut_ptr(), count, 1) };
         if code != NGX_OK {
             return Vec::new();
         }
         let bytes = |text: FfiStr| {
-            // SAFETY: names and values live in the request's pool or buffers, for the whole request.
+            // SAFETY: nginx keeps names and values in the request's pool or buffers until it ends.
             unsafe { slice(text.data, usize::try_from(text.len).unwrap_or(0)) }
         };
-        let accepts =
-            fields.iter().filter(|field| bytes(field.key).eq_ignore_ascii_case(b"accept"));
-        accepts.map(|field| Cow::Borrowed(bytes(field.value))).collect()
+        let named = |field: &&FfiTableElt| bytes(field.key).eq_ignore_ascii_case(name.as_bytes());
+        fields.iter().filter(named).map(|field| Cow::Borrowed(bytes(field.value))).collect()
+    }
+
+    fn upstream_header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        self.variable(&format!("upstream_http_{name}")).map(Cow::Borrowed)
+    }
+
+    fn is_upgraded(&self) -> bool {
+        // One status for each attempt, the last one at the end: `502, 101`.
+        self.variable("upstream_status").is_some_and(|statuses| statuses.ends_with(b"101"))
+    }
+
+    fn is_subrequest(&self) -> bool {
+        // SAFETY: the module keeps the request alive for 'call.
+        unsafe { (self.api.is_subrequest)(self.raw()) == 1 }
     }
 
     fn log(&self, level: Level, message: &[u8]) {
@@ -318,17 +341,7 @@ impl BodyFilter for Request<'_> {
     }
 
     fn promised_length(&self) -> Option<u64> {
-        let value = self.variable("upstream_http_content_length")?;
-        std::str::from_utf8(value).ok()?.parse().ok()
-    }
-
-    fn upstream_encoding(&self) -> Option<Cow<'_, [u8]>> {
-        self.variable("upstream_http_content_encoding").map(Cow::Borrowed)
-    }
-
-    fn is_subrequest(&self) -> bool {
-        // SAFETY: the request is alive.
-        unsafe { (self.api.is_subrequest)(self.raw()) == 1 }
+        std::str::from_utf8(&self.upstream_header("content_length")?).ok()?.parse().ok()
     }
 }
 

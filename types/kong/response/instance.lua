@@ -1,6 +1,8 @@
 ---@meta kong.response.instance
 
 ---@class kong.response.instance
+---@field _VERSION string the version of the Lua files
+---@field _NATIVE_VERSION string the version of the native library that serves: the same one
 local instance = {}
 
 ---Paths of files that take the place of the built-in documents. Of each, the first `%s` becomes the

@@ -7,6 +7,8 @@ local lifecycle = {}
 ---@class kong.response.Plugin
 ---@field PRIORITY? number plugins with a higher one run first; 0 by default
 ---@field VERSION? string
+---@field init_worker? fun(self: table)
+---@field configure? fun(self: table, configs: table[])
 ---@field rewrite? fun(self: table, config: table)
 ---@field access? fun(self: table, config: table)
 ---@field response? fun(self: table, config: table) in a gateway and in the test kit only
@@ -19,9 +21,32 @@ local lifecycle = {}
 ---@field config? table what its methods get; an empty table by default
 ---@field name? string for the log; by default the file of its handlers
 
+---What plugins find in `kong` of the node and of a request.
+---@class kong.response.pdk.Description
+---@field balancer? boolean whether the upstream runs `balancer`
+---@field buffering? boolean whether the server buffers answers
+---@field cache_size? integer the number of entries that `kong.cache` keeps
+---@field configuration? table what `kong.configuration` has
+---@field consumer? table
+---@field consumers? table[] for `kong.client.load_consumer`
+---@field credential? table
+---@field node? { id: string?, hostname: string? }
+---@field route? table
+---@field service? table
+---@field upstreams? table<string, string[]> `"address:port"` by name
+---@field version? string
+
 ---The functions to call in the phases of nginx, one in each.
 ---@class kong.response.lifecycle.Lifecycle
 local phases = {}
+
+
+---For `init_worker_by_lua*`. It calls the handlers `init_worker` and `configure` of each plugin once.
+function phases.init_worker() end
+
+
+---For the `balancer_by_lua*` of the upstream: it takes the server that `kong.service` has chosen.
+function phases.balancer() end
 
 
 ---For `rewrite_by_lua*`. When a handler makes a response, no later one of this phase or of access
@@ -53,7 +78,7 @@ function phases.error_page() end
 
 
 ---Makes the functions that run a list of plugins. Call it once, in `init_by_lua*`. It sets what is
----missing of the global `kong`: `kong.response` and `kong.ctx`.
+---missing of the global `kong`.
 ---
 ---**Errors:**
 ---* `plugins must be a table, got <type>`
@@ -66,9 +91,13 @@ function phases.error_page() end
 ---* `plugins[<i>] has a method "<name>", which is no phase: did you mean "<phase>"?`
 ---* `plugins[<i>]: the response phase needs a gateway`
 ---* `the global kong must be a table, got <type>`
+---* `the description of kong must be a table, got <type>`
+---* `the description of kong has an unknown field "<name>"`
+---* `the description of kong: <field> must be a <type>, got <type>`
 ---@param plugins kong.response.lifecycle.Entry[]
+---@param description? kong.response.pdk.Description
 ---@return kong.response.lifecycle.Lifecycle
-function lifecycle.new(plugins) end
+function lifecycle.new(plugins, description) end
 
 
 return lifecycle

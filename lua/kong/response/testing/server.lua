@@ -158,7 +158,9 @@ function Server:send_head()
 
   self.unmodified = host:answer_conditions() or self.unmodified
   local before = self.exited or 0
-  if not self:filter_head() then
+  local ok = self:filter_head()
+  -- nginx ends the connection where the head does not pass, and on `ngx.exit(ngx.ERROR)`.
+  if not ok or self.exited == -1 then
     self.closed = true
     return false
   end

@@ -216,6 +216,8 @@ function Session:filter_head()
   end
 
   local leave = self:enter "header_filter"
+  -- As `filter_body` does.
+  self.ngx.ctx.KONG_RESPONSE_KEEPS_EMPTY_BODY = true
   local outcome = self:handlers("header_filter", until_failed)
   local ok = true
   if outcome == "failed" then

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# add-native.sh FILE LUALIB NAME: puts a native file into LUALIB under a name of its own,
+# NAME-VERSION-CHECKSUM.so, and removes the former one. NAME.version says which one is current. See
+# lua/kong/response/native.lua.
+set -euo pipefail
+
+file=$1
+target=$2/$3
+build=$("$(dirname "$0")/version.sh")-$(sha256sum "$file" | cut -c 1-12)
+
+install -D -m 755 "$file" "$target-$build.so.new"
+mv "$target-$build.so.new" "$target-$build.so"
+echo "$build" > "$target.version.new"
+mv "$target.version.new" "$target.version"
+find "$(dirname "$target")" -maxdepth 1 -name "${target##*/}-*.so" ! -name "${target##*/}-$build.so" -delete

@@ -1,0 +1,95 @@
+#!/bin/sh
+# Installs the library, or removes it, also below a running nginx.
+#
+#     install.sh LUA_FOLDER [NATIVE_FOLDER]
+#     install.sh --uninstall LUA_FOLDER [NATIVE_FOLDER]
+#
+# nginx dies when a file that it has mapped is written to. So each file is copied to a temporary folder
+# beside its place and renamed: workers keep the former file. What earlier versions have left is removed.
+set -eu
+umask 022
+
+list=kong/response/installed.txt # what is installed, for the next version and for --uninstall
+
+action=install
+if [ "${1:-}" = --uninstall ]; then
+  action=uninstall
+  shift
+fi
+if [ $# -lt 1 ] || [ $# -gt 2 ]; then
+  sed -n 's/^# \{5\}/usage: /p' "$0" >&2
+  exit 2
+fi
+# `make` has built the files elsewhere.
+from=${LUALIB:-$(dirname "$0")/lualib}
+lua=${DESTDIR:-}$1
+native=${DESTDIR:-}${2:-$1}
+
+files=$(cd "$from" && find . -type f | sed 's|^\./||' | LC_ALL=C sort)
+# Version 0.1.0 left no list.
+former=$(cat "$lua/$list" 2> /dev/null || true; echo kong/response/core.so)
+
+remove() {
+  rm -f "$lua/$1" "$native/$1"
+}
+
+if [ $action = uninstall ]; then
+  all=$(printf '%s\n' "$files" "$former" "$list" | LC_ALL=C sort -u)
+  for file in $all; do
+    remove "$file"
+  done
+  for folder in $(echo "$all" | sed -n 's|/[^/]*$||p' | LC_ALL=C sort -r -u); do
+    rmdir "$lua/$folder" "$native/$folder" 2> /dev/null || true
+  done
+  exit 0
+fi
+
+stage=.kong-response.$$
+trap 'rm -rf "$lua/$stage" "$native/$stage"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# folder FILE: where it belongs.
+folder() {
+  case $1 in
+    *.so | *.version) echo "$native" ;;
+    *) echo "$lua" ;;
+  esac
+}
+
+changed=
+for file in $files; do
+  to=$(folder "$file")
+  if ! cmp -s "$from/$file" "$to/$file"; then
+    mkdir -p "$(dirname "$to/$stage/$file")" "$(dirname "$to/$file")"
+    cp "$from/$file" "$to/$stage/$file"
+    chmod 644 "$to/$stage/$file"
+    changed="$changed $file"
+  fi
+done
+if [ -z "${QUIET:-}" ]; then
+  mkdir -p "$lua/$stage"
+  echo "$files" > "$lua/$stage/list"
+fi
+
+# Native files first: nothing looks for them until a `.version` names them, and those come last.
+for kind in so lua version; do
+  for file in $changed; do
+    case $file in
+      *."$kind") to=$(folder "$file") && mv -f "$to/$stage/$file" "$to/$file" ;;
+    esac
+  done
+done
+[ -n "${QUIET:-}" ] || mv -f "$lua/$stage/list" "$lua/$list"
+for file in $former; do
+  [ -f "$from/$file" ] || remove "$file"
+done
+
+if [ -n "${QUIET:-}" ]; then
+  exit 0
+elif [ "$lua" = "$native" ]; then
+  echo "kong.response is in $lua. For nginx:"
+else
+  echo "kong.response is in $lua, its native part in $native. For nginx:"
+fi
+echo "  lua_package_path  \"$1/?.lua;;\";"
+echo "  lua_package_cpath \"${2:-$1}/?.so;;\";"

@@ -1,0 +1,3 @@
+--- The native part of the library.
+
+return require("kong.response.native").load("kong.response.core")

@@ -1,0 +1,202 @@
+--- The plugin interface beside `kong.response`, for servers without a gateway.
+--
+--     local pdk = require "kong.response.pdk"
+--     local kong, requests = pdk.new({ route = { id = "..." } }, ngx)
+--
+-- It is Lua over `ngx`, so that it works over any `ngx`. In a gateway nothing of it is loaded.
+
+local check = require "kong.response.pdk.check"
+local ip = require "kong.response.pdk.ip"
+local requests = require "kong.response.pdk.requests"
+local versions = require "kong.response.pdk.version"
+
+
+local error = error
+local find = string.find
+local fmt = string.format
+local pairs = pairs
+local pcall = pcall
+local rawget = rawget
+local require = require
+local setmetatable = setmetatable
+local tonumber = tonumber
+local tostring = tostring
+local type = type
+
+
+-- What each part of `kong` is made by.
+local PARTS = {
+  cache = "kong.response.pdk.cache",
+  client = "kong.response.pdk.client",
+  configuration = "kong.response.pdk.configuration",
+  ctx = "kong.response.pdk.ctx",
+  nginx = "kong.response.pdk.nginx",
+  node = "kong.response.pdk.node",
+  plugin = "kong.response.pdk.plugin",
+  request = "kong.response.pdk.request",
+  router = "kong.response.pdk.router",
+  service = "kong.response.pdk.service",
+  table = "kong.response.pdk.table",
+  vault = "kong.response.pdk.vault",
+}
+
+local FIELDS = {
+  balancer = "boolean",
+  buffering = "boolean",
+  cache_size = "number",
+  configuration = "table",
+  consumer = "table",
+  consumers = "table",
+  credential = "table",
+  node = "table",
+  route = "table",
+  service = "table",
+  upstreams = "table",
+  version = "string",
+}
+
+
+-- Who gives a description to a function that has it checked by `describe`.
+local CALLER = 4
+
+-- Variables that the configuration does not declare cannot be set.
+local function assign(var, name, value)
+  var[name] = value
+end
+
+
+-- Where a request's description is in its context.
+local OF_REQUEST = {}
+
+
+local function check_description(description)
+  if type(description) ~= "table" then
+    error(fmt("the description of kong must be a table, got %s", type(description)), CALLER)
+  end
+  for name, value in pairs(description) do
+    local expected = FIELDS[name]
+    if not expected then
+      error(fmt("the description of kong has an unknown field %q", tostring(name)), CALLER)
+    elseif type(value) ~= expected then
+      error(fmt("the description of kong: %s must be a %s, got %s", name, expected, type(value)),
+            CALLER)
+    end
+  end
+end
+
+
+local _M = {
+  --- The fields of a description, and the type of each.
+  FIELDS = FIELDS,
+}
+
+
+--- Makes the global `kong` of a server, without `kong.response`.
+-- @tparam ?table description what a gateway knows of its configuration:
+--   `route`, `service`, `consumer`, `credential`: what each request has, from access on;
+--   `consumers`: the list for `kong.client.load_consumer`;
+--   `upstreams`: lists of `"address:port"` by name, for `kong.service.set_upstream`;
+--   `configuration`: what `kong.configuration` has; `trusted_ips` says whose X-Forwarded headers
+--   count;
+--   `node`: `{ id =, hostname = }`; `version`: what `kong.version` says;
+--   `balancer`: whether the balancer phase is served; `buffering`: whether answers can be buffered;
+--   `cache_size`: how many entries `kong.cache` has at most
+-- @tparam table ngx
+-- @tparam[opt] function find_ctx the context of the request, for `kong.ctx`; by default `ngx.ctx`
+-- @treturn table kong
+-- @treturn table functions that a server calls in the phases of a request, and
+--   `describe(description)`, which replaces the description
+-- @raise `the description of kong must be a table, got <type>`,
+--   `the description of kong has an unknown field "<name>"`,
+--   `the description of kong: <field> must be a <type>, got <type>`
+function _M.new(description, ngx, find_ctx)
+  local kong = {}
+  local pdk = { ngx = ngx, kong = kong }
+  pdk.check, pdk.check_except = check.phase(ngx)
+  pdk.find_ctx = find_ctx or function()
+    return ngx.ctx
+  end
+
+  local is_trusted
+
+  local function describe(new)
+    new = new or {}
+    check_description(new)
+    pdk.description = new
+    pdk.configuration = new.configuration or {}
+    is_trusted = ip.trust(pdk.configuration.trusted_ips)
+    kong.version, kong.version_num = versions.of(new.version)
+  end
+
+  describe(description)
+
+  --- Gives a request a description of its own.
+  function pdk.describe_request(ctx, own)
+    ctx[OF_REQUEST] = own
+  end
+
+  --- The description of a request.
+  function pdk.description_of(ctx)
+    return rawget(ctx, OF_REQUEST) or pdk.description
+  end
+
+  --- Whether the client of the connection is a trusted proxy.
+  function pdk.is_trusted_client()
+    local var = ngx.var
+    return is_trusted(var.realip_remote_addr or var.remote_addr)
+  end
+
+  -- A variable that is nowhere in the configuration does not come later.
+  local undeclared = {}
+
+  --- Sets a variable of nginx; false where the configuration does not declare it.
+  function pdk.set_variable(name, value)
+    if undeclared[name] then
+      return false
+    end
+    local ok, err = pcall(assign, ngx.var, name, value)
+    if not ok and find(err, "not found for writing", 1, true) then
+      undeclared[name] = true
+    end
+    return ok
+  end
+
+  --- The port that clients use, where a map says so, else that of the server.
+  function pdk.host_port()
+    local port = tonumber(ngx.var.server_port)
+    local ports = pdk.configuration.host_ports
+    return ports and ports[port] or port
+  end
+
+  kong.ip = {
+    is_trusted = function(address)
+      return is_trusted(address)
+    end,
+  }
+  for name, module in pairs(PARTS) do
+    kong[name] = require(module)(pdk)
+  end
+
+  -- A plugin's handler has a log of its own in ctx.
+  pdk.log = require "kong.response.pdk.log" (pdk)
+
+  local function log_of_request()
+    return ngx.ctx.KONG_LOG
+  end
+
+  setmetatable(kong, {
+    __index = function(_, name)
+      if name == "log" then
+        local ok, log = pcall(log_of_request)
+        return ok and log or pdk.log
+      end
+    end,
+  })
+
+  local functions = requests.new(pdk)
+  functions.describe = describe
+  return kong, functions
+end
+
+
+return _M

@@ -1,0 +1,81 @@
+--- Bodies as tables: JSON, forms and multipart, in requests and in answers from the upstream.
+
+local json = require "kong.response.pdk.json"
+local multipart = require "kong.response.pdk.multipart"
+
+
+local fmt = string.format
+local lower = string.lower
+local match = string.match
+local sub = string.sub
+local type = type
+
+
+local FORM = "application/x-www-form-urlencoded"
+local JSON = "application/json"
+local MULTIPART = "multipart/form-data"
+
+
+local function starts_with(text, start)
+  return sub(text, 1, #start) == start
+end
+
+
+local _M = {
+  FORM = FORM,
+  JSON = JSON,
+  MULTIPART = MULTIPART,
+}
+
+
+--- A media type without its parameters, in lower case.
+local function essence(media_type)
+  return lower(match(media_type, "^[^;]*"))
+end
+
+
+--- A media type without its parameters, as it is written.
+function _M.without_parameters(media_type)
+  return match(media_type, "^([^;]-)%s*;") or media_type
+end
+
+
+--- Reads a body.
+-- @tparam string media_type with its parameters
+-- @tparam function read_form `read_form() -> table | nil, err`
+-- @tparam function read_raw `read_raw() -> string | nil, err`
+-- @return the values, nil and the media type; or nil, an error, and the media type
+function _M.read(media_type, read_form, read_raw)
+  local kind = essence(media_type)
+
+  if starts_with(kind, FORM) then
+    local values, err = read_form()
+    if not values then
+      return nil, err, kind
+    end
+    return values, nil, kind
+
+  elseif starts_with(kind, JSON) then
+    local text, err = read_raw()
+    if not text then
+      return nil, err, kind
+    end
+    local values = json.decode(text)
+    if type(values) ~= "table" then
+      return nil, "invalid json body", kind
+    end
+    return values, nil, kind
+
+  elseif starts_with(kind, MULTIPART) then
+    local text, err = read_raw()
+    if not text then
+      return nil, err, kind
+    end
+    return multipart.decode(text, media_type), nil, kind
+  end
+
+  return nil, fmt("unsupported content type '%s'", media_type), kind
+end
+
+
+return _M

@@ -1,0 +1,134 @@
+--- Values as Lua that people read.
+
+local concat = table.concat
+local find = string.find
+local floor = math.floor
+local fmt = string.format
+local getmetatable = getmetatable
+local gsub = string.gsub
+local match = string.match
+local pairs = pairs
+local rawget = rawget
+local rep = string.rep
+local sort = table.sort
+local tostring = tostring
+local type = type
+
+
+local MAX_DEPTH = 30
+
+local ESCAPES = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ["\\"] = "\\\\" }
+
+local ORDER = {
+  number = 1, boolean = 2, string = 3, table = 4, ["function"] = 5, userdata = 6, thread = 7,
+}
+
+
+local function quote(text)
+  text = gsub(text, "[%c\\\127]", function(c)
+    return ESCAPES[c] or fmt("\\%d", c:byte())
+  end)
+  if find(text, '"', 1, true) and not find(text, "'", 1, true) then
+    return "'" .. text .. "'"
+  end
+  return '"' .. gsub(text, '"', '\\"') .. '"'
+end
+
+
+local function before(one, other)
+  local of_one, of_other = type(one), type(other)
+  if of_one == of_other and (of_one == "string" or of_one == "number") then
+    return one < other
+  end
+  local rank, other_rank = ORDER[of_one] or 100, ORDER[of_other] or 100
+  if rank == other_rank then
+    return tostring(one) < tostring(other)
+  end
+  return rank < other_rank
+end
+
+
+local function length_of(value)
+  local length = 0
+  while rawget(value, length + 1) ~= nil do
+    length = length + 1
+  end
+  return length
+end
+
+
+-- Numbers for the tables, functions and others that have no text of their own.
+local function number_of(state, value)
+  local kind = type(value)
+  local number = state.numbers[value]
+  if not number then
+    number = (state.counts[kind] or 0) + 1
+    state.counts[kind] = number
+    state.numbers[value] = number
+  end
+  return number
+end
+
+
+local show
+
+
+local function show_table(state, value, depth)
+  if state.shown[value] then
+    return fmt("<table %d>", number_of(state, value))
+  elseif depth > MAX_DEPTH then
+    return "{...}"
+  end
+  state.shown[value] = true
+
+  local length = length_of(value)
+  local keys = {}
+  for key in pairs(value) do
+    if not (type(key) == "number" and key >= 1 and key <= length and floor(key) == key) then
+      keys[#keys + 1] = key
+    end
+  end
+  sort(keys, before)
+
+  local items = {}
+  for i = 1, length do
+    items[i] = (i > 1 and ", " or " ") .. show(state, value[i], depth + 1)
+  end
+  local line = "\n" .. rep("  ", depth + 1)
+  local function add(key, text)
+    items[#items + 1] = (#items > 0 and "," or "") .. line .. key .. " = " .. text
+  end
+  for i = 1, #keys do
+    local key = keys[i]
+    local name = type(key) == "string" and match(key, "^[%a_][%w_]*$")
+                 or "[" .. show(state, key, depth + 1) .. "]"
+    add(name, show(state, value[key], depth + 1))
+  end
+  local metatable = getmetatable(value)
+  if type(metatable) == "table" then
+    add("<metatable>", show(state, metatable, depth + 1))
+  end
+
+  local is_long = #items > length
+  return "{" .. concat(items) .. (is_long and "\n" .. rep("  ", depth) or #items > 0 and " " or "")
+         .. "}"
+end
+
+
+function show(state, value, depth)
+  local kind = type(value)
+  if kind == "string" then
+    return quote(value)
+  elseif kind == "number" or kind == "boolean" or kind == "nil" or kind == "cdata" then
+    return tostring(value)
+  elseif kind == "table" then
+    return show_table(state, value, depth)
+  end
+  return fmt("<%s %d>", kind, number_of(state, value))
+end
+
+
+--- The text of a value.
+return function(value)
+  return show({ numbers = {}, counts = {}, shown = {} }, value, 0)
+end

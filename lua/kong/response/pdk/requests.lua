@@ -1,0 +1,159 @@
+--- What a gateway keeps of each request: functions that a server calls in the phases of a request.
+--
+-- They fill `ngx.ctx` under the names that plugins know, and the variables `$upstream_scheme`,
+-- `$upstream_host` and `$upstream_uri` where the configuration declares them.
+
+local balancers = require "kong.response.pdk.balancer"
+local paths = require "kong.response.pdk.path"
+local random = require "kong.response.pdk.random"
+
+
+local sub = string.sub
+
+
+local _M = {}
+
+
+--- Makes the functions.
+-- @tparam table pdk `ngx`, `describe_request`, `description_of`, `log`, `host_port`, `set_variable`
+-- @treturn table
+function _M.new(pdk)
+  local ngx = pdk.ngx
+  local set_variable = pdk.set_variable
+  local workspace = random.uuid()
+  local logs = {}
+
+  local requests = { balance = balancers(pdk) }
+
+
+  local function now()
+    ngx.update_time()
+    return ngx.now() * 1000
+  end
+
+
+  --- The log of a plugin.
+  local function log_of(name)
+    local log = logs[name]
+    if not log then
+      log = name ~= "" and pdk.log.new(name) or pdk.log
+      logs[name] = log
+    end
+    return log
+  end
+
+
+  --- Before a plugin's handler.
+  -- @tparam table ctx
+  -- @tparam table plugin whose `kong.ctx.plugin` it is
+  -- @tparam string name what the log calls it
+  -- @tparam ?string id what `kong.plugin.get_id` returns
+  -- @treturn ?table the plugin whose handler this one interrupts: filters run inside of the phase
+  --   that prints
+  -- @treturn ?table the log of that plugin
+  function requests.enter_plugin(ctx, plugin, name, id)
+    local namespaces = ctx.KONG_NAMESPACES
+    if not namespaces then
+      namespaces = {}
+      ctx.KONG_NAMESPACES = namespaces
+    end
+    local outer, outer_log = namespaces.plugin, ctx.KONG_LOG
+    namespaces.plugin, ctx.KONG_LOG = plugin, log_of(name)
+    ctx.plugin_id = id
+    return outer, outer_log
+  end
+
+
+  --- After a plugin's handler. Takes what `enter_plugin` has returned.
+  function requests.leave_plugin(ctx, outer, outer_log)
+    ctx.KONG_NAMESPACES.plugin, ctx.KONG_LOG = outer, outer_log
+  end
+
+
+  --- At the start of rewrite.
+  -- @tparam table ctx
+  -- @tparam ?table description of what this request has: another one than that of `kong`
+  function requests.rewrite(ctx, description)
+    pdk.describe_request(ctx, description)
+    ctx.KONG_PROCESSING_START = ngx.req.start_time() * 1000
+    ctx.host_port = pdk.host_port()
+    ctx.workspace = workspace
+  end
+
+
+  --- At the start of access: the route is known from now on. Arguments as for `rewrite`.
+  function requests.access(ctx, description)
+    if not ctx.KONG_PROCESSING_START then
+      requests.rewrite(ctx, description)
+    end
+    local var = ngx.var
+    description = pdk.description_of(ctx)
+    local service = description.service
+    ctx.KONG_ACCESS_START = now()
+    ctx.scheme, ctx.host, ctx.request_uri = var.scheme, var.host, var.request_uri
+    ctx.route, ctx.service = description.route, service
+    ctx.authenticated_consumer = description.consumer
+    ctx.authenticated_credential = description.credential
+    ctx.balancer_data = {
+      scheme = service and service.protocol or "http",
+      host = service and service.host,
+      port = service and service.port,
+      try_count = 0,
+      retries = service and service.retries or 5,
+      connect_timeout = service and service.connect_timeout or 60000,
+      send_timeout = service and service.write_timeout or 60000,
+      read_timeout = service and service.read_timeout or 60000,
+      tries = {},
+    }
+    set_variable("upstream_scheme", ctx.balancer_data.scheme)
+    set_variable("upstream_uri", paths.without_query(ctx.request_uri or "/"))
+  end
+
+
+  --- After access, if the upstream is asked.
+  function requests.proxy(ctx)
+    local var = ngx.var
+    ctx.KONG_ACCESS_ENDED_AT = now()
+    ctx.KONG_ACCESS_TIME = ctx.KONG_ACCESS_ENDED_AT - ctx.KONG_ACCESS_START
+    ctx.KONG_PROXY_LATENCY = ctx.KONG_ACCESS_ENDED_AT - ctx.KONG_PROCESSING_START
+
+    local uri = var.upstream_uri
+    if uri and uri ~= "" then
+      local args = var.args
+      if args and args ~= "" then
+        set_variable("upstream_uri", uri .. "?" .. args)
+      elseif sub(ctx.request_uri or "", -1) == "?" then
+        set_variable("upstream_uri", uri .. "?")
+      end
+    end
+    if var.upstream_host == "" then
+      set_variable("upstream_host", ctx.service and ctx.service.host or ctx.host)
+    end
+  end
+
+
+  --- At the start of header_filter, once `ctx.KONG_PROXIED` says whether the upstream has answered.
+  function requests.header_filter(ctx)
+    ctx.KONG_HEADER_FILTER_START = now()
+    if ctx.KONG_PROXIED and ctx.KONG_ACCESS_ENDED_AT then
+      ctx.KONG_WAITING_TIME = ctx.KONG_HEADER_FILTER_START - ctx.KONG_ACCESS_ENDED_AT
+    elseif ctx.KONG_PROCESSING_START then
+      ctx.KONG_RESPONSE_LATENCY = ctx.KONG_HEADER_FILTER_START - ctx.KONG_PROCESSING_START
+    end
+  end
+
+
+  --- At the end of the body.
+  function requests.body_end(ctx)
+    ctx.KONG_BODY_FILTER_ENDED_AT = now()
+    if ctx.KONG_PROXIED and ctx.KONG_HEADER_FILTER_START then
+      ctx.KONG_RECEIVE_TIME = ctx.KONG_BODY_FILTER_ENDED_AT - ctx.KONG_HEADER_FILTER_START
+    end
+  end
+
+
+  return requests
+end
+
+
+return _M

@@ -1,0 +1,122 @@
+--- `kong.service`: which server gets the request, and how the connection is made.
+--
+-- What is set here is in `ngx.ctx.balancer_data`; the balancer phase does it.
+
+local checks = require "kong.response.pdk.check"
+local ip = require "kong.response.pdk.ip"
+local phases = require "kong.response.pdk.phases"
+
+
+local error = error
+local fmt = string.format
+local type = type
+
+local ACCESS = phases.ACCESS
+local CONNECT = phases.CONNECT
+
+local MAX_TIMEOUT = 2147483646
+
+-- nginx's configuration says what these set.
+local TLS = { "set_tls_cert_key", "set_tls_verify", "set_tls_verify_depth", "set_tls_verify_store" }
+
+
+--- Makes `kong.service`.
+-- @tparam table pdk `ngx`, `check`, `description_of`, `set_variable`
+-- @treturn table
+return function(pdk)
+  local ngx, check = pdk.ngx, pdk.check
+
+  local service = {
+    request = require "kong.response.pdk.service.request" (pdk),
+    response = require "kong.response.pdk.service.response" (pdk),
+  }
+
+
+  --- What the balancer will read. Raises at the plugin's line where nothing would read it.
+  local function balancer_data(name)
+    local ctx = ngx.ctx
+    if not pdk.description_of(ctx).balancer then
+      error(fmt("kong.service.%s needs a balancer: send the location's requests to an upstream"
+                .. " with balancer_by_lua, and say balancer = true", name), 3)
+    end
+    local data = ctx.balancer_data
+    if not data then
+      data = {}
+      ctx.balancer_data = data
+    end
+    return data
+  end
+
+
+  function service.set_upstream(host)
+    check(ACCESS)
+    if type(host) ~= "string" then
+      error("host must be a string", 2)
+    end
+    local upstreams = pdk.description_of(ngx.ctx).upstreams
+    local targets = upstreams and upstreams[host]
+    if not targets then
+      return nil, fmt("could not find an Upstream named '%s'", host)
+    end
+    local data = balancer_data("set_upstream")
+    data.host, data.targets = host, targets
+    return true
+  end
+
+
+  function service.set_target(host, port)
+    check(CONNECT)
+    if type(host) ~= "string" then
+      error("host must be a string", 2)
+    end
+    checks.integer("port", port, 0, 65535)
+    local data = balancer_data("set_target")
+    local address = host == "localhost" and "127.0.0.1" or host
+    if not ip.is_address(address) then
+      error(fmt("kong.service.set_target: %q is not an IP address, and the balancer cannot resolve"
+                .. " names", host), 2)
+    end
+    data.host, data.address, data.port, data.targets = host, address, port, nil
+    pdk.set_variable("upstream_host", host)
+  end
+
+
+  function service.set_target_retry_callback(retry_callback)
+    check(ACCESS)
+    if type(retry_callback) ~= "function" then
+      error("retry_callback must be a function", 2)
+    end
+    balancer_data("set_target_retry_callback").retry_callback = retry_callback
+  end
+
+
+  function service.set_retries(retries)
+    check(ACCESS)
+    checks.integer("retries", retries, 0, 32767)
+    balancer_data("set_retries").retries = retries
+  end
+
+
+  function service.set_timeouts(connect_timeout, write_timeout, read_timeout)
+    check(ACCESS)
+    checks.integer("connect_timeout", connect_timeout, 1, MAX_TIMEOUT)
+    checks.integer("write_timeout", write_timeout, 1, MAX_TIMEOUT)
+    checks.integer("read_timeout", read_timeout, 1, MAX_TIMEOUT)
+    local data = balancer_data("set_timeouts")
+    data.connect_timeout = connect_timeout
+    data.send_timeout = write_timeout
+    data.read_timeout = read_timeout
+  end
+
+
+  for i = 1, #TLS do
+    local name = TLS[i]
+    service[name] = function()
+      check(CONNECT)
+      error("kong.service." .. name .. " needs a gateway", 2)
+    end
+  end
+
+
+  return service
+end

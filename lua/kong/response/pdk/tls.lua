@@ -1,0 +1,46 @@
+--- `kong.client.tls`: what plugins may do with the client's certificate outside of the handshake.
+--
+-- The functions of the handshake need a gateway.
+
+local phases = require "kong.response.pdk.phases"
+
+
+local assert = assert
+local error = error
+local find = string.find
+local fmt = string.format
+local type = type
+
+local CLIENT_VERIFY = phases.CLIENT_VERIFY
+
+local HANDSHAKE = {
+  "request_client_certificate", "disable_session_reuse", "get_full_client_certificate_chain",
+}
+
+
+--- Makes `kong.client.tls`.
+return function(pdk)
+  local ngx, check = pdk.ngx, pdk.check
+
+  local tls = {}
+  for i = 1, #HANDSHAKE do
+    local name = HANDSHAKE[i]
+    tls[name] = function()
+      error("kong.client.tls." .. name .. " needs a gateway", 2)
+    end
+  end
+
+
+  function tls.set_client_verify(value)
+    check(CLIENT_VERIFY)
+    assert(type(value) == "string")
+    if value ~= "SUCCESS" and value ~= "NONE" and not find(value, "^FAILED:") then
+      error(fmt("unknown client verify value: %s accepted values are: \"SUCCESS\", \"NONE\" or"
+                .. " \"FAILED:<reason>\"", value), 2)
+    end
+    ngx.ctx.CLIENT_VERIFY_OVERRIDE = value
+  end
+
+
+  return tls
+end

@@ -1,0 +1,82 @@
+--- What the documents tell a newcomer to do, done.
+
+local documents = require "spec.support.documents"
+local followed = require "spec.support.followed"
+
+
+local in_folder = followed.in_folder
+local replace = followed.replace
+local run_commands = followed.run_commands
+local with_nginx = followed.with_nginx
+
+
+describe("the documents", function()
+  it("have a synopsis that runs as it stands", function()
+    local document = documents.read("README.md")
+    with_nginx(document, { ["nginx.conf"] = documents.block(document, "nginx.conf") },
+               documents.inline(document, "^nginx "), function(own, dir)
+      assert.equal(3, run_commands(document, "^curl .*8080/", own, dir))
+    end)
+  end)
+
+
+  it("have a synopsis in which phases are checked", function()
+    local document = documents.read("README.md")
+    local conf = documents.block(document, "nginx.conf")
+    conf = replace(conf, "    kong = {", "\n", documents.find(document, "ctx = {}"))
+    conf = replace(conf, "      access_by_lua_block", "plugin.body_filter() }\n",
+                   documents.find(document, "KONG_PHASE = 0x20 "))
+    with_nginx(document, { ["nginx.conf"] = conf }, documents.inline(document, "^nginx "),
+               function(own, dir)
+      assert.equal(3, run_commands(document, "^curl .*8080/", own, dir))
+    end)
+  end)
+
+
+  it("have a location that says which version runs", function()
+    local readme, document = documents.read("README.md"), documents.read("docs/upgrading.md")
+    local conf = documents.block(readme, "nginx.conf")
+    conf = replace(conf, "    listen 127.0.0.1:8080;", "\n", "    listen 127.0.0.1:8080;\n"
+      .. documents.find(document, "location = /version"))
+    with_nginx(document, { ["nginx.conf"] = conf }, documents.inline(readme, "^nginx "),
+               function(own, dir)
+      assert.equal(1, run_commands(document, "^curl .*8080/", own, dir))
+    end)
+  end)
+
+
+  it("have a life cycle for the synopsis", function()
+    local readme, document = documents.read("README.md"), documents.read("docs/lifecycle.md")
+    local conf = documents.block(readme, "nginx.conf")
+    conf = replace(conf, "  init_by_lua_block", "plugin.body_filter() }\n    }\n  }\n",
+                   documents.find(document, "init_by_lua_block"))
+    conf = replace(conf, "  lua_package_path", "\n", documents.block(document, "lua_package_path"))
+    local files = { ["nginx.conf"] = conf }
+    for _, name in ipairs { "plugins/keys.lua", "plugins/tidy.lua" } do
+      files[name] = documents.text("examples/openresty/" .. name)
+    end
+    with_nginx(document, files, documents.inline(readme, "^nginx "), function(own, dir)
+      assert.equal(3, run_commands(document, "^curl .*8080/", own, dir))
+    end)
+  end)
+
+
+  it("have a first plugin whose test passes, and that runs in nginx", function()
+    local document = documents.read("docs/first-plugin.md")
+    local files = {}
+    for _, name in ipairs { "plugins/teapot.lua", "plugins/teapot_spec.lua", "nginx.conf" } do
+      files[name] = documents.block(document, name)
+    end
+    with_nginx(document, files, documents.find(document, "^nginx "), function(own, dir)
+      assert.equal(3, run_commands(document, "^curl .*8080/", own, dir))
+
+      for _, shown in ipairs(documents.commands(document)) do
+        if shown.command:find("^busted ") then
+          local output, exit = in_folder(dir, own(shown.command))
+          assert.equal(0, exit, output)
+          assert.matches(shown.output:gsub("\n", ""), output, 1, true)
+        end
+      end
+    end)
+  end)
+end)

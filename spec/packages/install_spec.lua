@@ -1,0 +1,220 @@
+--- `make install` and `make uninstall`.
+
+local trees = require "spec.support.trees"
+
+
+local BUILT = trees.root .. "/build/lualib"
+
+-- The list that `make install` leaves for `make uninstall` and for the next version.
+local LIST = "kong/response/installed.txt"
+
+
+--- The files below a folder, without the list.
+local function installed(dir)
+  local files = trees.files(dir)
+  assert.is_string(files[LIST])
+  files[LIST] = nil
+  return files
+end
+
+
+describe("make install", function()
+  local dir
+
+  before_each(function()
+    dir = trees.temporary()
+  end)
+
+  after_each(function()
+    trees.remove(dir)
+  end)
+
+  local function make(arguments)
+    return trees.run("make --no-print-directory " .. arguments)
+  end
+
+  local function assert_nothing_is_left()
+    assert.same({}, trees.files(dir))
+    for folder in pairs(trees.folders(dir)) do
+      assert.is_nil(folder:find("kong", 1, true), folder)
+    end
+  end
+
+  it("copies every Lua file of the source, and the native part", function()
+    local built = trees.files(BUILT)
+    local sources = trees.files(trees.root .. "/lua")
+    local native, version = trees.native(BUILT)
+    assert.is_string(sources["kong/response.lua"])
+    sources[native], sources[version] = built[native], built[version]
+    assert.same(sources, built)
+  end)
+
+  it("goes to /usr/local/share/lua/5.1, below DESTDIR", function()
+    make("install DESTDIR=" .. dir)
+    assert.same(trees.files(BUILT), installed(dir .. "/usr/local/share/lua/5.1"))
+    assert.same({ usr = true, ["usr/local"] = true, ["usr/local/share"] = true,
+                  ["usr/local/share/lua"] = true, ["usr/local/share/lua/5.1"] = true,
+                  ["usr/local/share/lua/5.1/kong"] = true,
+                  ["usr/local/share/lua/5.1/kong/pdk"] = true,
+                  ["usr/local/share/lua/5.1/kong/response"] = true,
+                  ["usr/local/share/lua/5.1/kong/response/pdk"] = true,
+                  ["usr/local/share/lua/5.1/kong/response/pdk/log"] = true,
+                  ["usr/local/share/lua/5.1/kong/response/pdk/service"] = true,
+                  ["usr/local/share/lua/5.1/kong/response/testing"] = true },
+                trees.folders(dir))
+  end)
+
+  it("goes below PREFIX", function()
+    make("install PREFIX=" .. dir)
+    assert.same(trees.files(BUILT), installed(dir .. "/share/lua/5.1"))
+  end)
+
+  it("goes to OpenResty's folder, with DESTDIR in front", function()
+    make("install DESTDIR=" .. dir .. " LUA_LIB_DIR=/usr/local/openresty/site/lualib")
+    assert.same(trees.files(BUILT), installed(dir .. "/usr/local/openresty/site/lualib"))
+  end)
+
+  it("goes to a relative LUA_LIB_DIR", function()
+    local relative = "build/installed." .. dir:match("[^/]+$")
+    make("install LUA_LIB_DIR=" .. relative)
+    local files = installed(trees.root .. "/" .. relative)
+    trees.remove(trees.root .. "/" .. relative)
+    assert.same(trees.files(BUILT), files)
+  end)
+
+  it("puts the native part into LUA_CLIB_DIR", function()
+    make("install LUA_LIB_DIR=" .. dir .. "/share LUA_CLIB_DIR=" .. dir .. "/lib")
+    local expected = trees.files(BUILT)
+    local native, version = trees.native(BUILT)
+    assert.same({ [native] = expected[native], [version] = expected[version] },
+      trees.files(dir .. "/lib"))
+    expected[native], expected[version] = nil, nil
+    assert.same(expected, installed(dir .. "/share"))
+    assert.equal('403 {"message":"no coffee"}',
+      trees.luajit(trees.IN_MEMORY, dir .. "/share", dir .. "/lib"))
+  end)
+
+  it("leaves what works where it is, in LuaJIT and in nginx", function()
+    make("install LUA_LIB_DIR=" .. dir)
+    assert.equal('403 {"message":"no coffee"}', trees.luajit(trees.IN_MEMORY, dir))
+    local response, files = trees.in_nginx(dir)
+    assert.equal(404, response.status)
+    assert.matches("^no coffee\nrequest_id: ", response.body)
+    assert.equal(dir .. "/kong/response/instance.lua\n" .. dir .. "/" .. trees.native(dir) .. "\n",
+                 files)
+  end)
+
+  describe("says where the library is, and nginx's two paths", function()
+    local function said(arguments)
+      return make("install " .. arguments):match("(kong%.response is in .*)$")
+    end
+
+    it("by default, with DESTDIR in the first line only", function()
+      assert.equal("kong.response is in " .. dir .. [[/usr/local/share/lua/5.1. For nginx:
+  lua_package_path  "/usr/local/share/lua/5.1/?.lua;;";
+  lua_package_cpath "/usr/local/share/lua/5.1/?.so;;";
+]], said("DESTDIR=" .. dir))
+    end)
+
+    it("where there are two folders", function()
+      local text = said("LUA_LIB_DIR=" .. dir .. "/share LUA_CLIB_DIR=" .. dir .. "/lib")
+      local expected = [[
+kong.response is in DIR/share, its native part in DIR/lib. For nginx:
+  lua_package_path  "DIR/share/?.lua;;";
+  lua_package_cpath "DIR/lib/?.so;;";
+]]
+      assert.equal((expected:gsub("DIR", dir)), text)
+    end)
+
+    it("but not to LuaRocks, which moves what was installed", function()
+      assert.is_nil(said("QUIET=1 LUA_LIB_DIR=" .. dir))
+    end)
+  end)
+
+  it("replaces what was there, as often as one likes", function()
+    make("install LUA_LIB_DIR=" .. dir)
+    trees.run("echo old > " .. dir .. "/kong/response.lua")
+    make("install LUA_LIB_DIR=" .. dir)
+    assert.same(trees.files(BUILT), installed(dir))
+  end)
+
+  it("leaves files alone that are the same already", function()
+    make("install LUA_LIB_DIR=" .. dir)
+    local list = "cd " .. dir
+      .. " && find . ! -name installed.txt -type f -printf '%p %i %C@\\n' | sort"
+    local before = trees.run(list)
+    make("install LUA_LIB_DIR=" .. dir)
+    assert.equal(before, trees.run(list))
+  end)
+
+  it("lets everybody read what it installs, whatever the umask", function()
+    trees.run("umask 077 && make install LUA_LIB_DIR=" .. dir .. "/a LUA_CLIB_DIR=" .. dir .. "/b")
+    assert.equal("", trees.run("find " .. dir .. "/a " .. dir .. "/b -type f ! -perm 644"
+      .. " -o -type d ! -perm 755"))
+  end)
+
+  it("removes what earlier versions have left, in both folders", function()
+    local folders = "LUA_LIB_DIR=" .. dir .. "/share LUA_CLIB_DIR=" .. dir .. "/lib"
+    make("install " .. folders)
+    -- version 0.1.0 left no list
+    local lua, native = "kong/response/no_longer.lua", "kong/response/core-0.1.9-0123456789ab.so"
+    trees.run("cd " .. dir .. " && touch share/" .. lua .. " lib/" .. native
+      .. " lib/kong/response/core.so")
+    trees.run("printf '%s\\n' " .. lua .. " " .. native .. " >> " .. dir .. "/share/" .. LIST)
+    make("install " .. folders)
+    local files = installed(dir .. "/share")
+    for path, sum in pairs(trees.files(dir .. "/lib")) do
+      files[path] = sum
+    end
+    assert.same(trees.files(BUILT), files)
+  end)
+
+  it("is undone by make uninstall", function()
+    for _, where in ipairs {
+      "PREFIX=" .. dir .. "/a",
+      "LUA_LIB_DIR=" .. dir .. "/b",
+      "DESTDIR=" .. dir .. "/c",
+      "LUA_LIB_DIR=" .. dir .. "/d LUA_CLIB_DIR=" .. dir .. "/e",
+    } do
+      make("install " .. where)
+      make("uninstall " .. where)
+    end
+    assert_nothing_is_left()
+  end)
+
+  it("is undone by the make uninstall of another version", function()
+    make("install LUA_LIB_DIR=" .. dir)
+    local lua, native = "kong/response/later/new.lua", "kong/response/core-9.9.9-0123456789ab.so"
+    trees.run("cd " .. dir .. " && install -D /dev/null " .. lua .. " && touch " .. native)
+    trees.run("printf '%s\\n' " .. lua .. " " .. native .. " >> " .. dir .. "/" .. LIST)
+    make("uninstall LUA_LIB_DIR=" .. dir)
+    assert_nothing_is_left()
+  end)
+
+  it("of version 0.1.0 is undone, too: it left no list", function()
+    trees.run("cp -r lua/. " .. dir .. " && touch " .. dir .. "/kong/response/core.so")
+    make("uninstall LUA_LIB_DIR=" .. dir)
+    assert_nothing_is_left()
+  end)
+
+  it("is undone without touching what others have put there", function()
+    local others = { "kong/response/mine.lua", "kong/pdk/init.lua", "resty/core.lua" }
+    make("install LUA_LIB_DIR=" .. dir)
+    for _, path in ipairs(others) do
+      trees.run("install -D /dev/null " .. dir .. "/" .. path)
+    end
+    make("uninstall LUA_LIB_DIR=" .. dir)
+    local left = {}
+    for path in pairs(trees.files(dir)) do
+      left[#left + 1] = path
+    end
+    table.sort(left)
+    table.sort(others)
+    assert.same(others, left)
+  end)
+
+  it("may be undone where nothing is installed", function()
+    make("uninstall LUA_LIB_DIR=" .. dir .. "/nowhere")
+    assert.same({}, trees.folders(dir))
+  end)
+end)

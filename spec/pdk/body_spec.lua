@@ -1,0 +1,172 @@
+local pdk = require "spec.support.pdk"
+
+
+local NOT_IN_MEMORY = "request body did not fit into client body buffer, consider raising "
+  .. "'client_body_buffer_size'"
+
+
+pdk.each("bodies of requests", {}, function(server)
+  local function seen(case)
+    case.method = case.method or "POST"
+    return server:run(case).seen.access
+  end
+
+  describe("get_raw_body()", function()
+    it("gives the body", function()
+      for _, body in ipairs { "a=b", "\0\255", ("x"):rep(8000) } do
+        for _, version in ipairs { "1.0", "1.1", "2" } do
+          assert.same({ body }, seen {
+            body = body, access = "see(kong.request.get_raw_body())",
+            http2 = version == "2" or nil, http_version = version ~= "2" and version or nil,
+          })
+        end
+      end
+      assert.same({ "" }, seen { access = "see(kong.request.get_raw_body())" })
+      assert.same({ "" }, seen { method = "GET", access = "see(kong.request.get_raw_body())" })
+    end)
+
+    it("reads a file up to a limit", function()
+      local found = seen {
+        body = ("x"):rep(20000),
+        access = [[
+          see(kong.request.get_raw_body())
+          for _, limit in ipairs { false, -1, 19999 } do
+            see(kong.request.get_raw_body(limit))
+          end
+          for _, limit in ipairs { 0, 20000, 1e6 } do
+            see(#kong.request.get_raw_body(limit))
+          end
+        ]],
+      }
+      assert.same({
+        nil, NOT_IN_MEMORY, nil, NOT_IN_MEMORY, nil, NOT_IN_MEMORY,
+        nil, "request body file too big: 20000 > 19999", 20000, 20000, 20000,
+      }, found)
+    end)
+
+    it("says when the file cannot be read", function()
+      local found = seen {
+        body = ("x"):rep(20000),
+        access = [[
+          ngx.req.read_body()
+          os.remove(ngx.req.get_body_file())
+          local _, err = kong.request.get_raw_body(0)
+          see((err:gsub("'.-'", "<file>", 1)))
+        ]],
+        port = "content_port",
+      }
+      assert.matches("^failed to open cached request body <file>: ", found[1])
+    end)
+
+    it("shows what a plugin has set", function()
+      assert.same({ "old", "new" }, seen {
+        body = "old",
+        access = [[
+          see(kong.request.get_raw_body())
+          kong.service.request.set_raw_body("new")
+          see(kong.request.get_raw_body())
+        ]],
+      })
+    end)
+  end)
+
+  describe("get_body()", function()
+    local CODE = "see(kong.request.get_body())"
+
+    local function body(content_type, text, code)
+      return seen { body = text, headers = { "Content-Type: " .. content_type },
+                    access = code or CODE }
+    end
+
+    it("reads forms", function()
+      local FORM = "application/x-www-form-urlencoded"
+      assert.same({ { a = { "1", "2" }, b = true, ["c d"] = "e f" }, nil, FORM },
+        body(FORM, "a=1&b&a=2&c+d=e%20f"))
+      assert.same({ { a = "1" }, nil, FORM },
+        body("Application/X-WWW-Form-Urlencoded; charset=utf-8", "a=1"))
+      assert.same({ {}, nil, FORM }, body(FORM, ""))
+      assert.same({ nil, "request body in temp file not supported", FORM },
+        body(FORM, "a=" .. ("x"):rep(20000)))
+    end)
+
+    it("checks the limit", function()
+      assert.same({
+        "max_args must be a number", "max_args must be >= 1", "max_args must be <= 1000",
+        { a = "1" },
+      }, body("application/x-www-form-urlencoded", "a=1&b=2", [[
+        local get_body = kong.request.get_body
+        see(fails(get_body, nil, "x"), fails(get_body, nil, 0), fails(get_body, nil, 1001))
+        see((get_body(nil, 1)))
+      ]]))
+    end)
+
+    it("reads JSON", function()
+      local JSON = "application/json"
+      assert.same({ { a = { 1, "x", true }, b = { c = 1.5 } }, nil, JSON },
+        body(JSON, '{"a":[1,"x",true],"b":{"c":1.5}}'))
+      assert.same({ { 1, 2 }, nil, JSON }, body("application/json; charset=utf-8", "[1,2]"))
+      assert.same({ { 1, 2 }, nil, "application/json-patch+json" },
+        body("application/json-patch+json", "[1,2]"))
+      assert.same({ true, true, true }, body(JSON, '{"a":null,"b":[],"c":{}}', [[
+        local json = require "kong.response.json"
+        local value = kong.request.get_body()
+        see(value.a == json.null, getmetatable(value.b) == json.array_mt,
+            getmetatable(value.c) == nil)
+      ]]))
+      for _, text in ipairs { "", "1", "null", '"x"', "true", "{", "[1,]", "{} x" } do
+        assert.same({ nil, "invalid json body", JSON }, body(JSON, text))
+      end
+      assert.same({ nil, NOT_IN_MEMORY, JSON }, body(JSON, '"' .. ("x"):rep(20000) .. '"'))
+      assert.same({ { ("x"):rep(20000) }, nil, JSON },
+        body(JSON, '["' .. ("x"):rep(20000) .. '"]', "see(kong.request.get_body(nil, nil, 0))"))
+    end)
+
+    it("reads multipart", function()
+      local text = table.concat({
+        "--b", 'Content-Disposition: form-data; name="a"', "", "1",
+        "--b", 'content-disposition: form-data; NAME="a"', "", "two\r\nlines",
+        "--b", 'Content-Disposition: form-data; name="file"; filename="x.bin"',
+        "Content-Type: application/octet-stream", "", "\0--b\255",
+        "--b", "Content-Disposition: form-data; name=plain", "", "",
+        "--b", "X-Other: 1", "", "nameless",
+        "--b--", "",
+      }, "\r\n")
+      assert.same({
+        { a = { "1", "two\r\nlines" }, file = "\0--b\255", plain = "" }, nil, "multipart/form-data",
+      }, body("multipart/form-data; boundary=b", text))
+      assert.same({ { a = "1" }, nil, "multipart/form-data" }, body(
+        'multipart/form-data; charset=x; boundary="b c"',
+        '--b c\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--b c--\r\n'))
+      for content_type, junk in pairs {
+        ["multipart/form-data"] = text,
+        ["multipart/form-data; boundary="] = text,
+        ["multipart/form-data; boundary=other"] = text,
+        ["multipart/form-data; boundary=b"] = "junk",
+        ["multipart/form-data; boundary=c"] = "--c\r\n--c\r\n--c",
+      } do
+        assert.same({ {}, nil, "multipart/form-data" }, body(content_type, junk))
+      end
+    end)
+
+    it("reads many parts, with or without a head", function()
+      local part = '--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
+      local content_type = "multipart/form-data; boundary=b"
+      assert.same({ 100 }, body(content_type, part:rep(100) .. "--b--",
+        "see(#kong.request.get_body().a)"))
+      -- Reading the rest of the body for each part would take longer than clients wait.
+      assert.same({ {} }, body(content_type, ("--b\r\nx\r\n"):rep(100000) .. "--b--",
+        "see((kong.request.get_body(nil, nil, 0)))"))
+    end)
+
+    it("refuses other types", function()
+      assert.same({ nil, "unsupported content type 'Text/Plain; x=y'", "text/plain" },
+        body("Text/Plain; x=y", "x"))
+      assert.same({ nil, "missing content type" }, seen { body = "x", access = CODE })
+    end)
+
+    it("takes a type for the client's", function()
+      assert.same({ { a = 1 }, nil, "application/json" }, body("text/plain", '{"a":1}',
+        "see(kong.request.get_body('application/json'))"))
+    end)
+  end)
+end)

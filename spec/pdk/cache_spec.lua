@@ -1,0 +1,196 @@
+local pdk = require "spec.support.pdk"
+
+
+pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
+  local function seen(code)
+    code = "kong.cache:purge() local cache = kong.cache " .. code
+    return server:run({ access = code }).seen.access
+  end
+
+  it("loads once, and gives the same table each time", function()
+    assert.same({ { a = "x", b = "y" }, nil, 3, true, nil, 1, 1 }, seen [[
+      local calls = 0
+      local function load(a, b)
+        calls = calls + 1
+        return { a = a, b = b }
+      end
+      see(cache:get("k", nil, load, "x", "y"))
+      local one = cache:get("k", nil, load)
+      local other, err, level = cache:get("k")
+      see(one == other, err, level, calls)
+    ]])
+  end)
+
+  it("keeps nil and false", function()
+    assert.same({ nil, nil, 3, nil, nil, 1, false, nil, 3, false, nil, 1 }, seen [[
+      local function none() return nil end
+      local function no() return false end
+      see(cache:get("none", nil, none))
+      see(cache:get("none", nil, no))
+      see(cache:get("no", nil, no))
+      see(cache:get("no", nil, none))
+    ]])
+  end)
+
+  it("keeps nothing that went wrong", function()
+    local found = seen [[
+      see(cache:get("k", nil, function() return nil, "broken" end))
+      see(cache:get("k"))
+      local value, err, level = cache:get("k", nil, function() error("thrown") end)
+      see(value, err:match("^[^\n]*"), level)
+      see(cache:get("k", nil, function() return 1 end))
+      see(fails(cache.get, cache, "f", nil, function() return print end))
+    ]]
+    assert.same({
+      nil, "failed to get from node cache: broken", nil, nil, -1, nil,
+      "failed to get from node cache: callback threw an error: access.lua:3: thrown", nil,
+      1, nil, 3, "cannot cache value of type function",
+    }, found)
+  end)
+
+  it("lets values expire", function()
+    assert.same({ 3, 1, 3, 3, 3, 3, 1 }, seen [[
+      local function level(...)
+        return (select(3, cache:get(...)))
+      end
+      local function one() return 1 end
+      local function none() return nil end
+      see(level("k", { ttl = 0.05 }, one), level("k", nil, one))
+      ngx.sleep(0.1)
+      see(level("k", { ttl = 0 }, one))
+      see(level("own", { ttl = 100 }, function() return 1, nil, 0.05 end))
+      see(level("n", { neg_ttl = 0.05 }, none))
+      ngx.sleep(0.1)
+      see(level("own", nil, one), level("k", nil, one))
+    ]])
+    assert.same({ 1, nil, 3, nil, nil, -1 }, seen [[
+      see(cache:get("k", nil, function() return 1, nil, -1 end))
+      see(cache:get("k"))
+    ]])
+  end)
+
+  it("gives a stale value when its callback fails", function()
+    assert.same({ 1, nil, 4, 1, nil, 1, nil, "failed to get from node cache: broken" }, seen [[
+      local function broken() return nil, "broken" end
+      cache:get("k", { ttl = 0.05 }, function() return 1 end)
+      ngx.sleep(0.1)
+      see(cache:get("k", nil, broken))
+      see(cache:get("k", nil, broken))
+      cache:get("l", { ttl = 0.05 }, function() return 1 end)
+      ngx.sleep(0.1)
+      see(cache:get("l", { resurrect_ttl = 0 }, broken))
+    ]])
+  end)
+
+  it("serialises once", function()
+    assert.same({ "<a>", nil, 3, "<a>", nil, 1 }, seen [[
+      local opts = { l1_serializer = function(value) return "<" .. value .. ">" end }
+      local function load() return "a" end
+      see(cache:get("k", opts, load))
+      see(cache:get("k", opts, load))
+    ]])
+  end)
+
+  it("probes, forgets and replaces", function()
+    assert.same({
+      0, nil, 1, true, nil, nil, 2, nil, 0, 2, 3, true,
+      nil, "failed to renew key in node cache: broken", 3,
+    }, seen [[
+      cache:get("k", nil, function() return 1 end)
+      see(cache:probe("k"))
+      cache:get("t", { ttl = 100 }, function() return 1 end)
+      local ttl = cache:probe("t")
+      see(ttl > 90 and ttl <= 100)
+      cache:invalidate("k")
+      cache:invalidate_local("t")
+      see(cache:probe("k"), cache:probe("t"))
+      see(cache:renew("k", nil, function() return 2 end))
+      see((cache:get("k")))
+      cache:safe_set("s", 3)
+      see((cache:get("s")), cache:renew("s", { ttl = 10 }, function() return 3 end) == 3)
+      see(cache:renew("k", nil, function() return nil, "broken" end))
+      cache:renew("k", nil, function() return 3 end)
+      see((cache:get("k")))
+    ]])
+  end)
+
+  it("gets several", function()
+    assert.same({ 1, nil, 3, "x", nil, 3, 6 }, seen [[
+      local results = cache:get_bulk {
+        "a", nil, function() return 1 end, nil,
+        "b", nil, function(argument) return argument end, "x",
+        n = 8,
+      }
+      see(results[1], results[2], results[3], results[4], results[5], results[6], results.n)
+    ]])
+  end)
+
+  it("forgets what was used least recently when it is full", function()
+    assert.same({ 1, -1, 1 }, seen [[
+      local function one() return 1 end
+      cache:get("first", nil, one)
+      cache:get("second", nil, one)
+      for i = 1, 98 do
+        cache:get("k" .. i, nil, one)
+      end
+      cache:get("first", nil, one)
+      cache:get("more", nil, one)
+      see((select(3, cache:get("first"))), (select(3, cache:get("second"))),
+          (select(3, cache:get("more"))))
+    ]])
+  end)
+
+  it("loads once for requests at the same time", function()
+    assert.same({ 1, 1, 1 }, seen [[
+      local calls = 0
+      local function load()
+        calls = calls + 1
+        ngx.sleep(0.05)
+        return calls
+      end
+      local one = ngx.thread.spawn(cache.get, cache, "k", nil, load)
+      local other = ngx.thread.spawn(cache.get, cache, "k", nil, load)
+      local _, first = ngx.thread.wait(one)
+      local _, second = ngx.thread.wait(other)
+      see(first, second, calls)
+    ]])
+  end)
+
+  it("works in timers, and in phases that cannot wait", function()
+    local r = server:run {
+      access = [[
+        kong.cache:purge()
+        local done
+        ngx.timer.at(0, function()
+          see(kong.cache:get("k", nil, function() return 1 end))
+          done = true
+        end)
+        for _ = 1, 200 do
+          if done then break end
+          ngx.sleep(0.01)
+        end
+      ]],
+      log = "see(kong.cache:get('k', nil, function() return 2 end))",
+    }
+    assert.same({ 1, nil, 3 }, r.seen.access)
+    assert.same({ 1, nil, 1 }, r.seen.log)
+  end)
+
+  it("refuses other arguments, at the plugin's line", function()
+    assert.same({
+      "key must be a string", "callback must be nil or a function", "opts must be a table",
+      "opts.ttl must be a number", "opts.ttl must be >= 0", "opts.neg_ttl must be a number",
+      "opts.resurrect_ttl must be >= 0", "key must be a string", "key must be a string",
+      "callback must be a function",
+    }, seen [[
+      see(fails(cache.get, cache, 1), fails(cache.get, cache, "k", nil, 1),
+          fails(cache.get, cache, "k", 1), fails(cache.get, cache, "k", { ttl = "1" }),
+          fails(cache.get, cache, "k", { ttl = -1 }),
+          fails(cache.get, cache, "k", { neg_ttl = {} }),
+          fails(cache.get, cache, "k", { resurrect_ttl = -1 }), fails(cache.probe, cache, 1),
+          fails(cache.invalidate, cache), fails(cache.renew, cache, "k"))
+    ]])
+    local r = server:run { fails = true, access = "\nkong.cache:get(1)" }
+    assert.equal("access.lua:2: key must be a string", r.errors.access)
+  end)
+end)

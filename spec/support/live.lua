@@ -1,0 +1,312 @@
+--- A real nginx in which a plugin runs in one of two places: in a gateway, which makes its
+-- functions with `kong.pdk.response` and sends `ctx.response_body` as gateways do (`arg[1]` before
+-- `arg[2]`), or through `kong.response.lifecycle`.
+--
+--     live.each("exit in header_filter", {}, function(server, place)
+--       it("replaces the upstream's answer", function()
+--         local r = server:ask {
+--           path = "/coded",
+--           upstream = "ngx.header.etag = 'x' ngx.print('upstream')",
+--           header_filter = "response.exit(403, 'no')",
+--         }
+--         assert.equal(403, r.status)
+--       end)
+--     end)
+--
+-- A case has the code of the phases (they see `response`) and of the upstream, and the fields of
+-- `server:request`. `/coded`, `/unbuffered`, `/cached` and `/ranged` are proxied to the code for
+-- `upstream`, `/grpc` to the upstream of `grpc.lua`, `/page` to nobody, and `/tunnel` to one
+-- that accepts an upgrade. `/content` is answered by the code for `content`, `/second` by nginx.
+
+local lifecycle = require "spec.support.lifecycle"
+local nginx = require "spec.support.nginx"
+local stages = require "spec.support.stages"
+local wire = require "spec.support.wire"
+
+local assert = require "luassert"
+local busted = require "busted"
+
+
+local concat = table.concat
+
+local PHASES = { "rewrite", "access", "header_filter", "body_filter", "log" }
+
+local HTTP = [[
+  proxy_cache_path %{dir}/cache keys_zone=live:1m;
+]]
+
+local CODED = [[
+  proxy_http_version 1.1;
+  proxy_pass http://127.0.0.1:%{coded_port};
+]]
+
+local CACHED = [[
+  proxy_cache live;
+  proxy_cache_key $request_uri$http_case;
+  proxy_cache_valid any 1m;
+]] .. CODED
+
+-- The directives of the proxied locations, by their paths.
+local PROXIED = {
+  ["/coded"] = CODED,
+  ["/cached"] = CACHED,
+  ["/ranged"] = "proxy_force_ranges on;" .. CACHED,
+  ["/unbuffered"] = "proxy_buffering off;" .. CODED,
+  ["/grpc"] = "grpc_pass grpc://127.0.0.1:%{grpc_port};",
+  ["/tunnel"] = [[
+    proxy_http_version 1.1;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection upgrade;
+    proxy_pass http://127.0.0.1:%{tunnel_port};
+  ]],
+  -- an upstream that refuses, and a page of nginx's in its place
+  ["/page"] = "error_page 502 /of_nginx?$args; proxy_pass http://127.0.0.1:%{refused_port};",
+}
+
+local PLAIN = [[
+  location = /second {
+    return 200 "second";
+  }
+  location = /of_nginx {
+    internal;
+    return 502 "the page";
+  }
+  location = /version {
+    content_by_lua_block { ngx.print(ngx.config.ngx_lua_version) }
+  }
+]]
+
+local UPSTREAM = [[
+  server {
+    listen 127.0.0.1:%{coded_port};
+    location / {
+      content_by_lua_block { CODE }
+    }
+  }
+]]
+
+-- Accepts an upgrade, speaks first, sends back what it gets, and logs what it sees.
+local TUNNEL = [[
+  server {
+    listen 127.0.0.1:%{tunnel_port};
+    location / {
+      content_by_lua_block {
+        local socket = assert(ngx.req.socket(true))
+        socket:settimeout(5000)
+        assert(socket:send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+          .. "Connection: upgrade\r\n\r\nat once\n"))
+        while true do
+          local line, err = socket:receive()
+          if not line then
+            ngx.log(ngx.NOTICE, "the tunnel ended <<", err, ">>")
+            return
+          end
+          ngx.log(ngx.NOTICE, "the tunnel got <<", line, ">>")
+          socket:send("back: " .. line .. "\n")
+        end
+      }
+    }
+  }
+]]
+
+local CODE_OF_GATEWAY = [[
+  local code = ngx.var.arg_upstream
+  assert(loadstring(code and ngx.unescape_uri(code) or "ngx.print('upstream')", "@upstream.lua"))()
+]]
+
+local GATEWAY_INIT = [[
+  kong.response = require("kong.pdk.response").new(kong)
+  package.loaded["kong.response"] = kong.response
+]]
+
+local GATEWAY_BODY_FILTER = [[
+  if ngx.ctx.response_body then
+    ngx.arg[1] = ngx.ctx.response_body
+    ngx.arg[2] = true
+  end
+]]
+
+
+local function locations_of(handlers)
+  local blocks = { PLAIN }
+  for path, directives in pairs(PROXIED) do
+    blocks[#blocks + 1] = "location " .. path .. " {\n" .. handlers .. directives .. "\n}\n"
+  end
+  return concat(blocks)
+end
+
+
+local function settings_of(options, handlers, upstream_code)
+  local settings = {}
+  for name, value in pairs(options) do
+    settings[name] = value
+  end
+  settings.http = HTTP .. (options.http or "")
+  settings.locations = locations_of(handlers) .. (options.locations or "")
+  settings.servers = UPSTREAM:gsub("CODE", (upstream_code:gsub("%%", "%%%%"))) .. TUNNEL
+    .. (options.servers or "")
+  return settings
+end
+
+
+local function copy(case)
+  local request = {}
+  for name, value in pairs(case) do
+    request[name] = value
+  end
+  return request
+end
+
+
+--- The request of a case, as `server:request` takes it.
+local function prepared_for_gateway(self, case)
+  local request = copy(case)
+  request.body_filter = case.body_filter or GATEWAY_BODY_FILTER
+  request.path = self:target(request)
+  if case.upstream then
+    request.path = request.path .. "&upstream=" .. case.upstream:gsub("[^%w]", function(byte)
+      return ("%%%02X"):format(byte:byte())
+    end)
+  end
+  return request
+end
+
+
+local function prepared_for_lifecycle(self, case)
+  local handlers, code = {}, { one = nil, content = case.content, upstream = case.upstream }
+  for _, phase in ipairs(PHASES) do
+    handlers[phase] = case[phase] and "local response = kong.response " .. case[phase]
+  end
+  code.one = handlers
+  code.content = case.content and "local response = kong.response " .. case.content
+  code.upstream = case.upstream and case.upstream .. " return true"
+  local request = copy(case)
+  request.headers = { self:prepare(code), unpack(case.headers or {}) }
+  request.path = case.path or case.content and "/content" or "/coded"
+  return request
+end
+
+
+local function ask(self, case)
+  return self:request(self:prepared(case))
+end
+
+
+--- The responses to a list of cases, in their order.
+local function ask_all(self, cases)
+  local requests = {}
+  for i, case in ipairs(cases) do
+    requests[i] = self:prepared(case)
+  end
+  return self:requests(requests)
+end
+
+
+--- Sends a case over a connection of HTTP/1.x, and another request behind it, as a strict client.
+-- @tparam table case
+-- @tparam table client `method`, `version`, `headers`
+-- @treturn table the response to the first
+local function exchange(self, case, client)
+  local request = self:prepared(case)
+  local connection = wire.connect(self)
+  local headers = { unpack(request.headers or {}) }
+  for _, line in ipairs(client.headers or {}) do
+    headers[#headers + 1] = line
+  end
+  connection:send(client.method, request.path, { version = client.version, headers = headers })
+  local response, err = connection:receive(client.method)
+  if response and not response.close then
+    err = connection.rest ~= "" and ("behind the response stands " .. connection.rest) or nil
+    connection:send("GET", "/second")
+    local second, err_of_second = connection:receive("GET")
+    err = err or err_of_second or second.body ~= "second" and second.body or nil
+  end
+  connection:close()
+  assert.is_nil(err)
+  return response
+end
+
+
+local STARTS = {
+  gateway = function(options)
+    local settings = settings_of(options, "", CODE_OF_GATEWAY)
+    settings.gateway = true
+    settings.init = GATEWAY_INIT .. (options.init or "")
+    local server = stages.start(settings)
+    server.prepared = prepared_for_gateway
+    return server
+  end,
+  lifecycle = function(options)
+    local server = lifecycle.start(settings_of(options, lifecycle.HANDLERS,
+      [[ if require("plugins").run("upstream") == nil then ngx.print("upstream") end ]]))
+    server.prepared = prepared_for_lifecycle
+    return server
+  end,
+}
+
+
+local _M = {
+  --- Clients of HTTP/1.x for `server:exchange`.
+  CLIENTS = {
+    ["HTTP/1.1"] = { method = "GET", version = "1.1" },
+    ["HTTP/1.1, HEAD"] = { method = "HEAD", version = "1.1" },
+    ["HTTP/1.0, keep-alive"] = {
+      method = "GET", version = "1.0", headers = { "Connection: keep-alive" },
+    },
+    ["HTTP/1.0"] = { method = "GET", version = "1.0" },
+  },
+}
+
+
+--- Whether lua-nginx-module loses the end of a response that is set after an empty chunk.
+function _M.loses_the_end(server)
+  return tonumber(server:get("/version").body) < 10027
+end
+
+
+--- Starts a server.
+-- @tparam string place `gateway` or `lifecycle`
+-- @tparam table options those of `nginx.start`
+function _M.start(place, options)
+  local server = STARTS[place](options or {})
+  server.ask, server.ask_all, server.exchange = ask, ask_all, exchange
+  return server
+end
+
+
+--- Describes the cases in each place: `body(server, place)`.
+function _M.each(name, options, body)
+  for _, place in ipairs { "gateway", "lifecycle" } do
+    local title = place == "gateway" and " in a gateway" or " through the life cycle"
+    busted.describe(name .. title, function()
+      local started
+      local server = setmetatable({}, {
+        __index = function(_, key)
+          return started[key]
+        end,
+        __newindex = function(_, key, value)
+          started[key] = value
+        end,
+      })
+
+      busted.setup(function()
+        started = _M.start(place, options)
+      end)
+
+      busted.teardown(function()
+        started:stop()
+      end)
+
+      busted.before_each(function()
+        started:clear_log()
+      end)
+
+      body(server, place)
+    end)
+  end
+end
+
+
+_M.wait_until = nginx.wait_until
+
+return _M

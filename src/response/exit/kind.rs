@@ -1,0 +1,82 @@
+//! What a response is to gRPC, whose clients read the status in headers.
+
+use std::borrow::Cow;
+
+use http::Version;
+
+use super::Place;
+use crate::error::Error;
+use crate::host::Host;
+use crate::response::grpc;
+use crate::response::header::Headers;
+
+/// How a response relates to gRPC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// Not at all.
+    Plain,
+    /// Its body is a gRPC message that the caller gives.
+    GrpcOutput,
+    /// It answers a gRPC request with this Content-Type: the body becomes `grpc-message`.
+    GrpcMessage(Vec<u8>),
+}
+
+impl Kind {
+    /// The kind that a response becomes with `headers` set.
+    ///
+    /// # Errors
+    ///
+    /// What the host says.
+    pub fn of<H: Host>(host: &H, headers: &Headers, place: Place) -> Result<Self, Error> {
+        let content_type = match headers.last(b"Content-Type") {
+            Some(own) => Some(Cow::Borrowed(own)),
+            None if headers.has(b"Content-Type") => None,
+            None => set_header(host, b"Content-Type", "content_type", place)?,
+        };
+        Ok(match content_type {
+            Some(value) if grpc::is_content_type(&value) => Self::GrpcOutput,
+            Some(_) => Self::Plain,
+            None => grpc_request(host).map_or(Self::Plain, Self::GrpcMessage),
+        })
+    }
+}
+
+/// The Content-Type that answers the request, if it is a gRPC call: by its own Content-Type, and over
+/// HTTP/2. gRPC-Web gets its own back.
+pub fn grpc_request<H: Host>(host: &H) -> Option<Vec<u8>> {
+    let own = host.request_content_type().filter(|value| grpc::is_content_type(value))?;
+    if host.http_version() != Some(2.0) {
+        return None;
+    }
+    let is_web = grpc::is_web_content_type(&own);
+    Some(if is_web { own.into_owned() } else { grpc::CONTENT_TYPE.as_bytes().to_vec() })
+}
+
+/// The Content-Type of a gRPC-Web request, over whatever version of HTTP.
+pub fn grpc_web_request<H: Host>(host: &H) -> Option<Vec<u8>> {
+    let own = host.request_content_type().filter(|value| grpc::is_web_content_type(value))?;
+    Some(own.into_owned())
+}
+
+/// The value of a header that a plugin has set: in the header filter not what the upstream has sent,
+/// where its name is `variable`.
+///
+/// # Errors
+///
+/// What the host says.
+pub fn set_header<'a, H: Host>(
+    host: &'a H,
+    name: &[u8],
+    variable: &str,
+    place: Place,
+) -> Result<Option<Cow<'a, [u8]>>, Error> {
+    let value = host.header(name)?;
+    let is_upstreams =
+        place.is_filter() && value.is_some() && host.upstream_header(variable) == value;
+    Ok(value.filter(|_| !is_upstreams))
+}
+
+/// Whether the client speaks HTTP/2 or later.
+pub fn is_multiplexed<H: Host>(host: &H) -> bool {
+    host.protocol().is_some_and(|version| version >= Version::HTTP_2)
+}

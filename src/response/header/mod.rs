@@ -1,0 +1,322 @@
+//! Names and values of headers: what is refused, what is ignored, what is sent.
+
+mod collection;
+mod ignored;
+
+use std::cmp::Ordering;
+
+pub use collection::Headers;
+pub use ignored::{
+    CONTENT_LENGTH_IGNORED, Ignored, TRANSFER_ENCODING_IGNORED, may_be_ignored, warn,
+};
+
+use crate::error::Error;
+use crate::host::{Host, Write};
+
+/// A byte of a header's name as names are compared: lower-case, `_` as `-`.
+#[inline]
+fn fold(byte: u8) -> u8 {
+    if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }
+}
+
+/// Whether `name` is the header `known`, whatever its case, and with `_` for `-`.
+///
+/// ```
+/// use kong_response::response::header::is;
+/// assert!(is(b"content_Type", b"Content-Type"));
+/// ```
+#[inline]
+pub fn is(name: &[u8], known: &[u8]) -> bool {
+    name.len() == known.len() && name.iter().zip(known).all(|(&a, &b)| fold(a) == fold(b))
+}
+
+/// The headers that nginx holds once. (WWW-Authenticate depends on the version: the server decides.)
+const SINGLE: [&[u8]; 13] = [
+    b"Server",
+    b"Date",
+    b"Content-Encoding",
+    b"Location",
+    b"Refresh",
+    b"Last-Modified",
+    b"Content-Range",
+    b"Accept-Ranges",
+    b"Expires",
+    b"ETag",
+    b"E-Tag",
+    b"Content-Length",
+    b"Content-Type",
+];
+
+/// Whether a response holds the header `name` only once: of several values the last is sent.
+pub fn is_single(name: &[u8]) -> bool {
+    SINGLE.iter().any(|single| is(name, single))
+}
+
+/// What goes to the wire for `value`: nginx reads an empty value as a removal, so it is sent as one
+/// space.
+#[inline]
+fn sendable(value: &[u8]) -> &[u8] {
+    if value.is_empty() { b" " } else { value }
+}
+
+/// Refuses a Content-Length that nginx could not take: it holds a non-negative number of 63 bits,
+/// written in digits (RFC 9110 section 8.6). Other names pass.
+///
+/// # Errors
+///
+/// `invalid header value for "Content-Length": got "abc", expected a non-negative integer`
+pub fn check_value(name: &[u8], value: &[u8]) -> Result<(), Error> {
+    if is(name, b"Content-Length") && parse_length(value).is_none() {
+        return Err(Error::InvalidContentLength { name: name.to_vec(), got: value.to_vec() });
+    }
+    Ok(())
+}
+
+/// The length that a Content-Length tells; `None` where it is none that nginx could take.
+pub fn parse_length(value: &[u8]) -> Option<u64> {
+    if value.is_empty() {
+        return None;
+    }
+    let mut length: i64 = 0;
+    for &byte in value {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        length = length.checked_mul(10)?.checked_add(i64::from(byte - b'0'))?;
+    }
+    u64::try_from(length).ok()
+}
+
+/// How a getter finds a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookup {
+    /// The server's getter answers.
+    Direct,
+    /// The getter would change the name (`_`) or the value (Last-Modified): read the list.
+    Listed,
+    /// The server adds `connection` and `transfer-encoding` after the last filter: only its list of
+    /// all headers shows them.
+    Synthesised,
+}
+
+/// How to find the header `name`.
+pub fn lookup(name: &[u8]) -> Lookup {
+    match name.len() {
+        10 if name.eq_ignore_ascii_case(b"connection") => Lookup::Synthesised,
+        17 if name.eq_ignore_ascii_case(b"transfer-encoding") => Lookup::Synthesised,
+        13 if name.eq_ignore_ascii_case(b"last-modified") => Lookup::Listed,
+        _ if name.contains(&b'_') => Lookup::Listed,
+        _ => Lookup::Direct,
+    }
+}
+
+/// Sets, adds or removes one header for `set_header` and `add_header`, whose caller has made sure that
+/// the head is not sent; a header that is [ignored](Ignored) is left out with a warning.
+///
+/// # Errors
+///
+/// As [`check_value`], and what the host says.
+pub fn write<H: Host>(
+    host: &mut H,
+    name: &[u8],
+    values: &[&[u8]],
+    how: Write,
+    phase: Option<u32>,
+) -> Result<(), Error> {
+    values.iter().try_for_each(|value| check_value(name, value))?;
+    match Ignored::of(host, name, values).or_else(|| Ignored::if_early(host, name, phase)) {
+        Some(reason) => warn(host, reason, &[name]),
+        None => write_unchecked(host, name, values, how)?,
+    }
+    Ok(())
+}
+
+/// Removes a header for `clear_header`, whose caller has made sure that the head is not sent.
+///
+/// # Errors
+///
+/// What the host says.
+pub fn clear<H: Host>(host: &mut H, name: &[u8], phase: Option<u32>) -> Result<(), Error> {
+    match Ignored::if_early(host, name, phase) {
+        Some(reason) => warn(host, reason, &[name]),
+        None => host.write_header(name, &[], Write::Set)?,
+    }
+    Ok(())
+}
+
+/// Sets all of `headers` for `set_headers`, in order.
+///
+/// # Errors
+///
+/// What the host says.
+pub fn write_all<H: Host>(
+    host: &mut H,
+    headers: &Headers,
+    phase: Option<u32>,
+) -> Result<(), Error> {
+    let length: &[u8] = b"Content-Length";
+    let early = headers.has(length).then(|| Ignored::if_early(host, length, phase)).flatten();
+    if let Some(reason) = early {
+        warn(host, reason, &[length]);
+    }
+    headers.apply(host, early.is_none())
+}
+
+/// Sets, adds or removes one header that was checked and is not ignored. To set no value removes the
+/// header; to add none does nothing.
+///
+/// # Errors
+///
+/// What the host says.
+fn write_unchecked<H: Host>(
+    host: &mut H,
+    name: &[u8],
+    values: &[&[u8]],
+    write: Write,
+) -> Result<(), Error> {
+    // nginx means to hold these once, but loses sight of a Location that is a path and of an upstream's
+    // Refresh: it would add a second one.
+    if (write == Write::Add || values.len() > 1)
+        && is_single(name)
+        && let Some(last) = values.last()
+    {
+        return host.write_header(name, &[sendable(last)], Write::Set);
+    }
+    match values {
+        [] if write == Write::Add => Ok(()),
+        [one] => host.write_header(name, &[sendable(one)], write),
+        several if several.iter().any(|value| value.is_empty()) => {
+            let several: Vec<&[u8]> = several.iter().map(|value| sendable(value)).collect();
+            host.write_header(name, &several, write)
+        }
+        several => host.write_header(name, several, write),
+    }
+}
+
+/// The order in which headers are sent: by lower-cased name with `_` as `-`; names that are the same
+/// header by raw bytes, so that the last of them wins.
+fn compare(a: &[u8], b: &[u8]) -> Ordering {
+    a.iter().map(|&c| fold(c)).cmp(b.iter().map(|&c| fold(c))).then_with(|| a.cmp(b))
+}
+
+/// `set_headers` for names and values that need no warning: none of the names
+/// [may be ignored](may_be_ignored).
+///
+/// # Errors
+///
+/// What the host says.
+pub fn write_pairs<H: Host>(host: &mut H, pairs: &mut [Pair<'_>]) -> Result<(), Error> {
+    pairs.sort_unstable_by(|a, b| compare(a.0, b.0));
+    pairs.iter().try_for_each(|(name, value)| write_unchecked(host, name, &[value], Write::Set))
+}
+
+/// The name and the value of a header.
+pub type Pair<'a> = (&'a [u8], &'a [u8]);
+
+/// The limit that `get_headers` passes to the server: 1 to 1000 headers.
+///
+/// # Errors
+///
+/// `max_headers must be >= 1` (also for NaN), `max_headers must be <= 1000`
+pub fn check_max(max: f64) -> Result<u16, Error> {
+    if max > 1000.0 {
+        Err(Error::MaxHeadersHigh)
+    } else if max >= 1.0 {
+        Ok(max as u16)
+    } else {
+        Err(Error::MaxHeadersLow)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::memory::Memory;
+
+    #[test]
+    fn pairs_are_sent_as_headers_are() {
+        let fields = [
+            ("x_b", "1"),
+            ("X-a", "2"),
+            ("X-B", "3"),
+            ("Age", "4"),
+            ("Cache-Control", ""),
+            ("Cache_Control", "5"),
+            ("Set-Cookie", "6"),
+        ];
+        let mut one_by_one = Memory::new();
+        let all: Vec<(&str, &[&str])> =
+            fields.iter().map(|(name, value)| (*name, std::slice::from_ref(value))).collect();
+        write_all(&mut one_by_one, &Headers::from_fields(&all), None).unwrap();
+
+        let mut paired = Memory::new();
+        let mut pairs = fields.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        write_pairs(&mut paired, &mut pairs).unwrap();
+        assert_eq!(paired.listed(), one_by_one.listed());
+    }
+
+    #[test]
+    fn content_length_is_digits_within_63_bits() {
+        for good in ["0", "12", "0012", "9223372036854775807"] {
+            assert_eq!(check_value(b"content_length", good.as_bytes()), Ok(()));
+        }
+        for bad in ["", " ", "-1", "+1", "1.0", "1e3", "abc", "12 ", "9223372036854775808"] {
+            let got = check_value(b"Content-Length", bad.as_bytes());
+            let text = format!(
+                "invalid header value for \"Content-Length\": got \"{bad}\", \
+                 expected a non-negative integer"
+            );
+            assert_eq!(got.map_err(|error| error.to_string()), Err(text));
+        }
+        assert_eq!(check_value(b"X-Content-Length", b"abc"), Ok(()));
+    }
+
+    #[test]
+    fn names_are_looked_up_where_they_can_be_found() {
+        assert_eq!(lookup(b"X-Foo"), Lookup::Direct);
+        assert_eq!(lookup(b"x_foo"), Lookup::Listed);
+        assert_eq!(lookup(b"LAST_modified"), Lookup::Listed);
+        assert_eq!(lookup(b"Connection"), Lookup::Synthesised);
+        assert_eq!(lookup(b"Transfer-Encoding"), Lookup::Synthesised);
+        assert_eq!(lookup(b"Transfer_Encoding"), Lookup::Listed);
+        assert_eq!(lookup(b""), Lookup::Direct);
+    }
+
+    #[test]
+    fn empty_values_are_sent_as_a_space_and_no_value_removes() {
+        let mut host = Memory::new();
+        write(&mut host, b"X-A", &[b""], Write::Set, None).unwrap();
+        write(&mut host, b"X-B", &[b"1", b""], Write::Set, None).unwrap();
+        write(&mut host, b"X-C", &[b"1"], Write::Set, None).unwrap();
+        write(&mut host, b"X-C", &[], Write::Add, None).unwrap();
+        write(&mut host, b"X-D", &[b"1"], Write::Set, None).unwrap();
+        write(&mut host, b"X-D", &[], Write::Set, None).unwrap();
+        let expected = [("X-A", " "), ("X-B", "1"), ("X-B", " "), ("X-C", "1")];
+        assert_eq!(host.listed(), expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
+    }
+
+    #[test]
+    fn of_a_single_header_the_last_value_is_sent() {
+        for name in ["Location", "refresh", "content_type", "E-Tag"] {
+            let mut host = Memory::new();
+            write(&mut host, name.as_bytes(), &[b"/a", b""], Write::Set, None).unwrap();
+            assert_eq!(host.listed()[0].1, " ");
+            write(&mut host, name.as_bytes(), &[b"/b", b"/c"], Write::Add, None).unwrap();
+            assert_eq!(host.listed().len(), 1);
+            assert_eq!(host.listed()[0].1, "/c");
+        }
+    }
+
+    #[test]
+    fn max_headers_is_between_1_and_1000() {
+        assert_eq!(check_max(1.0), Ok(1));
+        assert_eq!(check_max(1000.0), Ok(1000));
+        assert_eq!(check_max(1.5), Ok(1));
+        for low in [0.0, 0.9, -1.0, f64::NAN, f64::NEG_INFINITY] {
+            assert_eq!(check_max(low), Err(Error::MaxHeadersLow));
+        }
+        for high in [1000.5, 1001.0, f64::INFINITY] {
+            assert_eq!(check_max(high), Err(Error::MaxHeadersHigh));
+        }
+    }
+}

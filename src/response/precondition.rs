@@ -1,0 +1,169 @@
+//! The preconditions of a request (RFC 9110 section 13), as nginx's filter for them reads them.
+
+use crate::date;
+use crate::error::Error;
+use crate::host::Host;
+use crate::response::header::Headers;
+
+/// Whether a response of status 200 with `headers` fails If-Unmodified-Since or If-Match, and has to be
+/// a 412.
+///
+/// nginx's own filter finds the same, but too late: with `error_page 412` it clears the request's
+/// context, which lua-nginx-module before 0.10.28 goes on to use, and the worker dies.
+///
+/// # Errors
+///
+/// What the host says.
+pub fn fails<H: Host>(host: &H, headers: &Headers) -> Result<bool, Error> {
+    if let Some(since) = host.request_headers("if-unmodified-since").first() {
+        let modified = sent(host, headers, &[b"Last-Modified"])?;
+        if modified
+            .and_then(|modified| date::parse(&modified))
+            .is_none_or(|modified| date::parse(since).is_none_or(|since| since < modified))
+        {
+            return Ok(true);
+        }
+    }
+    if let Some(tags) = host.request_headers("if-match").first() {
+        let etag = sent(host, headers, &[b"ETag", b"E-Tag"])?;
+        return Ok(!lists(tags, etag.as_deref(), Comparison::Strong));
+    }
+    Ok(false)
+}
+
+/// The value of a header of the response, by the first of its `names` that is there. nginx escapes
+/// control bytes: what has them compares as something else, and counts as absent.
+fn sent<H: Host>(host: &H, headers: &Headers, names: &[&[u8]]) -> Result<Option<Vec<u8>>, Error> {
+    for name in names {
+        let value = match headers.last(name) {
+            Some(value) => Some(value.to_vec()),
+            None if headers.has(name) => None,
+            None => host.header(name)?.map(std::borrow::Cow::into_owned),
+        };
+        if let Some(value) = value {
+            let is_escaped = value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');
+            return Ok((!is_escaped).then_some(value));
+        }
+    }
+    Ok(None)
+}
+
+/// How nginx compares entity tags (compare RFC 9110 section 8.8.3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// Byte by byte.
+    Strong,
+    /// The mark of a weak tag, `W/`, does not count.
+    Weak,
+}
+
+/// Whether a list of entity tags, or `*`, has the one of the response.
+pub fn lists(tags: &[u8], etag: Option<&[u8]>, comparison: Comparison) -> bool {
+    let opaque = |tag| if comparison == Comparison::Weak { without_mark(tag) } else { tag };
+    if tags == b"*" {
+        return true;
+    }
+    let Some(etag) = etag.map(opaque) else { return false };
+    let mut rest = tags;
+    while !rest.is_empty() {
+        rest = opaque(rest);
+        if etag.len() > rest.len() {
+            return false;
+        }
+        if let Some(after) = rest.strip_prefix(etag) {
+            rest = &after[after.iter().take_while(|byte| is_blank(byte)).count()..];
+            if rest.first().is_none_or(|byte| *byte == b',') {
+                return true;
+            }
+        }
+        let comma = rest.iter().position(|byte| *byte == b',').unwrap_or(rest.len());
+        rest = &rest[comma..];
+        let gap = rest.iter().take_while(|byte| is_blank(byte) || **byte == b',').count();
+        rest = &rest[gap..];
+    }
+    false
+}
+
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+fn without_mark(tag: &[u8]) -> &[u8] {
+    tag.strip_prefix(b"W/").filter(|rest| !rest.is_empty()).unwrap_or(tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Write;
+    use crate::host::memory::Memory;
+
+    const EARLY: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const LATE: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+
+    fn failing(request: &[(&str, &str)], response: &[(&str, &[&str])]) -> bool {
+        let mut host = Memory::new();
+        for (name, value) in request {
+            host = host.with_request_header(name, value);
+        }
+        fails(&host, &Headers::from_fields(response)).unwrap()
+    }
+
+    #[test]
+    fn if_match_wants_the_very_tag() {
+        let tag: &[(&str, &[&str])] = &[("etag", &["\"a\""])];
+        for (tags, fails) in [
+            ("\"a\"", false),
+            ("\"b\", \"a\"", false),
+            ("*", false),
+            ("\"b\"", true),
+            ("W/\"a\"", true),
+            ("", true),
+        ] {
+            assert_eq!(failing(&[("If-Match", tags)], tag), fails, "{tags}");
+        }
+        assert!(failing(&[("If-Match", "W/\"a\"")], &[("ETag", &["W/\"b\""])]));
+        assert!(failing(&[("If-Match", "\"a\"")], &[]));
+        assert!(!failing(&[("If-Match", "*")], &[]));
+        assert!(failing(&[("If-Match", "\"\u{1}\"")], &[("ETag", &["\"\u{1}\""])]));
+        assert!(!failing(&[], tag));
+    }
+
+    #[test]
+    fn if_unmodified_since_wants_an_earlier_date() {
+        for (since, modified, fails) in [
+            (LATE, EARLY, false),
+            (EARLY, EARLY, false),
+            (EARLY, LATE, true),
+            ("yesterday", EARLY, true),
+            (EARLY, "yesterday", true),
+        ] {
+            let request = [("If-Unmodified-Since", since)];
+            assert_eq!(failing(&request, &[("Last-Modified", &[modified])]), fails, "{since}");
+        }
+        assert!(failing(&[("If-Unmodified-Since", EARLY)], &[]));
+    }
+
+    #[test]
+    fn headers_of_the_response_count_unless_the_call_removes_them() {
+        let mut host = Memory::new().with_request_header("If-Match", "\"a\"");
+        host.write_header(b"ETag", &[b"\"a\""], Write::Set).unwrap();
+        assert_eq!(fails(&host, &Headers::default()), Ok(false));
+        assert_eq!(fails(&host, &Headers::from_fields(&[("ETag", &[])])), Ok(true));
+        assert_eq!(fails(&host, &Headers::from_fields(&[("ETag", &["\"b\""])])), Ok(true));
+    }
+
+    #[test]
+    fn a_list_of_tags_is_read_as_nginx_reads_it() {
+        let is_listed = |tags: &str, etag: &str| {
+            lists(tags.as_bytes(), Some(etag.as_bytes()), Comparison::Weak)
+        };
+        for tags in ["\"a\"", "W/\"a\"", "\"b\", \"a\"", "\"b\",W/\"a\" , \"c\"", "*"] {
+            assert!(is_listed(tags, "\"a\"") && is_listed(tags, "W/\"a\""), "{tags}");
+        }
+        for tags in ["", "\"b\"", "\"a", "\"a\"x", "a", "* ", "\"c\", \"ab\""] {
+            assert!(!is_listed(tags, "\"a\""), "{tags}");
+        }
+        assert!(lists(b"*", None, Comparison::Weak) && !lists(b"\"a\"", None, Comparison::Weak));
+    }
+}

@@ -1,0 +1,13 @@
+---@meta
+
+---@class kong.ip
+local ip = {}
+
+
+---Whether an address is in `trusted_ips` of the configuration.
+---@param address string
+---@return boolean is_trusted
+function ip.is_trusted(address) end
+
+
+return ip

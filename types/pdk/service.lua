@@ -1,0 +1,86 @@
+---@meta
+
+---Which server gets the request. These functions need a balancer: `balancer = true` and
+---`balancer_by_lua`.
+---@class kong.service
+---@field request kong.service.request
+---@field response kong.service.response
+local service = {}
+
+
+---Sends the request to the servers of an upstream, in turn.
+---
+---**Phases:** access
+---
+---**Errors:**
+---* `host must be a string`
+---@param host string the name of the upstream
+---@return true? ok
+---@return string? err
+function service.set_upstream(host) end
+
+
+---Sends the request to a server.
+---
+---**Phases:** rewrite, access, balancer
+---
+---**Errors:**
+---* `host must be a string`
+---* `port must be an integer`
+---* `port must be an integer between 0 and 65535: given <n>`
+---@param host string an IP address
+---@param port integer
+function service.set_target(host, port) end
+
+
+---Has a function called before each further attempt.
+---
+---**Phases:** access
+---
+---**Errors:**
+---* `retry_callback must be a function`
+---@param retry_callback fun()
+function service.set_target_retry_callback(retry_callback) end
+
+
+---How many further servers are tried after one has failed.
+---
+---**Phases:** access
+---
+---**Errors:**
+---* `retries must be an integer`
+---* `retries must be an integer between 0 and 32767: given <n>`
+---@param retries integer
+function service.set_retries(retries) end
+
+
+---The timeouts of the connection to the upstream, in milliseconds.
+---
+---**Phases:** access
+---
+---**Errors:**
+---* `connect_timeout must be an integer`
+---* `connect_timeout must be an integer between 1 and 2147483646: given <n>`
+---@param connect_timeout integer
+---@param write_timeout integer
+---@param read_timeout integer
+function service.set_timeouts(connect_timeout, write_timeout, read_timeout) end
+
+
+---Needs a gateway.
+function service.set_tls_cert_key() end
+
+
+---Needs a gateway.
+function service.set_tls_verify() end
+
+
+---Needs a gateway.
+function service.set_tls_verify_depth() end
+
+
+---Needs a gateway.
+function service.set_tls_verify_store() end
+
+
+return service

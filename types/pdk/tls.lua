@@ -1,0 +1,27 @@
+---@meta
+
+---The client's certificate.
+---@class kong.client.tls
+local tls = {}
+
+
+---Replaces the result of checking the client's certificate.
+---
+---**Phases:** rewrite, access, balancer, response
+---@param value string `SUCCESS`, `NONE` or `FAILED:<reason>`
+function tls.set_client_verify(value) end
+
+
+---Needs a gateway.
+function tls.request_client_certificate() end
+
+
+---Needs a gateway.
+function tls.disable_session_reuse() end
+
+
+---Needs a gateway.
+function tls.get_full_client_certificate_chain() end
+
+
+return tls
