@@ -105,8 +105,9 @@ unsafe extern "C-unwind" fn order_fault(state: *mut lua_State) -> c_int {
     }
 }
 
-/// `nginx(ngx, services) -> functions, main`: the functions of one instance, for the request that nginx is
-/// serving; and the VM's main thread as light userdata, where it is known.
+/// `nginx(ngx, services) -> functions, main, request`: the functions of one instance, for the request that
+/// nginx is serving; then as light userdata the VM's main thread, and where nginx's request of that thread
+/// is, if both are known.
 ///
 /// It raises `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`, and what
 /// [`push_functions`] does.
@@ -125,7 +126,17 @@ unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
         ffi::lua_settop(state, 2);
         push_functions(state, &functions::<false>());
         ffi::lua_rawgeti(state, 2, Kept::MainThread.place().into());
-        2
+        let main = NonNull::new(ffi::lua_touserdata(state, -1).cast());
+        match main.and_then(|main| nginx::exdata_field(state, main)) {
+            Some(field) => {
+                ffi::lua_pushlightuserdata(state, field.as_ptr().cast());
+                3
+            }
+            None => {
+                ffi::lua_pop(state, 1);
+                1
+            }
+        }
     }
 }
 

@@ -43,26 +43,16 @@ impl Callbacks for NoCallbacks {
     }
 }
 
-/// Whether `request`, that of the running coroutine, is the one being served; see
-/// `refuse_another_request` in `call`. `in_thread` says whether lua-nginx-module runs that coroutine as a
-/// thread of its own: else it is the main one, whose frames compiled code has not written down, or comes
-/// from it.
+/// Whether code runs in `thread`, which is not the one that calls: compiled code has not written down the
+/// frames of its own.
 ///
 /// # Safety
 ///
-/// `main` is the main thread of the VM; requests are compared, never followed.
+/// `thread` is null, or a thread of a VM that is open.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kong_response_is_current(
-    main: *mut lua_State,
-    request: *mut NgxRequest,
-    in_thread: bool,
-) -> bool {
-    let lua_getexdata = api().and_then(|api| api.lua_getexdata);
-    let (Some(lua_getexdata), Some(there)) = (lua_getexdata, NonNull::new(main)) else {
-        return false;
-    };
-    // SAFETY: by contract. Where the main thread is not the running one, its frames are written down.
-    unsafe { lua_getexdata(main) == request || in_thread && !is_running(there) }
+pub unsafe extern "C" fn kong_response_runs(thread: *mut lua_State) -> bool {
+    // SAFETY: by contract.
+    NonNull::new(thread).is_some_and(|thread| unsafe { is_running(thread) })
 }
 
 /// [`FOUND`], with the value at `value` and `value_length`; [`DONE`] where there is none.

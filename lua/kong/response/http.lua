@@ -165,7 +165,7 @@ return function(options, ngx, host)
     return send(code, body)
   end
 
-  local native, main = (host or core.nginx)(ngx, services)
+  local native, main, request = (host or core.nginx)(ngx, services)
   core_flush = native.flush
   local core_exit = native.exit
   local core_error = native.error
@@ -175,7 +175,7 @@ return function(options, ngx, host)
   local response = copy(native)
   response.flush = nil
   if main then
-    for name, shortcut in pairs(shortcuts(native, ngx, main, services.all_headers,
+    for name, shortcut in pairs(shortcuts(native, ngx, main, request, services.all_headers,
                                           default_limit)) do
       response[name] = shortcut
     end

@@ -30,7 +30,7 @@ local MOST = core.most_headers
 
 
 ffi.cdef [[
-  bool kong_response_is_current(void *main, void *request, bool in_thread);
+  bool kong_response_runs(void *thread);
   int kong_response_get_header(void *request, const char *name, size_t length,
                                const char **value, size_t *value_length);
   int kong_response_write_header(void *request, const char *name, size_t length,
@@ -61,17 +61,19 @@ ffi.cdef [[
 -- @tparam table native
 -- @tparam table ngx
 -- @tparam userdata main the VM's main thread
+-- @tparam userdata main_request where nginx's request of that thread is
 -- @tparam function all_headers `all_headers(max) -> table, err`
 -- @tparam function default_limit `default_limit() -> max`, which may raise
 -- @treturn table they, by name; empty where the JIT is off, or the library has no file
-return function(native, ngx, main, all_headers, default_limit)
+return function(native, ngx, main, main_request, all_headers, default_limit)
   local has_exdata, exdata = pcall(require, "thread.exdata")
   local has_exdata2, exdata2 = pcall(require, "thread.exdata2")
   if not jit.status() or not has_exdata or not has_exdata2 or not core.path then
     return {}
   end
 
-  main = ffi.cast("void *", main)
+  -- Constants for the compiler.
+  local main_thread, served = ffi.cast("void *", main), ffi.cast("void **", main_request)
 
   local library = ffi.load(core.path)
   local registry = debug.getregistry()
@@ -94,10 +96,13 @@ return function(native, ngx, main, all_headers, default_limit)
 
 
   -- The request of the running code. Nothing where the native functions have to say that this
-  -- coroutine is another request's; lua-nginx-module gives each thread that it runs an `exdata2`.
+  -- coroutine is another request's. Filters run in the main thread; lua-nginx-module gives the
+  -- threads that it runs elsewhere an `exdata2`, and so they hand it to their coroutines.
   local function current_request()
     local request = exdata()
-    if library.kong_response_is_current(main, request, exdata2() ~= nil) then
+    if served[0] == request
+      or exdata2() ~= nil and not library.kong_response_runs(main_thread)
+    then
       return request
     end
   end

@@ -8,4 +8,4 @@ mod vm;
 
 pub use api::{Api, NgxRequest, api, load};
 pub use request::{Probe, Request};
-pub use vm::main_thread;
+pub use vm::{exdata_field, main_thread};
