@@ -21,7 +21,7 @@
 -- `lua_code_cache on`, nginx's default.
 
 local failures = require "kong.response.failures"
-local names = require "kong.response.testing.names"
+local names = require "kong.response.names"
 
 
 local coroutine = coroutine
