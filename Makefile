@@ -9,6 +9,12 @@ DESTDIR ?=
 # For LuaRocks, which moves what was installed: `make install` does not say where that is.
 QUIET ?=
 
+# KIT=no leaves the test kit out: where plugins run and are not tested.
+KIT ?= yes
+
+WITH_KIT := $(filter-out no,$(KIT))
+KIT_NATIVE := kong/response/testing/native
+WITHOUT_KIT := ! -path '*/testing.lua' ! -path '*/testing/*'
 LUALIB := build/lualib
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 INSTALL := DESTDIR="$(DESTDIR)" QUIET="$(QUIET)" ci/install-lualib.sh
@@ -29,15 +35,19 @@ help: ## what each target does
 build: ## build/lualib: what lua_package_path and lua_package_cpath need, and nothing else
 	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
 	$(CARGO) build --release --locked
+	$(if $(WITH_KIT),$(CARGO) build --release --locked --package kong-response-testing)
 	@rm -rf $(LUALIB).new $(LUALIB).old
-	@cd lua && find . -name '*.lua' -exec install -D -m 644 {} ../$(LUALIB).new/{} \;
+	@cd lua && find . -name '*.lua' $(if $(WITH_KIT),,$(WITHOUT_KIT)) -exec install -D -m 644 {} ../$(LUALIB).new/{} \;
 	@ci/add-native.sh $(BUILT)/release/libkong_response.so $(LUALIB).new kong/response/core
+	@$(if $(WITH_KIT),ci/add-native.sh $(BUILT)/release/libkong_response_testing.so $(LUALIB).new $(KIT_NATIVE))
 	@[ ! -d $(LUALIB) ] || mv $(LUALIB) $(LUALIB).old
 	@mv $(LUALIB).new $(LUALIB) && rm -rf $(LUALIB).old
 
 build-faults: ## build/faults: a build in which tests order panics; not for use
 	$(CARGO) build --locked --features fault-injection
+	$(CARGO) build --locked --features fault-injection --package kong-response-testing
 	@ci/add-native.sh $(BUILT)/debug/libkong_response.so build/faults kong/response/core
+	@ci/add-native.sh $(BUILT)/debug/libkong_response_testing.so build/faults $(KIT_NATIVE)
 
 demo: ## upstreams, gateways and plugins on loopback: what clients get before and after
 	@ci/install.sh $(SERVER_PACKAGES)
@@ -107,7 +117,7 @@ docs-check: ## the site and the error pages in Chromium; screenshots in build/do
 	@$(MAKE) --no-print-directory build docs
 	@spec/browser/run.sh build/docs-shots
 
-install: build ## installs build/lualib in LUA_LIB_DIR (PREFIX/share/lua/5.1), also below a running nginx
+install: build ## KIT=yes: installs build/lualib in LUA_LIB_DIR (PREFIX/share/lua/5.1), also below a running nginx
 	@LUALIB=$(LUALIB) $(INSTALL) $(INSTALLED)
 
 uninstall: ## removes what install copied, also of earlier versions

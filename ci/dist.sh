@@ -44,13 +44,17 @@ flags=(
   "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
   "--remap-path-prefix=$PWD=/kong-response"
 )
-PATH="$tools/bin:$PATH" \
-CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f'; echo "${flags[*]}") \
-CARGO_ZIGBUILD_CACHE_DIR=$PWD/$OUT/cache \
-ZIG_GLOBAL_CACHE_DIR=$PWD/$OUT/cache \
-ZIG_LOCAL_CACHE_DIR=$PWD/$OUT/cache \
-XDG_CACHE_HOME=$PWD/$OUT/cache \
-  "${CARGO:-cargo}" zigbuild --release --locked --target "$TARGET.$GLIBC"
+zigbuild() {
+  PATH="$tools/bin:$PATH" \
+  CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f'; echo "${flags[*]}") \
+  CARGO_ZIGBUILD_CACHE_DIR=$PWD/$OUT/cache \
+  ZIG_GLOBAL_CACHE_DIR=$PWD/$OUT/cache \
+  ZIG_LOCAL_CACHE_DIR=$PWD/$OUT/cache \
+  XDG_CACHE_HOME=$PWD/$OUT/cache \
+  "${CARGO:-cargo}" zigbuild --release --locked --target "$TARGET.$GLIBC" --package "$1"
+}
+zigbuild kong-response
+zigbuild kong-response-testing
 
 # The package.
 stage=$OUT/$name
@@ -63,8 +67,12 @@ cp -r bench/record bench/peer bench/worker "$stage/bench/" # README shows and li
 # What needs the rest of the source.
 rm -r "$stage/docs/site" "$stage/examples/serve.sh" "$stage"/examples/*/run.sh
 core=$OUT/core.so
-strip --strip-unneeded -o "$core" "${CARGO_TARGET_DIR:-target}/$TARGET/release/libkong_response.so"
+kit=$OUT/testing-native.so
+built=${CARGO_TARGET_DIR:-target}/$TARGET/release
+strip --strip-unneeded -o "$core" "$built/libkong_response.so"
+strip --strip-unneeded -o "$kit" "$built/libkong_response_testing.so"
 ci/add-native.sh "$core" "$stage/lualib" kong/response/core
+ci/add-native.sh "$kit" "$stage/lualib" kong/response/testing/native
 cp ci/install-lualib.sh "$stage/install.sh"
 python3 ci/licenses.py "$stage/licenses"
 (cd "$stage" && find . -type f ! -name SHA256SUMS | sed 's|^\./||' | LC_ALL=C sort \
@@ -72,19 +80,21 @@ python3 ci/licenses.py "$stage/licenses"
 find "$stage" -type d -exec chmod 755 {} + -o -type f -exec chmod 644 {} +
 chmod 755 "$stage/install.sh"
 
-# What it asks of a system, and what it shows.
+# What they ask of a system, and what they show.
 newest() {
-  objdump -T "$core" | grep -o "$1_[0-9.]*" | sed "s/$1_//" | sort -V | tail -1
+  objdump -T "$file" | grep -o "$1_[0-9.]*" | sed "s/$1_//" | sort -V | tail -1
 }
 at_most() {
   [ "$(printf '%s\n%s\n' "$2" "$3" | sort -V | tail -1)" = "$3" ] || fail "it needs $1 $2, not $3"
 }
-at_most glibc "$(newest GLIBC)" "$GLIBC"
-at_most libgcc "$(newest GCC)" "$LIBGCC"
-objdump -p "$core" | grep -q 'NEEDED *libgcc_s\.so\.1$' || fail "it has an unwinder of its own"
-others=$(objdump -T "$core" | grep -v '\*UND\*' | awk 'NF >= 6 { print $NF }' \
+for file in "$core" "$kit"; do
+  at_most glibc "$(newest GLIBC)" "$GLIBC"
+  at_most libgcc "$(newest GCC)" "$LIBGCC"
+  objdump -p "$file" | grep -q 'NEEDED *libgcc_s\.so\.1$' || fail "it has an unwinder of its own"
+  others=$(objdump -T "$file" | grep -v '\*UND\*' | awk 'NF >= 6 { print $NF }' \
   | grep -Ev '^(luaopen|kong_response)_' || true)
-[ -z "$others" ] || fail "it shows symbols that are not its own: $others"
+  [ -z "$others" ] || fail "it shows symbols that are not its own: $others"
+done
 
 # The same files give the same tarball.
 pack() {

@@ -15,17 +15,17 @@ step() {
   "$@" 2>&1 | tee -a "$log" || failed+=("$title")
 }
 
-step "formatting" cargo fmt --check
-step "lints, Rust" cargo clippy --locked --all-targets -- -D warnings
+step "formatting" cargo fmt --all --check
+step "lints, Rust" cargo clippy --locked --workspace --all-targets -- -D warnings
 step "lints, Rust, linked to LuaJIT" \
-  cargo clippy --locked --all-targets --no-default-features --features fault-injection \
+  cargo clippy --locked --workspace --all-targets --no-default-features --features fault-injection \
   -- -D warnings
 step "lints, fuzz targets" cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target \
   --no-default-features --all-targets -- -D warnings
 step "formatting, fuzz targets" cargo fmt --check --manifest-path fuzz/Cargo.toml
 step "lints, Lua" luacheck -q lua spec examples types bench fuzz/lua soak ci
-step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
-step "Rust" cargo test --locked --no-default-features --quiet
+step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+step "Rust" cargo test --locked --workspace --no-default-features --quiet
 step "numbers against libc" \
   cargo test --locked --no-default-features --release --quiet --test number_against_libc
 # Without the fuzzer: the same functions, called with the files of its corpus.

@@ -3,17 +3,24 @@
 //!
 //! - [`response`]: the rules, in pure Rust;
 //! - [`host`]: the places to run, which the rules see as a [`Host`](host::Host);
-//! - `lua`: the edge to Lua;
+//! - [`lua`]: the edge to Lua;
 //! - [`error`] and [`phase`]: what a caller may not do;
 //! - [`date`]: dates in headers.
 //!
 //! Lua loads it with `require "kong.response"`; `lua/kong/response/instance.lua` is the thin facade.
 
+// The server in memory names this crate by its name. It is compiled here for the tests of the rules alone.
+#[cfg(test)]
+extern crate self as kong_response;
+
 pub mod date;
 pub mod error;
 #[cfg(feature = "fault-injection")]
-mod fault;
+pub mod fault;
 pub mod host;
-mod lua;
+pub mod lua;
+#[cfg(test)]
+#[path = "../testing/src/memory/mod.rs"]
+pub mod memory;
 pub mod phase;
 pub mod response;

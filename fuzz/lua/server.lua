@@ -1,6 +1,6 @@
 --- The functions of the library over a request in memory, and as much of `ngx` as they use.
 
-local core = require "kong.response.core"
+local kit = require "kong.response.testing.native"
 local http = require "kong.response.http"
 
 
@@ -77,13 +77,13 @@ end
 -- @treturn Server with the functions in `response`
 local function open(request, options)
   local server = setmetatable({
-    host = core.memory_host(request),
+    host = kit.memory_host(request),
     version = request.http_version or 1.1,
     ctx = {},
     printed = "",
   }, Server)
   server.response = http(options or {}, make_ngx(server), function(ngx, services)
-    local native = core.memory(server.host, ngx, services)
+    local native = kit.memory(server.host, ngx, services)
     server.flush = native.flush
     return native
   end)

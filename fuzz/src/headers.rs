@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use kong_response::error::Error;
-use kong_response::host::memory::{Field, Memory};
 use kong_response::host::{Host, Write};
 use kong_response::response::header::{self, Headers};
+use kong_response_testing::memory::{Field, Memory};
 
 use crate::input::Input;
 
@@ -109,7 +109,7 @@ fn write(
         assert_eq!(before, host.listed());
         return;
     }
-    header::write(host, name, values, how).expect("what passes the check can be set");
+    header::write(host, name, values, how, None).expect("what passes the check can be set");
     asked.extend(values.iter().map(|value| (name.to_vec(), value.to_vec())));
     match how {
         Write::Set => model.set(name, values),

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 
 use kong_response as _;
+use kong_response_testing as _;
 use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Table};
 
 #[allow(unsafe_code)]
@@ -14,6 +15,7 @@ mod core {
     // SAFETY: this is how the library declares what `require` calls.
     unsafe extern "C-unwind" {
         pub fn luaopen_kong_response_core(state: *mut mlua::lua_State) -> c_int;
+        pub fn luaopen_kong_response_testing_native(state: *mut mlua::lua_State) -> c_int;
     }
 }
 
@@ -61,14 +63,16 @@ fn open() -> mlua::Result<Lua> {
     // A panic that is caught in the library is a finding: nothing may hide it.
     let options = LuaOptions::new().catch_rust_panics(false);
     // SAFETY: the Lua of this folder uses `ffi` and `debug` as they are meant to be used, and the
-    // function is the one that the library gives to `require`.
-    let (lua, core) = unsafe {
+    // functions are those that the libraries give to `require`.
+    let (lua, core, native) = unsafe {
         let lua = Lua::unsafe_new_with(StdLib::ALL, options);
         let core = lua.create_c_function(core::luaopen_kong_response_core)?;
-        (lua, core)
+        let native = lua.create_c_function(core::luaopen_kong_response_testing_native)?;
+        (lua, core, native)
     };
     let preload: Table = lua.globals().get::<Table>("package")?.get("preload")?;
     preload.set("kong.response.core", core)?;
+    preload.set("kong.response.testing.native", native)?;
     // Without a cjson the sentinels are the library's own.
     preload.set("cjson", lua.load("return false").into_function()?)?;
     for (name, text) in MODULES {

@@ -1,6 +1,6 @@
 --- Plays a sequence over the in-memory host, with the test kit in nginx's place.
 
-local core = require "kong.response.core"
+local native = require "kong.response.testing.native"
 local coroutines = require "kong.response.testing.coroutines"
 local nginx = require "kong.response.testing.nginx"
 local play = require "spec.conformance.play"
@@ -101,7 +101,7 @@ local function run(sequence)
     headers = sequence.request.headers,
     www_authenticate_repeats = false,
   }
-  local host = core.memory_host(request)
+  local host = native.memory_host(request)
   local server = servers.new({ host = host, request = request, sequence = sequence }, Server)
   server.player = play.new(sequence, ngx, function(options)
     return (server:functions_for(options, ngx))

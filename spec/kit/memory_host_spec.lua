@@ -2,6 +2,7 @@
 -- conformance spec shows that it does as nginx does.
 
 local core = require "kong.response.core"
+local native = require "kong.response.testing.native"
 local module = require "spec.support.module"
 
 
@@ -23,7 +24,7 @@ end
 
 
 local function bind(host, ctx)
-  return core.memory(host, { ctx = ctx or {} }, services(host))
+  return native.memory(host, { ctx = ctx or {} }, services(host))
 end
 
 
@@ -35,7 +36,7 @@ end
 
 describe("memory_host", function()
   it("is a GET request over HTTP/1.1 unless told otherwise", function()
-    local host = core.memory_host()
+    local host = native.memory_host()
     bind(host).exit(200, "x")
     host:start_output()
     assert.same({
@@ -48,7 +49,7 @@ describe("memory_host", function()
   end)
 
   it("takes the request's method, version, headers and variables", function()
-    local host = core.memory_host {
+    local host = native.memory_host {
       method = "HEAD",
       http_version = 2,
       headers = { { "Content-Type", "application/grpc" }, { "accept", "text/html" } },
@@ -74,12 +75,12 @@ describe("memory_host", function()
         "request.www_authenticate_repeats must be a boolean, got number" },
     }
     for _, case in ipairs(cases) do
-      assert.equal(case[2], fails(core.memory_host, case[1]))
+      assert.equal(case[2], fails(native.memory_host, case[1]))
     end
   end)
 
   it("refuses methods of something else, and arguments of the wrong type", function()
-    local host = core.memory_host()
+    local host = native.memory_host()
     for _, method in ipairs {
       "upstream", "set_phase", "get_phase", "get_status", "set_status", "headers_sent",
       "mark_headers_sent", "get_header", "set_header", "get_headers", "start_output",
@@ -110,19 +111,19 @@ describe("memory_host", function()
     assert.equal("x", (host:get_chunk()))
     assert.equal("headers[1] must be { name, value }, two strings",
       fails(host.upstream, host, 200, { { 1, 2 } }))
-    assert.matches("memory_host expected", fails(core.memory, {}, {}, {}))
-    assert.equal("ngx must be a table, got nil", fails(core.memory, host))
-    assert.equal("services must be a table, got nil", fails(core.memory, host, {}))
+    assert.matches("memory_host expected", fails(native.memory, {}, {}, {}))
+    assert.equal("ngx must be a table, got nil", fails(native.memory, host))
+    assert.equal("services must be a table, got nil", fails(native.memory, host, {}))
   end)
 
   it("keeps its finalizer to the collector", function()
-    local host = core.memory_host()
+    local host = native.memory_host()
     assert.is_nil(host.__gc)
     assert.is_false(getmetatable(host))
   end)
 
   it("lives as long as a function that is bound to it", function()
-    local response = bind(core.memory_host())
+    local response = bind(native.memory_host())
     collectgarbage()
     collectgarbage()
     response.set_status(404)
@@ -133,13 +134,13 @@ end)
 
 describe("functions bound to a host", function()
   it("keep to their own", function()
-    local one, two = core.memory_host(), core.memory_host()
+    local one, two = native.memory_host(), native.memory_host()
     bind(one).set_header("X-A", "1")
     assert.is_nil(bind(two).get_header("X-A"))
   end)
 
   it("are refused where there is no client, as in nginx", function()
-    local host = core.memory_host()
+    local host = native.memory_host()
     local response = bind(host, { KONG_EXITED = true })
     for _, phase in ipairs { "timer", "init_worker", "ssl_cert" } do
       host:set_phase(phase)
@@ -156,7 +157,7 @@ describe("functions bound to a host", function()
       rawset(_G, "kong", kong)
     end)
     rawset(_G, "kong", { ctx = {} })
-    local host, ctx = core.memory_host(), { KONG_PHASE = 0x1 }
+    local host, ctx = native.memory_host(), { KONG_PHASE = 0x1 }
     local response = bind(host, ctx)
     local function refusals()
       local texts = {}
@@ -177,7 +178,7 @@ describe("functions bound to a host", function()
   end)
 
   it("may be called again from the code that they call", function()
-    local host = core.memory_host { headers = { { "Content-Type", "application/grpc" } } }
+    local host = native.memory_host { headers = { { "Content-Type", "application/grpc" } } }
     local seen, given, response = {}, services(host), nil
     given.log = function(_, message)
       seen[#seen + 1] = message
@@ -187,7 +188,7 @@ describe("functions bound to a host", function()
       response.set_header("X-From-Version", host:get_status())
       return 2
     end
-    response = core.memory(host, { ctx = {} }, given)
+    response = native.memory(host, { ctx = {} }, given)
     response.set_header("Transfer-Encoding", "x")
     response.exit(403, setmetatable({}, { __index = function(_, key)
       response.set_header("X-From-Index", key)
@@ -200,14 +201,14 @@ describe("functions bound to a host", function()
   end)
 
   it("log to the host where the user has no log", function()
-    local host = core.memory_host()
+    local host = native.memory_host()
     bind(host).set_header("Transfer-Encoding", "x")
     assert.same({ { 5, "manually setting Transfer-Encoding. Ignored." } }, host:take_log())
     assert.same({}, host:take_log())
   end)
 
   it("consume the chunks of a body", function()
-    local host = core.memory_host()
+    local host = native.memory_host()
     local response = bind(host)
     assert.matches("API disabled in the current context", fails(response.get_raw_body))
     host:set_phase "body_filter"

@@ -110,13 +110,13 @@ end)
 
 describe("ngx.header", function()
   it("keeps underscores in a host that is told to", function()
-    local core = require "kong.response.core"
-    local host = core.memory_host { transform_underscores = false }
+    local native = require "kong.response.testing.native"
+    local host = native.memory_host { transform_underscores = false }
     host:set_header("X_Foo", "1")
     host:set_header("X-Foo", "2")
     assert.equal("1", host:get_header("x_foo"))
     assert.equal("2", host:get_header("x-foo"))
-    assert.has_error(function() core.memory_host { transform_underscores = 1 } end,
+    assert.has_error(function() native.memory_host { transform_underscores = 1 } end,
       "request.transform_underscores must be a boolean, got number")
   end)
 end)

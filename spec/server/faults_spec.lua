@@ -43,12 +43,14 @@ local SHORTCUTS = {
 -- In the in-memory host, and elsewhere: what needs no request.
 local ELSEWHERE = [==[
 local core = require "kong.response.core"
+local kit = require "kong.response.testing.native"
 local failures = {}
+local native = core
 
 local function check(name, f, ...)
-  core.order_fault("panic", 0)
+  native.order_fault("panic", 0)
   local ok, err = pcall(f, ...)
-  core.order_fault(nil)
+  native.order_fault(nil)
   if ok or type(err) ~= "string" or not err:find("internal error: as ordered", 1, true) then
     failures[#failures + 1] = name .. ": " .. tostring(err)
   end
@@ -69,17 +71,22 @@ end
 
 local own = {
   json_decode = { "[]" }, memory_host = {}, nginx = { ngx, {} }, stream = { ngx, {} },
-  memory = { core.memory_host(), ngx, {} }, order_fault = false,
+  memory = { kit.memory_host(), ngx, {} }, order_fault = false,
 }
 local checked = 0
-for name, f in pairs(core) do
-  if type(f) == "function" and own[name] ~= false then
-    check(name, f, unpack(own[name]))
-    checked = checked + 1
+for _, module in ipairs { kit, core } do
+  native = module
+  for name, f in pairs(module) do
+    if type(f) == "function" and own[name] ~= false then
+      check(name, f, unpack(own[name]))
+      checked = checked + 1
+    end
   end
 end
 
 check("luaopen", package.loadlib(core.path, "luaopen_kong_response_core"))
+native = kit
+check("luaopen of the kit", package.loadlib(kit.path, "luaopen_kong_response_testing_native"))
 
 local arguments = {
   upstream = { 200, {} }, set_phase = { "access" }, set_status = { 200 }, get_header = { "a" },
@@ -87,8 +94,8 @@ local arguments = {
   set_chunk = { "a", true }, get_arg = { 1 }, set_arg = { 1, "a" },
 }
 local methods = 0
-for name in pairs(debug.getmetatable(core.memory_host()).__index) do
-  local host = core.memory_host()
+for name in pairs(debug.getmetatable(kit.memory_host()).__index) do
+  local host = kit.memory_host()
   check("host:" .. name, host[name], host, unpack(arguments[name] or {}))
   methods = methods + 1
 end
@@ -104,16 +111,17 @@ local calls = {
 }
 local functions = 0
 for name in pairs(require "kong.response") do
-  local host = core.memory_host()
+  local host = kit.memory_host()
   host:set_phase(name:find "body" and "body_filter" or "access")
   host:set_chunk("a", true)
   local response = require "kong.response.http"({}, fake, function(...)
-    return core.memory(host, ...)
+    return kit.memory(host, ...)
   end)
   check("memory " .. name, response[name], unpack(calls[name] or {}))
   functions = functions + 1
 end
 
+native = core
 local streams = count(core.stream(fake, {}))
 local stream = require "kong.response.stream"({}, fake)
 check("stream exit", stream.exit, 200, "a")

@@ -1,7 +1,7 @@
 --- One request to a server in memory: nginx's phases over the test kit's part of nginx, with the
 -- code of a spec in them.
 
-local core = require "kong.response.core"
+local native = require "kong.response.testing.native"
 local log = require "kong.response.testing.log"
 local running = require "kong.response.testing.running"
 local servers = require "kong.response.testing.server"
@@ -180,7 +180,7 @@ end
 --   `upstream_code(request)`, `underscores` and `upstream_underscores`: whether they stay
 function Request.new(fields)
   local request = fields.request
-  fields.host = core.memory_host {
+  fields.host = native.memory_host {
     method = request.method,
     http_version = request.http_version,
     headers = request.headers,

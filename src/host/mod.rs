@@ -1,6 +1,5 @@
 //! Places to run: what the rules of [`response`](crate::response) need of them, and nothing more.
 
-pub mod memory;
 pub(crate) mod nginx;
 
 use std::borrow::Cow;
@@ -9,7 +8,7 @@ use http::{StatusCode, Version};
 
 use crate::error::Error;
 use crate::response::body::Held;
-use crate::response::mistake::Mistake;
+use crate::response::warning::Warning;
 
 /// How [`Host::write_header`] treats what is there under the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +44,17 @@ pub enum ServerPhase {
     Passive,
     /// Any other with a request: printing and exiting are the server's to refuse.
     Active,
+}
+
+/// Who is at the other end of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Client {
+    /// Nobody: there is no request at all.
+    Absent,
+    /// Nobody, but there is a stand-in for a request: `ngx.ctx` works.
+    Fake,
+    /// A client.
+    Real,
 }
 
 /// One request and its response, wherever they live.
@@ -118,7 +128,7 @@ pub trait Host {
     fn log(&self, level: Level, message: &[u8]);
 
     /// Notes a mistake made at `position` in somebody's code; says whether it is new to this worker.
-    fn is_new(&self, mistake: &Mistake, position: &str) -> bool;
+    fn is_new(&self, mistake: &Warning, position: &str) -> bool;
 }
 
 /// What only the language side can do for a request.

@@ -5,9 +5,12 @@ use std::ptr::NonNull;
 
 use mlua::ffi::{self, lua_CFunction, lua_State};
 
-use super::call::{Caller, attempt, guard, raise_plain};
-use super::stack::{Kept, SERVICES, STRINGS, invoke, push_bytes, type_name, upvalue};
-use super::{answer, body, decode, headers, memory, shortcut, source, stream};
+use super::edge::call::{Caller, attempt, guard, raise_plain};
+use super::edge::server::Server;
+use super::edge::stack::{SERVICES, STRINGS, Slot, invoke, push_bytes, type_name, upvalue};
+use super::ffi as fast_paths;
+use super::functions::{body, exit, headers, source, stream};
+use super::nginx::Nginx;
 use crate::error::Error;
 use crate::host::nginx;
 use crate::phase;
@@ -16,34 +19,33 @@ use crate::response::status;
 /// Its address is the sentinel of an empty array where the host's cjson has none.
 static EMPTY_ARRAY: u8 = 0;
 
-/// The functions of an instance, for nginx or for a host in memory. Those with a facade of the same name
+/// The functions of an instance, for one server. Those with a facade of the same name
 /// in Lua do only its native part.
-pub const fn functions<const MEMORY: bool>() -> [(&'static CStr, lua_CFunction); 14] {
+const fn functions<S: Server>() -> [(&'static CStr, lua_CFunction); 14] {
     [
-        (c"get_status", headers::get_status::<MEMORY>),
-        (c"get_header", headers::get_header::<MEMORY>),
-        (c"get_headers", headers::get_headers::<MEMORY>),
-        (c"get_source", source::get_source::<MEMORY>),
-        (c"set_status", headers::set_status::<MEMORY>),
-        (c"set_header", headers::set_header::<MEMORY>),
-        (c"add_header", headers::add_header::<MEMORY>),
-        (c"clear_header", headers::clear_header::<MEMORY>),
-        (c"set_headers", headers::set_headers::<MEMORY>),
-        (c"get_raw_body", body::get_raw_body::<MEMORY>),
-        (c"set_raw_body", body::set_raw_body::<MEMORY>),
-        (c"exit", answer::exit::<MEMORY>),
-        (c"error", answer::error::<MEMORY>),
-        (c"flush", answer::flush::<MEMORY>),
+        (c"get_status", headers::get_status::<S>),
+        (c"get_header", headers::get_header::<S>),
+        (c"get_headers", headers::get_headers::<S>),
+        (c"get_source", source::get_source::<S>),
+        (c"set_status", headers::set_status::<S>),
+        (c"set_header", headers::set_header::<S>),
+        (c"add_header", headers::add_header::<S>),
+        (c"clear_header", headers::clear_header::<S>),
+        (c"set_headers", headers::set_headers::<S>),
+        (c"get_raw_body", body::get_raw_body::<S>),
+        (c"set_raw_body", body::set_raw_body::<S>),
+        (c"exit", exit::exit::<S>),
+        (c"error", exit::error::<S>),
+        (c"flush", exit::flush::<S>),
     ]
 }
 
-/// Opens the module for a Lua VM: a table with `version`, `nginx`, `stream`, `memory`, `memory_host`,
-/// `json_decode`, `statuses`, `read_phases`, `write_phases`, `most_headers`, `null` and `empty_array`.
+/// Opens the module for a Lua VM: a table with `version`, `nginx`, `stream`, `statuses`, `read_phases`, `write_phases`, `most_headers`, `null` and `empty_array`.
 ///
 /// # Safety
 ///
 /// Called by Lua's `require`.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls; nothing of Rust is alive.
     unsafe {
@@ -54,19 +56,13 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
         ffi::lua_setfield(state, -2, c"nginx".as_ptr());
         ffi::lua_pushcclosure(state, bind_stream, 0);
         ffi::lua_setfield(state, -2, c"stream".as_ptr());
-        ffi::lua_pushcclosure(state, memory::bind, 0);
-        ffi::lua_setfield(state, -2, c"memory".as_ptr());
-        ffi::lua_pushcclosure(state, memory::new_host, 0);
-        ffi::lua_setfield(state, -2, c"memory_host".as_ptr());
-        ffi::lua_pushcclosure(state, decode::json_decode, 0);
-        ffi::lua_setfield(state, -2, c"json_decode".as_ptr());
         push_statuses(state);
         ffi::lua_setfield(state, -2, c"statuses".as_ptr());
         for (set, name) in [(phase::READ, c"read_phases"), (phase::WRITE, c"write_phases")] {
             ffi::lua_pushnumber(state, f64::from(set.bits()));
             ffi::lua_setfield(state, -2, name.as_ptr());
         }
-        ffi::lua_pushnumber(state, shortcut::MOST as f64);
+        ffi::lua_pushnumber(state, fast_paths::MAX_HEADERS as f64);
         ffi::lua_setfield(state, -2, c"most_headers".as_ptr());
         let address: *const u8 = &EMPTY_ARRAY;
         ffi::lua_pushlightuserdata(state, address.cast_mut().cast::<c_void>());
@@ -124,8 +120,8 @@ unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
             Err(error) => raise_plain(state, error.to_string()),
         }
         ffi::lua_settop(state, 2);
-        push_functions(state, &functions::<false>());
-        ffi::lua_rawgeti(state, 2, Kept::MainThread.place().into());
+        push_functions(state, &functions::<Nginx>());
+        ffi::lua_rawgeti(state, 2, Slot::MainThread.index().into());
         let main = NonNull::new(ffi::lua_touserdata(state, -1).cast());
         match main.and_then(|main| nginx::exdata_field(state, main)) {
             Some(field) => {
@@ -153,14 +149,20 @@ unsafe extern "C-unwind" fn bind_stream(state: *mut lua_State) -> c_int {
     }
 }
 
-/// Pushes a table of `functions` that share `ngx`, the services, and the in-memory host, if there is
-/// one: at 1, 2 and 3. It raises that the first two must be tables, which they are taken for from then on.
+/// Pushes a table with the functions of one instance, for the server `S`, from `ngx`, the services and what
+/// the server needs to find its request: at 1, 2 and 3 of the stack. Returns the number of values pushed.
 ///
 /// # Safety
 ///
-/// Called by Lua. The third is nil or not at all there where there is no such host; nothing of Rust is
-/// alive.
-pub unsafe fn push_functions(state: *mut lua_State, functions: &[(&CStr, lua_CFunction)]) -> c_int {
+/// Lua's `pcall` or `require` has called the running C function, and no value of Rust is alive that needs
+/// dropping: this raises where `ngx` or the services are no table.
+pub unsafe fn bind<S: Server>(state: *mut lua_State) -> c_int {
+    // SAFETY: the caller's contract is the same.
+    unsafe { push_functions(state, &functions::<S>()) }
+}
+
+/// Pushes a table of `functions` that share the three values of [`bind`].
+unsafe fn push_functions(state: *mut lua_State, functions: &[(&CStr, lua_CFunction)]) -> c_int {
     // SAFETY: by contract.
     unsafe {
         ffi::lua_settop(state, 3);
@@ -172,7 +174,7 @@ pub unsafe fn push_functions(state: *mut lua_State, functions: &[(&CStr, lua_CFu
             }
             Ok(())
         });
-        push_array_of_kept(state);
+        push_slots(state);
         ffi::lua_replace(state, 2);
         ffi::lua_createtable(state, 0, functions.len() as c_int);
         for &(name, function) in functions {
@@ -203,18 +205,18 @@ unsafe fn push_statuses(state: *mut lua_State) {
     }
 }
 
-/// Pushes the array of what is [`Kept`]: services out of the table at 2, and strings.
-unsafe fn push_array_of_kept(state: *mut lua_State) {
+/// Pushes the array of what is [`Slot`]: services out of the table at 2, and strings.
+unsafe fn push_slots(state: *mut lua_State) {
     // SAFETY: as its caller's.
     unsafe {
-        ffi::lua_createtable(state, Kept::MainThread.place(), 0);
+        ffi::lua_createtable(state, Slot::MainThread.index(), 0);
         for &(service, field) in SERVICES {
             ffi::lua_getfield(state, 2, field.as_ptr());
-            ffi::lua_rawseti(state, -2, service.place().into());
+            ffi::lua_rawseti(state, -2, service.index().into());
         }
         for &(string, text) in STRINGS {
             push_bytes(state, text.as_bytes());
-            ffi::lua_rawseti(state, -2, string.place().into());
+            ffi::lua_rawseti(state, -2, string.index().into());
         }
         // In a request's code the running thread is another one.
         let is_main = ffi::lua_pushthread(state) == 1;
@@ -222,7 +224,7 @@ unsafe fn push_array_of_kept(state: *mut lua_State) {
         let main = if is_main { NonNull::new(state) } else { nginx::main_thread(state) };
         if let Some(main) = main {
             ffi::lua_pushlightuserdata(state, main.as_ptr().cast());
-            ffi::lua_rawseti(state, -2, Kept::MainThread.place().into());
+            ffi::lua_rawseti(state, -2, Slot::MainThread.index().into());
         }
     }
 }

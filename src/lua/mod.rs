@@ -9,19 +9,16 @@
 //! 3. after: results are pushed, or the error is raised, as a string with the position of the caller.
 #![allow(unsafe_code)]
 
-mod answer;
-mod args;
 mod bind;
-mod body;
-mod call;
-mod decode;
-mod headers;
+mod edge;
+#[cfg_attr(not(feature = "exports"), allow(dead_code, reason = "only compiled code calls it"))]
+mod ffi;
+mod functions;
 mod json;
-mod memory;
-mod mistakes;
-mod served;
-mod shortcut;
-mod source;
-mod stack;
-mod stream;
-mod templates;
+mod nginx;
+
+pub use bind::{bind, luaopen_kong_response_core};
+pub use edge::call::attempt;
+pub use edge::server::Server;
+pub use edge::stack::upvalue;
+pub use edge::warnings::forget_exit;

@@ -126,7 +126,7 @@ pub fn document<H: Host>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::memory::Memory;
+    use crate::memory::Memory;
 
     struct Plain;
 

@@ -96,7 +96,7 @@ fn without_mark(tag: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
     use crate::host::Write;
-    use crate::host::memory::Memory;
+    use crate::memory::Memory;
 
     const EARLY: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const LATE: &str = "Sun, 06 Nov 1994 08:49:38 GMT";

@@ -25,7 +25,7 @@
 
 local failures = require "kong.response.failures"
 local kong_ctx = require "kong.response.pdk.ctx"
-local names = require "kong.response.testing.names"
+local names = require "kong.response.names"
 local pdk = require "kong.response.pdk"
 local random = require "kong.response.pdk.random"
 

@@ -17,11 +17,11 @@ use super::{buffers, cleanup};
 use crate::error::Error;
 use crate::host::{BodyFilter, Callbacks, Chunk, ChunkBytes, Host, Level, ServerPhase, Write};
 use crate::response::body::Held;
-use crate::response::mistake::{Known, Mistake};
+use crate::response::warning::{Warning, WarningLog};
 
 thread_local! {
     /// The mistakes that this worker has logged, whichever VM has made them.
-    static MISTAKES: RefCell<Known> = RefCell::default();
+    static WARNINGS: RefCell<WarningLog> = RefCell::default();
 }
 
 /// What lua-nginx-module's context bits say; they are not the gateway's phase bits.
@@ -294,8 +294,8 @@ impl Host for Request<'_> {
         }
     }
 
-    fn is_new(&self, mistake: &Mistake, position: &str) -> bool {
-        MISTAKES.with_borrow_mut(|known| known.add(mistake, position))
+    fn is_new(&self, mistake: &Warning, position: &str) -> bool {
+        WARNINGS.with_borrow_mut(|known| known.add(mistake, position))
     }
 }
 

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use mlua::ffi;
 
 use super::{Failed, Items, Open, Outcome, Step, Value, Writer};
-use crate::lua::stack::{self, Kept, push_kept};
+use crate::lua::edge::stack::{self, Slot, push_slot};
 use crate::response::json::EncodeError;
 
 /// So many holes are written of an array whose metatable has said how long it is, before there must be
@@ -94,7 +94,7 @@ impl Writer {
         // SAFETY: as for `begin`. The function is Lua's own, and runs no other code.
         unsafe {
             let length = ffi::lua_objlen(state, table);
-            push_kept(state, Kept::NumberOfKeys);
+            push_slot(state, Slot::NumberOfKeys);
             if ffi::lua_iscfunction(state, -1) == 0 {
                 ffi::lua_pop(state, 1);
                 return None;

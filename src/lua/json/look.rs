@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_void};
 use mlua::ffi;
 
 use super::{Outcome, Writer};
-use crate::lua::stack::{self, Kept, push_kept};
+use crate::lua::edge::stack::{self, Slot, push_slot};
 use crate::response::json::EncodeError;
 
 /// Slots of the stack that a table in another needs there: for itself and its key.
@@ -40,9 +40,9 @@ impl Writer {
         *self.sentinels.get_or_insert_with(|| {
             // SAFETY: there are slots enough; the sentinels stay reachable through what is kept.
             unsafe {
-                push_kept(state, Kept::EmptyArray);
-                push_kept(state, Kept::ArrayMt);
-                push_kept(state, Kept::EmptyArrayMt);
+                push_slot(state, Slot::EmptyArray);
+                push_slot(state, Slot::ArrayMt);
+                push_slot(state, Slot::EmptyArrayMt);
                 let sentinels = Sentinels {
                     empty_array: ffi::lua_touserdata(state, -3),
                     array_mt: ffi::lua_topointer(state, -2),
@@ -55,11 +55,11 @@ impl Writer {
     }
 
     /// Whether the metatable on top has the field of this name.
-    pub(super) unsafe fn has_field(&mut self, name: Kept) -> bool {
+    pub(super) unsafe fn has_field(&mut self, name: Slot) -> bool {
         let state = self.state;
         // SAFETY: as for `begin`; a raw read runs nothing.
         unsafe {
-            push_kept(state, name);
+            push_slot(state, name);
             let has = ffi::lua_rawget(state, -2) != ffi::LUA_TNIL;
             ffi::lua_pop(state, 1);
             has
@@ -72,7 +72,7 @@ impl Writer {
         self.let_code_run();
         // SAFETY: as for `begin`; the call is protected.
         unsafe {
-            push_kept(state, Kept::Len);
+            push_slot(state, Slot::Len);
             ffi::lua_rawget(state, -2);
             ffi::lua_replace(state, -2);
             ffi::lua_pushvalue(state, -2);

@@ -16,7 +16,7 @@ use keys::Keys;
 use look::{Sentinels, Shape};
 use mlua::ffi::{self, lua_State};
 
-use super::stack::{self, Kept, string, type_name};
+use super::edge::stack::{self, Slot, string, type_name};
 use crate::response::body;
 use crate::response::exit::TableBody;
 use crate::response::json::{EncodeError, write_escaped, write_number, write_string};
@@ -51,7 +51,7 @@ impl TableBody for LuaTable {
         let Self { state, index } = *self;
         // SAFETY: the upvalues are there; the read may run a metamethod, so it is protected.
         unsafe {
-            stack::push_field(state, index, Kept::Message).map_err(EncodeError::Thrown)?;
+            stack::push_field(state, index, Slot::Message).map_err(EncodeError::Thrown)?;
             let message = string(state, -1).map(<[u8]>::to_vec);
             ffi::lua_pop(state, 1);
             Ok(message)
@@ -201,8 +201,8 @@ impl Writer {
                 ffi::lua_pop(state, 1);
                 return self.array(ffi::lua_objlen(state, -1) as c_int, Items::Raw);
             }
-            let items = if self.has_field(Kept::Index) { Items::Indexed } else { Items::Raw };
-            if self.has_field(Kept::Len) {
+            let items = if self.has_field(Slot::Index) { Items::Indexed } else { Items::Raw };
+            if self.has_field(Slot::Len) {
                 let length = self.call_len()?;
                 return self.array(length, items);
             }

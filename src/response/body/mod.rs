@@ -197,7 +197,7 @@ pub fn is_replaced_unread<H: BodyFilter>(host: &H) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::memory::Memory;
+    use crate::memory::Memory;
 
     fn consume(host: &Memory) -> Result<Consumed<'_>, Error> {
         super::consume(host, None)

@@ -1,7 +1,7 @@
 use super::framing::exit_code;
 use super::*;
-use crate::host::memory::Memory;
 use crate::host::{Level, Write};
+use crate::memory::Memory;
 
 struct Table(Option<&'static str>);
 

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::host::Write;
-    use crate::host::memory::Memory;
+    use crate::memory::Memory;
 
     fn headers(fields: &[(&str, &[&str])]) -> Headers {
         Headers::from_fields(fields)

@@ -231,7 +231,7 @@ pub fn check_max(max: f64) -> Result<u16, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::memory::Memory;
+    use crate::memory::Memory;
 
     #[test]
     fn pairs_are_sent_as_headers_are() {

@@ -1,6 +1,6 @@
 --- Reads the tables that describe a test: their fields, and lists of headers.
 
-local names = require "kong.response.testing.names"
+local names = require "kong.response.names"
 
 
 local error = error

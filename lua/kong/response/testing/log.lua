@@ -1,6 +1,6 @@
 --- The lines that a test's code logs.
 
-local names = require "kong.response.testing.names"
+local names = require "kong.response.names"
 
 
 local concat = table.concat

@@ -1,7 +1,7 @@
 --- Reads the plugins of a test.
 
 local fields = require "kong.response.testing.fields"
-local names = require "kong.response.testing.names"
+local names = require "kong.response.names"
 
 
 local error = error

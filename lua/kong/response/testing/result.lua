@@ -1,9 +1,9 @@
 --- What a test's client has got, and what happened on the way.
 
-local core = require "kong.response.core"
+local native = require "kong.response.testing.native"
 local fields = require "kong.response.testing.fields"
 local json = require "kong.response.json"
-local names = require "kong.response.testing.names"
+local names = require "kong.response.names"
 local position = require "kong.response.testing.position"
 local reason = require "kong.response.testing.reasons"
 
@@ -116,7 +116,7 @@ end
 --- The body, read as JSON, or nil and why it is none. Arrays have the `array_mt` of
 -- `kong.response.json`.
 function Result:read_json()
-  return core.json_decode(self.body, json.array_mt)
+  return native.json_decode(self.body, json.array_mt)
 end
 
 

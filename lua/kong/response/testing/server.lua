@@ -1,7 +1,7 @@
 --- nginx's part of a request in memory: what becomes of what Lua code prints, exits with, filters.
 -- Who runs the code of the phases puts that on top: a gateway (`session.lua`), or a test.
 
-local core = require "kong.response.core"
+local native = require "kong.response.testing.native"
 local coroutines = require "kong.response.testing.coroutines"
 local http = require "kong.response.http"
 local log = require "kong.response.testing.log"
@@ -73,7 +73,7 @@ function Server:functions_for(options, ngx, defaults)
     self:write_log(level, message)
   end
   functions = http(own, ngx, function(given, services)
-    return core.memory(self.host, given, services)
+    return native.memory(self.host, given, services)
   end)
   self.bound[options] = functions
   return functions, true

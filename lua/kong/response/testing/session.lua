@@ -1,7 +1,7 @@
 --- One request, with a gateway on top of nginx: how it runs handlers, and what it does when they
 -- fail.
 
-local core = require "kong.response.core"
+local native = require "kong.response.testing.native"
 local gateway = require "kong.response.testing.gateway"
 local lacking = require "kong.response.testing.lacking"
 local log = require "kong.response.testing.log"
@@ -320,7 +320,7 @@ function _M.new(case, ngx, kong)
     plugins = case.plugins,
     request = request,
     upstream = case.upstream,
-    host = core.memory_host {
+    host = native.memory_host {
       method = request.method,
       http_version = request.http_version,
       headers = request.headers,

@@ -1,0 +1,228 @@
+//! Arguments: headers, values and what they are called in a message.
+
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::mem;
+use std::ops::{Deref, DerefMut};
+
+use mlua::ffi::{self, lua_State};
+
+use super::stack::{self, Slot, push_slot, string, type_name};
+use crate::error::{Error, Setter};
+use crate::response::header::Headers;
+
+/// The number at `index`; a string of digits is none.
+///
+/// # Safety
+///
+/// `index` is acceptable.
+pub unsafe fn number(state: *mut lua_State, index: c_int) -> Option<f64> {
+    // SAFETY: index is acceptable; reading a number runs nothing.
+    unsafe {
+        let is_number = ffi::lua_type(state, index) == ffi::LUA_TNUMBER;
+        is_number.then(|| ffi::lua_tonumber(state, index))
+    }
+}
+
+/// A number or a boolean as Lua's `tostring` writes it.
+pub enum Scalar {
+    /// An integer of which `tostring` writes every digit.
+    Integer(itoa::Buffer, i64),
+    Boolean(&'static str),
+    Number(Vec<u8>),
+}
+
+impl Scalar {
+    pub fn as_bytes(&mut self) -> &[u8] {
+        match self {
+            Self::Integer(buffer, number) => buffer.format(*number).as_bytes(),
+            Self::Boolean(text) => text.as_bytes(),
+            Self::Number(text) => text,
+        }
+    }
+}
+
+/// The number or boolean at `index`.
+///
+/// # Safety
+///
+/// `index` is valid; the upvalues are there; there are two slots on the stack.
+pub unsafe fn scalar(state: *mut lua_State, index: c_int) -> Result<Option<Scalar>, Error> {
+    // SAFETY: by contract; reading numbers and booleans runs nothing.
+    unsafe {
+        Ok(match ffi::lua_type(state, index) {
+            ffi::LUA_TBOOLEAN if ffi::lua_toboolean(state, index) != 0 => {
+                Some(Scalar::Boolean("true"))
+            }
+            ffi::LUA_TBOOLEAN => Some(Scalar::Boolean("false")),
+            ffi::LUA_TNUMBER => {
+                let number = ffi::lua_tonumber(state, index);
+                // Lua writes 14 digits at most.
+                let is_plain = number.fract() == 0.0
+                    && number.abs() < 1e14
+                    && !(number == 0.0 && number.is_sign_negative());
+                Some(if is_plain {
+                    Scalar::Integer(itoa::Buffer::new(), number as i64)
+                } else {
+                    Scalar::Number(number_text(state, number)?)
+                })
+            }
+            _ => None,
+        })
+    }
+}
+
+/// A number as LuaJIT's `tostring` writes it; C's `%.14g` rounds ties another way.
+unsafe fn number_text(state: *mut lua_State, number: f64) -> Result<Vec<u8>, Error> {
+    // SAFETY: as its caller's; the conversion allocates, so it is protected.
+    unsafe {
+        stack::protect(state, 0, 1, &mut |state| {
+            ffi::lua_pushnumber(state, number);
+            ffi::lua_tolstring(state, -1, std::ptr::null_mut());
+            1
+        })
+        .map_err(Error::thrown)?;
+        let text = string(state, -1).unwrap_or_default().to_vec();
+        ffi::lua_pop(state, 1);
+        Ok(text)
+    }
+}
+
+/// The value at `index` as Lua's `tostring` shows it; its type's name where that fails.
+///
+/// # Safety
+///
+/// `index` is absolute and valid; the upvalues are there; there are two slots on the stack.
+pub unsafe fn display(state: *mut lua_State, index: c_int) -> Vec<u8> {
+    // SAFETY: by contract; tostring may run a metamethod, and is called protected.
+    unsafe {
+        push_slot(state, Slot::ToString);
+        ffi::lua_pushvalue(state, index);
+        let fallback = || type_name(state, index).as_bytes().to_vec();
+        if stack::pcall(state, 1, 1).is_err() {
+            return fallback();
+        }
+        let text = string(state, -1).map_or_else(fallback, <[u8]>::to_vec);
+        ffi::lua_pop(state, 1);
+        text
+    }
+}
+
+/// Hands each string of the array at `index` to `each`, up to its first hole.
+///
+/// # Errors
+///
+/// `invalid header value in array "<name>": got <type>, expected string`
+///
+/// # Safety
+///
+/// There is a table at `index`, which is absolute, and a slot on the stack. The strings are in the
+/// table: what keeps them longer than this call must know that it stays as it is.
+pub unsafe fn each_item<'a>(
+    state: *mut lua_State,
+    index: c_int,
+    name: &[u8],
+    mut each: impl FnMut(&'a [u8]),
+) -> Result<(), Error> {
+    for i in 1.. {
+        // SAFETY: by contract; a raw read runs no Lua code.
+        unsafe {
+            let kind = ffi::lua_rawgeti(state, index, i);
+            let item = string(state, -1);
+            let got = if item.is_none() { type_name(state, -1) } else { "string" };
+            ffi::lua_pop(state, 1);
+            match item {
+                Some(item) => each(item),
+                None if kind == ffi::LUA_TNIL => break,
+                None => return Err(Error::InvalidHeaderItem { name: name.to_vec(), got }),
+            }
+        }
+    }
+    Ok(())
+}
+
+thread_local! {
+    /// Headers of an earlier call, without any left: their memory is for the next.
+    static SPARE: Cell<Headers> = Cell::default();
+}
+
+/// The headers of a call, whose memory the next call takes over.
+#[derive(Default)]
+pub struct PooledHeaders(Headers);
+
+impl PooledHeaders {
+    /// No headers yet.
+    pub fn take() -> Self {
+        Self(SPARE.take())
+    }
+}
+
+impl Deref for PooledHeaders {
+    type Target = Headers;
+
+    fn deref(&self) -> &Headers {
+        &self.0
+    }
+}
+
+impl DerefMut for PooledHeaders {
+    fn deref_mut(&mut self) -> &mut Headers {
+        &mut self.0
+    }
+}
+
+impl Drop for PooledHeaders {
+    fn drop(&mut self) {
+        self.0.clear();
+        // There is none any more while a thread ends.
+        let _ = SPARE.try_with(|spare| spare.set(mem::take(&mut self.0)));
+    }
+}
+
+/// The table of headers at `index`, in the order in which they are sent, and checked. Nil is none.
+///
+/// # Errors
+///
+/// The messages for the pairs of `set_headers`.
+///
+/// # Safety
+///
+/// At `index`, which is absolute, is a table or nil; the upvalues are there; there are six slots on
+/// the stack.
+pub unsafe fn headers(state: *mut lua_State, index: c_int) -> Result<PooledHeaders, Error> {
+    let mut headers = PooledHeaders::take();
+    // To write a number, Lua allocates, and its collector may run code that changes the table.
+    let mut code_ran = false;
+    // SAFETY: by contract.
+    unsafe {
+        if ffi::lua_type(state, index) != ffi::LUA_TTABLE {
+            return Ok(headers);
+        }
+        ffi::lua_pushnil(state);
+        while stack::next(state, index, code_ran).map_err(Error::thrown)? {
+            let value = ffi::lua_gettop(state);
+            let key = value - 1;
+            let Some(name) = string(state, key) else {
+                let got = type_name(state, key);
+                return Err(Error::InvalidHeaderName { name: display(state, key), got });
+            };
+            headers.push_name(name);
+            if let Some(text) = string(state, value) {
+                headers.push_value(text);
+            } else if let Some(mut scalar) = scalar(state, value)? {
+                code_ran |= matches!(scalar, Scalar::Number(_));
+                headers.push_value(scalar.as_bytes());
+            } else if ffi::lua_type(state, value) == ffi::LUA_TTABLE {
+                each_item(state, value, name, |item| headers.push_value(item))?;
+            } else {
+                let got = type_name(state, value);
+                let name = name.to_vec();
+                return Err(Error::InvalidHeaderValue { name, got, setter: Setter::Many });
+            }
+            ffi::lua_pop(state, 1);
+        }
+    }
+    headers.sort();
+    headers.check()?;
+    Ok(headers)
+}

@@ -1,0 +1,160 @@
+//! `get_raw_body` and `set_raw_body`. Only Lua can set `ngx.arg`: the facade does, as it is told here.
+
+use std::ffi::c_int;
+
+use mlua::ffi::{self, lua_State};
+
+use crate::error::Error;
+use crate::lua::edge::args::number;
+use crate::lua::edge::call::{Caller, Needs, Reply, begin, guard, raise, warnings_enabled};
+use crate::lua::edge::server::Server;
+use crate::lua::edge::stack::{Slot, push_bytes, push_slot, string};
+use crate::lua::edge::warnings;
+use crate::phase;
+use crate::response::body::{self, Consumed, Replaced};
+use crate::response::warning;
+
+/// Consumes the current chunk. Returns the body, if this is its end, else nil; what becomes of the
+/// chunk: true where it stays as it is, else what takes its place; and at the end of a body that is too
+/// large, why it is none.
+///
+/// # Safety
+///
+/// Called by Lua, with the upvalues of [`upvalue`](super::stack::upvalue).
+pub unsafe extern "C-unwind" fn get_raw_body<S: Server>(state: *mut lua_State) -> c_int {
+    let caller = Caller::ThroughFacade;
+    // SAFETY: Lua calls.
+    unsafe {
+        let call = begin::<S>(state, caller, Needs::request(phase::BODY, 0));
+        refuse_a_stale_phase::<S>(state);
+        let limit = max_body_size(state);
+        let warns = warnings_enabled(state);
+        let (reply, chunk, refusal) = guard(state, caller, || {
+            call.with_request(|request| {
+                let look_at = |body: &[u8]| {
+                    if warns && let Some(mistake) = warning::of_reading(&request, body) {
+                        warnings::emit(&call, caller, &mistake);
+                        body::note_read(&request);
+                    }
+                };
+                Ok(match body::consume(&request, limit)? {
+                    Consumed::Buffered => (Reply::Nil, Chunk::Cleared, None),
+                    Consumed::AsItIs(bytes) => {
+                        look_at(&bytes);
+                        (Reply::from(bytes), Chunk::Stays, None)
+                    }
+                    Consumed::Whole(body) => {
+                        look_at(&body);
+                        (Reply::Bytes(body), Chunk::Reply, None)
+                    }
+                    Consumed::Passing { released, refusal } => {
+                        (Reply::Nil, released.map_or(Chunk::Stays, Chunk::Bytes), refusal)
+                    }
+                })
+            })
+        });
+        reply.push(state);
+        match chunk {
+            Chunk::Stays => ffi::lua_pushboolean(state, 1),
+            Chunk::Cleared => ffi::lua_pushnil(state),
+            Chunk::Reply => ffi::lua_pushvalue(state, -1),
+            Chunk::Bytes(bytes) => push_bytes(state, &bytes),
+        }
+        match refusal {
+            Some(limit) => 2 + push_text(state, &limit),
+            None => 2,
+        }
+    }
+}
+
+/// What becomes of the chunk that was consumed.
+enum Chunk {
+    Stays,
+    Cleared,
+    /// It becomes what the plugin is given.
+    Reply,
+    Bytes(Vec<u8>),
+}
+
+/// Checks that the body can be replaced by the string given, and forgets what was buffered. Returns
+/// whether the chunk has to become that string; nil where the response has no body; nil, and why, where
+/// the body stays as it is.
+///
+/// # Safety
+///
+/// As [`get_raw_body`].
+pub unsafe extern "C-unwind" fn set_raw_body<S: Server>(state: *mut lua_State) -> c_int {
+    let caller = Caller::ThroughFacade;
+    // SAFETY: Lua calls.
+    unsafe {
+        let call = begin::<S>(state, caller, Needs::request(phase::BODY, 1));
+        refuse_a_stale_phase::<S>(state);
+        let warns = warnings_enabled(state);
+        let replaced = guard(state, caller, || {
+            call.with_request(|request| {
+                let body = string(state, 1);
+                let replaced = body::replace(&request, body)?;
+                let goes_out = matches!(replaced, Replaced::Wanted | Replaced::Already);
+                if let Some(body) = body.filter(|_| warns && goes_out).map(body::sent) {
+                    let length = warning::of_replacing(&request, body.len());
+                    let label = warning::of_relabelling(&request, body)
+                        .filter(|_| replaced == Replaced::Wanted);
+                    for mistake in length.iter().chain(&label) {
+                        warnings::emit(&call, caller, mistake);
+                    }
+                }
+                Ok(replaced)
+            })
+        });
+        match replaced {
+            Replaced::Wanted => ffi::lua_pushboolean(state, 1),
+            Replaced::Already => ffi::lua_pushboolean(state, 0),
+            Replaced::Bodiless => ffi::lua_pushnil(state),
+            Replaced::Refused(limit) => {
+                ffi::lua_pushnil(state);
+                return 1 + push_text(state, &limit);
+            }
+        }
+        1
+    }
+}
+
+/// The option of that name.
+///
+/// # Safety
+///
+/// The upvalues are there, and two slots on the stack.
+unsafe fn max_body_size(state: *mut lua_State) -> Option<usize> {
+    // SAFETY: by contract; to read a number runs nothing.
+    unsafe {
+        push_slot(state, Slot::MaxBodySize);
+        let limit = number(state, -1).map(|limit| limit as usize);
+        ffi::lua_pop(state, 1);
+        limit
+    }
+}
+
+/// Pushes a text; says how many values these are.
+///
+/// # Safety
+///
+/// There is a slot on the stack; no `catch_unwind` is below.
+unsafe fn push_text(state: *mut lua_State, text: &dyn std::fmt::Display) -> c_int {
+    // SAFETY: by contract. It may raise for want of memory, which costs no more than the text.
+    unsafe { push_bytes(state, text.to_string().as_bytes()) };
+    1
+}
+
+/// Raises where the server's phase is body_filter, but the running code is no filter.
+///
+/// # Safety
+///
+/// As [`Server::may_filter_body`]; nothing of Rust is alive.
+unsafe fn refuse_a_stale_phase<S: Server>(state: *mut lua_State) {
+    // SAFETY: by contract.
+    unsafe {
+        if !S::may_filter_body(state) {
+            raise(state, Caller::ThroughFacade, Error::Disabled);
+        }
+    }
+}

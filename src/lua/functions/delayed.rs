@@ -1,0 +1,105 @@
+//! Responses that wait for the gateway: how they are kept in `ngx.ctx`.
+
+use std::ffi::c_int;
+
+use mlua::ffi::{self, lua_State};
+
+use crate::error::Error;
+use crate::lua::edge::call::{Caller, flag, push_field, raise};
+use crate::lua::edge::stack::{Slot, push_slot, type_name};
+
+const CALLER: Caller = Caller::ThroughFacade;
+/// Where the arguments of `exit` are on the stack.
+pub const STATUS: c_int = 1;
+pub const BODY: c_int = 2;
+pub const HEADERS: c_int = 3;
+
+/// Makes the stack that of the `exit` which was delayed: status, body, headers; then the `ngx.ctx` that
+/// was the argument, at the index returned. It may raise.
+///
+/// # Safety
+///
+/// The stack has one argument; no `catch_unwind` is below.
+pub unsafe fn unpack_delayed(state: *mut lua_State) -> c_int {
+    // SAFETY: by contract.
+    unsafe {
+        must_be_table(state, 1, "ctx");
+        push_field(state, 1, Slot::DelayedResponse, CALLER);
+        must_be_table(state, 2, "ctx.delayed_response");
+        for field in [Slot::StatusCode, Slot::Content, Slot::Headers] {
+            push_field(state, 2, field, CALLER);
+        }
+        ffi::lua_pushvalue(state, 1);
+        ffi::lua_remove(state, 1);
+        ffi::lua_remove(state, 1);
+        4
+    }
+}
+
+unsafe fn must_be_table(state: *mut lua_State, index: c_int, what: &'static str) {
+    // SAFETY: index is valid; nothing of Rust is alive.
+    unsafe {
+        if ffi::lua_type(state, index) != ffi::LUA_TTABLE {
+            let got = type_name(state, index);
+            raise(state, CALLER, Error::NotTable { what, got });
+        }
+    }
+}
+
+/// Whether the response has to wait for the gateway. It may raise.
+///
+/// # Safety
+///
+/// `ngx.ctx` is at `ctx`; no `catch_unwind` is below.
+pub unsafe fn is_delayed(state: *mut lua_State, ctx: c_int) -> bool {
+    // SAFETY: by contract.
+    unsafe {
+        flag(state, ctx, Slot::DelayResponse, CALLER)
+            && !flag(state, ctx, Slot::DelayedResponse, CALLER)
+    }
+}
+
+/// `ctx.KONG_EXITED = true`
+///
+/// # Safety
+///
+/// `ngx.ctx` is at `ctx`, which is absolute; no `catch_unwind` is below.
+pub unsafe fn mark_exited(state: *mut lua_State, ctx: c_int) {
+    // SAFETY: by contract.
+    unsafe {
+        push_slot(state, Slot::Exited);
+        ffi::lua_pushboolean(state, 1);
+        ffi::lua_rawset(state, ctx);
+    }
+}
+
+/// Stores a response for the gateway to send when the phase is over, and what sends it.
+///
+/// # Safety
+///
+/// As [`mark_exited`]; the status is at its place of the stack; both functions push one value.
+pub unsafe fn store_delayed(
+    state: *mut lua_State,
+    ctx: c_int,
+    push_content: impl FnOnce(*mut lua_State),
+    push_headers: impl FnOnce(*mut lua_State),
+) {
+    // SAFETY: by contract.
+    unsafe {
+        push_slot(state, Slot::DelayedResponse);
+        ffi::lua_createtable(state, 0, 3);
+        push_slot(state, Slot::StatusCode);
+        ffi::lua_pushvalue(state, STATUS);
+        ffi::lua_rawset(state, -3);
+        push_slot(state, Slot::Content);
+        push_content(state);
+        ffi::lua_rawset(state, -3);
+        push_slot(state, Slot::Headers);
+        push_headers(state);
+        ffi::lua_rawset(state, -3);
+        ffi::lua_rawset(state, ctx);
+        push_slot(state, Slot::DelayedResponseCallback);
+        push_slot(state, Slot::Flush);
+        ffi::lua_rawset(state, ctx);
+    }
+}

@@ -1,0 +1,194 @@
+//! `get_status set_status get_header get_headers set_header add_header clear_header set_headers`.
+
+use std::ffi::c_int;
+
+use mlua::ffi::{self, lua_State};
+
+use crate::error::{Error, Setter};
+use crate::host::{Host, Write};
+use crate::lua::edge::args::{self, each_item, number, scalar};
+use crate::lua::edge::call::{Call, Caller, Needs, Reply, begin, guard, raise, run};
+use crate::lua::edge::server::Server;
+use crate::lua::edge::stack::{self, Slot, push_slot, string, type_name};
+use crate::lua::edge::warnings::run_setter;
+use crate::phase;
+use crate::response::header::{self, Lookup};
+use crate::response::status;
+
+const fn reads(arguments: c_int) -> Needs {
+    Needs::request(phase::READ, arguments)
+}
+
+const fn writes(arguments: c_int) -> Needs {
+    Needs::request(phase::WRITE, arguments)
+}
+
+/// # Safety
+///
+/// Called by Lua, with the upvalues of [`upvalue`](super::stack::upvalue). So are all below.
+pub unsafe extern "C-unwind" fn get_status<S: Server>(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe {
+        run::<S>(state, Caller::Direct, reads(0), |call| {
+            let status = call.with_request(|request| request.status())?;
+            Ok(Reply::Number(f64::from(status)))
+        })
+    }
+}
+
+/// # Safety
+///
+/// As [`get_status`].
+pub unsafe extern "C-unwind" fn set_status<S: Server>(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe {
+        run_setter::<S>(state, "set_status", writes(1), |call| {
+            call.refuse_when_sent()?;
+            let code = number(state, 1).ok_or(Error::StatusType)?;
+            call.with_request(|mut request| status::set(&mut request, code))?;
+            Ok(Reply::Nothing)
+        })
+    }
+}
+
+/// # Safety
+///
+/// As [`get_status`].
+pub unsafe extern "C-unwind" fn get_header<S: Server>(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls. The name stays where it is, at the bottom of the stack.
+    unsafe {
+        let call = begin::<S>(state, Caller::Direct, reads(1));
+        let found = guard(state, Caller::Direct, || {
+            let name = string(state, 1).ok_or(Error::HeaderNameType)?;
+            match header::lookup(name) {
+                Lookup::Direct => call.with_request(|request| {
+                    let value = request.header(name)?;
+                    Ok(Ok(value.map_or(Reply::Nil, Reply::from)))
+                }),
+                elsewhere => Ok(Err(elsewhere)),
+            }
+        });
+        match found {
+            Ok(reply) => reply.push(state),
+            Err(lookup) => {
+                push_slot(state, Slot::ListedHeader);
+                ffi::lua_pushvalue(state, 1);
+                ffi::lua_pushboolean(state, c_int::from(lookup == Lookup::Synthesised));
+                call_service(state, 2, 1)
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// As [`get_status`].
+pub unsafe extern "C-unwind" fn get_headers<S: Server>(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe {
+        begin::<S>(state, Caller::Direct, reads(1));
+        let max = guard(state, Caller::Direct, || match ffi::lua_type(state, 1) {
+            ffi::LUA_TNIL => Ok(None),
+            _ => header::check_max(number(state, 1).ok_or(Error::MaxHeadersType)?).map(Some),
+        });
+        push_slot(state, Slot::AllHeaders);
+        match max {
+            Some(max) => ffi::lua_pushnumber(state, f64::from(max)),
+            None => ffi::lua_pushnil(state),
+        }
+        call_service(state, 1, 2)
+    }
+}
+
+/// Calls the service below its arguments, whose results are the function's; raises what it raises, as
+/// a string.
+unsafe fn call_service(state: *mut lua_State, arguments: c_int, results: c_int) -> c_int {
+    // SAFETY: service and arguments are on the stack; nothing of Rust is alive.
+    unsafe {
+        if let Err(text) = stack::pcall(state, arguments, results) {
+            raise(state, Caller::Direct, Error::thrown(text));
+        }
+    }
+    results
+}
+
+/// # Safety
+///
+/// As [`get_status`].
+pub unsafe extern "C-unwind" fn set_header<S: Server>(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe { run_setter::<S>(state, "set_header", writes(2), |call| write(call, Write::Set)) }
+}
+
+/// # Safety
+///
+/// As [`get_status`].
+pub unsafe extern "C-unwind" fn add_header<S: Server>(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe { run_setter::<S>(state, "add_header", writes(2), |call| write(call, Write::Add)) }
+}
+
+/// # Safety
+///
+/// As [`get_status`].
+pub unsafe extern "C-unwind" fn clear_header<S: Server>(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe {
+        run_setter::<S>(state, "clear_header", writes(1), |call| {
+            call.refuse_when_sent()?;
+            let name = string(state, 1).ok_or(Error::HeaderNameType)?;
+            call.with_request(|mut request| header::clear(&mut request, name, call.phase))?;
+            Ok(Reply::Nothing)
+        })
+    }
+}
+
+/// # Safety
+///
+/// As [`get_status`].
+pub unsafe extern "C-unwind" fn set_headers<S: Server>(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls.
+    unsafe {
+        run_setter::<S>(state, "set_headers", writes(1), |call| {
+            call.refuse_when_sent()?;
+            if ffi::lua_type(state, 1) != ffi::LUA_TTABLE {
+                return Err(Error::HeadersNotTable);
+            }
+            let headers = args::headers(state, 1)?;
+            call.with_request(|mut request| header::write_all(&mut request, &headers, call.phase))?;
+            Ok(Reply::Nothing)
+        })
+    }
+}
+
+/// `set_header` and `add_header`: the name is at 1, the value at 2.
+unsafe fn write<S: Server>(call: &Call<S>, how: Write) -> Result<Reply, Error> {
+    call.refuse_when_sent()?;
+    let state = call.state;
+    // SAFETY: name and value stay on the stack for the whole call, and with them all their strings:
+    // the table of an array is not changed, for no Lua code runs before the last of them is used.
+    unsafe {
+        let Some(name) = string(state, 1) else {
+            let got = type_name(state, 1);
+            return Err(Error::InvalidHeaderName { name: args::display(state, 1), got });
+        };
+        let set = |values: &[&[u8]]| {
+            call.with_request(|mut request| {
+                header::write(&mut request, name, values, how, call.phase)
+            })
+        };
+        if let Some(text) = string(state, 2) {
+            set(&[text])?;
+        } else if let Some(mut scalar) = scalar(state, 2)? {
+            set(&[scalar.as_bytes()])?;
+        } else if ffi::lua_type(state, 2) == ffi::LUA_TTABLE {
+            let mut items = Vec::new();
+            each_item(state, 2, name, |item| items.push(item))?;
+            set(&items)?;
+        } else {
+            let (name, got) = (name.to_vec(), type_name(state, 2));
+            return Err(Error::InvalidHeaderValue { name, got, setter: Setter::One });
+        }
+    }
+    Ok(Reply::Nothing)
+}

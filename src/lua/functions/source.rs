@@ -1,0 +1,43 @@
+//! `get_source`.
+
+use std::ffi::c_int;
+
+use mlua::ffi::{self, lua_State};
+
+use crate::error::Error;
+use crate::lua::edge::call::{Caller, Needs, begin, flag, guard, raise};
+use crate::lua::edge::server::Server;
+use crate::lua::edge::stack::{Slot, push_bytes, type_name};
+use crate::phase;
+use crate::response::source::Source;
+
+/// With a table as its argument, that is the `ngx.ctx` to look at, and no phase is checked.
+///
+/// # Safety
+///
+/// Called by Lua, with the upvalues of [`upvalue`](super::stack::upvalue).
+pub unsafe extern "C-unwind" fn get_source<S: Server>(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls. Reading a field may raise: no Rust value is alive then.
+    unsafe {
+        ffi::lua_settop(state, 1);
+        let ctx = match ffi::lua_type(state, 1) {
+            ffi::LUA_TTABLE => 1,
+            ffi::LUA_TNIL => {
+                let phases = Some(phase::READ);
+                let needs = Needs { arguments: 0, phases, ctx: true, only_ctx: true };
+                begin::<S>(state, Caller::Direct, needs).ctx
+            }
+            _ => {
+                let got = type_name(state, 1);
+                raise(state, Caller::Direct, Error::NotTable { what: "ctx", got })
+            }
+        };
+        let caller = Caller::Direct;
+        let unexpected = flag(state, ctx, Slot::Unexpected, caller);
+        let exited = !unexpected && flag(state, ctx, Slot::Exited, caller);
+        let proxied = !unexpected && !exited && flag(state, ctx, Slot::Proxied, caller);
+        let source = guard(state, caller, || Ok(Source::of(unexpected, exited, proxied)));
+        push_bytes(state, source.name().as_bytes());
+        1
+    }
+}

@@ -1,0 +1,130 @@
+//! `exit` in the stream subsystem. The module that serves streams shows plugins only Lua: this room
+//! knows `ngx.ctx`, and no function of nginx's. Those of HTTP may be there too, in the same process,
+//! and would take a stream for a request of theirs.
+//!
+//! What cannot happen inside a C function is left to the facade: printing, exiting, yielding. It gets
+//! the code to exit with, what to print and what to log, or nothing when the response was delayed.
+
+use std::ffi::{CStr, c_int};
+
+use mlua::ffi::{self, lua_CFunction, lua_State};
+
+use super::delayed::{
+    BODY, HEADERS, STATUS, is_delayed, mark_exited, store_delayed, unpack_delayed,
+};
+use crate::error::Error;
+use crate::lua::edge::args::number;
+use crate::lua::edge::call::{Caller, guard, raise};
+use crate::lua::edge::stack::{self, Slot, push_bytes, string, type_name, upvalue};
+use crate::lua::json::LuaTable;
+use crate::response::exit::Body;
+use crate::response::stream::{self, Code, Delivery};
+
+const CALLER: Caller = Caller::ThroughFacade;
+const CTX: c_int = 4;
+
+/// The native part of what an instance can do with a stream.
+pub const FUNCTIONS: [(&CStr, lua_CFunction); 2] = [(c"exit", exit), (c"flush", flush)];
+
+/// A call of `exit`, checked: its code, and its body where that is not the caller's own.
+struct Answer {
+    code: Code,
+    encoded: Option<Vec<u8>>,
+}
+
+/// # Safety
+///
+/// Called by Lua, with the upvalues of [`upvalue`].
+unsafe extern "C-unwind" fn exit(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls. What may raise has no Rust value alive.
+    unsafe {
+        ffi::lua_settop(state, HEADERS);
+        push_ctx(state);
+        let delayed = is_delayed(state, CTX);
+        let answer = guard(state, CALLER, || read(state));
+        if !delayed {
+            return answer.finish(state);
+        }
+        drop(answer);
+        mark_exited(state, CTX);
+        store_delayed(
+            state,
+            CTX,
+            |state| ffi::lua_pushvalue(state, BODY),
+            |state| ffi::lua_pushvalue(state, HEADERS),
+        );
+        0
+    }
+}
+
+/// The callback of a delayed response: its argument is the `ngx.ctx` that holds it.
+///
+/// # Safety
+///
+/// As [`exit`].
+unsafe extern "C-unwind" fn flush(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls. What may raise has no Rust value alive.
+    unsafe {
+        ffi::lua_settop(state, 1);
+        unpack_delayed(state);
+        let answer = guard(state, CALLER, || read(state));
+        answer.finish(state)
+    }
+}
+
+/// Pushes `ngx.ctx`; raises where there is none, because no stream is being served.
+unsafe fn push_ctx(state: *mut lua_State) {
+    // SAFETY: the upvalues are there. Reading `ngx.ctx` runs Lua code.
+    unsafe {
+        let read = stack::push_field(state, ffi::lua_upvalueindex(upvalue::NGX), Slot::Ctx);
+        if read.is_err() {
+            drop(read);
+            raise(state, CALLER, Error::Disabled);
+        }
+        if ffi::lua_type(state, -1) != ffi::LUA_TTABLE {
+            let got = type_name(state, -1);
+            raise(state, CALLER, Error::NotTable { what: "ngx.ctx", got });
+        }
+    }
+}
+
+/// Checks code and body.
+unsafe fn read(state: *mut lua_State) -> Result<Answer, Error> {
+    // SAFETY: both are on the stack.
+    unsafe {
+        let code = Code::check(number(state, STATUS).ok_or(Error::StatusType)?)?;
+        let mut table = LuaTable { state, index: BODY };
+        let body = match ffi::lua_type(state, BODY) {
+            ffi::LUA_TNIL => Body::None,
+            ffi::LUA_TSTRING => Body::Bytes(string(state, BODY).unwrap_or_default()),
+            ffi::LUA_TTABLE => Body::Table(&mut table),
+            _ => return Err(Error::BodyType),
+        };
+        Ok(Answer { code, encoded: stream::encode(body)? })
+    }
+}
+
+impl Answer {
+    /// Hands over to the facade: the code, what to print, what to log.
+    unsafe fn finish(self, state: *mut lua_State) -> c_int {
+        // SAFETY: the body is on the stack; what is pushed here may raise for want of memory, which
+        // costs no more than what is alive.
+        unsafe {
+            ffi::lua_pushnumber(state, f64::from(self.code.as_u16()));
+            let given = string(state, BODY);
+            match (self.code.delivery(), self.encoded.as_deref().or(given)) {
+                (_, None) => return 1,
+                (Delivery::Client, Some(_)) if self.encoded.is_none() => {
+                    ffi::lua_pushvalue(state, BODY);
+                }
+                (Delivery::Client, Some(body)) => push_bytes(state, body),
+                (Delivery::Log, Some(body)) => {
+                    ffi::lua_pushnil(state);
+                    push_bytes(state, &stream::log_line(self.code, body));
+                    return 3;
+                }
+            }
+            2
+        }
+    }
+}

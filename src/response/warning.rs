@@ -1,0 +1,319 @@
+//! Mistakes that the server lets through without a word, and the client or the next plugin pays for.
+//! They are no errors: the call does what it was asked to, and the log says what came of it.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use crate::host::BodyFilter;
+use crate::response::{body, header};
+
+/// How many causes are remembered: plugins that make up names of headers cannot fill the memory.
+const MOST_CAUSES: usize = 1000;
+/// How many headers of one call are named.
+const MOST_NAMES: usize = 3;
+/// How many bytes of a name or a value are shown.
+const MOST_BYTES: usize = 100;
+
+/// What a plugin has probably not meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// `set_raw_body` has made a body of another length than the head has told the client.
+    BodyLength {
+        /// The Content-Length that was sent.
+        sent: u64,
+        /// How many bytes the body has.
+        set: usize,
+    },
+    /// `get_raw_body` has read a body that is encoded, with gzip for instance.
+    EncodedBody {
+        /// The Content-Encoding.
+        encoding: Vec<u8>,
+    },
+    /// `set_raw_body` has replaced an encoded body, and the head still tells the client to decode.
+    Relabelled {
+        /// The Content-Encoding that was sent.
+        encoding: Vec<u8>,
+    },
+    /// The head of a response was changed after an exit in the header filter, by the code that exited.
+    AfterExit {
+        /// The function that changed it.
+        function: &'static str,
+        /// The status or the headers concerned.
+        subject: Subject,
+    },
+}
+
+/// What a setter sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// A status.
+    Status(u16),
+    /// Headers, by name.
+    Headers(Vec<Vec<u8>>),
+}
+
+impl Warning {
+    /// The line in the log. Names are escaped: they cannot begin a line of their own.
+    pub fn text(&self) -> String {
+        match self {
+            Self::BodyLength { sent, set } => format!(
+                "Content-Length: {sent} was left in place, and set_raw_body made the body {set} bytes"
+            ),
+            Self::EncodedBody { encoding } => {
+                format!("get_raw_body read a body with Content-Encoding: {}", shown(encoding))
+            }
+            Self::Relabelled { encoding } => format!(
+                "Content-Encoding: {} was left in place, and set_raw_body replaced the body",
+                shown(encoding)
+            ),
+            Self::AfterExit { function, subject } => {
+                format!("{function}({subject}) was called after an exit in header_filter")
+            }
+        }
+    }
+
+    /// What makes two mistakes the same one. What an upstream says does not count: it could use up all
+    /// that are remembered.
+    fn cause(&self) -> Cow<'static, str> {
+        match self {
+            Self::BodyLength { .. } => Cow::Borrowed("Content-Length"),
+            Self::EncodedBody { .. } => Cow::Borrowed("Content-Encoding"),
+            Self::Relabelled { .. } => Cow::Borrowed("Content-Encoding of another body"),
+            Self::AfterExit { .. } => Cow::Owned(self.text()),
+        }
+    }
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "{status}"),
+            Self::Headers(names) => {
+                for (i, name) in names.iter().take(MOST_NAMES).enumerate() {
+                    let comma = if i > 0 { ", " } else { "" };
+                    write!(f, "{comma}\"{}\"", shown(name))?;
+                }
+                if names.len() > MOST_NAMES {
+                    write!(f, ", ...")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A name or a value, in a line of the log.
+fn shown(bytes: &[u8]) -> std::slice::EscapeAscii<'_> {
+    bytes[..bytes.len().min(MOST_BYTES)].escape_ascii()
+}
+
+/// The mistakes that the log knows of.
+#[derive(Debug, Default)]
+pub struct WarningLog(HashSet<String>);
+
+impl WarningLog {
+    /// Notes a mistake made at `position` in somebody's code; says whether it is new.
+    pub fn add(&mut self, mistake: &Warning, position: &str) -> bool {
+        let cause = format!("{position}{}", mistake.cause());
+        if self.0.contains(&cause) || self.0.len() >= MOST_CAUSES {
+            return false;
+        }
+        self.0.insert(cause)
+    }
+}
+
+/// The mistake of reading the body of this response, if it is one.
+///
+/// The header alone does not tell: nginx's gzip filter sets it too, and encodes behind the body filter.
+/// So either the upstream has to have said so, or the body to begin as gzip does.
+pub fn of_reading<H: BodyFilter>(host: &H, body: &[u8]) -> Option<Warning> {
+    if body.is_empty() {
+        return None;
+    }
+    let encoding = host.header(b"Content-Encoding").ok()?.filter(|value| encodes(value))?;
+    let is_encoded = body.starts_with(&[0x1F, 0x8B])
+        || host.upstream_header("content_encoding").is_some_and(|value| encodes(&value));
+    is_encoded.then(|| Warning::EncodedBody { encoding: encoding.into_owned() })
+}
+
+fn encodes(encoding: &[u8]) -> bool {
+    let encoding = encoding.trim_ascii();
+    !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity")
+}
+
+/// The mistake of making this response's body one of `length` bytes, if it is one.
+pub fn of_replacing<H: BodyFilter>(host: &H, length: usize) -> Option<Warning> {
+    let sent = header::parse_length(&host.header(b"Content-Length").ok()??)?;
+    // A chunk that keeps its length leaves that of the body as it is, whatever has passed before it.
+    // The head of a subrequest is sent to nobody.
+    let is_mistake = u64::try_from(length) != Ok(sent)
+        && host.chunk().ok()?.bytes.len() != length
+        && !host.is_subrequest();
+    is_mistake.then_some(Warning::BodyLength { sent, set: length })
+}
+
+/// The mistake of replacing an encoded body by `body` under its old Content-Encoding, if it is one. Whoever
+/// has read the encoded body has been told already.
+pub fn of_relabelling<H: BodyFilter>(host: &H, body: &[u8]) -> Option<Warning> {
+    let encoding = host.header(b"Content-Encoding").ok()?.filter(|value| encodes(value))?;
+    // What nginx's own gzip filter encodes, and what a plugin has set, is none of the upstream's.
+    let given = host.upstream_header("content_encoding")?;
+    let is_mistake = given.trim_ascii().eq_ignore_ascii_case(encoding.trim_ascii())
+        && !is_encoded(&encoding, body)
+        && !host.is_subrequest()
+        && body::is_replaced_unread(host);
+    is_mistake.then(|| Warning::Relabelled { encoding: encoding.into_owned() })
+}
+
+/// Whether `body` begins as one of that encoding does, where they all begin alike.
+fn is_encoded(encoding: &[u8], body: &[u8]) -> bool {
+    let beginnings: &[&[u8]] = match encoding.trim_ascii().to_ascii_lowercase().as_slice() {
+        b"gzip" | b"x-gzip" => &[b"\x1F\x8B"],
+        b"deflate" => &[b"\x78\x01", b"\x78\x5E", b"\x78\x9C", b"\x78\xDA"],
+        b"zstd" => &[b"\x28\xB5\x2F\xFD"],
+        _ => &[],
+    };
+    beginnings.iter().any(|beginning| body.starts_with(beginning))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{Host, Write};
+    use crate::memory::Memory;
+
+    fn answered(headers: &[(&str, &str)], body: &[u8]) -> Memory {
+        let mut host = Memory::new();
+        let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        host.upstream(200, headers);
+        host.at_chunk(&[body], true);
+        host
+    }
+
+    fn reading(headers: &[(&str, &str)], body: &[u8]) -> Option<String> {
+        of_reading(&answered(headers, body), body).map(|mistake| mistake.text())
+    }
+
+    #[test]
+    fn an_encoded_body_is_one_by_its_upstream() {
+        let text = "get_raw_body read a body with Content-Encoding: gzip";
+        assert_eq!(reading(&[("Content-Encoding", "gzip")], b"x").as_deref(), Some(text));
+        assert_eq!(reading(&[("Content-Encoding", " Identity ")], b"x"), None);
+        assert_eq!(reading(&[("Content-Encoding", "gzip")], b""), None);
+        assert_eq!(reading(&[], b"\x1f\x8b"), None);
+    }
+
+    #[test]
+    fn an_encoded_body_is_one_by_its_first_bytes() {
+        let mut host = answered(&[], b"");
+        host.write_header(b"Content-Encoding", &[b"gzip"], Write::Set).unwrap();
+        assert_eq!(of_reading(&host, b"plain, for nginx to encode"), None);
+        let encoding = b"gzip".to_vec();
+        let mistake = Warning::EncodedBody { encoding };
+        assert_eq!(of_reading(&host, b"\x1f\x8b\x08"), Some(mistake));
+    }
+
+    #[test]
+    fn a_body_that_was_decoded_is_none() {
+        let mut host = answered(&[("Content-Encoding", "gzip")], b"plain");
+        host.write_header(b"Content-Encoding", &[], Write::Set).unwrap();
+        assert_eq!(of_reading(&host, b"plain"), None);
+    }
+
+    fn replacing(headers: &[(&str, &str)], chunk: &[u8], length: usize) -> Option<String> {
+        of_replacing(&answered(headers, chunk), length).map(|mistake| mistake.text())
+    }
+
+    #[test]
+    fn a_body_of_another_length_than_was_told_is_one() {
+        let text = "Content-Length: 3 was left in place, and set_raw_body made the body 6 bytes";
+        let length = [("Content-Length", "3")];
+        assert_eq!(replacing(&length, b"abc", 6).as_deref(), Some(text));
+        assert_eq!(replacing(&length, b"abc", 3), None);
+        assert_eq!(replacing(&[], b"abc", 6), None);
+        // The end of a longer body, of which the rest has passed.
+        assert_eq!(replacing(&[("Content-Length", "10")], b"end", 3), None);
+    }
+
+    fn relabelling(headers: &[(&str, &str)], body: &[u8]) -> Option<String> {
+        of_relabelling(&answered(headers, b"encoded"), body).map(|mistake| mistake.text())
+    }
+
+    #[test]
+    fn another_body_under_the_encoding_of_the_upstream_is_one() {
+        let text = "Content-Encoding: br was left in place, and set_raw_body replaced the body";
+        assert_eq!(relabelling(&[("Content-Encoding", "br")], b"plain").as_deref(), Some(text));
+        for (encoding, body) in [
+            ("gzip", &b"\x1F\x8B\x08"[..]),
+            (" X-GZIP ", b"\x1F\x8B\x08"),
+            ("deflate", b"\x78\x9C."),
+            ("zstd", b"\x28\xB5\x2F\xFD."),
+        ] {
+            let headers = [("Content-Encoding", encoding)];
+            assert_eq!(relabelling(&headers, body), None, "{encoding}");
+            assert!(relabelling(&headers, b"plain").is_some(), "{encoding}");
+        }
+        assert_eq!(relabelling(&[("Content-Encoding", "identity")], b"plain"), None);
+        assert_eq!(relabelling(&[], b"plain"), None);
+    }
+
+    #[test]
+    fn another_body_is_none_where_the_head_is_right_or_the_reader_was_told() {
+        let encoded = [("Content-Encoding", "gzip")];
+        for encoding in [&[][..], &[&b"br"[..]]] {
+            let mut host = answered(&encoded, b"x");
+            host.write_header(b"Content-Encoding", encoding, Write::Set).unwrap();
+            assert_eq!(of_relabelling(&host, b"plain"), None);
+        }
+        let mut host = answered(&[], b"x");
+        host.write_header(b"Content-Encoding", &[b"gzip"], Write::Set).unwrap();
+        assert_eq!(of_relabelling(&host, b"plain"), None);
+
+        let host = answered(&encoded, b"x");
+        body::note_read(&host);
+        body::replace(&host, Some(b"plain")).unwrap();
+        assert_eq!(of_relabelling(&host, b"plain"), None);
+        assert_eq!(of_relabelling(&host, b"plain"), None);
+        body::consume(&host, None).unwrap();
+        assert!(of_relabelling(&host, b"plain").is_some());
+    }
+
+    #[test]
+    fn each_cause_is_new_once() {
+        let mut known = WarningLog::default();
+        let length = |sent, set| Warning::BodyLength { sent, set };
+        assert!(known.add(&length(3, 6), "a.lua:1: "));
+        assert!(!known.add(&length(4, 7), "a.lua:1: "));
+        assert!(known.add(&length(3, 6), "a.lua:2: "));
+        let header = |name: &str| Warning::AfterExit {
+            function: "set_header",
+            subject: Subject::Headers(vec![name.as_bytes().to_vec()]),
+        };
+        assert!(known.add(&header("X-A"), "a.lua:1: "));
+        assert!(known.add(&header("X-B"), "a.lua:1: "));
+        assert!(!known.add(&header("X-A"), "a.lua:1: "));
+        let encoding = |encoding: &[u8]| Warning::EncodedBody { encoding: encoding.to_vec() };
+        assert!(known.add(&encoding(b"gzip"), ""));
+        assert!(!known.add(&encoding(b"br"), ""));
+        for i in 0..2 * MOST_CAUSES {
+            known.add(&header(&i.to_string()), "");
+        }
+        assert_eq!(known.0.len(), MOST_CAUSES);
+    }
+
+    #[test]
+    fn names_cannot_break_the_line() {
+        let text = |subject| Warning::AfterExit { function: "f", subject }.text();
+        let names = |names: &[&str]| {
+            Subject::Headers(names.iter().map(|name| name.as_bytes().to_vec()).collect())
+        };
+        let behind = " was called after an exit in header_filter";
+        assert_eq!(text(names(&["a\n\"b"])), format!(r#"f("a\n\"b"){behind}"#));
+        assert_eq!(text(names(&["a", "b", "c"])), format!(r#"f("a", "b", "c"){behind}"#));
+        assert_eq!(text(names(&["a", "b", "c", "d"])), format!(r#"f("a", "b", "c", ...){behind}"#));
+        assert_eq!(text(names(&[])), format!("f(){behind}"));
+        let cut = format!("f(\"{}\"){behind}", "x".repeat(MOST_BYTES));
+        assert_eq!(text(names(&[&"x".repeat(1000)])), cut);
+        assert_eq!(text(Subject::Status(404)), format!("f(404){behind}"));
+    }
+}

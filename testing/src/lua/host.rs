@@ -1,0 +1,82 @@
+//! A request in memory as a userdata, and where the functions that are bound to it find it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use kong_response::error::Error;
+use mlua::{AnyUserData, MetaMethod, UserData, UserDataFields, UserDataRef, Value};
+
+use super::methods;
+use crate::memory::Memory;
+
+thread_local! {
+    /// The requests whose userdata is alive, by id. No id is given twice.
+    static HOSTS: RefCell<HashMap<u64, Rc<RefCell<Memory>>>> = RefCell::default();
+    static LAST_ID: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The userdata of a request.
+#[derive(Debug)]
+pub struct Host {
+    id: u64,
+    memory: Rc<RefCell<Memory>>,
+}
+
+impl Host {
+    /// A userdata for `memory`.
+    pub fn new(memory: Memory) -> Self {
+        let id = LAST_ID.get() + 1;
+        LAST_ID.set(id);
+        let memory = Rc::new(RefCell::new(memory));
+        HOSTS.with_borrow_mut(|hosts| hosts.insert(id, Rc::clone(&memory)));
+        Self { id, memory }
+    }
+
+    /// What [`by_id`] finds it by.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The request.
+    pub fn memory(&self) -> &RefCell<Memory> {
+        &self.memory
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // While a thread ends, the map may be gone.
+        let _ = HOSTS.try_with(|hosts| hosts.borrow_mut().remove(&self.id));
+    }
+}
+
+impl UserData for Host {
+    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
+        fields.add_meta_field(MetaMethod::Type, "kong.response.memory_host");
+        fields.add_meta_field_with(MetaMethod::Index, methods::table);
+    }
+}
+
+/// The request with this id, if its userdata is alive.
+pub fn by_id(id: u64) -> Option<NonNull<RefCell<Memory>>> {
+    HOSTS.with_borrow(|hosts| Some(NonNull::from(&**hosts.get(&id)?)))
+}
+
+/// The host in a value of Lua's.
+///
+/// # Errors
+///
+/// `kong.response.memory_host expected, got <type>`; `the host is gone` while the VM is closed
+pub fn of(value: &Value) -> Result<UserDataRef<Host>, Error> {
+    let expected = || {
+        let got = super::values::type_name(value);
+        Error::Host(format!("kong.response.memory_host expected, got {got}"))
+    };
+    let userdata: &AnyUserData = value.as_userdata().ok_or_else(expected)?;
+    userdata.borrow().map_err(|error| match error {
+        mlua::Error::UserDataDestructed => Error::Host("the host is gone".to_owned()),
+        _ => expected(),
+    })
+}

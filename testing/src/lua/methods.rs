@@ -1,0 +1,319 @@
+//! The methods of a host: nginx's side of a request, for a test kit to play.
+
+use std::cell::RefCell;
+
+use kong_response::error::Error;
+use kong_response::host::{Host as _, Write};
+use kong_response::response::warning;
+use mlua::{IntoLua, IntoLuaMulti, Lua, LuaString, Result, Table, Value};
+
+use super::values::{
+    arg_index, bytes, chunk, is_true, misuse, number, pairs, status, table as optional_table,
+};
+use super::{host, of_lua, raising_function};
+use crate::memory::{Field, Memory, Stage};
+
+type Outcome<T> = std::result::Result<T, Error>;
+
+/// Where the metatable of lists of headers stands in Lua's registry.
+const HEADERS_MT: &str = "kong.response.memory_headers";
+
+/// The methods, by name. All take at most two arguments.
+pub fn table(lua: &Lua) -> Result<Table> {
+    let index = lua.create_function(dashed_index)?;
+    lua.set_named_registry_value(HEADERS_MT, lua.create_table_from([("__index", index)])?)?;
+
+    let methods = lua.create_table()?;
+    macro_rules! methods {
+        ($($name:ident)*) => {
+            $(methods.raw_set(stringify!($name), method(lua, $name)?)?;)*
+        };
+    }
+    methods! {
+        upstream set_phase get_phase get_status set_status headers_sent mark_headers_sent
+        get_header set_header get_headers
+        start_output answer_conditions special_response abort clean_head finish_head
+        set_chunk get_chunk get_arg set_arg body_ended buffered relabelling take_log
+    }
+    Ok(methods)
+}
+
+fn method<R: IntoLuaMulti + 'static>(
+    lua: &Lua,
+    work: fn(&Lua, &RefCell<Memory>, Value, Value) -> Outcome<R>,
+) -> Result<mlua::Function> {
+    raising_function(lua, move |lua, (this, first, second): (Value, Value, Value)| {
+        work(lua, host::of(&this)?.memory(), first, second)
+    })
+}
+
+fn text(lua: &Lua, bytes: impl AsRef<[u8]>) -> Outcome<LuaString> {
+    lua.create_string(bytes).map_err(of_lua)
+}
+
+/// A list of `{ first, second }`.
+fn list<A: IntoLua, B: IntoLua>(
+    lua: &Lua,
+    pairs: impl IntoIterator<Item = (A, B)>,
+) -> Outcome<Table> {
+    let pair = |(first, second): (A, B)| {
+        lua.create_sequence_from([first.into_lua(lua)?, second.into_lua(lua)?])
+    };
+    let list =
+        || lua.create_sequence_from(pairs.into_iter().map(pair).collect::<Result<Vec<_>>>()?);
+    list().map_err(of_lua)
+}
+
+/// `host:upstream(status, headers)`
+fn upstream(_: &Lua, memory: &RefCell<Memory>, code: Value, headers: Value) -> Outcome<()> {
+    let status = status(&code)?;
+    let headers = match optional_table(&headers, "headers")? {
+        Some(headers) => pairs(&headers, "headers")?,
+        None => Vec::new(),
+    };
+    let headers = headers.iter().map(|(name, value)| (&name[..], &value[..]));
+    memory.borrow_mut().upstream(status, headers);
+    Ok(())
+}
+
+/// `host:set_phase(name)`
+fn set_phase(_: &Lua, memory: &RefCell<Memory>, name: Value, _: Value) -> Outcome<()> {
+    let name = bytes(&name).ok_or_else(|| misuse("the phase must be a string".to_owned()))?;
+    let unknown = || misuse(format!("unknown phase {:?}", String::from_utf8_lossy(&name)));
+    memory.borrow_mut().enter(Stage::named(&name).ok_or_else(unknown)?);
+    Ok(())
+}
+
+/// `host:get_phase() -> name`
+fn get_phase(_: &Lua, memory: &RefCell<Memory>, _: Value, _: Value) -> Outcome<&'static str> {
+    Ok(memory.borrow().stage().name)
+}
+
+/// `host:get_status() -> number`
+fn get_status(_: &Lua, memory: &RefCell<Memory>, _: Value, _: Value) -> Outcome<u16> {
+    memory.borrow().status()
+}
+
+/// `host:set_status(number)`
+fn set_status(_: &Lua, memory: &RefCell<Memory>, code: Value, _: Value) -> Outcome<()> {
+    memory.borrow_mut().force_status(status(&code)?);
+    Ok(())
+}
+
+/// `host:headers_sent() -> boolean`
+fn headers_sent(_: &Lua, memory: &RefCell<Memory>, _: Value, _: Value) -> Outcome<bool> {
+    Ok(memory.borrow().headers_sent())
+}
+
+/// `host:mark_headers_sent()`
+fn mark_headers_sent(_: &Lua, memory: &RefCell<Memory>, _: Value, _: Value) -> Outcome<()> {
+    memory.borrow_mut().mark_headers_sent();
+    Ok(())
+}
+
+/// `host:get_header(name) -> nil | string | array`
+fn get_header(lua: &Lua, memory: &RefCell<Memory>, name: Value, _: Value) -> Outcome<Value> {
+    let values = memory.borrow().read_header(&bytes(&name).ok_or(Error::HeaderNameType)?);
+    let text = |value: &Vec<u8>| lua.create_string(value);
+    match &values[..] {
+        [] => Ok(Value::Nil),
+        [one] => text(one).map(Value::String),
+        several => several
+            .iter()
+            .map(text)
+            .collect::<Result<Vec<_>>>()
+            .and_then(|items| lua.create_sequence_from(items))
+            .map(Value::Table),
+    }
+    .map_err(of_lua)
+}
+
+/// A value as Lua's `tostring` writes it.
+fn to_string(lua: &Lua, value: Value) -> Result<LuaString> {
+    match lua.coerce_string(value.clone())? {
+        Some(text) => Ok(text),
+        None => lua.create_string(value.to_string()?),
+    }
+}
+
+/// `host:set_header(name, value)`: as `ngx.header[name] = value`.
+fn set_header(lua: &Lua, memory: &RefCell<Memory>, name: Value, value: Value) -> Outcome<()> {
+    // What a metamethod does to the request, it does before that is borrowed.
+    let name = to_string(lua, name).map_err(of_lua)?;
+    let values = match value {
+        Value::Nil => Vec::new(),
+        Value::Table(array) => {
+            let item = |i| to_string(lua, array.raw_get(i)?);
+            (1..=array.raw_len()).map(item).collect::<Result<_>>().map_err(of_lua)?
+        }
+        value => vec![to_string(lua, value).map_err(of_lua)?],
+    };
+    let values: Vec<_> = values.iter().map(LuaString::as_bytes).collect();
+    let values: Vec<&[u8]> = values.iter().map(|value| &**value).collect();
+    match memory.borrow_mut().write_header(&name.as_bytes(), &values, Write::Set) {
+        Err(Error::HeadersSent) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// `host:get_headers(max, raw) -> table, "truncated"|nil`: as `ngx.resp.get_headers`.
+fn get_headers(
+    lua: &Lua,
+    memory: &RefCell<Memory>,
+    max: Value,
+    raw: Value,
+) -> Outcome<(Table, Option<&'static str>)> {
+    let max = number(&max, "max")?.map(|max| max as i64);
+    let (headers, truncated) = memory.borrow().list(max);
+    let table = headers_table(lua, &headers, is_true(&raw)).map_err(of_lua)?;
+    Ok((table, truncated.then_some("truncated")))
+}
+
+fn headers_table(lua: &Lua, headers: &[Field], raw: bool) -> Result<Table> {
+    let table = lua.create_table_with_capacity(0, headers.len())?;
+    for (name, value) in headers {
+        let name = if raw {
+            lua.create_string(name)?
+        } else {
+            lua.create_string(name.to_ascii_lowercase())?
+        };
+        let value = lua.create_string(value)?;
+        match table.raw_get::<Value>(&name)? {
+            Value::Nil => table.raw_set(name, value)?,
+            Value::Table(values) => values.raw_push(value)?,
+            first => {
+                table.raw_set(name, lua.create_sequence_from([first, Value::String(value)])?)?;
+            }
+        }
+    }
+    if !raw {
+        table.set_metatable(Some(lua.named_registry_value(HEADERS_MT)?))?;
+    }
+    Ok(table)
+}
+
+/// The `__index` of nginx's lists of headers: in lower case, with `_` as `-`.
+fn dashed_index(lua: &Lua, (headers, name): (Value, Value)) -> Result<Value> {
+    let (Value::Table(headers), Value::String(name)) = (headers, name) else {
+        return Ok(Value::Nil);
+    };
+    let dash = |&byte: &u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    let dashed: Vec<u8> = name.as_bytes().iter().map(dash).collect();
+    headers.raw_get(lua.create_string(dashed)?)
+}
+
+/// `host:start_output(length|nil)`
+fn start_output(_: &Lua, memory: &RefCell<Memory>, length: Value, _: Value) -> Outcome<()> {
+    let length = number(&length, "length")?.map(|length| length as u64);
+    memory.borrow_mut().start_output(length);
+    Ok(())
+}
+
+/// `host:special_response(status) -> body`
+fn special_response(
+    lua: &Lua,
+    memory: &RefCell<Memory>,
+    code: Value,
+    _: Value,
+) -> Outcome<LuaString> {
+    let page = memory.borrow_mut().special_response(status(&code)?);
+    text(lua, page)
+}
+
+/// `host:abort()`
+fn abort(_: &Lua, memory: &RefCell<Memory>, _: Value, _: Value) -> Outcome<()> {
+    memory.borrow_mut().abort();
+    Ok(())
+}
+
+/// `host:answer_conditions() -> boolean`
+fn answer_conditions(_: &Lua, memory: &RefCell<Memory>, _: Value, _: Value) -> Outcome<bool> {
+    Ok(memory.borrow_mut().answer_conditions())
+}
+
+/// `host:clean_head()`
+fn clean_head(_: &Lua, memory: &RefCell<Memory>, _: Value, _: Value) -> Outcome<()> {
+    memory.borrow_mut().clean_head();
+    Ok(())
+}
+
+/// `host:finish_head() -> headers, body_allowed`
+fn finish_head(lua: &Lua, memory: &RefCell<Memory>, _: Value, _: Value) -> Outcome<(Table, bool)> {
+    if memory.borrow().headers_sent() {
+        return Err(Error::HeadersSent);
+    }
+    let wire = memory.borrow_mut().finish_head();
+    let fields = wire.fields.iter().map(|(name, value)| Ok((text(lua, name)?, text(lua, value)?)));
+    Ok((list(lua, fields.collect::<Outcome<Vec<_>>>()?)?, wire.body_allowed))
+}
+
+/// `host:set_chunk(string|array of pieces, last)`
+fn set_chunk(_: &Lua, memory: &RefCell<Memory>, pieces: Value, last: Value) -> Outcome<()> {
+    let pieces = chunk(&pieces, &mut Vec::new())?;
+    memory.borrow_mut().set_chunk(pieces, is_true(&last));
+    Ok(())
+}
+
+/// `host:get_chunk() -> string, last`: what goes on to the client.
+fn get_chunk(
+    lua: &Lua,
+    memory: &RefCell<Memory>,
+    _: Value,
+    _: Value,
+) -> Outcome<(LuaString, bool)> {
+    let (bytes, last) = memory.borrow().outgoing_chunk();
+    Ok((text(lua, bytes)?, last))
+}
+
+/// `host:get_arg(1|2)`: as reading `ngx.arg` in a body filter.
+fn get_arg(lua: &Lua, memory: &RefCell<Memory>, index: Value, _: Value) -> Outcome<Value> {
+    let memory = memory.borrow();
+    Ok(match arg_index(&index)? {
+        1 => Value::String(text(lua, memory.arg_body())?),
+        _ => Value::Boolean(memory.outgoing_chunk().1),
+    })
+}
+
+/// `host:set_arg(1|2, value)`: as assigning to `ngx.arg` in a body filter.
+fn set_arg(_: &Lua, memory: &RefCell<Memory>, index: Value, value: Value) -> Outcome<()> {
+    if arg_index(&index)? == 1 {
+        let bytes = chunk(&value, &mut Vec::new())?.concat();
+        memory.borrow_mut().set_arg_body(bytes);
+    } else {
+        memory.borrow_mut().set_arg_last(is_true(&value));
+    }
+    Ok(())
+}
+
+/// `host:body_ended() -> boolean`
+fn body_ended(_: &Lua, memory: &RefCell<Memory>, _: Value, _: Value) -> Outcome<bool> {
+    Ok(memory.borrow().body_ended())
+}
+
+/// `host:buffered() -> number`
+fn buffered(_: &Lua, memory: &RefCell<Memory>, _: Value, _: Value) -> Outcome<f64> {
+    Ok(memory.borrow().buffered() as f64)
+}
+
+/// `host:relabelling(body) -> string|nil`: the warning of replacing the body, which the head calls encoded,
+/// by this one.
+fn relabelling(
+    _: &Lua,
+    memory: &RefCell<Memory>,
+    body: Value,
+    _: Value,
+) -> Outcome<Option<String>> {
+    let body = bytes(&body);
+    let body = body.as_deref().unwrap_or_default();
+    let memory = memory.borrow();
+    let is_there = memory.outgoing_chunk().0 == body;
+    let warning = warning::of_relabelling(&*memory, body).filter(|_| !is_there);
+    Ok(warning.map(|warning| warning.text()))
+}
+
+/// `host:take_log() -> { {level, message}, ... }`
+fn take_log(lua: &Lua, memory: &RefCell<Memory>, _: Value, _: Value) -> Outcome<Table> {
+    let lines = memory.borrow().take_log();
+    let lines = lines.iter().map(|(level, line)| Ok((*level as i32, text(lua, line)?)));
+    list(lua, lines.collect::<Outcome<Vec<_>>>()?)
+}

@@ -1,0 +1,519 @@
+//! The head of a response as nginx holds it while Lua code reads and writes it.
+//!
+//! There is one list of headers, out of which nothing is ever taken: a removed header leaves a dead
+//! slot. Some headers are also held by a pointer to their slot, some by a list of such pointers; to
+//! write one of them goes by the pointer, not by the name. Content-Type is in no list at all.
+
+use std::borrow::Cow;
+
+use super::escape::{Part, dashed, escape};
+use kong_response::date;
+use kong_response::host::Write;
+
+/// How many values of a header `ngx.header` reads.
+const MOST_VALUES: usize = 100;
+
+/// A place in the list of headers.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    pub name: Vec<u8>,
+    pub value: Vec<u8>,
+    pub live: bool,
+}
+
+/// The headers held by a pointer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Single {
+    Server,
+    Date,
+    ContentEncoding,
+    Location,
+    Refresh,
+    LastModified,
+    ContentRange,
+    AcceptRanges,
+    WwwAuthenticate,
+    Expires,
+    ETag,
+    ContentLength,
+}
+
+/// The headers held by a list of pointers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Multi {
+    CacheControl,
+    Link,
+    WwwAuthenticate,
+}
+
+/// How a header is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Single(Single),
+    Multi(Multi),
+    ContentType,
+    /// By its slot alone.
+    Other,
+}
+
+const KINDS: [(&[u8], Kind); 17] = [
+    (b"Server", Kind::Single(Single::Server)),
+    (b"Date", Kind::Single(Single::Date)),
+    (b"Content-Encoding", Kind::Single(Single::ContentEncoding)),
+    (b"Location", Kind::Single(Single::Location)),
+    (b"Refresh", Kind::Single(Single::Refresh)),
+    (b"Last-Modified", Kind::Single(Single::LastModified)),
+    (b"Content-Range", Kind::Single(Single::ContentRange)),
+    (b"Accept-Ranges", Kind::Single(Single::AcceptRanges)),
+    (b"WWW-Authenticate", Kind::Single(Single::WwwAuthenticate)),
+    (b"Expires", Kind::Single(Single::Expires)),
+    (b"E-Tag", Kind::Single(Single::ETag)),
+    (b"ETag", Kind::Single(Single::ETag)),
+    (b"Content-Length", Kind::Single(Single::ContentLength)),
+    (b"Content-Type", Kind::ContentType),
+    (b"Cache-Control", Kind::Multi(Multi::CacheControl)),
+    (b"Link", Kind::Multi(Multi::Link)),
+    (b"WWW-Authenticate", Kind::Multi(Multi::WwwAuthenticate)),
+];
+
+/// The head of a response.
+#[derive(Debug, Clone, Default)]
+pub struct Head {
+    slots: Vec<Slot>,
+    singles: [Option<usize>; 12],
+    multis: [Vec<usize>; 3],
+    /// Whether WWW-Authenticate may repeat.
+    www_authenticate_repeats: bool,
+    /// Whether `_` stays what it is in the names that Lua code gives.
+    pub keeps_underscores: bool,
+    /// The value of Content-Type; none where it is empty.
+    pub content_type: Vec<u8>,
+    /// Whether the value has parameters.
+    content_type_has_parameters: bool,
+    /// Whether Lua code wrote Content-Type, if only to remove it: then it gets no default.
+    pub content_type_written: bool,
+    /// The charset of the upstream's Content-Type, which nginx gives to any that has no parameters.
+    charset: Vec<u8>,
+    /// The length of the body, which may have no slot.
+    pub content_length: Option<u64>,
+    /// The time of Last-Modified.
+    pub last_modified: Option<i64>,
+    /// The status; 0 where none is set.
+    pub status: u16,
+    /// The status of nginx's own page, which overrides the other.
+    pub error_status: u16,
+    /// Whether the status is an upstream's, with its reason: nginx writes it as it came, and does not
+    /// look what it means for the body.
+    pub status_as_it_came: bool,
+}
+
+/// A value that nginx cannot take.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused;
+
+impl Head {
+    /// One in which nothing is set; WWW-Authenticate may repeat, or is held once.
+    pub fn new(www_authenticate_repeats: bool) -> Self {
+        Self { www_authenticate_repeats, ..Self::default() }
+    }
+
+    /// Forgets everything that was set.
+    pub fn clean(&mut self) {
+        *self = Self {
+            www_authenticate_repeats: self.www_authenticate_repeats,
+            keeps_underscores: self.keeps_underscores,
+            content_type_written: self.content_type_written,
+            ..Self::default()
+        };
+    }
+
+    /// The headers of the list.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    fn kind(&self, name: &[u8]) -> Kind {
+        let known = |(known, kind): &&(&[u8], Kind)| {
+            known.eq_ignore_ascii_case(name)
+                && match kind {
+                    Kind::Single(Single::WwwAuthenticate) => !self.www_authenticate_repeats,
+                    _ => true,
+                }
+        };
+        KINDS.iter().find(known).map_or(Kind::Other, |(_, kind)| *kind)
+    }
+
+    /// The status that the client gets.
+    pub fn status_sent(&self) -> u16 {
+        if self.error_status == 0 { self.status } else { self.error_status }
+    }
+
+    /// The slot that nginx knows as this header.
+    pub fn single(&self, single: Single) -> Option<&Slot> {
+        self.singles[single as usize].map(|at| &self.slots[at])
+    }
+
+    /// A name as nginx's Lua module takes it.
+    fn transformed<'a>(&self, name: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.keeps_underscores { Cow::Borrowed(name) } else { Cow::Owned(dashed(name)) }
+    }
+
+    /// Takes away nginx's knowledge of a header; its slot stays.
+    pub fn lose(&mut self, single: Single) {
+        self.singles[single as usize] = None;
+    }
+
+    /// Removes a header and nginx's knowledge of it.
+    pub fn drop_single(&mut self, single: Single) {
+        if let Some(at) = self.singles[single as usize].take() {
+            self.slots[at].live = false;
+        }
+    }
+
+    /// `ngx.header[name] = value`, where an empty value removes.
+    pub fn write(&mut self, name: &[u8], value: &[u8], write: Write) -> Result<(), Refused> {
+        let name = escape(&self.transformed(name), Part::Name);
+        let value = escape(value, Part::Value);
+        match self.kind(&name) {
+            Kind::Single(single) => self.write_single(single, name, value, write)?,
+            Kind::Multi(multi) => self.write_multi(multi, name, value, write),
+            Kind::ContentType => {
+                self.set_content_type(value);
+                self.content_type_written = true;
+                self.write_slot(name, Vec::new(), write, None, Creates::Never);
+            }
+            Kind::Other => self.write_slot(name, value, write, None, Creates::Always),
+        }
+        Ok(())
+    }
+
+    /// Sets Content-Type, and forgets how it was written before.
+    pub fn set_content_type(&mut self, value: Vec<u8>) {
+        self.content_type_has_parameters = value.contains(&b';');
+        self.content_type = value;
+    }
+
+    fn write_single(
+        &mut self,
+        single: Single,
+        name: Vec<u8>,
+        value: Vec<u8>,
+        write: Write,
+    ) -> Result<(), Refused> {
+        match single {
+            Single::LastModified => self.last_modified = date::parse(&value),
+            Single::ContentLength if value.is_empty() => self.content_length = None,
+            Single::ContentLength => {
+                self.content_length = Some(parse_length(&value).ok_or(Refused)?);
+            }
+            _ => (),
+        }
+        match self.singles[single as usize] {
+            None => self.write_slot(name, value, write, Some(single), Creates::Always),
+            Some(at) => {
+                let slot = &mut self.slots[at];
+                slot.live = !value.is_empty();
+                if slot.live {
+                    slot.name = name;
+                }
+                slot.value = value;
+            }
+        }
+        if single == Single::Location
+            && self.single(single).is_some_and(|slot| slot.value.starts_with(b"/"))
+        {
+            // nginx would make the path a whole address.
+            self.lose(single);
+        }
+        Ok(())
+    }
+
+    fn write_multi(&mut self, multi: Multi, name: Vec<u8>, value: Vec<u8>, write: Write) {
+        let live = !value.is_empty();
+        if write == Write::Set && multi == Multi::WwwAuthenticate {
+            // Since this one may repeat, setting it also removes what came from an upstream.
+            let named = |slot: &&mut Slot| slot.name.eq_ignore_ascii_case(&name);
+            self.slots.iter_mut().filter(named).for_each(|slot| slot.live = false);
+        }
+        let places = &self.multis[multi as usize];
+        let reused = match write {
+            Write::Add => places.iter().find(|&&at| !self.slots[at].live),
+            Write::Set => places.first(),
+        };
+        let Some(&reused) = reused else {
+            let at = self.push(name, value);
+            return self.multis[multi as usize].push(at);
+        };
+        if write == Write::Set {
+            places.iter().for_each(|&at| self.slots[at].live = false);
+        }
+        let slot = &mut self.slots[reused];
+        (slot.value, slot.live) = (value, live || write == Write::Add);
+    }
+
+    /// Writes by name. `single` is told where the header ended up.
+    fn write_slot(
+        &mut self,
+        name: Vec<u8>,
+        value: Vec<u8>,
+        write: Write,
+        single: Option<Single>,
+        creates: Creates,
+    ) {
+        let mut at = None;
+        if write == Write::Set {
+            for (i, slot) in self.slots.iter_mut().enumerate() {
+                if slot.live && slot.name.eq_ignore_ascii_case(&name) {
+                    slot.live = at.is_none() && !value.is_empty();
+                    slot.value = if slot.live { value.clone() } else { Vec::new() };
+                    at = Some(i);
+                }
+            }
+            if at.is_none() && creates == Creates::Never && value.is_empty() {
+                return;
+            }
+        }
+        let at = at.unwrap_or_else(|| self.push(name, value));
+        if let Some(single) = single {
+            self.singles[single as usize] = Some(at);
+        }
+    }
+
+    /// nginx's mark of a dead slot is a hash of 0, which is that of an empty name.
+    fn push(&mut self, name: Vec<u8>, value: Vec<u8>) -> usize {
+        let live = !value.is_empty() && !name.is_empty();
+        self.slots.push(Slot { name, value, live });
+        self.slots.len() - 1
+    }
+
+    /// The values of a header, as `ngx.header[name]` reads them.
+    pub fn read(&self, name: &[u8]) -> Vec<Vec<u8>> {
+        let name = self.transformed(name);
+        if name.eq_ignore_ascii_case(b"Last-Modified") {
+            let time = self.last_modified.filter(|time| *time >= 0);
+            return time.map(date::format).into_iter().map(Into::into).collect();
+        }
+        if let Some(value) = self.beside_the_list(&name) {
+            return vec![value];
+        }
+        self.named(&name).take(MOST_VALUES).map(|slot| slot.value.clone()).collect()
+    }
+
+    /// The first value of a header.
+    pub fn first(&self, name: &[u8]) -> Option<Vec<u8>> {
+        let listed = || self.named(name).next().map(|slot| slot.value.clone());
+        self.beside_the_list(name).or_else(listed)
+    }
+
+    fn beside_the_list(&self, name: &[u8]) -> Option<Vec<u8>> {
+        if name.eq_ignore_ascii_case(b"Content-Type") && !self.content_type.is_empty() {
+            return Some(self.content_type.clone());
+        }
+        if name.eq_ignore_ascii_case(b"Content-Length") {
+            return self.length_without_slot().map(|length| length.to_string().into_bytes());
+        }
+        None
+    }
+
+    /// The Content-Length that nginx writes on its own.
+    pub fn length_without_slot(&self) -> Option<u64> {
+        if self.single(Single::ContentLength).is_some() { None } else { self.content_length }
+    }
+
+    fn named(&self, name: &[u8]) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter(move |slot| slot.live && slot.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Content-Type as it goes to the wire.
+    pub fn content_type_sent(&self) -> Option<Vec<u8>> {
+        if self.content_type.is_empty() {
+            return None;
+        }
+        let mut value = self.content_type.clone();
+        if !self.content_type_has_parameters && !self.charset.is_empty() {
+            value.extend_from_slice(b"; charset=");
+            value.extend_from_slice(&self.charset);
+        }
+        Some(value)
+    }
+
+    /// Takes over a header of the upstream's.
+    pub fn take_over(&mut self, name: &[u8], value: &[u8]) {
+        const HIDDEN: [&[u8]; 8] = [
+            b"Date",
+            b"Server",
+            b"X-Pad",
+            b"X-Accel-Expires",
+            b"X-Accel-Redirect",
+            b"X-Accel-Limit-Rate",
+            b"X-Accel-Buffering",
+            b"X-Accel-Charset",
+        ];
+        const ITS_OWN: [&[u8]; 3] = [b"Connection", b"Keep-Alive", b"Transfer-Encoding"];
+        let is = |known: &&[u8]| known.eq_ignore_ascii_case(name);
+        if HIDDEN.iter().any(is) || ITS_OWN.iter().any(is) {
+            return;
+        }
+        if name.eq_ignore_ascii_case(b"Content-Length") {
+            self.content_length = parse_length(value);
+            return;
+        }
+        let kind = if name.eq_ignore_ascii_case(b"E-Tag") { Kind::Other } else { self.kind(name) };
+        match kind {
+            Kind::ContentType => self.take_over_content_type(value),
+            Kind::Multi(multi) if multi != Multi::WwwAuthenticate => {
+                let at = self.push_raw(name, value);
+                self.multis[multi as usize].push(at);
+            }
+            Kind::Single(single) if single != Single::WwwAuthenticate => {
+                let at = self.push_raw(name, value);
+                match single {
+                    Single::LastModified => self.last_modified = date::parse(value),
+                    Single::Location if value.starts_with(b"/") => return,
+                    _ => (),
+                }
+                self.singles[single as usize] = Some(at);
+            }
+            _ => {
+                self.push_raw(name, value);
+            }
+        }
+    }
+
+    /// An upstream's header is one, also with an empty value.
+    fn push_raw(&mut self, name: &[u8], value: &[u8]) -> usize {
+        let at = self.push(name.to_vec(), value.to_vec());
+        self.slots[at].live = true;
+        at
+    }
+
+    fn take_over_content_type(&mut self, value: &[u8]) {
+        self.content_type = value.to_vec();
+        self.content_type_has_parameters = false;
+        for (at, _) in value.iter().enumerate().filter(|(_, byte)| **byte == b';') {
+            let parameter = &value[at + 1..];
+            let spaces = parameter.iter().take_while(|byte| **byte == b' ').count();
+            let parameter = &parameter[spaces..];
+            if parameter.len() >= 8 && parameter[..8].eq_ignore_ascii_case(b"charset=") {
+                let charset = &parameter[8..];
+                let charset = charset.strip_prefix(b"\"").unwrap_or(charset);
+                let charset = charset.strip_suffix(b"\"").unwrap_or(charset);
+                self.charset = charset.to_vec();
+                self.content_type_has_parameters = true;
+                return;
+            }
+        }
+    }
+}
+
+/// Whether a slot is made for a value that is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Creates {
+    Always,
+    Never,
+}
+
+/// A length of 63 bits, in digits.
+fn parse_length(value: &[u8]) -> Option<u64> {
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(value).ok().filter(|_| digits)?;
+    text.parse::<i64>().ok().and_then(|length| u64::try_from(length).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(steps: &[(&str, &str, Write)]) -> Vec<String> {
+        let mut head = Head::default();
+        for (name, value, write) in steps {
+            head.write(name.as_bytes(), value.as_bytes(), *write).unwrap();
+        }
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let live = head.slots.iter().filter(|slot| slot.live);
+        live.map(|slot| format!("{}: {}", text(&slot.name), text(&slot.value))).collect()
+    }
+
+    #[test]
+    fn single_headers_keep_their_place() {
+        let steps = [
+            ("Expires", "1", Write::Set),
+            ("X-A", "1", Write::Set),
+            ("Expires", "", Write::Set),
+            ("expires", "2", Write::Add),
+        ];
+        assert_eq!(written(&steps), ["expires: 2", "X-A: 1"]);
+        let steps = [("E-Tag", "1", Write::Set), ("ETag", "2", Write::Add)];
+        assert_eq!(written(&steps), ["ETag: 2"]);
+    }
+
+    #[test]
+    fn a_location_that_is_a_path_is_lost_sight_of() {
+        let steps = [("Location", "/a", Write::Set), ("Location", "/b", Write::Add)];
+        assert_eq!(written(&steps), ["Location: /a", "Location: /b"]);
+        let steps = [("Location", "/a", Write::Set), ("location", "http://b", Write::Set)];
+        assert_eq!(written(&steps), ["Location: http://b"]);
+        let steps = [
+            ("Location", "/a", Write::Set),
+            ("Location", "", Write::Set),
+            ("location", "b", Write::Set),
+        ];
+        assert_eq!(written(&steps), ["location: b"]);
+    }
+
+    #[test]
+    fn other_headers_repeat_and_lose_their_place_when_removed() {
+        let steps = [
+            ("X-A", "1", Write::Set),
+            ("X-A", "2", Write::Add),
+            ("X-B", "3", Write::Set),
+            ("x_a", "4", Write::Add),
+        ];
+        assert_eq!(written(&steps), ["X-A: 1", "X-A: 2", "X-B: 3", "x-a: 4"]);
+        let steps = [
+            ("X-A", "1", Write::Set),
+            ("X-B", "3", Write::Set),
+            ("X-A", "", Write::Set),
+            ("X-A", "5", Write::Set),
+        ];
+        assert_eq!(written(&steps), ["X-B: 3", "X-A: 5"]);
+    }
+
+    #[test]
+    fn a_removed_multi_header_leaves_its_place_to_the_next() {
+        let steps = [
+            ("Link", "1", Write::Set),
+            ("Link", "2", Write::Add),
+            ("X-A", "1", Write::Set),
+            ("link", "", Write::Set),
+            ("link", "3", Write::Add),
+            ("link", "4", Write::Add),
+        ];
+        assert_eq!(written(&steps), ["Link: 3", "Link: 4", "X-A: 1"]);
+    }
+
+    #[test]
+    fn a_length_that_is_none_is_refused() {
+        let mut head = Head::default();
+        for bad in ["x", "-1", "+1", "1 ", "9223372036854775808"] {
+            let refused = head.write(b"content_length", bad.as_bytes(), Write::Set);
+            assert_eq!(refused, Err(Refused), "{bad}");
+        }
+        head.write(b"Content-Length", b"0012", Write::Set).unwrap();
+        assert_eq!(head.content_length, Some(12));
+        assert_eq!(head.read(b"Content-Length"), [b"0012"]);
+    }
+
+    #[test]
+    fn an_upstreams_charset_goes_to_the_next_type_without_parameters() {
+        let mut head = Head::default();
+        head.take_over(b"content-type", b"text/html; charset=\"utf-8\"");
+        assert_eq!(head.content_type_sent().as_deref(), Some(&b"text/html; charset=\"utf-8\""[..]));
+        head.write(b"Content-Type", b"application/json", Write::Set).unwrap();
+        assert_eq!(
+            head.content_type_sent().as_deref(),
+            Some(&b"application/json; charset=utf-8"[..])
+        );
+        assert_eq!(head.read(b"Content-Type"), [b"application/json"]);
+    }
+}

@@ -1,0 +1,470 @@
+//! An in-memory request and response that treat headers and bodies as nginx with its Lua module does:
+//! which headers are held once, what is escaped, where in the list a header ends up, what a cleared
+//! chunk becomes, what goes to the wire.
+
+mod browser;
+mod chain;
+mod conditions;
+
+mod escape;
+mod head;
+mod page;
+mod shared;
+mod stage;
+mod wire;
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+
+use http::{StatusCode, Version};
+
+pub use shared::Shared;
+pub use stage::Stage;
+pub use wire::Wire;
+
+use browser::Browser;
+use chain::Chain;
+use head::Head;
+use kong_response::error::Error;
+use kong_response::host::{BodyFilter, Chunk, ChunkBytes, Host, Level, ServerPhase, Write};
+use kong_response::response::body::Held;
+use kong_response::response::warning::{Warning, WarningLog};
+
+/// How many headers `ngx.resp.get_headers` lists unless told otherwise.
+const MOST_HEADERS: i64 = 100;
+
+/// A header's name and value.
+pub type Field = (Vec<u8>, Vec<u8>);
+
+/// A request and its response.
+#[derive(Debug)]
+pub struct Memory {
+    method: Vec<u8>,
+    http_version: f64,
+    request_headers: Vec<Field>,
+    variables: Vec<Field>,
+    default_type: Vec<u8>,
+    stage: &'static Stage,
+    sent: bool,
+    keepalive: bool,
+    aborted: bool,
+    chunked: bool,
+    proxied: bool,
+    head: Head,
+    upstream_status: Option<u16>,
+    upstream_headers: Vec<Field>,
+    chain: Chain,
+    body: RefCell<Option<Held>>,
+    log: RefCell<Vec<(Level, Vec<u8>)>>,
+    /// Each request in memory is a worker of its own: none knows what another has logged.
+    warnings: RefCell<WarningLog>,
+}
+
+impl Memory {
+    /// A GET request over HTTP/1.1 without headers, and a response of which nothing is set.
+    #[expect(clippy::new_without_default, reason = "a request is made, not defaulted to")]
+    pub fn new() -> Self {
+        Self {
+            method: b"GET".to_vec(),
+            http_version: 1.1,
+            request_headers: Vec::new(),
+            variables: Vec::new(),
+            default_type: b"text/plain".to_vec(),
+            stage: Stage::of(ServerPhase::Active),
+            sent: false,
+            keepalive: true,
+            aborted: false,
+            chunked: false,
+            proxied: false,
+            head: Head::new(true),
+            upstream_status: None,
+            upstream_headers: Vec::new(),
+            chain: Chain::default(),
+            body: RefCell::default(),
+            log: RefCell::default(),
+            warnings: RefCell::default(),
+        }
+    }
+
+    /// The same with another method.
+    pub fn with_method(mut self, method: impl AsRef<[u8]>) -> Self {
+        self.method = method.as_ref().to_vec();
+        self.keepalive = self.is_kept_alive();
+        self
+    }
+
+    /// The same with another HTTP version.
+    pub fn with_http_version(mut self, version: f64) -> Self {
+        self.http_version = version;
+        self.keepalive = self.is_kept_alive();
+        self
+    }
+
+    /// The same with one more request header.
+    pub fn with_request_header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.request_headers.push((name.as_ref().to_vec(), value.as_ref().to_vec()));
+        self.keepalive = self.is_kept_alive();
+        self
+    }
+
+    /// The same with a variable of nginx.
+    pub fn with_variable(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.variables.push((name.as_ref().to_vec(), value.as_ref().to_vec()));
+        self
+    }
+
+    /// The same where Lua's responses without a Content-Type get another.
+    pub fn with_default_type(mut self, value: impl AsRef<[u8]>) -> Self {
+        self.default_type = value.as_ref().to_vec();
+        self
+    }
+
+    /// The same with WWW-Authenticate as a header that may repeat, or that is held once.
+    pub fn with_repeated_www_authenticate(mut self, repeats: bool) -> Self {
+        let keeps_underscores = self.head.keeps_underscores;
+        self.head = Head::new(repeats);
+        self.head.keeps_underscores = keeps_underscores;
+        self
+    }
+
+    /// The same where `_` in the names that Lua code gives becomes `-`, or stays:
+    /// `lua_transform_underscores_in_response_headers`.
+    pub fn with_transformed_underscores(mut self, transforms: bool) -> Self {
+        self.head.keeps_underscores = !transforms;
+        self
+    }
+
+    /// The same in another phase of the server.
+    pub fn in_phase(mut self, phase: ServerPhase) -> Self {
+        self.stage = Stage::of(phase);
+        self
+    }
+
+    /// The same with its head sent.
+    pub fn with_headers_sent(mut self) -> Self {
+        self.sent = true;
+        self
+    }
+
+    /// Goes to a phase of the server.
+    pub fn enter(&mut self, stage: &'static Stage) {
+        self.stage = stage;
+    }
+
+    /// The phase of the server.
+    pub fn stage(&self) -> &'static Stage {
+        self.stage
+    }
+
+    /// Puts the body filter at a chunk, given in pieces.
+    pub fn at_chunk(&mut self, pieces: &[&[u8]], last: bool) {
+        self.stage = Stage::of(ServerPhase::BodyFilter);
+        self.set_chunk(pieces.iter().map(|piece| piece.to_vec()).collect(), last);
+    }
+
+    /// Comes to the next chunk of the body, given in pieces.
+    pub fn set_chunk(&mut self, pieces: Vec<Vec<u8>>, last: bool) {
+        self.chain.next(pieces, last);
+    }
+
+    /// What of the chunk goes on to the client, and whether it is the last.
+    pub fn outgoing_chunk(&self) -> (Vec<u8>, bool) {
+        (self.chain.outgoing(), self.chain.is_last())
+    }
+
+    /// `ngx.arg[1]`
+    pub fn arg_body(&self) -> Vec<u8> {
+        self.chain.readable().concat()
+    }
+
+    /// `ngx.arg[1] = bytes`; none stand for nil.
+    pub fn set_arg_body(&mut self, bytes: Vec<u8>) {
+        self.chain.replace(bytes);
+    }
+
+    /// `ngx.arg[2] = last`
+    pub fn set_arg_last(&mut self, last: bool) {
+        self.chain.set_last(last);
+    }
+
+    /// Whether a filter has seen the end of the body: nginx drops what still comes.
+    pub fn body_ended(&self) -> bool {
+        self.chain.ended()
+    }
+
+    /// How many bytes `get_raw_body` has buffered.
+    pub fn buffered(&self) -> usize {
+        match &*self.body.borrow() {
+            Some(Held::Buffer(buffer)) => buffer.len(),
+            _ => 0,
+        }
+    }
+
+    /// Takes over the head of an upstream's answer, as nginx's proxy does.
+    pub fn upstream<'a>(
+        &mut self,
+        status: u16,
+        headers: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+    ) {
+        let mut chunked = false;
+        self.head.content_length = None;
+        for (name, value) in headers {
+            self.upstream_headers.push((name.to_vec(), value.to_vec()));
+            chunked |= name.eq_ignore_ascii_case(b"Transfer-Encoding")
+                && value.eq_ignore_ascii_case(b"chunked");
+            self.head.take_over(name, value);
+        }
+        if chunked {
+            self.head.content_length = None;
+        }
+        self.upstream_status = Some(status);
+        self.head.status = status;
+        self.head.status_as_it_came = true;
+        self.proxied = true;
+    }
+
+    /// Ends the connection without further ado, as nginx does for the statuses 408, 444 and 499.
+    pub fn abort(&mut self) {
+        self.aborted = true;
+    }
+
+    /// Sends the head, as far as the rules can tell.
+    pub fn mark_headers_sent(&mut self) {
+        self.sent = true;
+    }
+
+    /// `ngx.header[name]`: its values.
+    pub fn read_header(&self, name: &[u8]) -> Vec<Vec<u8>> {
+        self.head.read(name)
+    }
+
+    /// `ngx.status = status`, of which nothing comes once the head is sent.
+    pub fn force_status(&mut self, status: u16) {
+        if !self.sent {
+            self.head.status = status;
+            self.head.error_status = 0;
+            self.head.status_as_it_came = false;
+        }
+    }
+
+    /// `ngx.resp.get_headers(max)`: names as they were given, and whether the list was cut off.
+    pub fn list(&self, max: Option<i64>) -> (Vec<Field>, bool) {
+        let mut listed: Vec<Field> = Vec::new();
+        let mut add = |name: &str, value: &[u8]| listed.push((name.into(), value.to_vec()));
+        if !self.head.content_type.is_empty() {
+            add("content-type", &self.head.content_type);
+        }
+        if let Some(length) = self.head.length_without_slot() {
+            add("content-length", length.to_string().as_bytes());
+        }
+        // When a response is over, nginx has decided what becomes of the connection.
+        let over = self.stage.name == "log" && self.http_version < 2.0 && !self.aborted;
+        add(
+            "connection",
+            if over && self.head.status_sent() != 101 { b"close" } else { self.connection() },
+        );
+        if self.chunked {
+            add("transfer-encoding", b"chunked");
+        }
+        let max = max.unwrap_or(MOST_HEADERS);
+        let slots = self.head.slots();
+        let (count, extra) = (slots.len() as i64, listed.len() as i64);
+        let truncated = max > 0 && count + extra > max;
+        // nginx counts what it has left only after it has listed one.
+        let room = if truncated { (max - extra).max(1) } else { count };
+        let live = slots.iter().filter(|slot| slot.live).take(room as usize);
+        listed.extend(live.map(|slot| (slot.name.clone(), slot.value.clone())));
+        (listed, truncated)
+    }
+
+    /// The lines logged so far.
+    pub fn logged(&self) -> Vec<(Level, String)> {
+        let text = |line: &Vec<u8>| String::from_utf8_lossy(line).into_owned();
+        self.log.borrow().iter().map(|(level, line)| (*level, text(line))).collect()
+    }
+
+    /// Takes the lines logged so far.
+    pub fn take_log(&self) -> Vec<(Level, Vec<u8>)> {
+        self.log.take()
+    }
+
+    /// The headers in the order of the list, Content-Type first.
+    pub fn listed(&self) -> Vec<(String, String)> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let content_type = (!self.head.content_type.is_empty())
+            .then(|| ("Content-Type".into(), text(&self.head.content_type)));
+        let live = self.head.slots().iter().filter(|slot| slot.live);
+        content_type.into_iter().chain(live.map(|s| (text(&s.name), text(&s.value)))).collect()
+    }
+
+    /// The first value of a header.
+    pub fn first(&self, name: &str) -> Option<String> {
+        let value = self.header(name.as_bytes()).ok()??;
+        Some(String::from_utf8_lossy(&value).into_owned())
+    }
+
+    fn request_header(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let named = move |(n, _): &&Field| n.eq_ignore_ascii_case(name.as_bytes());
+        self.request_headers.iter().filter(named).map(|(_, value)| value.as_slice())
+    }
+
+    fn variable(&self, name: &str) -> Option<&[u8]> {
+        let named = |(known, _): &&Field| known == name.as_bytes();
+        self.variables.iter().find(named).map(|(_, value)| value.as_slice())
+    }
+
+    fn is_head_request(&self) -> bool {
+        self.method == b"HEAD"
+    }
+
+    fn browser(&self) -> Browser {
+        Browser::of(self.request_header("User-Agent").next().unwrap_or_default())
+    }
+
+    fn is_kept_alive(&self) -> bool {
+        if self.method == b"POST" && self.browser().msie6 {
+            return false;
+        }
+        let contains = |value: &[u8], word: &[u8]| {
+            value.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
+        };
+        match self.request_header("Connection").last() {
+            Some(value) if contains(value, b"close") => false,
+            Some(value) if contains(value, b"keep-alive") => true,
+            _ => self.http_version > 1.0,
+        }
+    }
+}
+
+impl Host for Memory {
+    fn headers_sent(&self) -> bool {
+        self.sent
+    }
+
+    fn status(&self) -> Result<u16, Error> {
+        Ok(match self.head.status_sent() {
+            0 if self.http_version < 1.0 => 9,
+            status => status,
+        })
+    }
+
+    fn set_status(&mut self, status: StatusCode) -> Result<(), Error> {
+        if self.sent {
+            return Err(Error::HeadersSent);
+        }
+        self.force_status(status.as_u16());
+        Ok(())
+    }
+
+    fn header(&self, name: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Error> {
+        Ok(self.head.first(name).map(Cow::Owned))
+    }
+
+    fn write_header(&mut self, name: &[u8], values: &[&[u8]], write: Write) -> Result<(), Error> {
+        if self.sent {
+            return Err(Error::HeadersSent);
+        }
+        let values = if values.is_empty() { &[&b""[..]][..] } else { values };
+        for (i, value) in values.iter().enumerate() {
+            let write = if i == 0 { write } else { Write::Add };
+            let refused = |_| Error::Host("failed to set header".to_owned());
+            self.head.write(name, value, write).map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    fn server_phase(&self) -> ServerPhase {
+        self.stage.server
+    }
+
+    fn is_head(&self) -> bool {
+        self.variable("request_method").map_or(self.is_head_request(), |method| method == b"HEAD")
+    }
+
+    fn request_content_type(&self) -> Option<Cow<'_, [u8]>> {
+        let given = self.variable("content_type");
+        given.or_else(|| self.request_header("Content-Type").next()).map(Cow::Borrowed)
+    }
+
+    fn request_id(&self) -> Option<Cow<'_, [u8]>> {
+        self.variable("request_id").map(Cow::Borrowed)
+    }
+
+    fn http_version(&self) -> Option<f64> {
+        Some(self.http_version)
+    }
+
+    fn protocol(&self) -> Option<Version> {
+        match self.http_version {
+            0.9 => Some(Version::HTTP_09),
+            1.0 => Some(Version::HTTP_10),
+            1.1 => Some(Version::HTTP_11),
+            2.0 => Some(Version::HTTP_2),
+            3.0 => Some(Version::HTTP_3),
+            _ => None,
+        }
+    }
+
+    fn request_headers(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
+        self.request_header(name).map(Cow::Borrowed).collect()
+    }
+
+    fn upstream_header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        if let Some(given) = self.variable(&format!("upstream_http_{name}")) {
+            return Some(Cow::Borrowed(given));
+        }
+        let same = |known: &[u8]| escape::variable(known) == name.as_bytes();
+        let found = self.upstream_headers.iter().find(|(known, _)| same(known));
+        found.map(|(_, value)| Cow::Borrowed(value.as_slice()))
+    }
+
+    fn is_upgraded(&self) -> bool {
+        self.upstream_status == Some(101)
+    }
+
+    fn is_subrequest(&self) -> bool {
+        false
+    }
+
+    fn log(&self, level: Level, message: &[u8]) {
+        self.log.borrow_mut().push((level, message.to_vec()));
+    }
+
+    fn is_new(&self, mistake: &Warning, position: &str) -> bool {
+        self.warnings.borrow_mut().add(mistake, position)
+    }
+}
+
+impl BodyFilter for Memory {
+    fn chunk(&self) -> Result<Chunk<'_>, Error> {
+        if self.stage.server != ServerPhase::BodyFilter {
+            return Err(Error::Disabled);
+        }
+        let bytes = match &self.chain.readable()[..] {
+            [] => ChunkBytes::Whole(Cow::Borrowed(&[])),
+            [piece] => ChunkBytes::Whole(Cow::Borrowed(piece)),
+            pieces => ChunkBytes::Scattered(pieces.iter().map(|piece| piece.len()).sum()),
+        };
+        Ok(Chunk { last: self.chain.is_last(), bytes })
+    }
+
+    fn gather(&self, room: &mut [u8]) {
+        room.copy_from_slice(&self.chain.readable().concat());
+    }
+
+    fn take_body(&self) -> Option<Held> {
+        self.body.take()
+    }
+
+    fn keep_body(&self, held: Held) -> Result<(), Error> {
+        self.body.replace(Some(held));
+        Ok(())
+    }
+
+    fn promised_length(&self) -> Option<u64> {
+        std::str::from_utf8(&self.upstream_header("content_length")?).ok()?.parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! An in-memory request as a function of the library is lent it.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+
+use http::{StatusCode, Version};
+
+use super::Memory;
+use kong_response::error::Error;
+use kong_response::host::{
+    BodyFilter, Callbacks, Chunk, ChunkBytes, Host, Level, ServerPhase, Write,
+};
+use kong_response::response::body::Held;
+use kong_response::response::warning::Warning;
+
+/// A request that Lua code can reach too: it is borrowed for the time of one question, never while
+/// code of others runs.
+#[derive(Clone, Copy)]
+pub struct Shared<'call> {
+    memory: &'call RefCell<Memory>,
+    callbacks: &'call dyn Callbacks,
+}
+
+impl std::fmt::Debug for Shared<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Shared").field(self.memory).finish()
+    }
+}
+
+impl<'call> Shared<'call> {
+    /// The request in `memory`.
+    pub fn new(memory: &'call RefCell<Memory>, callbacks: &'call dyn Callbacks) -> Self {
+        Self { memory, callbacks }
+    }
+}
+
+fn owned<'a>(bytes: Cow<'_, [u8]>) -> Cow<'a, [u8]> {
+    Cow::Owned(bytes.into_owned())
+}
+
+impl Host for Shared<'_> {
+    fn headers_sent(&self) -> bool {
+        self.memory.borrow().headers_sent()
+    }
+
+    fn status(&self) -> Result<u16, Error> {
+        self.memory.borrow().status()
+    }
+
+    fn set_status(&mut self, status: StatusCode) -> Result<(), Error> {
+        self.memory.borrow_mut().set_status(status)
+    }
+
+    fn header(&self, name: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Error> {
+        Ok(self.memory.borrow().header(name)?.map(owned))
+    }
+
+    fn write_header(&mut self, name: &[u8], values: &[&[u8]], write: Write) -> Result<(), Error> {
+        self.memory.borrow_mut().write_header(name, values, write)
+    }
+
+    fn server_phase(&self) -> ServerPhase {
+        self.memory.borrow().server_phase()
+    }
+
+    fn is_head(&self) -> bool {
+        self.memory.borrow().is_head()
+    }
+
+    fn request_content_type(&self) -> Option<Cow<'_, [u8]>> {
+        self.memory.borrow().request_content_type().map(owned)
+    }
+
+    fn request_id(&self) -> Option<Cow<'_, [u8]>> {
+        self.memory.borrow().request_id().map(owned)
+    }
+
+    fn http_version(&self) -> Option<f64> {
+        self.callbacks.http_version().or_else(|| self.memory.borrow().http_version())
+    }
+
+    fn protocol(&self) -> Option<Version> {
+        self.memory.borrow().protocol()
+    }
+
+    fn request_headers(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
+        self.memory.borrow().request_headers(name).into_iter().map(owned).collect()
+    }
+
+    fn upstream_header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        self.memory.borrow().upstream_header(name).map(owned)
+    }
+
+    fn is_upgraded(&self) -> bool {
+        self.memory.borrow().is_upgraded()
+    }
+
+    fn is_subrequest(&self) -> bool {
+        self.memory.borrow().is_subrequest()
+    }
+
+    fn log(&self, level: Level, message: &[u8]) {
+        if !self.callbacks.log(level, message) {
+            self.memory.borrow().log(level, message);
+        }
+    }
+
+    fn is_new(&self, mistake: &Warning, position: &str) -> bool {
+        self.memory.borrow().is_new(mistake, position)
+    }
+}
+
+impl BodyFilter for Shared<'_> {
+    fn chunk(&self) -> Result<Chunk<'_>, Error> {
+        let memory = self.memory.borrow();
+        let chunk = memory.chunk()?;
+        let bytes = match chunk.bytes {
+            ChunkBytes::Whole(bytes) => ChunkBytes::Whole(owned(bytes)),
+            ChunkBytes::Scattered(length) => ChunkBytes::Scattered(length),
+        };
+        Ok(Chunk { last: chunk.last, bytes })
+    }
+
+    fn gather(&self, room: &mut [u8]) {
+        self.memory.borrow().gather(room);
+    }
+
+    fn take_body(&self) -> Option<Held> {
+        self.memory.borrow().take_body()
+    }
+
+    fn keep_body(&self, held: Held) -> Result<(), Error> {
+        self.memory.borrow().keep_body(held)
+    }
+
+    fn promised_length(&self) -> Option<u64> {
+        self.memory.borrow().promised_length()
+    }
+}

@@ -1,0 +1,50 @@
+//! The phases of nginx, by the names that `ngx.get_phase()` gives them.
+
+use kong_response::host::{Client, ServerPhase};
+
+/// A phase of nginx.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// Its name.
+    pub name: &'static str,
+    /// What the rules see of it.
+    pub server: ServerPhase,
+    /// Who it works for.
+    pub client: Client,
+}
+
+const fn stage(name: &'static str, server: ServerPhase, client: Client) -> Stage {
+    Stage { name, server, client }
+}
+
+static STAGES: [Stage; 17] = [
+    stage("rewrite", ServerPhase::Active, Client::Real),
+    stage("server_rewrite", ServerPhase::Active, Client::Real),
+    stage("access", ServerPhase::Active, Client::Real),
+    stage("content", ServerPhase::Content, Client::Real),
+    stage("balancer", ServerPhase::Balancer, Client::Real),
+    stage("header_filter", ServerPhase::HeaderFilter, Client::Real),
+    stage("body_filter", ServerPhase::BodyFilter, Client::Real),
+    stage("log", ServerPhase::Passive, Client::Real),
+    stage("set", ServerPhase::Passive, Client::Real),
+    stage("init", ServerPhase::Passive, Client::Absent),
+    stage("init_worker", ServerPhase::Passive, Client::Fake),
+    stage("exit_worker", ServerPhase::Passive, Client::Fake),
+    stage("timer", ServerPhase::Active, Client::Fake),
+    stage("ssl_cert", ServerPhase::Active, Client::Fake),
+    stage("ssl_client_hello", ServerPhase::Active, Client::Fake),
+    stage("ssl_session_fetch", ServerPhase::Active, Client::Fake),
+    stage("ssl_session_store", ServerPhase::Active, Client::Fake),
+];
+
+impl Stage {
+    /// The phase of that name.
+    pub fn named(name: &[u8]) -> Option<&'static Self> {
+        STAGES.iter().find(|stage| stage.name.as_bytes() == name)
+    }
+
+    /// The first phase that the rules see as `server`.
+    pub fn of(server: ServerPhase) -> &'static Self {
+        STAGES.iter().find(|stage| stage.server == server).unwrap_or(&STAGES[0])
+    }
+}
