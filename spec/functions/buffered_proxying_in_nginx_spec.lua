@@ -35,8 +35,8 @@ local UPSTREAMS = {
     "ngx.status = 404 ngx.header.content_length = 5 ngx.print('error')", "error", nil, 404,
   },
   ["a large body"] = {
-    "ngx.header.content_length = 240000 ngx.print(('upstream'):rep(30000))",
-    ("upstream"):rep(30000),
+    "ngx.header.content_length = 16000 ngx.print(('upstream'):rep(2000))",
+    ("upstream"):rep(2000),
   },
 }
 

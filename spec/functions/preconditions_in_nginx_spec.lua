@@ -114,11 +114,10 @@ for what, locations in pairs(PAGES) do
     -- What each client gets, whose connection then brings the next answer.
     local function check(case, status, body)
       check_answer(status, body, server:exchange(case, live.CLIENTS["HTTP/1.1"]))
-      local r = server:exchange(case, live.CLIENTS["HTTP/1.1, HEAD"])
-      assert.equal(status, r.status)
     end
 
-    local function check_http2(case, status, body)
+    local function check_others(case, status, body)
+      assert.equal(status, server:exchange(case, live.CLIENTS["HTTP/1.1, HEAD"]).status)
       local request = server:prepared(case)
       request.http2 = true
       local r = server:request(request)
@@ -138,7 +137,9 @@ for what, locations in pairs(PAGES) do
                 [stage] = place[2]:format("response.exit(200, 'x', " .. answer[1] .. ")"),
               }
               check(case, status, "x")
-              check_http2(case, status, "x")
+              if status ~= 200 then
+                check_others(case, status, "x")
+              end
             end)
         end
       end
@@ -171,12 +172,11 @@ for what, locations in pairs(PAGES) do
         end
       end)
 
-      for _, call in ipairs(OTHER_FUNCTIONS) do
+      for _, call in ipairs(place[2] == "%s" and OTHER_FUNCTIONS or {}) do
         it("is checked after " .. call .. " in " .. where, function()
           for header, status in pairs {
             ['If-Match: "other"'] = 412, ["If-Unmodified-Since: " .. EARLIER] = 412,
-            ['If-None-Match: "v"'] = 304, ["If-Modified-Since: " .. MODIFIED] = 304,
-            ["Range: bytes=0-0"] = 200, ['If-Match: "v"'] = 200,
+            ['If-None-Match: "v"'] = 304, ["Range: bytes=0-0"] = 200,
           } do
             check({
               headers = { header },
