@@ -85,7 +85,7 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
 /// Called by Lua.
 #[cfg(feature = "fault-injection")]
 unsafe extern "C-unwind" fn order_fault(state: *mut lua_State) -> c_int {
-    use super::stack::string;
+    use super::edge::stack::string;
     use crate::fault::{Fault, order};
     // SAFETY: Lua calls; reading a string and a number runs nothing.
     unsafe {
