@@ -1,5 +1,5 @@
 -- Headers of the connection over HTTP/1.x: what the response says about the connection is what
--- happens to it. spec/hosts/connection_headers_spec.lua has HTTP/2.
+-- happens to it. spec/functions/connection_headers_spec.lua has HTTP/2.
 
 local live = require "spec.support.live"
 local wire = require "spec.support.wire"
