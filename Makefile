@@ -27,7 +27,7 @@ TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-bu
 BENCH_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core luajit2 lua-cjson gnuplot-nox
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-faults demo test conformance soak bench install uninstall dist dist-test types clean
+.PHONY: help build build-faults demo check test conformance soak bench install uninstall dist dist-test types clean
 
 help: ## what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,11 @@ demo: ## upstreams, gateways and plugins on loopback: what clients get before an
 	@examples/demo/run.sh
 	@examples/openresty/run.sh
 
+check: ## in less than a minute: formatting, lints, Rust tests, Lua specs without a server
+	@ci/install.sh $(TEST_PACKAGES)
+	@$(MAKE) --no-print-directory build
+	@ci/test.sh check
+
 test: ## formatting, lints, Rust tests, Lua specs in LuaJIT and in a real nginx
 	@ci/install.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory build build-faults
@@ -67,7 +72,7 @@ conformance: ## N=100000 SEED=1: random plugins in memory and in nginx, which mu
 	@ci/install.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory build
 	@CONFORMANCE_N=$(N) CONFORMANCE_SEED=$(SEED) \
-		busted --lua=/usr/bin/luajit spec/nginx/40_conformance_spec.lua
+		busted --lua=/usr/bin/luajit spec/conformance/conformance_spec.lua
 
 TARGETS ?=
 soak: ## TIME=300 SEED=1: nginx under load, faults and reloads; HTTP=2: only HTTP/2, with small windows

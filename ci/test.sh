@@ -1,46 +1,166 @@
 #!/usr/bin/env bash
-# Everything that is tested, and the totals of all runners at the end. Called by `make test`.
+# Runs the tests, two suites at a time, and prints the totals of all runners at the end. Called by
+# `make test`, and by `make check` with the argument `check`, which leaves out what needs a server.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-failed=()
+dir=$(mktemp -d)
+workers=()
+stop() {
+  for worker in "${workers[@]}"; do
+    kill "$worker" 2> "$dir/stop" || true
+  done
+  rm -rf "$dir"
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
 
-# step TITLE COMMAND...: goes on after a failure, so that one run shows them all.
-step() {
-  local title=$1
-  shift
-  printf '\n== %s\n' "$title"
-  "$@" 2>&1 | tee -a "$log" || failed+=("$title")
+# Steps of one suite run one after the other; a suite has the index of its first step.
+titles=()
+commands=()
+suites=()
+suite=
+
+# suite: the steps that follow may run beside those of other suites.
+suite() {
+  suite=${#titles[@]}
 }
 
+# step TITLE COMMAND...
+step() {
+  titles+=("$1")
+  shift
+  commands+=("$(printf '%q ' "$@")")
+  suites+=("$suite")
+}
+
+# specs TITLE ARGUMENTS...
+specs() {
+  local title=$1
+  shift
+  step "$title" busted --lua=/usr/bin/luajit "$@"
+}
+
+features=(--no-default-features)
+suite
 step "formatting" cargo fmt --all --check
 step "lints, Rust" cargo clippy --locked --workspace --all-targets -- -D warnings
-step "lints, Rust, linked to LuaJIT" \
-  cargo clippy --locked --workspace --all-targets --no-default-features --features fault-injection \
-  -- -D warnings
-step "lints, fuzz targets" cargo clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target \
-  --no-default-features --all-targets -- -D warnings
-step "formatting, fuzz targets" cargo fmt --check --manifest-path fuzz/Cargo.toml
-step "lints, Lua" luacheck -q lua spec examples types bench fuzz/lua soak ci
-step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
-step "Rust" cargo test --locked --workspace --no-default-features --quiet
-step "numbers against libc" \
-  cargo test --locked --no-default-features --release --quiet --test number_against_libc
-# Without the fuzzer: the same functions, called with the files of its corpus.
-step "the fuzz targets' corpus" cargo test --locked --manifest-path fuzz/Cargo.toml --target-dir target \
-  --no-default-features --quiet
-step "Lua, without a server" busted --lua=/usr/bin/luajit --run=unit
-step "Lua, the example plugins" busted --lua=/usr/bin/luajit --run=examples
-step "Lua, on both hosts" busted --lua=/usr/bin/luajit --run=hosts
-step "Lua, in nginx" busted --lua=/usr/bin/luajit --run=nginx
-step "Lua, the plugin interface" busted --lua=/usr/bin/luajit --run=pdk
-step "installing, LuaRocks" busted --lua=/usr/bin/luajit --run=packages
-step "load, formatting" cargo fmt --check --manifest-path soak/Cargo.toml
-step "load, lints" cargo clippy --locked --quiet --manifest-path soak/Cargo.toml -- -D warnings
-step "load, for 5 seconds" \
-  cargo run --release --locked --quiet --manifest-path soak/Cargo.toml -- 5
+step "lints, Rust, linked to LuaJIT" cargo clippy --locked --workspace --all-targets "${features[@]}" \
+  --features fault-injection -- -D warnings
+if [ "${1:-}" = check ]; then
+  packages=
+  step "Rust" cargo test --locked --workspace "${features[@]}" --quiet --lib
+  suite
+  step "lints, Lua" luacheck -q lua spec examples types bench fuzz/lua soak ci
+  specs "Lua, without a server" --run=memory
+  specs "Lua, the functions in memory" --tags=memory spec/functions
+  specs "Lua, the example plugins" --run=examples
+else
+  step "lints, fuzz targets" cargo clippy --locked --manifest-path fuzz/Cargo.toml \
+    --target-dir target "${features[@]}" --all-targets -- -D warnings
+  step "formatting, fuzz targets" cargo fmt --check --manifest-path fuzz/Cargo.toml
+  step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+  step "Rust" cargo test --locked --workspace "${features[@]}" --quiet
+  step "numbers against libc" \
+    cargo test --locked "${features[@]}" --release --quiet --test number_against_libc
+  # Without the fuzzer: the same functions, called with the files of its corpus.
+  step "the fuzz targets' corpus" cargo test --locked --manifest-path fuzz/Cargo.toml \
+    --target-dir target "${features[@]}" --quiet
+  step "load, formatting" cargo fmt --check --manifest-path soak/Cargo.toml
+  step "load, lints" cargo clippy --locked --quiet --manifest-path soak/Cargo.toml -- -D warnings
+  step "load, the build" cargo build --release --locked --quiet --manifest-path soak/Cargo.toml
+  suite
+  packages=$suite
+  step "lints, Lua" luacheck -q lua spec examples types bench fuzz/lua soak ci
+  specs "loading, installing, LuaRocks" spec/packages
+  # The longest first, so that both workers end at about the same time.
+  suite
+  specs "Lua, the functions in nginx and in memory" --exclude-pattern=_in_nginx_spec spec/functions
+  suite
+  specs "Lua, the functions in nginx" --pattern=_in_nginx_spec spec/functions
+  suite
+  specs "Lua, nginx's workers" spec/server
+  suite
+  specs "Lua, the life cycle" spec/lifecycle
+  suite
+  specs "Lua, the plugin interface" spec/pdk
+  suite
+  specs "Lua, security" spec/security
+  suite
+  specs "Lua, random plugins" spec/conformance
+  suite
+  specs "Lua, the test kit" spec/kit
+  specs "Lua, the example plugins" --run=examples
+  suite
+  specs "Lua, documents and examples" spec/documents
+  suite
+  specs "Lua, the gateway's module" spec/gateway
+  specs "Lua, the bench" spec/bench
+  suite
+  step "load, for 5 seconds" \
+    cargo run --release --locked --quiet --manifest-path soak/Cargo.toml -- 5
+fi
+
+# Folders of spec/ that no suite knows yet are run as well.
+if [ "${1:-}" != check ]; then
+  for folder in spec/*/; do
+    case $folder in
+      spec/dist/ | spec/support/ | spec/types/ | spec/browser/) continue ;;
+    esac
+    folder=${folder%/}
+    if ! printf '%s\n' "${commands[@]}" | grep -qE "$folder( |\$)"; then
+      suite
+      specs "Lua, $folder" "$folder"
+    fi
+  done
+fi
+
+# Takes one suite after the other that the other worker has not taken.
+work() {
+  local i previous=-1 mine=
+  for i in "${!titles[@]}"; do
+    if [ "${suites[i]}" != "$previous" ]; then
+      previous=${suites[i]}
+      mine=
+      if mkdir "$dir/suite.$previous" 2> "$dir/taken.$BASHPID"; then
+        mine=yes
+        # Installing replaces build/lualib, which the suites after it read.
+        while [ -n "$packages" ] && [ "$previous" -gt "$packages" ] && [ ! -e "$dir/installed" ]; do
+          sleep 0.2
+        done
+      fi
+    fi
+    if [ -n "$mine" ]; then
+      local code=0
+      bash -c "${commands[i]}" > "$dir/$i.log" 2>&1 || code=$?
+      echo "$code" > "$dir/$i.code.new"
+      mv "$dir/$i.code.new" "$dir/$i.code"
+      if [ "$previous" = "$packages" ] && [ "${suites[i + 1]:-}" != "$packages" ]; then
+        touch "$dir/installed"
+      fi
+    fi
+  done
+}
+
+work &
+workers+=($!)
+work &
+workers+=($!)
+
+log=$dir/log
+failed=()
+for i in "${!titles[@]}"; do
+  printf '\n== %s\n' "${titles[i]}"
+  while [ ! -e "$dir/$i.code" ]; do
+    if ! kill -0 "${workers[0]}" 2> "$dir/gone" && ! kill -0 "${workers[1]}" 2> "$dir/gone"; then
+      [ -e "$dir/$i.code" ] || echo "error: the suite did not end" >> "$dir/$i.log"
+      [ -e "$dir/$i.code" ] || echo 1 > "$dir/$i.code"
+    fi
+    sleep 0.2
+  done
+  tee -a "$log" < "$dir/$i.log"
+  [ "$(cat "$dir/$i.code")" = 0 ] || failed+=("${titles[i]}")
+done
 
 # Once more at the end: a log that is cut off at its beginning still tells what is wrong.
 if [ ${#failed[@]} -gt 0 ]; then

@@ -41,7 +41,7 @@ specs() {
   local title=$1
   shift
   timeout 900 "${memcheck[@]}" --log-file="$dir/specs.log" \
-    luajit "$@" "$(command -v busted)" --run=unit > "$dir/specs.out" || failed=1
+    luajit "$@" "$(command -v busted)" --run=memory > "$dir/specs.out" || failed=1
   grep -E 'successes? /' "$dir/specs.out" || tail -n 40 "$dir/specs.out"
   verdict "$title" "$dir/specs.log"
 }

@@ -21,7 +21,7 @@ describe("the example plugins", function()
   end)
 
   it("run in nginx", function()
-    local specs = trees.run("cat spec/nginx/*_example*_spec.lua")
+    local specs = trees.run("cat spec/documents/*example*_in_nginx_spec.lua")
     for name in trees.run("ls examples/*/plugin.lua"):gmatch("examples/([%w-]+)/plugin%.lua") do
       if name ~= "demo" then
         assert.is_truthy(specs:find('"examples.' .. name .. '.plugin"', 1, true), name)

@@ -85,7 +85,7 @@ describe("the description of a test", function()
         return nil
       end)
       assert.is_false(ok)
-      assert.equal(case[1], err:match("^spec/unit/21_testing_description_spec.lua:%d+: (.*)$"))
+      assert.equal(case[1], err:match("^spec/kit/description_spec.lua:%d+: (.*)$"))
     end)
   end
 
@@ -134,7 +134,7 @@ describe("the description of a test", function()
     for _, call in ipairs(calls) do
       local ok, err = pcall(call[2])
       assert.is_false(ok)
-      assert.equal(call[1], err:match("^spec/unit/21_testing_description_spec.lua:%d+: (.*)$"))
+      assert.equal(call[1], err:match("^spec/kit/description_spec.lua:%d+: (.*)$"))
     end
   end)
 
@@ -198,7 +198,7 @@ describe("the description of a test", function()
       run { x = 1 }
       return nil
     end)
-    assert.matches('^spec/unit/21_testing_description_spec.lua:%d+: unknown field "x" of the test$',
+    assert.matches('^spec/kit/description_spec.lua:%d+: unknown field "x" of the test$',
       err)
   end)
 end)

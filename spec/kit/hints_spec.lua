@@ -3,7 +3,7 @@
 local testing = require "kong.response.testing"
 
 
-local FILE = "spec/unit/28_testing_hints_spec.lua"
+local FILE = "spec/kit/hints_spec.lua"
 
 
 local function line_here()

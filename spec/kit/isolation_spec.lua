@@ -24,7 +24,7 @@ describe("outside of a test", function()
         return nil
       end)
       assert.is_false(ok)
-      assert.equal(UNBOUND, err:match("^spec/unit/20_testing_isolation_spec.lua:%d+: (.*)$"))
+      assert.equal(UNBOUND, err:match("^spec/kit/isolation_spec.lua:%d+: (.*)$"))
     end
   end)
 
@@ -95,7 +95,7 @@ describe("inside of a test", function()
       errors[2] = err
     end)
     for i = 1, 2 do
-      assert.matches("^spec/unit/20_testing_isolation_spec.lua:%d+: code must be a number$",
+      assert.matches("^spec/kit/isolation_spec.lua:%d+: code must be a number$",
         errors[i])
     end
   end)
@@ -111,26 +111,26 @@ describe("inside of a test", function()
   it("a module loaded with the globals at its top is good for all tests", function()
     for _ = 1, 2 do
       local result = testing.run {
-        plugin = "spec.unit.fixtures.captures",
+        plugin = "spec.kit.fixtures.captures",
         config = { exit = true },
         request = { path = "/a", scheme = "https" },
       }
       assert.response(result).has.jsonbody { path = "/a", scheme = "https" }
 
-      result = testing.run { plugin = "spec.unit.fixtures.captures" }
+      result = testing.run { plugin = "spec.kit.fixtures.captures" }
       assert.equal("true", result.headers["X-Same-Ctx"])
     end
     assert.is_nil(rawget(_G, "kong"))
   end)
 
   it("so is one that testing.load has loaded", function()
-    local plugin = testing.load "spec.unit.fixtures.captures"
+    local plugin = testing.load "spec.kit.fixtures.captures"
     assert.is_nil(rawget(_G, "kong"))
     assert.equal("true", testing.run({ plugin = plugin }).headers["X-Same-Ctx"])
   end)
 
   describe("a module that takes at its top what a test adds", function()
-    local NAME = "spec.unit.fixtures.captures_additions"
+    local NAME = "spec.kit.fixtures.captures_additions"
     local set, case
 
     before_each(function()
@@ -189,7 +189,7 @@ describe("inside of a test", function()
         return nil
       end)
       assert.is_false(ok)
-      assert.matches('^spec/unit/20_testing_isolation_spec.lua:%d+: unknown field "kongg" of the'
+      assert.matches('^spec/kit/isolation_spec.lua:%d+: unknown field "kongg" of the'
                      .. ' additions: did you mean "kong"%?$', err)
     end)
   end)

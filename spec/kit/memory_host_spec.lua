@@ -163,7 +163,7 @@ describe("functions bound to a host", function()
       local texts = {}
       for _, name in ipairs(module.FUNCTIONS) do
         -- Those that have a facade name the line of its caller, this one.
-        texts[name] = fails(response[name]):gsub("^spec/unit/[^:]*:%d+: ", "")
+        texts[name] = fails(response[name]):gsub("^spec/kit/[^:]*:%d+: ", "")
       end
       return texts
     end

@@ -5,7 +5,7 @@ local nginx = require "spec.support.nginx"
 local testing = require "kong.response.testing"
 
 
-local HERE = "^spec/unit/26_testing_slips_spec.lua:%d+: "
+local HERE = "^spec/kit/mistakes_in_tests_spec.lua:%d+: "
 
 
 local function raised(code)

@@ -543,7 +543,7 @@ describe("a runtime error", function()
       assert.same({ message = "An unexpected error occurred", request_id = "4711" }, result.json())
       assert.equal("error", result.source)
       assert.is_false(result.exited)
-      assert.matches("22_testing_phases_spec.lua:%d+: boom$", result.log.err[1])
+      assert.matches("phases_spec.lua:%d+: boom$", result.log.err[1])
       assert.equal("a:log", trace[#trace])
       assert.equal(phase == "response" or phase == "header_filter", result.upstream_called)
     end)
@@ -695,7 +695,7 @@ describe("odd things that plugins do", function()
       function() ngx.ctx = nil end, "ngx.ctx must be a table, got nil",
     },
     ["a status that is none"] = {
-      function() ngx.status = "none" end, "22_testing_phases_spec.lua:%d+: code must be a number",
+      function() ngx.status = "none" end, "phases_spec.lua:%d+: code must be a number",
     },
     ["an exit with no status"] = {
       function() ngx.exit() end, "bad argument #1 to 'exit' %(status expected, got nil%)",

@@ -66,7 +66,7 @@ describe("json", function()
     for _, body in ipairs { "{", "", "nil", '{"a":1} x' } do
       local ok, err = pcall(answer(403, body).json)
       assert.is_false(ok)
-      assert.matches("^spec/unit/24_testing_result_spec.lua:%d+: the body is no JSON: ", err)
+      assert.matches("^spec/kit/result_spec.lua:%d+: the body is no JSON: ", err)
       assert.matches("HTTP/1.1 403 Forbidden\n", err, 1, true)
     end
   end)

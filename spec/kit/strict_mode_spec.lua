@@ -1,7 +1,7 @@
 local testing = require "kong.response.testing"
 
 
-local FILE = "spec/unit/25_testing_strict_spec.lua"
+local FILE = "spec/kit/strict_mode_spec.lua"
 
 
 -- The mistakes that strict mode finds, and where. Without it the same test must pass.

@@ -1,7 +1,7 @@
 local testing = require "kong.response.testing"
 
 
-local FILE = "spec/unit/26_testing_warnings_spec.lua"
+local FILE = "spec/kit/warnings_spec.lua"
 
 
 -- Everything that production warns of, at once.

@@ -8,7 +8,7 @@
 --     end)
 --
 -- `server` is that of `plugins.lua`, `stages.lua` or `inline.lua`, as `style` says, or one in
--- memory that answers alike. `busted --run=hosts --tags=memory` leaves nginx out.
+-- memory that answers alike. `busted --tags=memory spec/functions` leaves nginx out.
 --
 -- Locations that a spec needs beside those of its style are tables, by what nginx calls them
 -- ("/x", "= /x"): `reply` (nginx's own answer with this text, or status), `upstream = true` with
