@@ -15,6 +15,7 @@ step() {
   "$@" 2>&1 | tee -a "$log" || failed+=("$title")
 }
 
+step "layers" ci/layers.sh
 step "formatting" cargo fmt --all --check
 step "lints, Rust" cargo clippy --locked --workspace --all-targets -- -D warnings
 step "lints, Rust, linked to LuaJIT" \

@@ -21,6 +21,7 @@
 -- `lua_code_cache on`, nginx's default.
 
 local failures = require "kong.response.failures"
+local core = require "kong.response.core"
 local names = require "kong.response.names"
 
 
@@ -42,14 +43,7 @@ local traceback = debug.traceback
 
 
 -- The bits of `ngx.ctx.KONG_PHASE`.
-local BITS = {
-  rewrite = 0x10,
-  access = 0x20,
-  header_filter = 0x200,
-  body_filter = 0x400,
-  log = 0x2000,
-  error = 0x1000000,
-}
+local BITS = core.phases
 
 local PHASES = { "rewrite", "access", "header_filter", "body_filter", "log" }
 
