@@ -15,7 +15,7 @@ KIT ?= yes
 WITH_KIT := $(filter-out no,$(KIT))
 KIT_NATIVE := kong/response/testing/native
 WITHOUT_KIT := ! -path '*/testing.lua' ! -path '*/testing/*'
-LUALIB := build/lualib
+LUALIB := build/lualib$(if $(WITH_KIT),,-without-kit)
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 INSTALL := DESTDIR="$(DESTDIR)" QUIET="$(QUIET)" ci/install-lualib.sh
 INSTALLED := "$(abspath $(LUA_LIB_DIR))" "$(abspath $(LUA_CLIB_DIR))"

@@ -6,8 +6,8 @@
 
 use std::fmt;
 
+use crate::json_error::EncodeError;
 use crate::phase::PhaseSet;
-use crate::response::json::EncodeError;
 
 /// Why a call was refused. A call that is refused has changed nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,6 +18,7 @@ pub mod error;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
 pub mod host;
+pub mod json_error;
 pub mod lua;
 #[cfg(test)]
 #[path = "../testing/src/memory/mod.rs"]

@@ -8,7 +8,7 @@ use std::fmt;
 use crate::error::Error;
 
 /// Every phase, in ascending bit order: its bit and its name.
-const PHASES: [(u32, &str); 14] = [
+pub const PHASES: [(u32, &str); 14] = [
     (0x1, "init_worker"),
     (0x2, "certificate"),
     (0x8, "client_hello"),

@@ -46,7 +46,25 @@ describe("make install", function()
     local native, version = trees.native(BUILT)
     assert.is_string(sources["kong/response.lua"])
     sources[native], sources[version] = built[native], built[version]
+    local kit_native, kit_version = trees.native(BUILT, "testing/native")
+    sources[kit_native], sources[kit_version] = built[kit_native], built[kit_version]
     assert.same(sources, built)
+  end)
+
+  it("leaves the test kit out with KIT=no, also over an installation that has it", function()
+    local lua = dir .. "/usr/local/share/lua/5.1"
+    make("install DESTDIR=" .. dir)
+    make("install KIT=no DESTDIR=" .. dir)
+    local expected = {}
+    for file, text in pairs(trees.files(BUILT)) do
+      if not file:find("^kong/response/testing[./]") then
+        expected[file] = text
+      end
+    end
+    assert.same(expected, installed(lua))
+    assert.equal("table", trees.run(("luajit -e 'package.path = \"%s/?.lua\""
+      .. " package.cpath = \"%s/?.so\" io.write(type(require \"kong.response\"))'")
+      :format(lua, lua)))
   end)
 
   it("goes to /usr/local/share/lua/5.1, below DESTDIR", function()

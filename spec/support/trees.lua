@@ -54,10 +54,12 @@ end
 
 
 --- The native file that is current below a folder, and the file that says so, as `files` has them.
-function _M.native(dir)
-  local version = "kong/response/core.version"
+-- `name` is `testing/native` for the kit's.
+function _M.native(dir, name)
+  name = "kong/response/" .. (name or "core")
+  local version = name .. ".version"
   local build = _M.run("cat '" .. dir .. "/" .. version .. "'"):match("^(%S+)\n$")
-  return "kong/response/core-" .. build .. ".so", version
+  return name .. "-" .. build .. ".so", version
 end
 
 

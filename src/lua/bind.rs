@@ -40,7 +40,7 @@ const fn functions<S: Server>() -> [(&'static CStr, lua_CFunction); 14] {
     ]
 }
 
-/// Opens the module for a Lua VM: a table with `version`, `nginx`, `stream`, `statuses`, `read_phases`, `write_phases`, `most_headers`, `null` and `empty_array`.
+/// Opens the module for a Lua VM: a table with `version`, `nginx`, `stream`, `statuses`, `phases`, `read_phases`, `write_phases`, `most_headers`, `null` and `empty_array`.
 ///
 /// # Safety
 ///
@@ -62,6 +62,13 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
             ffi::lua_pushnumber(state, f64::from(set.bits()));
             ffi::lua_setfield(state, -2, name.as_ptr());
         }
+        ffi::lua_createtable(state, 0, phase::PHASES.len() as c_int);
+        for (bit, name) in phase::PHASES {
+            push_bytes(state, name.as_bytes());
+            ffi::lua_pushnumber(state, f64::from(bit));
+            ffi::lua_rawset(state, -3);
+        }
+        ffi::lua_setfield(state, -2, c"phases".as_ptr());
         ffi::lua_pushnumber(state, fast_paths::MAX_HEADERS as f64);
         ffi::lua_setfield(state, -2, c"most_headers".as_ptr());
         let address: *const u8 = &EMPTY_ARRAY;

@@ -217,8 +217,7 @@ return function(options, ngx, host)
       return
     end
     if wanted then
-      -- Gateways send a newline for an empty body.
-      arg[1] = body == "" and "\n" or body
+      arg[1] = wanted
     end
     arg[2] = true
   end

@@ -77,7 +77,7 @@ enum Chunk {
 }
 
 /// Checks that the body can be replaced by the string given, and forgets what was buffered. Returns
-/// whether the chunk has to become that string; nil where the response has no body; nil, and why, where
+/// what the chunk has to become; false where it is that already; nil where the response has no body; nil, and why, where
 /// the body stays as it is.
 ///
 /// # Safety
@@ -107,7 +107,10 @@ pub unsafe extern "C-unwind" fn set_raw_body<S: Server>(state: *mut lua_State) -
             })
         });
         match replaced {
-            Replaced::Wanted => ffi::lua_pushboolean(state, 1),
+            Replaced::Wanted => match string(state, 1) {
+                Some(b"") => push_bytes(state, body::sent(b"")),
+                _ => ffi::lua_pushvalue(state, 1),
+            },
             Replaced::Already => ffi::lua_pushboolean(state, 0),
             Replaced::Bodiless => ffi::lua_pushnil(state),
             Replaced::Refused(limit) => {

@@ -3,18 +3,19 @@ local bind, id = ...
 local error = error
 
 
--- The results of a native function: whether it worked, then what it returns or the message.
-local function results(worked, ...)
+-- The results of a native function: whether it worked, then at most two values, or the message. Without
+-- `...` LuaJIT compiles this as a part of its callers.
+local function results(worked, first, second)
   if not worked then
-    error((...), 2)
+    error(first, 2)
   end
-  return ...
+  return first, second
 end
 
 
 local function raising(native)
-  return function(...)
-    return results(native(...))
+  return function(first, second, third)
+    return results(native(first, second, third))
   end
 end
 

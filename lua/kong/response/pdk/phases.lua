@@ -4,29 +4,22 @@
 
 local band = require("bit").band
 local bor = require("bit").bor
+local core = require "kong.response.core"
 
 
 local concat = table.concat
 local ipairs = ipairs
+local pairs = pairs
 
 
--- In ascending order of bits: error messages list phases in this order.
-local PHASES = {
-  { 0x00000001, "init_worker" },
-  { 0x00000002, "certificate" },
-  { 0x00000008, "client_hello" },
-  { 0x00000010, "rewrite" },
-  { 0x00000020, "access" },
-  { 0x00000040, "balancer" },
-  { 0x00000080, "response" },
-  { 0x00000100, "cluster_listener" },
-  { 0x00000200, "header_filter" },
-  { 0x00000400, "body_filter" },
-  { 0x00002000, "log" },
-  { 0x00004000, "preread" },
-  { 0x01000000, "error" },
-  { 0x10000000, "admin_api" },
-}
+-- The bits, by name, are the library's. In ascending order: error messages list phases so.
+local PHASES = {}
+for name, bit in pairs(core.phases) do
+  PHASES[#PHASES + 1] = { bit, name }
+end
+table.sort(PHASES, function(a, b)
+  return a[1] < b[1]
+end)
 
 local BITS, NAMES = {}, {}
 for _, phase in ipairs(PHASES) do

@@ -1,6 +1,7 @@
 --- One request, with a gateway on top of nginx: how it runs handlers, and what it does when they
 -- fail.
 
+local core = require "kong.response.core"
 local native = require "kong.response.testing.native"
 local gateway = require "kong.response.testing.gateway"
 local lacking = require "kong.response.testing.lacking"
@@ -23,15 +24,7 @@ local type = type
 local ERR = 4
 
 -- The bits of `ngx.ctx.KONG_PHASE`.
-local PHASES = {
-  rewrite = 0x10,
-  access = 0x20,
-  response = 0x80,
-  header_filter = 0x200,
-  body_filter = 0x400,
-  log = 0x2000,
-  error = 0x1000000,
-}
+local PHASES = core.phases
 
 -- What is a part of another phase for nginx.
 local NGINX_PHASES = { response = "access", error = "content" }

@@ -40,9 +40,3 @@ impl EncodeError {
         out.extend_from_slice(text.as_bytes());
     }
 }
-
-impl From<super::NotFinite> for EncodeError {
-    fn from(_: super::NotFinite) -> Self {
-        Self::NotFinite
-    }
-}
