@@ -15,7 +15,6 @@ use super::args::{self, Taken};
 use super::call::{Call, Caller, Needs, begin, guard, phase_of, raise};
 use super::headers::number;
 use super::json::LuaTable;
-use super::mistakes::remember_exit;
 use super::source::{flag, push_field};
 use super::stack::{self, Kept, push_bytes, push_kept, string, type_name, upvalue};
 use super::templates;
@@ -385,9 +384,6 @@ unsafe fn end(call: &Call, left: Left, document: Option<Option<Page>>) -> c_int 
     // SAFETY: ctx is on the stack, and so are the arguments; nothing that raises is below.
     unsafe {
         mark_exited(call.state, call.ctx);
-        if let Left::Send { in_filter: true, .. } = left {
-            remember_exit(call);
-        }
         finish(call, left, document)
     }
 }

@@ -407,14 +407,6 @@ unsafe fn current_request(state: *mut lua_State, api: &Api) -> *mut NgxRequest {
 }
 
 impl Call {
-    /// Tells the request from every other that is alive.
-    pub fn request_address(&self) -> usize {
-        match self.place {
-            Place::Nginx { request, .. } => request.addr(),
-            Place::Memory(memory) => memory.as_ptr().addr(),
-        }
-    }
-
     /// Pushes `ngx.ctx`, if it can be found without running Lua code; says whether it did.
     ///
     /// lua-nginx-module keeps the table of each request in the registry. The Lua code behind `ngx.ctx`

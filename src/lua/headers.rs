@@ -6,7 +6,6 @@ use mlua::ffi::{self, lua_State};
 
 use super::args::{self, each_item, scalar};
 use super::call::{Call, Caller, Needs, Reply, begin, guard, raise, run};
-use super::mistakes::run_setter;
 use super::stack::{self, Kept, push_kept, string, type_name};
 use crate::error::{Error, Setter};
 use crate::host::{Host, Write};
@@ -41,7 +40,7 @@ pub unsafe extern "C-unwind" fn get_status<const MEMORY: bool>(state: *mut lua_S
 pub unsafe extern "C-unwind" fn set_status<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        run_setter::<MEMORY>(state, "set_status", writes(1), |call| {
+        run::<MEMORY>(state, Caller::Direct, writes(1), |call| {
             call.refuse_when_sent()?;
             let code = number(state, 1).ok_or(Error::StatusType)?;
             call.with_request(|mut request| status::set(&mut request, code))?;
@@ -116,7 +115,7 @@ unsafe fn call_service(state: *mut lua_State, arguments: c_int, results: c_int) 
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn set_header<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
-    unsafe { run_setter::<MEMORY>(state, "set_header", writes(2), |call| write(call, Write::Set)) }
+    unsafe { run::<MEMORY>(state, Caller::Direct, writes(2), |call| write(call, Write::Set)) }
 }
 
 /// # Safety
@@ -124,7 +123,7 @@ pub unsafe extern "C-unwind" fn set_header<const MEMORY: bool>(state: *mut lua_S
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn add_header<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
-    unsafe { run_setter::<MEMORY>(state, "add_header", writes(2), |call| write(call, Write::Add)) }
+    unsafe { run::<MEMORY>(state, Caller::Direct, writes(2), |call| write(call, Write::Add)) }
 }
 
 /// # Safety
@@ -133,7 +132,7 @@ pub unsafe extern "C-unwind" fn add_header<const MEMORY: bool>(state: *mut lua_S
 pub unsafe extern "C-unwind" fn clear_header<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        run_setter::<MEMORY>(state, "clear_header", writes(1), |call| {
+        run::<MEMORY>(state, Caller::Direct, writes(1), |call| {
             call.refuse_when_sent()?;
             let name = string(state, 1).ok_or(Error::HeaderNameType)?;
             call.with_request(|mut request| header::clear(&mut request, name, call.phase))?;
@@ -148,7 +147,7 @@ pub unsafe extern "C-unwind" fn clear_header<const MEMORY: bool>(state: *mut lua
 pub unsafe extern "C-unwind" fn set_headers<const MEMORY: bool>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        run_setter::<MEMORY>(state, "set_headers", writes(1), |call| {
+        run::<MEMORY>(state, Caller::Direct, writes(1), |call| {
             call.refuse_when_sent()?;
             if ffi::lua_type(state, 1) != ffi::LUA_TTABLE {
                 return Err(Error::HeadersNotTable);

@@ -11,7 +11,6 @@ use super::{Slot, push_metatable, refuse};
 use crate::error::Error;
 use crate::host::memory::Memory;
 use crate::lua::call::{Caller, guard};
-use crate::lua::mistakes::forget_exit;
 use crate::lua::stack::{string, type_name};
 
 /// `memory_host(request)`: a new host.
@@ -48,7 +47,6 @@ pub unsafe extern "C-unwind" fn new_host(state: *mut lua_State) -> c_int {
         push_metatable(state);
         ffi::lua_setmetatable(state, -2);
         let memory = guard(state, Caller::Direct, || read_request(state));
-        forget_exit();
         slot.write(Box::into_raw(Box::new(RefCell::new(memory))));
         1
     }
