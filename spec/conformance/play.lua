@@ -192,7 +192,6 @@ local WARNINGS = {
   "was left in place, and set_raw_body made the body",
   "get_raw_body read a body with Content-Encoding",
   "was left in place, and set_raw_body replaced the body",
-  "was called after an exit in header_filter",
 }
 
 

@@ -56,13 +56,6 @@ local CASES = {
       body_filter = "own.set_raw_body('22')",
     },
   },
-  ['set_header("X-A") was called after an exit in header_filter'] = {
-    {
-      content = "ngx.print('1')",
-      header_filter = "own.exit(403, '1') own.set_header('X-A', '1')",
-      body_filter = "ngx.arg[2] = true ngx.arg[1] = ngx.ctx.response_body",
-    },
-  },
 }
 
 -- The instances, one for each way to be told. In memory they are made anew for each request.

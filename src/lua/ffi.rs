@@ -13,7 +13,6 @@ use std::ptr::NonNull;
 use mlua::ffi::lua_State;
 
 use super::edge::stack::is_running;
-use super::edge::warnings::is_last_exit;
 use super::nginx::NoCallbacks;
 #[cfg(feature = "fault-injection")]
 use crate::fault::{self, Fault};
@@ -135,11 +134,7 @@ pub unsafe extern "C" fn kong_response_set_headers(
 /// Lends a request whose head is not sent to `work`, which says whether it has changed it.
 unsafe fn change(request: *mut NgxRequest, work: impl FnOnce(&mut Request<'_>) -> bool) -> c_int {
     // SAFETY: by contract of the exported functions.
-    unsafe {
-        lend(request, |lent, is_sent| {
-            (!is_sent && !is_last_exit(request.addr()) && work(lent)).then_some(DONE)
-        })
-    }
+    unsafe { lend(request, |lent, is_sent| (!is_sent && work(lent)).then_some(DONE)) }
 }
 
 /// Lends a client's request to `work`, and says whether its head is sent; what fails in any way is

@@ -21,4 +21,3 @@ pub use bind::{bind, luaopen_kong_response_core};
 pub use edge::call::attempt;
 pub use edge::server::Server;
 pub use edge::stack::upvalue;
-pub use edge::warnings::forget_exit;

@@ -1,13 +1,12 @@
 //! nginx as a [`Server`]: the request of the running coroutine, and its `ngx.ctx`.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::ptr::NonNull;
 
 use mlua::ffi::{self, lua_State};
 
 use super::edge::server::Server;
 use super::edge::stack::{Slot, is_running, main_thread, push_slot, upvalue};
-use super::edge::warnings::{forget_exit, is_last_exit};
 use crate::error::Error;
 use crate::host::nginx::{Api, NgxRequest, Probe, Request, api};
 use crate::host::{Callbacks, Client, Level};
@@ -37,10 +36,6 @@ impl Server for Nginx {
             };
             Ok((Self { api, request }, client))
         }
-    }
-
-    fn address(self) -> usize {
-        self.request.addr()
     }
 
     unsafe fn lend<'call>(self, callbacks: &'call dyn Callbacks) -> Request<'call> {
@@ -85,11 +80,6 @@ impl Server for Nginx {
         // SAFETY: by contract the upvalues and the slots are there; the main thread lives as long as its VM.
         unsafe { main_thread(state).is_some_and(|main| is_running(main)) }
     }
-
-    unsafe fn forget_exit_at_end(self) -> bool {
-        // SAFETY: the caller's contract is that of `lend`.
-        unsafe { self.lend(&NoCallbacks).at_end(request_ended) }
-    }
 }
 
 /// For work that asks nothing of Lua. An FFI call must not call Lua back.
@@ -102,12 +92,6 @@ impl Callbacks for NoCallbacks {
 
     fn log(&self, _: Level, _: &[u8]) -> bool {
         false
-    }
-}
-
-unsafe extern "C" fn request_ended(request: *mut c_void) {
-    if is_last_exit(request.addr()) {
-        forget_exit();
     }
 }
 

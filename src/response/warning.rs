@@ -1,17 +1,14 @@
-//! Mistakes that the server lets through without a word, and the client or the next plugin pays for.
-//! They are no errors: the call does what it was asked to, and the log says what came of it.
+//! Warnings about mistakes that the server accepts silently, and the client or the next plugin pays for.
+//! The call does what it was asked to, and the log says what came of it.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::host::BodyFilter;
 use crate::response::{body, header};
 
-/// How many causes are remembered: plugins that make up names of headers cannot fill the memory.
+/// How many causes are remembered: code that is made anew for each request cannot fill the memory.
 const MOST_CAUSES: usize = 1000;
-/// How many headers of one call are named.
-const MOST_NAMES: usize = 3;
-/// How many bytes of a name or a value are shown.
+/// How many bytes of a value are shown.
 const MOST_BYTES: usize = 100;
 
 /// What a plugin has probably not meant.
@@ -34,26 +31,10 @@ pub enum Warning {
         /// The Content-Encoding that was sent.
         encoding: Vec<u8>,
     },
-    /// The head of a response was changed after an exit in the header filter, by the code that exited.
-    AfterExit {
-        /// The function that changed it.
-        function: &'static str,
-        /// The status or the headers concerned.
-        subject: Subject,
-    },
-}
-
-/// What a setter sets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
-    /// A status.
-    Status(u16),
-    /// Headers, by name.
-    Headers(Vec<Vec<u8>>),
 }
 
 impl Warning {
-    /// The line in the log. Names are escaped: they cannot begin a line of their own.
+    /// The line in the log. Values are escaped: they cannot begin a line of their own.
     pub fn text(&self) -> String {
         match self {
             Self::BodyLength { sent, set } => format!(
@@ -66,43 +47,21 @@ impl Warning {
                 "Content-Encoding: {} was left in place, and set_raw_body replaced the body",
                 shown(encoding)
             ),
-            Self::AfterExit { function, subject } => {
-                format!("{function}({subject}) was called after an exit in header_filter")
-            }
         }
     }
 
     /// What makes two mistakes the same one. What an upstream says does not count: it could use up all
     /// that are remembered.
-    fn cause(&self) -> Cow<'static, str> {
+    fn cause(&self) -> &'static str {
         match self {
-            Self::BodyLength { .. } => Cow::Borrowed("Content-Length"),
-            Self::EncodedBody { .. } => Cow::Borrowed("Content-Encoding"),
-            Self::Relabelled { .. } => Cow::Borrowed("Content-Encoding of another body"),
-            Self::AfterExit { .. } => Cow::Owned(self.text()),
+            Self::BodyLength { .. } => "Content-Length",
+            Self::EncodedBody { .. } => "Content-Encoding",
+            Self::Relabelled { .. } => "Content-Encoding of another body",
         }
     }
 }
 
-impl std::fmt::Display for Subject {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Status(status) => write!(f, "{status}"),
-            Self::Headers(names) => {
-                for (i, name) in names.iter().take(MOST_NAMES).enumerate() {
-                    let comma = if i > 0 { ", " } else { "" };
-                    write!(f, "{comma}\"{}\"", shown(name))?;
-                }
-                if names.len() > MOST_NAMES {
-                    write!(f, ", ...")?;
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-/// A name or a value, in a line of the log.
+/// A value, in a line of the log.
 fn shown(bytes: &[u8]) -> std::slice::EscapeAscii<'_> {
     bytes[..bytes.len().min(MOST_BYTES)].escape_ascii()
 }
@@ -179,8 +138,8 @@ fn is_encoded(encoding: &[u8], body: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::{Host, Write};
     use crate::memory::Memory;
+    use crate::host::{Host, Write};
 
     fn answered(headers: &[(&str, &str)], body: &[u8]) -> Memory {
         let mut host = Memory::new();
@@ -285,35 +244,20 @@ mod tests {
         assert!(known.add(&length(3, 6), "a.lua:1: "));
         assert!(!known.add(&length(4, 7), "a.lua:1: "));
         assert!(known.add(&length(3, 6), "a.lua:2: "));
-        let header = |name: &str| Warning::AfterExit {
-            function: "set_header",
-            subject: Subject::Headers(vec![name.as_bytes().to_vec()]),
-        };
-        assert!(known.add(&header("X-A"), "a.lua:1: "));
-        assert!(known.add(&header("X-B"), "a.lua:1: "));
-        assert!(!known.add(&header("X-A"), "a.lua:1: "));
         let encoding = |encoding: &[u8]| Warning::EncodedBody { encoding: encoding.to_vec() };
         assert!(known.add(&encoding(b"gzip"), ""));
         assert!(!known.add(&encoding(b"br"), ""));
         for i in 0..2 * MOST_CAUSES {
-            known.add(&header(&i.to_string()), "");
+            known.add(&length(3, 6), &format!("b.lua:{i}: "));
         }
         assert_eq!(known.0.len(), MOST_CAUSES);
     }
 
     #[test]
-    fn names_cannot_break_the_line() {
-        let text = |subject| Warning::AfterExit { function: "f", subject }.text();
-        let names = |names: &[&str]| {
-            Subject::Headers(names.iter().map(|name| name.as_bytes().to_vec()).collect())
-        };
-        let behind = " was called after an exit in header_filter";
-        assert_eq!(text(names(&["a\n\"b"])), format!(r#"f("a\n\"b"){behind}"#));
-        assert_eq!(text(names(&["a", "b", "c"])), format!(r#"f("a", "b", "c"){behind}"#));
-        assert_eq!(text(names(&["a", "b", "c", "d"])), format!(r#"f("a", "b", "c", ...){behind}"#));
-        assert_eq!(text(names(&[])), format!("f(){behind}"));
-        let cut = format!("f(\"{}\"){behind}", "x".repeat(MOST_BYTES));
-        assert_eq!(text(names(&[&"x".repeat(1000)])), cut);
-        assert_eq!(text(Subject::Status(404)), format!("f(404){behind}"));
+    fn values_cannot_break_the_line() {
+        let text = |encoding: &[u8]| Warning::EncodedBody { encoding: encoding.to_vec() }.text();
+        let before = "get_raw_body read a body with Content-Encoding: ";
+        assert_eq!(text(b"a\n\"b"), format!(r#"{before}a\n\"b"#));
+        assert_eq!(text(&[b'x'; 1000]), format!("{before}{}", "x".repeat(MOST_BYTES)));
     }
 }

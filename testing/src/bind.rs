@@ -39,10 +39,6 @@ impl Server for InMemory {
         Ok((Self(memory), client))
     }
 
-    fn address(self) -> usize {
-        self.0.as_ptr().addr()
-    }
-
     unsafe fn lend<'call>(self, callbacks: &'call dyn Callbacks) -> Shared<'call> {
         // SAFETY: the host is reachable from the running function's upvalue, so the request lives as long
         // as the call, which outlives `'call` by contract.

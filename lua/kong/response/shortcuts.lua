@@ -51,9 +51,6 @@ ffi.cdef [[
                                    const void *values, size_t count, int override,
                                    char **message)
     __asm__("ngx_http_lua_ffi_set_resp_header");
-
-  // The request whose header filter an exit has left.
-  extern void *kong_response_exited;
 ]]
 
 
@@ -141,7 +138,7 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
 
   -- Whether nginx itself may change the response: no rule of ours stands between.
   local function may_change(request)
-    return request ~= nil and may(WRITE, request) and library.kong_response_exited ~= request
+    return request ~= nil and may(WRITE, request)
            and C.kong_response_ngx_headers_sent(request) == 0
   end
 

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::ffi::{CStr, c_char, c_int, c_uchar, c_void};
+use std::ffi::{CStr, c_char, c_int, c_uchar};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -13,7 +13,7 @@ use http::{StatusCode, Version};
 use super::api::{
     Api, BAD_CONTEXT, FfiStr, FfiTableElt, NGX_AGAIN, NGX_DECLINED, NGX_OK, NO_REQ_CTX, NgxRequest,
 };
-use super::{buffers, cleanup};
+use super::buffers;
 use crate::error::Error;
 use crate::host::{BodyFilter, Callbacks, Chunk, ChunkBytes, Host, Level, ServerPhase, Write};
 use crate::response::body::Held;
@@ -104,12 +104,6 @@ impl<'call> Request<'call> {
         callbacks: &'call dyn Callbacks,
     ) -> Self {
         Self { api, request, callbacks, _call: PhantomData }
-    }
-
-    /// Has nginx call `handler` with the address of this request when it ends; says whether there was
-    /// memory for that.
-    pub fn at_end(&self, handler: unsafe extern "C" fn(*mut c_void)) -> bool {
-        cleanup::add(self.api, self.request, handler)
     }
 
     fn raw(&self) -> *mut NgxRequest {

@@ -316,11 +316,6 @@ unsafe fn push_kong(state: *mut lua_State) -> bool {
 }
 
 impl<S: Server> Call<S> {
-    /// Tells the request from every other that is alive.
-    pub fn request_address(&self) -> usize {
-        self.server.address()
-    }
-
     /// Pushes `ngx.ctx`, if it can be found without running Lua code; says whether it did.
     unsafe fn push_ctx_at_once(&mut self) -> bool {
         // SAFETY: the server has found the request; Lua's 20 slots are enough.

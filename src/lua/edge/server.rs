@@ -26,9 +26,6 @@ pub trait Server: Copy + 'static {
     /// the stack has four more slots.
     unsafe fn current(state: *mut lua_State) -> Result<(Self, Client), Error>;
 
-    /// Tells the request from every other that is alive.
-    fn address(self) -> usize;
-
     /// Lends the request to the rules. `callbacks` does what only the language side can do.
     ///
     /// # Safety
@@ -64,16 +61,6 @@ pub trait Server: Copy + 'static {
     /// As [`current`](Self::current).
     unsafe fn may_filter_body(state: *mut lua_State) -> bool {
         let _ = state;
-        true
-    }
-
-    /// Has [`forget_exit`](super::warnings::forget_exit) called when the request is over; says whether it
-    /// will be.
-    ///
-    /// # Safety
-    ///
-    /// As [`lend`](Self::lend).
-    unsafe fn forget_exit_at_end(self) -> bool {
         true
     }
 }

@@ -21,7 +21,6 @@ use crate::lua::edge::args::{self, PooledHeaders, number};
 use crate::lua::edge::call::{Call, Caller, Needs, begin, guard, phase_of};
 use crate::lua::edge::server::Server;
 use crate::lua::edge::stack::{self, Slot, push_bytes, push_slot, string, upvalue};
-use crate::lua::edge::warnings::remember_exit;
 use crate::lua::json::LuaTable;
 use crate::phase;
 use crate::response::body;
@@ -297,9 +296,6 @@ unsafe fn end<S: Server>(call: &Call<S>, left: Outcome, document: Option<Option<
     // SAFETY: ctx is on the stack, and so are the arguments; nothing that raises is below.
     unsafe {
         mark_exited(call.state, call.ctx);
-        if let Outcome::Send { in_filter: true, .. } = left {
-            remember_exit(call);
-        }
         finish(call, left, document)
     }
 }

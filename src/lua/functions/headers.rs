@@ -10,7 +10,6 @@ use crate::lua::edge::args::{self, each_item, number, scalar};
 use crate::lua::edge::call::{Call, Caller, Needs, Reply, begin, guard, raise, run};
 use crate::lua::edge::server::Server;
 use crate::lua::edge::stack::{self, Slot, push_slot, string, type_name};
-use crate::lua::edge::warnings::run_setter;
 use crate::phase;
 use crate::response::header::{self, Lookup};
 use crate::response::status;
@@ -42,7 +41,7 @@ pub unsafe extern "C-unwind" fn get_status<S: Server>(state: *mut lua_State) -> 
 pub unsafe extern "C-unwind" fn set_status<S: Server>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        run_setter::<S>(state, "set_status", writes(1), |call| {
+        run::<S>(state, Caller::Direct, writes(1), |call| {
             call.refuse_when_sent()?;
             let code = number(state, 1).ok_or(Error::StatusType)?;
             call.with_request(|mut request| status::set(&mut request, code))?;
@@ -117,7 +116,7 @@ unsafe fn call_service(state: *mut lua_State, arguments: c_int, results: c_int) 
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn set_header<S: Server>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
-    unsafe { run_setter::<S>(state, "set_header", writes(2), |call| write(call, Write::Set)) }
+    unsafe { run::<S>(state, Caller::Direct, writes(2), |call| write(call, Write::Set)) }
 }
 
 /// # Safety
@@ -125,7 +124,7 @@ pub unsafe extern "C-unwind" fn set_header<S: Server>(state: *mut lua_State) -> 
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn add_header<S: Server>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
-    unsafe { run_setter::<S>(state, "add_header", writes(2), |call| write(call, Write::Add)) }
+    unsafe { run::<S>(state, Caller::Direct, writes(2), |call| write(call, Write::Add)) }
 }
 
 /// # Safety
@@ -134,7 +133,7 @@ pub unsafe extern "C-unwind" fn add_header<S: Server>(state: *mut lua_State) -> 
 pub unsafe extern "C-unwind" fn clear_header<S: Server>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        run_setter::<S>(state, "clear_header", writes(1), |call| {
+        run::<S>(state, Caller::Direct, writes(1), |call| {
             call.refuse_when_sent()?;
             let name = string(state, 1).ok_or(Error::HeaderNameType)?;
             call.with_request(|mut request| header::clear(&mut request, name, call.phase))?;
@@ -149,7 +148,7 @@ pub unsafe extern "C-unwind" fn clear_header<S: Server>(state: *mut lua_State) -
 pub unsafe extern "C-unwind" fn set_headers<S: Server>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls.
     unsafe {
-        run_setter::<S>(state, "set_headers", writes(1), |call| {
+        run::<S>(state, Caller::Direct, writes(1), |call| {
             call.refuse_when_sent()?;
             if ffi::lua_type(state, 1) != ffi::LUA_TTABLE {
                 return Err(Error::HeadersNotTable);

@@ -127,7 +127,6 @@ impl Writer {
             if !self.code_ran {
                 return Ok(ffi::lua_next(state, table) != 0);
             }
-            self.keys.forget();
             let table = ffi::lua_gettop(state) + 1 + table;
             stack::next(state, table, true).map_err(|text| self.fail(EncodeError::Thrown(text)))
         }
@@ -145,7 +144,6 @@ impl Writer {
                 self.room = 1;
                 return Ok(());
             }
-            self.keys.forget();
             let slots = (LEVELS * SLOTS + HEADROOM) as c_int;
             let mut grown = false;
             stack::protect(self.state, 0, 0, &mut |state| {

@@ -6,20 +6,18 @@
 //! raise: then every step is protected.
 
 mod array;
-mod keys;
 mod look;
 
 use std::cell::Cell;
 use std::ffi::c_int;
 
-use keys::Keys;
 use look::{Sentinels, Shape};
 use mlua::ffi::{self, lua_State};
 
 use super::edge::stack::{self, Slot, string, type_name};
 use crate::response::body;
 use crate::response::exit::TableBody;
-use crate::response::json::{EncodeError, write_escaped, write_number, write_string};
+use crate::response::json::{EncodeError, write_escaped, write_key, write_number, write_string};
 
 /// How deep tables may be nested.
 const DEEPEST: usize = 1000;
@@ -90,7 +88,6 @@ struct Writer {
     /// Whether Lua code has run, or may at any call because a debug hook is set: tables may have changed
     /// under way.
     code_ran: bool,
-    keys: Keys,
 }
 
 /// How the items of an array are read.
@@ -148,7 +145,6 @@ impl Writer {
             room: 0,
             // SAFETY: reading the hook runs nothing.
             code_ran: unsafe { ffi::lua_gethook(state) }.is_some(),
-            keys: Keys::default(),
         }
     }
 
@@ -377,7 +373,7 @@ impl Writer {
             return self.long_string(key, "\":");
         }
         self.make_space(ESCAPED * key.len() + SLACK)?;
-        self.keys.write(&mut self.out, key);
+        write_key(&mut self.out, key);
         Ok(())
     }
 
@@ -413,7 +409,6 @@ impl Writer {
     /// Lua code is about to run. Its garbage collector may also shrink the stack.
     fn let_code_run(&mut self) {
         self.code_ran = true;
-        self.keys.forget();
         self.room = 0;
     }
 

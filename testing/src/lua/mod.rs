@@ -27,11 +27,7 @@ pub fn module(lua: &Lua, bind: Function) -> Result<Table> {
     module.raw_set("memory", memory)?;
     module.raw_set(
         "memory_host",
-        raising_function(lua, |_, request: Value| {
-            let memory = request::read(&request)?;
-            kong_response::lua::forget_exit();
-            Ok(Host::new(memory))
-        })?,
+        raising_function(lua, |_, request: Value| Ok(Host::new(request::read(&request)?)))?,
     )?;
     module.raw_set("json_decode", raising_function(lua, json::decode)?)?;
     #[cfg(feature = "fault-injection")]
