@@ -92,7 +92,7 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
 /// Called by Lua.
 #[cfg(feature = "fault-injection")]
 unsafe extern "C-unwind" fn order_fault(state: *mut lua_State) -> c_int {
-    use super::stack::string;
+    use super::edge::stack::string;
     use crate::fault::{Fault, order};
     // SAFETY: Lua calls; reading a string and a number runs nothing.
     unsafe {
@@ -118,7 +118,7 @@ unsafe extern "C-unwind" fn order_fault(state: *mut lua_State) -> c_int {
 ///
 /// Called by Lua.
 unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this C function with a stack of its own; no value of Rust is alive.
     unsafe {
         match attempt(|| Ok(nginx::load().err())) {
             Ok(None) => (),
@@ -138,7 +138,7 @@ unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
 ///
 /// Called by Lua.
 unsafe extern "C-unwind" fn bind_stream(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this C function with a stack of its own; no value of Rust is alive.
     unsafe {
         ffi::lua_settop(state, 2);
         push_functions(state, &stream::FUNCTIONS)

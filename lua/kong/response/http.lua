@@ -21,8 +21,8 @@ local lower = string.lower
 
 local MAX_HEADERS_DEFAULT = 100
 
--- Before this lua-nginx-module, an empty chunk that the body filter then makes the last one is lost,
--- and with it the end of the response.
+-- Before this lua-nginx-module, an empty chunk that the body filter then makes the last one is
+-- lost, and with it the end of the response.
 local KEEPS_EMPTY_BODY = 10027
 
 

@@ -25,9 +25,9 @@ const fn writes(arguments: c_int) -> Needs {
 
 /// # Safety
 ///
-/// Called by Lua, with the upvalues of [`upvalue`](super::stack::upvalue). So are all below.
+/// Lua calls it as a closure that `bind` has given the upvalues of [`upvalue`](super::stack::upvalue). So are all below.
 pub unsafe extern "C-unwind" fn get_status<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
     unsafe {
         run::<S>(state, Caller::Direct, reads(0), |call| {
             let status = call.with_request(|request| request.status())?;
@@ -40,7 +40,7 @@ pub unsafe extern "C-unwind" fn get_status<S: Server>(state: *mut lua_State) -> 
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn set_status<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
     unsafe {
         run_setter::<S>(state, "set_status", writes(1), |call| {
             call.refuse_when_sent()?;
@@ -84,7 +84,7 @@ pub unsafe extern "C-unwind" fn get_header<S: Server>(state: *mut lua_State) -> 
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn get_headers<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
     unsafe {
         begin::<S>(state, Caller::Direct, reads(1));
         let max = guard(state, Caller::Direct, || match ffi::lua_type(state, 1) {
@@ -116,7 +116,7 @@ unsafe fn call_service(state: *mut lua_State, arguments: c_int, results: c_int) 
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn set_header<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
     unsafe { run_setter::<S>(state, "set_header", writes(2), |call| write(call, Write::Set)) }
 }
 
@@ -124,7 +124,7 @@ pub unsafe extern "C-unwind" fn set_header<S: Server>(state: *mut lua_State) -> 
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn add_header<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
     unsafe { run_setter::<S>(state, "add_header", writes(2), |call| write(call, Write::Add)) }
 }
 
@@ -132,7 +132,7 @@ pub unsafe extern "C-unwind" fn add_header<S: Server>(state: *mut lua_State) -> 
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn clear_header<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
     unsafe {
         run_setter::<S>(state, "clear_header", writes(1), |call| {
             call.refuse_when_sent()?;
@@ -147,7 +147,7 @@ pub unsafe extern "C-unwind" fn clear_header<S: Server>(state: *mut lua_State) -
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn set_headers<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
     unsafe {
         run_setter::<S>(state, "set_headers", writes(1), |call| {
             call.refuse_when_sent()?;
