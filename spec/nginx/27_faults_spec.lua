@@ -100,7 +100,7 @@ for name in pairs(debug.getmetatable(kit.memory_host()).__index) do
   methods = methods + 1
 end
 
-local fake = { ctx = {}, arg = {}, print = print, exit = print, header = {},
+local fake = { ctx = {}, config = {}, arg = {}, print = print, exit = print, header = {},
                get_phase = function() return "access" end,
                resp = { get_headers = function() return {} end },
                req = { http_version = function() return 1.1 end }, var = {} }
@@ -374,7 +374,7 @@ for _, jit_mode in ipairs { "on", "off" } do
 
     it("in a function that needs no request is an error string", function()
       local counts, failures = server:get("/elsewhere").body:match("^([^\n]*)\n(.*)$")
-      assert.equal("5 23 13 2", counts)
+      assert.equal("5 24 13 2", counts)
       assert.equal("", failures)
     end)
 
