@@ -119,7 +119,7 @@ unsafe extern "C-unwind" fn order_fault(state: *mut lua_State) -> c_int {
 ///
 /// Called by Lua.
 unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this C function with a stack of its own; no value of Rust is alive.
     unsafe {
         match attempt(|| Ok(nginx::load().err())) {
             Ok(None) => (),
@@ -149,7 +149,7 @@ unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
 ///
 /// Called by Lua.
 unsafe extern "C-unwind" fn bind_stream(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this C function with a stack of its own; no value of Rust is alive.
     unsafe {
         ffi::lua_settop(state, 2);
         push_functions(state, &stream::FUNCTIONS)

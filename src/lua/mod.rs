@@ -5,7 +5,7 @@
 //!
 //! 1. before: what may run Lua code and raise, `ngx.ctx` above all, with no Rust value alive;
 //! 2. the work, inside `catch_unwind`, calling nothing of Lua that can raise: what could is called
-//!    through [`protect`](stack::protect);
+//!    through `edge::stack::protect`;
 //! 3. after: results are pushed, or the error is raised, as a string with the position of the caller.
 #![allow(unsafe_code)]
 

@@ -12,9 +12,9 @@ pub mod upvalue {
 
     /// The VM's `ngx`.
     pub const NGX: c_int = 1;
-    /// The array of what is [`Slot`](super::Slot).
+    /// The array of what is `Slot`.
     pub const SLOTS: c_int = 2;
-    /// [`invoke`](super::invoke).
+    /// The C function `invoke`.
     pub const INVOKE: c_int = 3;
     /// What the server needs to find its request; nil for nginx.
     pub const SERVER: c_int = 4;

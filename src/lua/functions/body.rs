@@ -20,10 +20,10 @@ use crate::response::warning;
 ///
 /// # Safety
 ///
-/// Called by Lua, with the upvalues of [`upvalue`](super::stack::upvalue).
+/// Lua calls it as a closure that `bind` has given the upvalues of [`upvalue`](super::stack::upvalue).
 pub unsafe extern "C-unwind" fn get_raw_body<S: Server>(state: *mut lua_State) -> c_int {
     let caller = Caller::ThroughFacade;
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
     unsafe {
         let call = begin::<S>(state, caller, Needs::request(phase::BODY, 0));
         refuse_a_stale_phase::<S>(state);
@@ -85,7 +85,7 @@ enum Chunk {
 /// As [`get_raw_body`].
 pub unsafe extern "C-unwind" fn set_raw_body<S: Server>(state: *mut lua_State) -> c_int {
     let caller = Caller::ThroughFacade;
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
     unsafe {
         let call = begin::<S>(state, caller, Needs::request(phase::BODY, 1));
         refuse_a_stale_phase::<S>(state);
@@ -143,7 +143,7 @@ unsafe fn max_body_size(state: *mut lua_State) -> Option<usize> {
 ///
 /// There is a slot on the stack; no `catch_unwind` is below.
 unsafe fn push_text(state: *mut lua_State, text: &dyn std::fmt::Display) -> c_int {
-    // SAFETY: by contract. It may raise for want of memory, which costs no more than the text.
+    // SAFETY: by contract. On OOM, unwinding drops the text.
     unsafe { push_bytes(state, text.to_string().as_bytes()) };
     1
 }

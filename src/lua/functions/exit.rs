@@ -42,9 +42,9 @@ enum Outcome {
 
 /// # Safety
 ///
-/// Called by Lua, with the upvalues of [`upvalue`](super::stack::upvalue). So are all below.
+/// Lua calls it as a closure that `bind` has given the upvalues of [`upvalue`](super::stack::upvalue). So are all below.
 pub unsafe extern "C-unwind" fn exit<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
     unsafe {
         let call = begin::<S>(state, CALLER, Needs::request_and_ctx(phase::WRITE, 3));
         let delayed = is_delayed(state, call.ctx);
@@ -68,7 +68,7 @@ pub unsafe extern "C-unwind" fn exit<S: Server>(state: *mut lua_State) -> c_int 
 ///
 /// As [`exit`].
 pub unsafe extern "C-unwind" fn error<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
     unsafe {
         let call = begin::<S>(state, CALLER, Needs::request_and_ctx(phase::WRITE, 3));
         let delayed = is_delayed(state, call.ctx);
@@ -308,8 +308,7 @@ unsafe fn finish<S: Server>(
     document: Option<Option<Page>>,
 ) -> c_int {
     let state = call.state;
-    // SAFETY: ctx and the arguments are on the stack; what is pushed here may raise for want of memory,
-    // which costs no more than what is alive.
+    // SAFETY: ctx and the arguments are on the stack; on OOM, unwinding drops what is alive.
     unsafe {
         let push_given = |state| match &document {
             Some(Some(page)) => push_bytes(state, &page.text),

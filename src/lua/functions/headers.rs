@@ -24,9 +24,9 @@ const fn writes(arguments: c_int) -> Needs {
 
 /// # Safety
 ///
-/// Called by Lua, with the upvalues of [`upvalue`](super::stack::upvalue). So are all below.
+/// Lua calls it as a closure that `bind` has given the upvalues of [`upvalue`](super::stack::upvalue). So are all below.
 pub unsafe extern "C-unwind" fn get_status<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
     unsafe {
         run::<S>(state, Caller::Direct, reads(0), |call| {
             let status = call.with_request(|request| request.status())?;
@@ -39,7 +39,7 @@ pub unsafe extern "C-unwind" fn get_status<S: Server>(state: *mut lua_State) -> 
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn set_status<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
     unsafe {
         run::<S>(state, Caller::Direct, writes(1), |call| {
             call.refuse_when_sent()?;
@@ -83,7 +83,7 @@ pub unsafe extern "C-unwind" fn get_header<S: Server>(state: *mut lua_State) -> 
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn get_headers<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
     unsafe {
         begin::<S>(state, Caller::Direct, reads(1));
         let max = guard(state, Caller::Direct, || match ffi::lua_type(state, 1) {
@@ -115,7 +115,7 @@ unsafe fn call_service(state: *mut lua_State, arguments: c_int, results: c_int) 
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn set_header<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
     unsafe { run::<S>(state, Caller::Direct, writes(2), |call| write(call, Write::Set)) }
 }
 
@@ -123,7 +123,7 @@ pub unsafe extern "C-unwind" fn set_header<S: Server>(state: *mut lua_State) -> 
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn add_header<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
     unsafe { run::<S>(state, Caller::Direct, writes(2), |call| write(call, Write::Add)) }
 }
 
@@ -131,7 +131,7 @@ pub unsafe extern "C-unwind" fn add_header<S: Server>(state: *mut lua_State) -> 
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn clear_header<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
     unsafe {
         run::<S>(state, Caller::Direct, writes(1), |call| {
             call.refuse_when_sent()?;
@@ -146,7 +146,7 @@ pub unsafe extern "C-unwind" fn clear_header<S: Server>(state: *mut lua_State) -
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn set_headers<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls.
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
     unsafe {
         run::<S>(state, Caller::Direct, writes(1), |call| {
             call.refuse_when_sent()?;

@@ -15,7 +15,7 @@ use crate::response::source::Source;
 ///
 /// # Safety
 ///
-/// Called by Lua, with the upvalues of [`upvalue`](super::stack::upvalue).
+/// Lua calls it as a closure that `bind` has given the upvalues of [`upvalue`](super::stack::upvalue).
 pub unsafe extern "C-unwind" fn get_source<S: Server>(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls. Reading a field may raise: no Rust value is alive then.
     unsafe {

@@ -34,7 +34,7 @@ struct Answer {
 
 /// # Safety
 ///
-/// Called by Lua, with the upvalues of [`upvalue`].
+/// Lua calls it as a closure that `bind` has given the upvalues of [`upvalue`].
 unsafe extern "C-unwind" fn exit(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls. What may raise has no Rust value alive.
     unsafe {
@@ -107,8 +107,7 @@ unsafe fn read(state: *mut lua_State) -> Result<Answer, Error> {
 impl Answer {
     /// Hands over to the facade: the code, what to print, what to log.
     unsafe fn finish(self, state: *mut lua_State) -> c_int {
-        // SAFETY: the body is on the stack; what is pushed here may raise for want of memory, which
-        // costs no more than what is alive.
+        // SAFETY: the body is on the stack; on OOM, unwinding drops what is alive.
         unsafe {
             ffi::lua_pushnumber(state, f64::from(self.code.as_u16()));
             let given = string(state, BODY);

@@ -1,6 +1,6 @@
 //! `exit`: a response of our own instead of the upstream's.
 //!
-//! [`send`] works out a [`Plan`], which changes nothing, and then applies it. `kind` tells what a
+//! [`send`] works out a `Plan`, which changes nothing, and then applies it. `kind` tells what a
 //! response is to gRPC, `framing` what its body and Content-Length become.
 
 mod framing;
