@@ -5,7 +5,8 @@
 //! - [`host`]: the places to run, which the rules see as a [`Host`](host::Host);
 //! - [`lua`]: the edge to Lua;
 //! - [`error`] and [`phase`]: what a caller may not do;
-//! - [`date`]: dates in headers.
+//! - [`date`]: dates in headers;
+//! - `allocator`: the memory of all of these.
 //!
 //! Lua loads it with `require "kong.response"`; `lua/kong/response/instance.lua` is the thin facade.
 
@@ -13,6 +14,8 @@
 #[cfg(test)]
 extern crate self as kong_response;
 
+#[cfg(not(fuzzing))]
+mod allocator;
 pub mod date;
 pub mod error;
 #[cfg(feature = "fault-injection")]
@@ -25,3 +28,8 @@ pub mod lua;
 pub mod memory;
 pub mod phase;
 pub mod response;
+
+/// A fuzzer watches the memory of the C library instead.
+#[cfg(not(fuzzing))]
+#[global_allocator]
+static ALLOCATOR: allocator::Allocator = allocator::Allocator::new();

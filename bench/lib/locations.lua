@@ -38,6 +38,14 @@ location = /exit_large { access_by_lua_block @requests.exit_large }
 location = /error      { access_by_lua_block @requests.error }
 ]]
 
+local SMALL = [[
+location = /NAME {
+  content_by_lua_block @requests.small_content
+  header_filter_by_lua_block @requests.body_head
+  body_filter_by_lua_block HANDLER
+}
+]]
+
 local BODY = [[
 location = /NAME {
   proxy_pass http://127.0.0.1:PORT/body?$args;
@@ -52,6 +60,13 @@ location = /NAME {
 }
 ]]
 
+-- Where small bodies are made, and what collects them there.
+local SMALLS = {
+  small_empty = "@requests.body_empty",
+  small = "@requests.body",
+  small_timed = "@loops.body",
+}
+
 -- Where bodies pass through, and what collects them there.
 local BODIES = {
   body_empty = "@requests.body_empty",
@@ -64,11 +79,15 @@ local BODIES = {
 --- @tparam[opt] number upstream the port that bodies come from
 function _M.all(upstream)
   local texts = { COMMON }
-  if upstream then
-    for name, handler in pairs(BODIES) do
+  local function add(template, filters)
+    for name, handler in pairs(filters) do
       local values = { NAME = name, PORT = upstream, HANDLER = handler }
-      texts[#texts + 1] = handlers((BODY:gsub("%u%u%u+", values)))
+      texts[#texts + 1] = handlers((template:gsub("%u%u%u+", values)))
     end
+  end
+  add(SMALL, SMALLS)
+  if upstream then
+    add(BODY, BODIES)
   end
   return table.concat(texts)
 end

@@ -87,6 +87,23 @@ function _M.error()
 end
 
 
+local FILLER = ("0123456789abcdef"):rep(63)
+local number = 0
+
+
+--- A body of 2 KB in `?chunks=`, one or two, and another one each time: its number stands at both ends.
+function _M.small_content()
+  number = number + 1
+  local text = ("%016d"):format(number)
+  if ngx.var.arg_chunks == "1" then
+    ngx.print(text, FILLER, FILLER, text)
+  else
+    ngx.print(text, FILLER)
+    ngx.print(FILLER, text)
+  end
+end
+
+
 function _M.body_head()
   ngx.ctx.KONG_PHASE = HEADER_FILTER
   ngx.header.content_length = nil

@@ -24,6 +24,11 @@ function _M.content()
   local text = ("%016d"):format(number):sub(-math.min(16, size))
   ngx.header.content_length = size
   local left = size - #text
+  if left <= PIECE then
+    local rest = filler:sub(1, math.max(left - 16, 0))
+    ngx.print(text, rest, text:sub(#rest - left))
+    return
+  end
   ngx.print(text)
   local pieces = 0
   while left > 0 do

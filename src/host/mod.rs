@@ -149,8 +149,8 @@ pub trait BodyFilter: Host {
     /// `API disabled in the current context` outside a body filter.
     fn chunk(&self) -> Result<Chunk<'_>, Error>;
 
-    /// Copies a chunk that is in several pieces into `room`, which has its length.
-    fn gather(&self, room: &mut [u8]);
+    /// Appends a chunk that is in several pieces to `into`, which has room for it.
+    fn gather(&self, into: &mut Vec<u8>);
 
     /// Takes what is held of this request's body out of where it is kept.
     fn take_body(&self) -> Option<Held>;

@@ -138,8 +138,8 @@ fn is_encoded(encoding: &[u8], body: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::Memory;
     use crate::host::{Host, Write};
+    use crate::memory::Memory;
 
     fn answered(headers: &[(&str, &str)], body: &[u8]) -> Memory {
         let mut host = Memory::new();

@@ -8,17 +8,20 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ptr::NonNull;
 
 use super::api::{Api, NgxRequest};
 use super::cleanup;
 use crate::error::Error;
-use crate::response::body::{self, Held};
+use crate::response::body::Held;
 
 thread_local! {
     /// By request; `None` where the handler is set up and nothing is held at the moment.
-    static BUFFERS: RefCell<HashMap<usize, Option<Held>>> = RefCell::default();
+    static BUFFERS: RefCell<Buffers> = RefCell::default();
 }
+
+type Buffers = HashMap<usize, Option<Held>, BuildHasherDefault<AddressHasher>>;
 
 /// Takes what is held of a request's body.
 pub fn take(request: NonNull<NgxRequest>) -> Option<Held> {
@@ -47,25 +50,24 @@ fn key(request: NonNull<NgxRequest>) -> usize {
 /// nginx's cleanup handler: the request that `data` points to has ended.
 unsafe extern "C" fn forget(data: *mut c_void) {
     // Nothing here panics but a destroyed thread-local, and then the buffers are gone anyway.
-    let slot = BUFFERS.try_with(|all| all.try_borrow_mut().ok()?.remove(&data.addr()));
-    if let Ok(Some(Some(Held::Buffer(abandoned)))) = slot {
-        let is_large = abandoned.capacity() >= LARGE;
-        let is_kept = body::recycle(abandoned.into_bytes());
-        if is_large && !is_kept {
-            give_back();
-        }
-    }
+    let _ = BUFFERS.try_with(|all| all.try_borrow_mut().ok()?.remove(&data.addr()));
 }
 
-/// An abandoned buffer from this size on is worth a walk over the heap.
-const LARGE: usize = 1 << 20;
+/// A hasher for addresses of requests, which nobody outside chooses: a multiplication spreads them.
+#[derive(Default)]
+struct AddressHasher(u64);
 
-/// Gives freed memory back to the system. glibc keeps up to 64 MB of it at the top of the heap once it
-/// has seen large blocks, and a client that hangs up must not cost that.
-fn give_back() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: malloc_trim may be called at any time.
-    unsafe {
-        libc::malloc_trim(0);
+impl Hasher for AddressHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("an address is a number")
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        // The map looks at the highest bits and at the lowest. Those of a product are good and bad.
+        self.0 = (address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32);
     }
 }

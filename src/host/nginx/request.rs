@@ -167,14 +167,18 @@ impl Host for Request<'_> {
     }
 
     fn header(&self, name: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Error> {
-        let mut dashed = Vec::new();
-        if name.contains(&b'_') {
-            dashed.resize(name.len(), 0);
-        }
+        // To look for a `_` takes longer than to have room for what the module would write.
+        let (mut short, mut long) = ([0; 64], Vec::new());
+        let dashed = if name.len() <= short.len() {
+            &mut short[..]
+        } else {
+            long.resize(name.len(), 0);
+            &mut long
+        };
         let mut value = FfiStr::EMPTY;
         let mut message: *mut c_char = ptr::null_mut();
-        // SAFETY: the request is alive; the module writes to `dashed` only where the name has a `_`,
-        // and then it has room; one value fits into `value`.
+        // SAFETY: the request is alive; `dashed` has room for the name, of which the module writes a copy
+        // where it has a `_`; one value fits into `value`.
         let count = unsafe {
             (self.api.get_resp_header)(
                 self.raw(),
@@ -318,11 +322,16 @@ impl BodyFilter for Request<'_> {
         Ok(Chunk { last, bytes })
     }
 
-    fn gather(&self, room: &mut [u8]) {
-        let fits = |chunk: Chunk<'_>| chunk.bytes == ChunkBytes::Scattered(room.len());
-        if self.chunk().is_ok_and(fits) {
-            // SAFETY: this is the body filter, and the module copies just the length it has told.
-            unsafe { (self.api.copy_body_chunk)(self.raw(), room.as_mut_ptr()) };
+    fn gather(&self, into: &mut Vec<u8>) {
+        if let Ok(Chunk { bytes: ChunkBytes::Scattered(length), .. }) = self.chunk() {
+            into.reserve(length);
+            // SAFETY: this is the body filter, and the module copies just the length that it has told,
+            // for which there is room: so many bytes more are there behind that.
+            unsafe {
+                let room = into.spare_capacity_mut().as_mut_ptr();
+                (self.api.copy_body_chunk)(self.raw(), room.cast());
+                into.set_len(into.len() + length);
+            }
         }
     }
 

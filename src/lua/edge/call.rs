@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use bytes::Bytes;
 use mlua::ffi::{self, lua_State};
 
 use super::server::Server;
@@ -12,7 +13,7 @@ use super::stack::{self, Slot, push_bytes, push_slot, type_name, upvalue};
 use crate::error::Error;
 use crate::host::{Callbacks, Client, Host, Level, ServerPhase};
 use crate::phase::{self, PhaseSet};
-use crate::response::{body, status};
+use crate::response::status;
 
 /// Whose line an error names.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +67,7 @@ pub enum Reply {
     Nil,
     Number(f64),
     Bytes(Vec<u8>),
+    Body(Bytes),
     /// Bytes of nginx's, which are still there when Lua copies them.
     Slice(*const [u8]),
 }
@@ -92,10 +94,8 @@ impl Reply {
                 Self::Nothing => return 0,
                 Self::Nil => ffi::lua_pushnil(state),
                 Self::Number(number) => ffi::lua_pushnumber(state, number),
-                Self::Bytes(bytes) => {
-                    push_bytes(state, &bytes);
-                    body::recycle(bytes);
-                }
+                Self::Bytes(bytes) => push_bytes(state, &bytes),
+                Self::Body(bytes) => push_bytes(state, &bytes),
                 // SAFETY: the request's memory is freed with the request, which the server keeps until the
                 // call is over, even where a user's `log` has run since the rules took the slice from it.
                 Self::Slice(bytes) => push_bytes(state, &*bytes),

@@ -2,6 +2,7 @@
 
 use std::ffi::c_int;
 
+use bytes::Bytes;
 use mlua::ffi::{self, lua_State};
 
 use crate::error::Error;
@@ -28,12 +29,14 @@ pub unsafe extern "C-unwind" fn get_raw_body<S: Server>(state: *mut lua_State) -
         let call = begin::<S>(state, caller, Needs::request(phase::BODY, 0));
         refuse_a_stale_phase::<S>(state);
         let limit = max_body_size(state);
-        let warns = warnings_enabled(state);
         let (reply, chunk, refusal) = guard(state, caller, || {
             call.with_request(|request| {
+                // SAFETY: the upvalues are there; nothing that is read raises.
                 let look_at = |body: &[u8]| {
-                    if warns && let Some(mistake) = warning::of_reading(&request, body) {
-                        warnings::emit(&call, caller, &mistake);
+                    if warnings_enabled(state)
+                        && let Some(warning) = warning::of_reading(&request, body)
+                    {
+                        warnings::emit(&call, caller, &warning);
                         body::note_read(&request);
                     }
                 };
@@ -45,7 +48,7 @@ pub unsafe extern "C-unwind" fn get_raw_body<S: Server>(state: *mut lua_State) -
                     }
                     Consumed::Whole(body) => {
                         look_at(&body);
-                        (Reply::Bytes(body), Chunk::Reply, None)
+                        (Reply::Body(body), Chunk::Reply, None)
                     }
                     Consumed::Passing { released, refusal } => {
                         (Reply::Nil, released.map_or(Chunk::Stays, Chunk::Bytes), refusal)
@@ -73,7 +76,7 @@ enum Chunk {
     Cleared,
     /// It becomes what the plugin is given.
     Reply,
-    Bytes(Vec<u8>),
+    Bytes(Bytes),
 }
 
 /// Checks that the body can be replaced by the string given, and forgets what was buffered. Returns

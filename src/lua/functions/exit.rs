@@ -23,7 +23,6 @@ use crate::lua::edge::server::Server;
 use crate::lua::edge::stack::{self, Slot, push_bytes, push_slot, string, upvalue};
 use crate::lua::json::LuaTable;
 use crate::phase;
-use crate::response::body;
 use crate::response::error::{self, Message, Page, Pages};
 use crate::response::error_page::{Document, Template};
 use crate::response::exit::{self, Body, Payload, Place, Sent, TableBody};
@@ -331,10 +330,7 @@ unsafe fn finish<S: Server>(
                         Some(Some(page)) if !in_filter => push_pieces(state, page),
                         _ => push_given(state),
                     },
-                    Payload::Bytes(bytes) => {
-                        push_bytes(state, &bytes);
-                        body::recycle(bytes);
-                    }
+                    Payload::Bytes(bytes) => push_bytes(state, &bytes),
                 }
                 if !in_filter {
                     return 2;

@@ -15,7 +15,6 @@ use look::{Sentinels, Shape};
 use mlua::ffi::{self, lua_State};
 
 use super::edge::stack::{self, Slot, string, type_name};
-use crate::response::body;
 use crate::response::exit::TableBody;
 use crate::response::json::{EncodeError, write_escaped, write_key, write_number, write_string};
 
@@ -135,11 +134,9 @@ enum Step {
 
 impl Writer {
     fn new(state: *mut lua_State) -> Self {
-        let mut out = body::spare();
-        out.reserve(FIRST);
         Self {
             state,
-            out,
+            out: Vec::with_capacity(FIRST),
             error: EncodeError::NotFinite,
             sentinels: None,
             room: 0,

@@ -1,12 +1,11 @@
 //! The body of a response while it is being buffered.
 
 mod buffer;
-mod spare;
 
 use std::borrow::Cow;
 
 pub use buffer::BodyBuffer;
-pub use spare::{give as recycle, take as spare};
+use bytes::Bytes;
 
 use crate::error::Error;
 use crate::host::{BodyFilter, Chunk, ChunkBytes, Level};
@@ -19,11 +18,11 @@ pub enum Consumed<'a> {
     /// It was the whole body, and may go out as it is.
     AsItIs(Cow<'a, [u8]>),
     /// It was the end of this body, which has to take its place.
-    Whole(Vec<u8>),
+    Whole(Bytes),
     /// The body is larger than it may be, and goes on to the client.
     Passing {
         /// What takes the chunk's place: what was held, and the chunk. Else it goes out as it is.
-        released: Option<Vec<u8>>,
+        released: Option<Bytes>,
         /// At the end of the body: why it was not read.
         refusal: Option<TooLarge>,
     },
@@ -86,11 +85,11 @@ pub fn consume<H: BodyFilter>(host: &H, limit: Option<usize>) -> Result<Consumed
         (Some(buffer), _) => buffer,
         (None, true) => match chunk.bytes {
             ChunkBytes::Whole(bytes) => return Ok(Consumed::AsItIs(bytes)),
-            ChunkBytes::Scattered(_) => BodyBuffer::new(None, limit),
+            ChunkBytes::Scattered(_) => BodyBuffer::new(limit),
         },
-        (None, false) => BodyBuffer::new(host.promised_length(), limit),
+        (None, false) => BodyBuffer::new(limit),
     };
-    buffer.append_chunk(host, &chunk)?;
+    buffer.append(host, &chunk)?;
     if chunk.last {
         return Ok(Consumed::Whole(buffer.into_bytes()));
     }
@@ -107,7 +106,7 @@ fn pass<'a, H: BodyFilter>(
 ) -> Result<Consumed<'a>, Error> {
     let released = match held {
         Some(mut buffer) => {
-            buffer.append_chunk(host, &chunk)?;
+            buffer.append(host, &chunk)?;
             Some(buffer.into_bytes())
         }
         None => None,
@@ -159,12 +158,8 @@ pub fn replace<H: BodyFilter>(host: &H, body: Option<&[u8]>) -> Result<Replaced,
             Ok(Replaced::Refused(passing.limit))
         }
         held => {
-            match held {
-                Some(Held::Buffer(buffer)) => {
-                    recycle(buffer.into_bytes());
-                }
-                Some(Held::Read) => note_read(host),
-                _ => (),
+            if matches!(held, Some(Held::Read)) {
+                note_read(host);
             }
             if matches!(host.status()?, 100..200 | 204 | 304) {
                 return Ok(Replaced::Bodiless);
@@ -211,7 +206,7 @@ mod tests {
         host.at_chunk(&[], true);
         assert_eq!(consume(&host), Ok(Consumed::AsItIs(Cow::Borrowed(&[]))));
         host.at_chunk(&[b"in ", b"pieces"], true);
-        assert_eq!(consume(&host), Ok(Consumed::Whole(b"in pieces".to_vec())));
+        assert_eq!(consume(&host), Ok(Consumed::Whole(b"in pieces"[..].into())));
     }
 
     #[test]
@@ -246,7 +241,7 @@ mod tests {
         host.at_chunk(&[b"two ", b"three "], false);
         assert_eq!(consume(&host), Ok(Consumed::Buffered));
         host.at_chunk(&[b"four"], true);
-        assert_eq!(consume(&host), Ok(Consumed::Whole(b"one two three four".to_vec())));
+        assert_eq!(consume(&host), Ok(Consumed::Whole(b"one two three four"[..].into())));
         assert!(host.take_body().is_none());
     }
 
@@ -268,8 +263,8 @@ mod tests {
     fn a_body_that_is_too_large_passes_with_what_was_held() {
         let mut host = Memory::new();
         let limit = Some(8);
-        let passing = |released: Option<&[u8]>, refusal| {
-            Ok(Consumed::Passing { released: released.map(<[u8]>::to_vec), refusal })
+        let passing = |released: Option<&'static [u8]>, refusal| {
+            Ok(Consumed::Passing { released: released.map(Bytes::from_static), refusal })
         };
         host.at_chunk(&[b"1234"], false);
         assert_eq!(super::consume(&host, limit), Ok(Consumed::Buffered));
@@ -302,7 +297,7 @@ mod tests {
         host.at_chunk(&[b"12"], false);
         assert_eq!(super::consume(&host, Some(4)), Ok(Consumed::Buffered));
         host.at_chunk(&[b"34"], true);
-        assert_eq!(super::consume(&host, Some(4)), Ok(Consumed::Whole(b"1234".to_vec())));
+        assert_eq!(super::consume(&host, Some(4)), Ok(Consumed::Whole(b"1234"[..].into())));
     }
 
     #[test]
@@ -311,7 +306,7 @@ mod tests {
         host.at_chunk(&[b"12"], false);
         assert_eq!(super::consume(&host, Some(4)), Ok(Consumed::Buffered));
         host.at_chunk(&[b"345"], true);
-        for released in [Some(b"12345".to_vec()), None] {
+        for released in [Some(b"12345"[..].into()), None] {
             let refusal = Some(TooLarge(4));
             let passing = Consumed::Passing { released, refusal };
             assert_eq!(super::consume(&host, Some(4)), Ok(passing));

@@ -448,8 +448,8 @@ impl BodyFilter for Memory {
         Ok(Chunk { last: self.chain.is_last(), bytes })
     }
 
-    fn gather(&self, room: &mut [u8]) {
-        room.copy_from_slice(&self.chain.readable().concat());
+    fn gather(&self, into: &mut Vec<u8>) {
+        self.chain.readable().into_iter().for_each(|piece| into.extend_from_slice(piece));
     }
 
     fn take_body(&self) -> Option<Held> {

@@ -121,8 +121,8 @@ impl BodyFilter for Shared<'_> {
         Ok(Chunk { last: chunk.last, bytes })
     }
 
-    fn gather(&self, room: &mut [u8]) {
-        self.memory.borrow().gather(room);
+    fn gather(&self, into: &mut Vec<u8>) {
+        self.memory.borrow().gather(into);
     }
 
     fn take_body(&self) -> Option<Held> {
