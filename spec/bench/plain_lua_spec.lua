@@ -2,6 +2,7 @@
 
 local cases = require "spec.support.peer_cases"
 local nginx = require "spec.support.nginx"
+local served = require "spec.support.served"
 
 
 local LOCATIONS = [[
@@ -34,24 +35,16 @@ local function seen(r)
 end
 
 
-describe("the plain Lua of make bench", function()
-  local server
-
-  setup(function()
-    server = nginx.start {
-      locations = LOCATIONS,
-      init = [[
-        package.path = "%{root}/?.lua;" .. package.path
-        kong = { ctx = {} }
-        require "spec.support.peer_driver"
-      ]],
-    }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
+served.describe("the plain Lua of make bench", function()
+  return nginx.start {
+    locations = LOCATIONS,
+    init = [[
+      package.path = "%{root}/?.lua;" .. package.path
+      kong = { ctx = {} }
+      require "spec.support.peer_driver"
+    ]],
+  }
+end, function(server)
   for number, case in ipairs(cases) do
     it("answers as the library does: " .. case.name, function()
       local function ask(side)

@@ -3,6 +3,7 @@
 
 local examples = require "spec.support.examples"
 local zlib = require "zlib"
+local served = require "spec.support.served"
 
 
 local SHOP = "https://shop.example"
@@ -87,17 +88,9 @@ local UPSTREAMS = {
 }
 
 
-describe("in nginx, the example", function()
-  local server
-
-  setup(function()
-    server = examples.start(LISTS, UPSTREAMS)
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
+served.describe("in nginx, the example", function()
+  return examples.start(LISTS, UPSTREAMS)
+end, function(server)
   --- What nginx answers; the request in memory has to answer the same.
   local function ask(list, upstream, request, options)
     local case = { list = list, upstream = upstream, request = request }

@@ -1,6 +1,7 @@
 -- The example plugins answer in nginx as they do in memory.
 
 local examples = require "spec.support.examples"
+local served = require "spec.support.served"
 
 
 local KEYS = {
@@ -55,17 +56,9 @@ local REQUESTS = {
 }
 
 
-describe("the examples", function()
-  local server
-
-  setup(function()
-    server = examples.start(LISTS, UPSTREAMS)
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
+served.describe("the examples", function()
+  return examples.start(LISTS, UPSTREAMS)
+end, function(server)
   for list in pairs(LISTS) do
     for upstream in pairs(UPSTREAMS) do
       it("answer in nginx as in memory: " .. list .. ", " .. upstream, function()

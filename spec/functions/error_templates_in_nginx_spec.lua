@@ -1,19 +1,12 @@
 -- In nginx only: what a worker keeps from request to request.
 
+local served = require "spec.support.served"
 local stages = require "spec.support.stages"
 
 
-describe("error templates", function()
-  local server
-
-  setup(function()
-    server = stages.start { files = { ["held.html"] = "first %s %s" } }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
+served.describe("error templates", function()
+  return stages.start { files = { ["held.html"] = "first %s %s" } }
+end, function(server)
   it("are read once", function()
     local function held()
       return server:run({ access = [[

@@ -1,28 +1,20 @@
 -- In nginx only: connections that go on behind an `exit` in the header filter.
 
 local KEEPS_EMPTY_BODY = require("spec.support.phase_code").KEEPS_EMPTY_BODY
+local served = require "spec.support.served"
 local stages = require "spec.support.stages"
 
 
-describe("exit in header_filter", function()
-  local server
-
-  setup(function()
-    server = stages.start {
-      locations = [[
-        location /limited {
-          proxy_pass http://127.0.0.1:%{upstream_port};
-          proxy_buffering off;
-        }
-      ]],
-    }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-
+served.describe("exit in header_filter", function()
+  return stages.start {
+    locations = [[
+      location /limited {
+        proxy_pass http://127.0.0.1:%{upstream_port};
+        proxy_buffering off;
+      }
+    ]],
+  }
+end, function(server)
   for name, phase in pairs {
     ["by KONG_PHASE"] = "ngx.ctx.KONG_PHASE = 0x200 ",
     ["by nginx's phase"] = "ngx.ctx.KONG_PHASE = nil ",

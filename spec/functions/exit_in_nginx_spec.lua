@@ -1,53 +1,41 @@
 -- In nginx only: its error pages, subrequests, light threads, and connections that go on.
 
 local hosts = require "spec.support.hosts"
+local served = require "spec.support.served"
 local stages = require "spec.support.stages"
 
 
 local lines = hosts.lines
 
 
-describe("exit in nginx", function()
-  local server
-
-  setup(function()
-    server = stages.start {
-      gateway = true,
-      files = { ["page.txt"] = "the static page" },
-      locations = [[
-        location /page/lua {
-          error_page 404 /pages/lua;
-          content_by_lua_block { require("stages").run("content") }
-        }
-        location /page/named {
-          error_page 404 @named;
-          content_by_lua_block { require("stages").run("content") }
-        }
-        location /page/static {
-          error_page 404 /pages/static;
-          content_by_lua_block { require("stages").run("content") }
-        }
-        location /page/return {
-          error_page 404 /pages/return;
-          content_by_lua_block { require("stages").run("content") }
-        }
-        location = /pages/lua { content_by_lua_block { ngx.print("the lua page") } }
-        location @named { content_by_lua_block { ngx.print("the named page") } }
-        location = /pages/static { alias %{dir}/page.txt; }
-        location = /pages/return { return 404 "the return page"; }
-      ]],
-    }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:clear_log()
-  end)
-
-
+served.describe("exit in nginx", function()
+  return stages.start {
+    gateway = true,
+    files = { ["page.txt"] = "the static page" },
+    locations = [[
+      location /page/lua {
+        error_page 404 /pages/lua;
+        content_by_lua_block { require("stages").run("content") }
+      }
+      location /page/named {
+        error_page 404 @named;
+        content_by_lua_block { require("stages").run("content") }
+      }
+      location /page/static {
+        error_page 404 /pages/static;
+        content_by_lua_block { require("stages").run("content") }
+      }
+      location /page/return {
+        error_page 404 /pages/return;
+        content_by_lua_block { require("stages").run("content") }
+      }
+      location = /pages/lua { content_by_lua_block { ngx.print("the lua page") } }
+      location @named { content_by_lua_block { ngx.print("the named page") } }
+      location = /pages/static { alias %{dir}/page.txt; }
+      location = /pages/return { return 404 "the return page"; }
+    ]],
+  }
+end, function(server)
   describe("leaves to nginx", function()
     -- a Content-Length of 0 left behind would cut the page off
     for _, kind in ipairs { "lua", "named", "static", "return" } do

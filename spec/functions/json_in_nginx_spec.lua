@@ -1,6 +1,7 @@
 -- In nginx only: the cjson of a whole process, and its scheduler.
 
 local json = require "spec.support.json"
+local served = require "spec.support.served"
 local stages = require "spec.support.stages"
 
 
@@ -19,17 +20,9 @@ return {
 ]]
 
 
-describe("a table body in nginx", function()
-  local server
-
-  setup(function()
-    server = stages.start { files = json.FILES }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
+served.describe("a table body in nginx", function()
+  return stages.start { files = json.FILES }
+end, function(server)
   it("does not hear of settings that other code changes", function()
     json.check_vectors(json.results(server, server.dir .. "/vectors.lua", [[
       for _, name in ipairs { "cjson", "cjson.safe" } do

@@ -1,6 +1,7 @@
 local ffi = require "ffi"
 local inline = require "spec.support.inline"
 local nginx = require "spec.support.nginx"
+local served = require "spec.support.served"
 
 
 ffi.cdef "int setenv(const char *name, const char *value, int overwrite);"
@@ -66,31 +67,13 @@ end
 
 
 for _, jit_mode in ipairs { "on", "off" } do
-  describe("max_body_size with the JIT " .. jit_mode, function()
-    local server, pids
-
-    setup(function()
-      server = nginx.start(inline.options {
-        init = "jit." .. jit_mode .. "()\n" .. INIT,
-        locations = LOCATIONS,
-        servers = SERVERS,
-      })
-      pids = server:worker_pids()
-    end)
-
-    teardown(function()
-      server:stop()
-    end)
-
-    before_each(function()
-      server:clear_log()
-    end)
-
-    after_each(function()
-      assert.same({}, inline.alarms(server))
-      assert.same(pids, server:worker_pids())
-    end)
-
+  served.checked("max_body_size with the JIT " .. jit_mode, function()
+    return nginx.start(inline.options {
+      init = "jit." .. jit_mode .. "()\n" .. INIT,
+      locations = LOCATIONS,
+      servers = SERVERS,
+    })
+  end, function(server)
     local function ask(...)
       return inline.ask(server, ...)
     end

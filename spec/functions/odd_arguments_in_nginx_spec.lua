@@ -3,6 +3,7 @@
 
 local inline = require "spec.support.inline"
 local nginx = require "spec.support.nginx"
+local served = require "spec.support.served"
 
 
 local MB = 1024 -- in kB, as /proc has it
@@ -62,22 +63,19 @@ local WALK_HTTP = [[
 
 
 for _, jit_mode in ipairs { "on", "off" } do
-  describe("odd arguments with the JIT " .. jit_mode, function()
-    local server, pids
+  served.describe("odd arguments with the JIT " .. jit_mode, function()
+    return nginx.start {
+      init = "jit." .. jit_mode .. "() require('walk').walk('init', true)",
+      http = WALK_HTTP,
+      locations = WALK_LOCATIONS,
+      files = { ["walk.lua"] = nginx.read "walk.lua" },
+      log_level = "warn",
+    }
+  end, function(server)
+    local pids
 
     setup(function()
-      server = nginx.start {
-        init = "jit." .. jit_mode .. "() require('walk').walk('init', true)",
-        http = WALK_HTTP,
-        locations = WALK_LOCATIONS,
-        files = { ["walk.lua"] = nginx.read "walk.lua" },
-        log_level = "warn",
-      }
       pids = server:worker_pids()
-    end)
-
-    teardown(function()
-      server:stop()
     end)
 
     --- Asks what came of the calls, and whether the worker is as it was.

@@ -1,4 +1,5 @@
 local nginx = require "spec.support.nginx"
+local served = require "spec.support.served"
 local stages = require "spec.support.stages"
 
 
@@ -75,28 +76,16 @@ local function start(options)
 end
 
 
-describe("kong.pdk.response in a gateway", function()
-  local server
-
-  setup(function()
-    server = start {
-      init = PDK,
-      files = {
-        ["kong/observability/tracing/request_id.lua"] = REQUEST_ID,
-        ["cjson.lua"] = "return { array_mt = { of = 'the gateway' } }",
-        ["error.html"] = "<b>%s</b> 100%% %s",
-      },
-    }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:clear_log()
-  end)
-
+served.describe("kong.pdk.response in a gateway", function()
+  return start {
+    init = PDK,
+    files = {
+      ["kong/observability/tracing/request_id.lua"] = REQUEST_ID,
+      ["cjson.lua"] = "return { array_mt = { of = 'the gateway' } }",
+      ["error.html"] = "<b>%s</b> 100%% %s",
+    },
+  }
+end, function(server)
   local function run(case)
     return server:run(case)
   end

@@ -2,6 +2,7 @@
 
 local inline = require "spec.support.inline"
 local nginx = require "spec.support.nginx"
+local served = require "spec.support.served"
 
 
 -- Every function, with arguments that are good in its phase.
@@ -26,20 +27,12 @@ local THROWN = {
 
 
 for _, jit_mode in ipairs { "on", "off" } do
-  describe("a gateway whose tables throw, with the JIT " .. jit_mode, function()
-    local server
-
-    setup(function()
-      server = nginx.start(inline.options {
-        init = "jit." .. jit_mode .. "()",
-        locations = inline.location("= /", [[content_by_lua_block { ngx.print("body") }]]),
-      })
-    end)
-
-    teardown(function()
-      server:stop()
-    end)
-
+  served.describe("a gateway whose tables throw, with the JIT " .. jit_mode, function()
+    return nginx.start(inline.options {
+      init = "jit." .. jit_mode .. "()",
+      locations = inline.location("= /", [[content_by_lua_block { ngx.print("body") }]]),
+    })
+  end, function(server)
     --- Notes what `call` raises while the global `kong` is `kong`.
     local function raised(phase, kong, call)
       local code = ([[

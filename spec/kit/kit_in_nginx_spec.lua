@@ -1,6 +1,7 @@
 -- The test kit in a process that has nginx's symbols, and a request of its own.
 
 local nginx = require "spec.support.nginx"
+local served = require "spec.support.served"
 
 
 local RUN = [==[
@@ -49,41 +50,33 @@ return _M
 local EXPECTED = '403|{"message":"inner"}|/inner|true|nil|201|from a coroutine|exit|true|true'
 
 
-describe("the test kit in nginx", function()
-  local server
-
-  setup(function()
-    server = nginx.start {
-      files = { ["run.lua"] = RUN },
-      locations = [[
-        location = /content {
-          content_by_lua_block {
-            local response = require "kong.response"
-            response.set_status(202)
-            response.set_header("X-Outer", "1")
-            local told = require("run").run()
-            ngx.say(told, "|", response.get_status(), "|", response.get_header("X-Inner"))
-          }
+served.describe("the test kit in nginx", function()
+  return nginx.start {
+    files = { ["run.lua"] = RUN },
+    locations = [[
+      location = /content {
+        content_by_lua_block {
+          local response = require "kong.response"
+          response.set_status(202)
+          response.set_header("X-Outer", "1")
+          local told = require("run").run()
+          ngx.say(told, "|", response.get_status(), "|", response.get_header("X-Inner"))
         }
-        location = /log {
-          content_by_lua_block { ngx.say("log") }
-          log_by_lua_block { ngx.log(ngx.NOTICE, "told <<", require("run").run(), ">>") }
+      }
+      location = /log {
+        content_by_lua_block { ngx.say("log") }
+        log_by_lua_block { ngx.log(ngx.NOTICE, "told <<", require("run").run(), ">>") }
+      }
+      location = /timer {
+        content_by_lua_block {
+          ngx.timer.at(0, function()
+            ngx.log(ngx.NOTICE, "timer <<", require("run").run(), ">>")
+          end)
         }
-        location = /timer {
-          content_by_lua_block {
-            ngx.timer.at(0, function()
-              ngx.log(ngx.NOTICE, "timer <<", require("run").run(), ">>")
-            end)
-          }
-        }
-      ]],
-    }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
+      }
+    ]],
+  }
+end, function(server)
   it("works on its own request, and leaves that of nginx alone", function()
     local r = server:get("/content")
     assert.equal(EXPECTED .. "|202|nil\n", r.body)

@@ -2,6 +2,7 @@
 
 local nginx = require "spec.support.nginx"
 local testing = require "kong.response.testing"
+local served = require "spec.support.served"
 
 
 local CHUNKED = { status = 200, headers = { ["X-Up"] = "1" }, body = { "one ", "two" } }
@@ -273,17 +274,9 @@ local function without_id(text)
 end
 
 
-describe("the phases", function()
-  local server
-
-  setup(function()
-    server = start()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
+served.describe("the phases", function()
+  return start()
+end, function(server)
   local function real(name, upstream, method)
     os.remove(server.dir .. "/done")
     os.remove(server.dir .. "/notes")

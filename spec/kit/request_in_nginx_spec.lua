@@ -2,6 +2,7 @@
 
 local nginx = require "spec.support.nginx"
 local testing = require "kong.response.testing"
+local served = require "spec.support.served"
 
 
 local TARGETS = {
@@ -20,29 +21,21 @@ local NAMES = {
 }
 
 
-describe("the request of a test", function()
-  local server
-
-  setup(function()
-    server = nginx.start {
-      locations = [[
-        location / {
-          content_by_lua_block {
-            local values = {}
-            for name in ngx.var.http_names:gmatch("%S+") do
-              values[#values + 1] = tostring(ngx.var[name])
-            end
-            ngx.say(table.concat(values, "\n"))
-          }
+served.describe("the request of a test", function()
+  return nginx.start {
+    locations = [[
+      location / {
+        content_by_lua_block {
+          local values = {}
+          for name in ngx.var.http_names:gmatch("%S+") do
+            values[#values + 1] = tostring(ngx.var[name])
+          end
+          ngx.say(table.concat(values, "\n"))
         }
-      ]],
-    }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
+      }
+    ]],
+  }
+end, function(server)
   local function both(target, host)
     local names = table.concat(NAMES, " ")
     local connection = server:connect()

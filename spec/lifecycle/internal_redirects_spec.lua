@@ -1,5 +1,6 @@
 local lifecycle = require "spec.support.lifecycle"
 local nginx = require "spec.support.nginx"
+local served = require "spec.support.served"
 
 
 local H = lifecycle.HANDLERS
@@ -13,171 +14,163 @@ local SOURCES = {
   ]],
 }
 
-describe("internal redirects", function()
-  local server
+served.describe("internal redirects", function()
+  return lifecycle.start {
+    http = [[
+      proxy_http_version 1.1;
+      proxy_next_upstream_tries 2;
+      proxy_cache_path %{dir}/cache keys_zone=cache:1m;
+      proxy_cache_valid 200 1m;
+      upstream retried {
+        server 127.0.0.1:%{refused_port};
+        server 127.0.0.1:%{upstream_port} backup;
+      }
+    ]],
+    files = {
+      ["html/page.html"] = "the page",
+      ["html/there"] = "a file",
+      ["html/down"] = "upstream is down",
+    },
+    init = [[
+      other = require("kong.response.lifecycle").new {
+        { plugin = require("plugins").plugin("other", 1) },
+      }
+    ]],
+    locations = [[
+      root %{dir}/html;
 
-  setup(function()
-    server = lifecycle.start {
-      http = [[
-        proxy_http_version 1.1;
-        proxy_next_upstream_tries 2;
-        proxy_cache_path %{dir}/cache keys_zone=cache:1m;
-        proxy_cache_valid 200 1m;
-        upstream retried {
-          server 127.0.0.1:%{refused_port};
-          server 127.0.0.1:%{upstream_port} backup;
-        }
-      ]],
-      files = {
-        ["html/page.html"] = "the page",
-        ["html/there"] = "a file",
-        ["html/down"] = "upstream is down",
-      },
-      init = [[
-        other = require("kong.response.lifecycle").new {
-          { plugin = require("plugins").plugin("other", 1) },
-        }
-      ]],
-      locations = [[
-        root %{dir}/html;
+      location = /other {
+        error_page 403 @other;
+        ]] .. H .. [[
+        proxy_pass http://127.0.0.1:%{upstream_port};
+      }
+      location @other {
+        rewrite_by_lua_block { other.rewrite() }
+        access_by_lua_block { other.access() }
+        proxy_pass http://127.0.0.1:%{upstream_port};
+      }
 
-        location = /other {
-          error_page 403 @other;
-          ]] .. H .. [[
-          proxy_pass http://127.0.0.1:%{upstream_port};
+      location = /file-page {
+        error_page 403 404 /page.html;
+        ]] .. H .. [[
+        proxy_pass http://127.0.0.1:%{upstream_port};
+      }
+      location = /page.html {
+        internal;
+        default_type text/html;
+        ]] .. H .. [[
+      }
+      location = /named-page {
+        error_page 403 502 504 @page;
+        ]] .. H .. [[
+        proxy_read_timeout 100ms;
+        proxy_pass http://127.0.0.1:%{upstream_port};
+      }
+      location = /hidden-status {
+        error_page 502 = @page;
+        ]] .. H .. [[
+        proxy_pass http://127.0.0.1:%{refused_port};
+      }
+      location @page {
+        content_by_lua_block {
+          -- what was kept must outlive the redirect
+          collectgarbage()
+          collectgarbage()
+          lifecycle.error_page()
         }
-        location @other {
-          rewrite_by_lua_block { other.rewrite() }
-          access_by_lua_block { other.access() }
-          proxy_pass http://127.0.0.1:%{upstream_port};
+      }
+      location /there {
+        ]] .. H .. [[
+        try_files $uri @service;
+      }
+      location /missing {
+        ]] .. H .. [[
+        try_files $uri @service;
+      }
+      location @service {
+        ]] .. H .. [[
+        proxy_pass http://127.0.0.1:%{upstream_port};
+      }
+      location = /fields {
+        error_page 403 @fields;
+        ]] .. H .. [[
+        proxy_pass http://127.0.0.1:%{upstream_port};
+      }
+      location @fields {
+        content_by_lua_block {
+          ngx.ctx.later = "later"
+          ngx.ctx.KONG_PHASE = nil
+          require("kong.response").exit(200, "fields")
         }
-
-        location = /file-page {
-          error_page 403 404 /page.html;
-          ]] .. H .. [[
-          proxy_pass http://127.0.0.1:%{upstream_port};
+      }
+      location = /unlogged {
+        error_page 403 @unlogged;
+        ]] .. H .. [[
+        proxy_pass http://127.0.0.1:%{upstream_port};
+      }
+      location @unlogged {
+        log_by_lua_block { ngx.log(ngx.NOTICE, "ended <<", ngx.var.http_case, ">>") }
+        header_filter_by_lua_block { }
+        body_filter_by_lua_block { }
+        return 403;
+      }
+      location = /answers {
+        content_by_lua_block {
+          kong.response.exit(202, kong.ctx.shared.all)
         }
-        location = /page.html {
-          internal;
-          default_type text/html;
-          ]] .. H .. [[
+      }
+      location = /sub {
+        ]] .. H .. [[
+        content_by_lua_block {
+          ngx.print(ngx.var.arg_mine, " ", tostring(kong.ctx.shared.all))
         }
-        location = /named-page {
-          error_page 403 502 504 @page;
-          ]] .. H .. [[
-          proxy_read_timeout 100ms;
-          proxy_pass http://127.0.0.1:%{upstream_port};
-        }
-        location = /hidden-status {
-          error_page 502 = @page;
-          ]] .. H .. [[
-          proxy_pass http://127.0.0.1:%{refused_port};
-        }
-        location @page {
-          content_by_lua_block {
-            -- what was kept must outlive the redirect
-            collectgarbage()
-            collectgarbage()
-            lifecycle.error_page()
-          }
-        }
-        location /there {
-          ]] .. H .. [[
-          try_files $uri @service;
-        }
-        location /missing {
-          ]] .. H .. [[
-          try_files $uri @service;
-        }
-        location @service {
-          ]] .. H .. [[
-          proxy_pass http://127.0.0.1:%{upstream_port};
-        }
-        location = /fields {
-          error_page 403 @fields;
-          ]] .. H .. [[
-          proxy_pass http://127.0.0.1:%{upstream_port};
-        }
-        location @fields {
-          content_by_lua_block {
-            ngx.ctx.later = "later"
-            ngx.ctx.KONG_PHASE = nil
-            require("kong.response").exit(200, "fields")
-          }
-        }
-        location = /unlogged {
-          error_page 403 @unlogged;
-          ]] .. H .. [[
-          proxy_pass http://127.0.0.1:%{upstream_port};
-        }
-        location @unlogged {
-          log_by_lua_block { ngx.log(ngx.NOTICE, "ended <<", ngx.var.http_case, ">>") }
-          header_filter_by_lua_block { }
-          body_filter_by_lua_block { }
-          return 403;
-        }
-        location = /answers {
-          content_by_lua_block {
-            kong.response.exit(202, kong.ctx.shared.all)
-          }
-        }
-        location = /sub {
-          ]] .. H .. [[
-          content_by_lua_block {
-            ngx.print(ngx.var.arg_mine, " ", tostring(kong.ctx.shared.all))
-          }
-        }
-        location = /timeout {
-          ]] .. H .. [[
-          proxy_read_timeout 100ms;
-          proxy_pass http://127.0.0.1:%{upstream_port};
-        }
-        location = /refused {
-          ]] .. H .. [[
-          proxy_pass http://127.0.0.1:%{refused_port};
-        }
-        location = /retried {
-          ]] .. H .. [[
-          proxy_pass http://retried;
-        }
-        location = /fallback {
-          ]] .. H .. [[
-          error_page 502 = @service;
-          proxy_pass http://127.0.0.1:%{refused_port};
-        }
-        location = /proxied-page {
-          ]] .. H .. [[
-          error_page 502 @proxied-page;
-          proxy_pass http://127.0.0.1:%{refused_port};
-        }
-        location @proxied-page {
-          proxy_pass http://127.0.0.1:%{upstream_port};
-        }
-        location = /intercepted {
-          ]] .. H .. [[
-          proxy_intercept_errors on;
-          error_page 500 /page.html;
-          proxy_pass http://127.0.0.1:%{upstream_port};
-        }
-        location = /cached {
-          ]] .. H .. [[
-          proxy_cache cache;
-          proxy_pass http://127.0.0.1:%{upstream_port};
-        }
-        location = /small {
-          error_page 413 @page;
-          client_max_body_size 5;
-          ]] .. H .. [[
-          proxy_pass http://127.0.0.1:%{upstream_port};
-        }
-      ]],
-    }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
+      }
+      location = /timeout {
+        ]] .. H .. [[
+        proxy_read_timeout 100ms;
+        proxy_pass http://127.0.0.1:%{upstream_port};
+      }
+      location = /refused {
+        ]] .. H .. [[
+        proxy_pass http://127.0.0.1:%{refused_port};
+      }
+      location = /retried {
+        ]] .. H .. [[
+        proxy_pass http://retried;
+      }
+      location = /fallback {
+        ]] .. H .. [[
+        error_page 502 = @service;
+        proxy_pass http://127.0.0.1:%{refused_port};
+      }
+      location = /proxied-page {
+        ]] .. H .. [[
+        error_page 502 @proxied-page;
+        proxy_pass http://127.0.0.1:%{refused_port};
+      }
+      location @proxied-page {
+        proxy_pass http://127.0.0.1:%{upstream_port};
+      }
+      location = /intercepted {
+        ]] .. H .. [[
+        proxy_intercept_errors on;
+        error_page 500 /page.html;
+        proxy_pass http://127.0.0.1:%{upstream_port};
+      }
+      location = /cached {
+        ]] .. H .. [[
+        proxy_cache cache;
+        proxy_pass http://127.0.0.1:%{upstream_port};
+      }
+      location = /small {
+        error_page 413 @page;
+        client_max_body_size 5;
+        ]] .. H .. [[
+        proxy_pass http://127.0.0.1:%{upstream_port};
+      }
+    ]],
+  }
+end, function(server)
   local function run(case)
     return server:run(case)
   end

@@ -3,6 +3,7 @@
 
 local lifecycle = require "spec.support.lifecycle"
 local nginx = require "spec.support.nginx"
+local served = require "spec.support.served"
 
 
 local ALL_PRINTS = {
@@ -19,40 +20,32 @@ local ALL_PRINTS = {
 local SENT = "headers have already been sent"
 
 
-describe("the life cycle runs filters inside of another phase:", function()
-  local server
-
-  setup(function()
-    server = lifecycle.start {
-      http = "proxy_http_version 1.1;",
-      locations = [[
-        location = /sub { content_by_lua_block { ngx.print("sub") } }
-        location = /exec {
-          rewrite_by_lua_block { lifecycle.rewrite() }
-          access_by_lua_block { lifecycle.access() }
-          content_by_lua_block { ngx.exec("/content") }
+served.describe("the life cycle runs filters inside of another phase:", function()
+  return lifecycle.start {
+    http = "proxy_http_version 1.1;",
+    locations = [[
+      location = /sub { content_by_lua_block { ngx.print("sub") } }
+      location = /exec {
+        rewrite_by_lua_block { lifecycle.rewrite() }
+        access_by_lua_block { lifecycle.access() }
+        content_by_lua_block { ngx.exec("/content") }
+      }
+      location = /page {
+        error_page 404 /error_page;
+        return 404;
+      }
+      location = /error_page {
+        content_by_lua_block {
+          local after = ngx.ctx.KONG_PHASE
+          ngx.ctx.KONG_PHASE = 0x1000000
+          ngx.print("page")
+          require("plugins").note(("0x%x"):format(ngx.ctx.KONG_PHASE), after)
+          require("plugins").run("content")
         }
-        location = /page {
-          error_page 404 /error_page;
-          return 404;
-        }
-        location = /error_page {
-          content_by_lua_block {
-            local after = ngx.ctx.KONG_PHASE
-            ngx.ctx.KONG_PHASE = 0x1000000
-            ngx.print("page")
-            require("plugins").note(("0x%x"):format(ngx.ctx.KONG_PHASE), after)
-            require("plugins").run("content")
-          }
-        }
-      ]],
-    }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
+      }
+    ]],
+  }
+end, function(server)
   for what, code in pairs(ALL_PRINTS) do
     for phase, bit in pairs { rewrite = "0x10", access = "0x20" } do
       it(what .. " in " .. phase .. ", and an exit is told that it is too late", function()
@@ -319,49 +312,41 @@ describe("the log line of a handler that has failed", function()
 end)
 
 
-describe("a handler of header_filter that fails on an accepted upgrade", function()
-  local server
-
-  setup(function()
-    server = lifecycle.start {
-      locations = [[
-        location = /socket {
-          rewrite_by_lua_block { lifecycle.rewrite() }
-          access_by_lua_block { lifecycle.access() }
-          proxy_http_version 1.1;
-          proxy_set_header Upgrade $http_upgrade;
-          proxy_set_header Connection "upgrade";
-          proxy_pass http://127.0.0.1:%{socket_port};
-        }
-      ]],
-      servers = [[
-        # Accepts an upgrade, speaks first, and notes what the client says.
-        server {
-          listen 127.0.0.1:%{socket_port};
-          location / {
-            content_by_lua_block {
-              local note = require("plugins").note
-              local socket = assert(ngx.req.socket(true))
-              socket:settimeout(2000)
-              assert(socket:send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                .. "Connection: Upgrade\r\n\r\nfrom upstream\n"))
-              while true do
-                local line, err = socket:receive()
-                note("upstream got ", line, err)
-                if not line then break end
-                socket:send("echo " .. line .. "\n")
-              end
-            }
+served.describe("a handler of header_filter that fails on an accepted upgrade", function()
+  return lifecycle.start {
+    locations = [[
+      location = /socket {
+        rewrite_by_lua_block { lifecycle.rewrite() }
+        access_by_lua_block { lifecycle.access() }
+        proxy_http_version 1.1;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection "upgrade";
+        proxy_pass http://127.0.0.1:%{socket_port};
+      }
+    ]],
+    servers = [[
+      # Accepts an upgrade, speaks first, and notes what the client says.
+      server {
+        listen 127.0.0.1:%{socket_port};
+        location / {
+          content_by_lua_block {
+            local note = require("plugins").note
+            local socket = assert(ngx.req.socket(true))
+            socket:settimeout(2000)
+            assert(socket:send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+              .. "Connection: Upgrade\r\n\r\nfrom upstream\n"))
+            while true do
+              local line, err = socket:receive()
+              note("upstream got ", line, err)
+              if not line then break end
+              socket:send("echo " .. line .. "\n")
+            end
           }
         }
-      ]],
-    }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
+      }
+    ]],
+  }
+end, function(server)
   --- Shakes hands, and speaks when the upstream has spoken or the connection is closed.
   local function shake_hands(case)
     server:clear_log()

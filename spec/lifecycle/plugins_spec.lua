@@ -1,18 +1,11 @@
 local lifecycle = require "spec.support.lifecycle"
 local nginx = require "spec.support.nginx"
+local served = require "spec.support.served"
 
 
-describe("the life cycle", function()
-  local server
-
-  setup(function()
-    server = lifecycle.start { http = "proxy_http_version 1.1;" }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
+served.describe("the life cycle", function()
+  return lifecycle.start { http = "proxy_http_version 1.1;" }
+end, function(server)
   local function run(case)
     return server:run(case)
   end

@@ -3,6 +3,7 @@
 
 local KEEPS_EMPTY_BODY = require("spec.support.phase_code").KEEPS_EMPTY_BODY
 local framing = require "spec.support.framing"
+local served = require "spec.support.served"
 local wire = require "spec.support.wire"
 
 local fmt = string.format
@@ -28,21 +29,9 @@ local DELAYED = [[
 ]]
 
 
-describe("the framing of responses of exit", function()
-  local server
-
-  setup(function()
-    server = framing.start()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:clear_log()
-  end)
-
+served.describe("the framing of responses of exit", function()
+  return framing.start()
+end, function(server)
   --- What a client of HTTP/2 gets for each request.
   local function each_answer(requests, check)
     for i, r in ipairs(server:requests(requests)) do

@@ -2,6 +2,7 @@
 -- and the next response on the connection stands where the client looks for it.
 
 local framing = require "spec.support.framing"
+local served = require "spec.support.served"
 local wire = require "spec.support.wire"
 
 
@@ -43,21 +44,9 @@ local REFUSED = {
 }
 
 
-describe("the framing of responses", function()
-  local server
-
-  setup(function()
-    server = framing.start()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    server:clear_log()
-  end)
-
+served.describe("the framing of responses", function()
+  return framing.start()
+end, function(server)
   --- Every place of `places` with each code and name: the body must be what it is without a plugin.
   -- `value(n, path)` gives the value of the n-th; `check(response, told, path)` may ask for more.
   local function each(places, codes, names, value, check)

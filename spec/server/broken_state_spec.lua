@@ -1,5 +1,6 @@
 -- What the library reads may have been replaced by anybody: ngx.ctx, the global kong, their fields.
 
+local served = require "spec.support.served"
 local stages = require "spec.support.stages"
 
 
@@ -12,20 +13,13 @@ local CALLS = {
 
 
 for _, gateway in ipairs { true, false } do
-  describe("broken state " .. (gateway and "in a gateway" or "without one"), function()
-    local server, pids
+  served.describe("broken state " .. (gateway and "in a gateway" or "without one"), function()
+    return stages.start { gateway = gateway }
+  end, function(server)
+    local pids
 
     setup(function()
-      server = stages.start { gateway = gateway }
       pids = server:worker_pids()
-    end)
-
-    teardown(function()
-      server:stop()
-    end)
-
-    before_each(function()
-      server:clear_log()
     end)
 
     after_each(function()

@@ -1,6 +1,7 @@
 -- A build of the library in which a test can order faults: `make build-faults`.
 
 local nginx = require "spec.support.nginx"
+local served = require "spec.support.served"
 local trees = require "spec.support.trees"
 
 
@@ -244,25 +245,18 @@ end)
 
 
 for _, jit_mode in ipairs { "on", "off" } do
-  describe("a fault with the JIT " .. jit_mode, function()
-    local server, pids
+  served.describe("a fault with the JIT " .. jit_mode, function()
+    return nginx.start {
+      init = "jit." .. jit_mode .. "()\n" .. INIT,
+      locations = LOCATIONS,
+      files = { ["elsewhere_checks.lua"] = "return function()\n" .. ELSEWHERE .. "\nend" },
+      clib_dir = "%{root}/build/faults",
+    }
+  end, function(server)
+    local pids
 
     setup(function()
-      server = nginx.start {
-        init = "jit." .. jit_mode .. "()\n" .. INIT,
-        locations = LOCATIONS,
-        files = { ["elsewhere_checks.lua"] = "return function()\n" .. ELSEWHERE .. "\nend" },
-        clib_dir = "%{root}/build/faults",
-      }
       pids = server:worker_pids()
-    end)
-
-    teardown(function()
-      server:stop()
-    end)
-
-    before_each(function()
-      server:clear_log()
     end)
 
     after_each(function()

@@ -1,96 +1,89 @@
 local nginx = require "spec.support.nginx"
+local served = require "spec.support.served"
 
 
-describe("the harness", function()
-  local server
-
-  setup(function()
-    server = nginx.start {
-      init = [[
-        started = "yes, " .. require("texts").greeting
-      ]],
-      files = { ["texts.lua"] = [[return { greeting = "hello from %{dir}" }]] },
-      locations = [[
-        location = /started {
-          content_by_lua_block { ngx.print(started) }
+served.describe("the harness", function()
+  return nginx.start {
+    init = [[
+      started = "yes, " .. require("texts").greeting
+    ]],
+    files = { ["texts.lua"] = [[return { greeting = "hello from %{dir}" }]] },
+    locations = [[
+      location = /started {
+        content_by_lua_block { ngx.print(started) }
+      }
+      location = /headers {
+        content_by_lua_block {
+          ngx.status = 418
+          ngx.header["X-One"] = { "a", "b: c" }
+          ngx.header["X-Bytes"] = "\200\t\255"
+          ngx.header["X-Space"] = " "
+          ngx.print("")
         }
-        location = /headers {
-          content_by_lua_block {
-            ngx.status = 418
-            ngx.header["X-One"] = { "a", "b: c" }
-            ngx.header["X-Bytes"] = "\200\t\255"
-            ngx.header["X-Space"] = " "
-            ngx.print("")
-          }
+      }
+      location = /bytes {
+        content_by_lua_block {
+          local all = {}
+          for byte = 0, 255 do
+            all[#all + 1] = string.char(byte)
+          end
+          ngx.print(table.concat(all))
+          ngx.flush(true)
+          ngx.print("\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")
         }
-        location = /bytes {
-          content_by_lua_block {
-            local all = {}
-            for byte = 0, 255 do
-              all[#all + 1] = string.char(byte)
-            end
-            ngx.print(table.concat(all))
-            ngx.flush(true)
-            ngx.print("\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")
-          }
+      }
+      location = /request {
+        content_by_lua_block {
+          ngx.req.read_body()
+          ngx.print(ngx.req.raw_header():gsub("\r", ""), ngx.req.get_body_data() or "none")
         }
-        location = /request {
-          content_by_lua_block {
-            ngx.req.read_body()
-            ngx.print(ngx.req.raw_header():gsub("\r", ""), ngx.req.get_body_data() or "none")
-          }
+      }
+      location = /request_h2 {
+        content_by_lua_block {
+          ngx.req.read_body()
+          local list = {}
+          for name, value in pairs(ngx.req.get_headers(0, true)) do
+            list[#list + 1] = name .. "=" .. tostring(value)
+          end
+          table.sort(list)
+          ngx.print(ngx.var.request_method, " ", ngx.var.request_uri, " ",
+            table.concat(list, " "), " ", ngx.req.get_body_data() or "none")
         }
-        location = /request_h2 {
-          content_by_lua_block {
-            ngx.req.read_body()
-            local list = {}
-            for name, value in pairs(ngx.req.get_headers(0, true)) do
-              list[#list + 1] = name .. "=" .. tostring(value)
-            end
-            table.sort(list)
-            ngx.print(ngx.var.request_method, " ", ngx.var.request_uri, " ",
-              table.concat(list, " "), " ", ngx.req.get_body_data() or "none")
-          }
+      }
+      location = /slow {
+        content_by_lua_block {
+          ngx.sleep(0.3)
+          ngx.print("slow")
         }
-        location = /slow {
-          content_by_lua_block {
-            ngx.sleep(0.3)
-            ngx.print("slow")
-          }
+      }
+      location = /hang {
+        content_by_lua_block {
+          ngx.print("started")
+          ngx.flush(true)
+          ngx.sleep(1)
         }
-        location = /hang {
-          content_by_lua_block {
-            ngx.print("started")
-            ngx.flush(true)
-            ngx.sleep(1)
-          }
-        }
-        location = /nothing {
-          content_by_lua_block { ngx.exit(444) }
-        }
-        location = /log {
-          content_by_lua_block { ngx.log(ngx.WARN, "a line of ", ngx.var.arg_who) }
-        }
-        location = /pid {
-          content_by_lua_block { ngx.print(ngx.worker.pid()) }
-        }
-        location = /upstream {
-          proxy_pass http://127.0.0.1:%{upstream_port};
-        }
-      ]],
-      servers = [[
-        server {
-          listen 127.0.0.1:%{upstream_port};
-          location / { return 203 "from upstream"; }
-        }
-      ]],
-    }
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
+      }
+      location = /nothing {
+        content_by_lua_block { ngx.exit(444) }
+      }
+      location = /log {
+        content_by_lua_block { ngx.log(ngx.WARN, "a line of ", ngx.var.arg_who) }
+      }
+      location = /pid {
+        content_by_lua_block { ngx.print(ngx.worker.pid()) }
+      }
+      location = /upstream {
+        proxy_pass http://127.0.0.1:%{upstream_port};
+      }
+    ]],
+    servers = [[
+      server {
+        listen 127.0.0.1:%{upstream_port};
+        location / { return 203 "from upstream"; }
+      }
+    ]],
+  }
+end, function(server)
   it("runs init, finds files and replaces placeholders", function()
     local r = server:get("/started")
     assert.equal(200, r.status)

@@ -16,12 +16,11 @@
 -- `underscores = true` (they stay in names), `directives` (for nginx); else the code for the
 -- content phase runs.
 
-local assert = require "luassert"
-local busted = require "busted"
 local inline = require "spec.support.inline"
 local memory = require "spec.support.memory"
 local nginx = require "spec.support.nginx"
 local plugins = require "spec.support.plugins"
+local served = require "spec.support.served"
 local stages = require "spec.support.stages"
 
 
@@ -129,23 +128,6 @@ local function start_nginx(options, jit_on)
 end
 
 
---- Stands for a server that is not started yet.
-local function promise()
-  local server
-  local stand_in = setmetatable({}, {
-    __index = function(_, name)
-      return server[name]
-    end,
-    __newindex = function(_, name, value)
-      server[name] = value
-    end,
-  })
-  return stand_in, function(started)
-    server = started
-  end
-end
-
-
 local HOSTS = {
   { name = "nginx", title = "in nginx", jit = true },
   { name = "nginx", title = "in nginx, the JIT off", jit = false },
@@ -169,28 +151,9 @@ end
 
 
 local function describe_on(host, name, options, body)
-  busted.describe(name .. " (" .. host.title .. ")", function()
-    local server, started = promise()
-    local pids
-
-    busted.setup(function()
-      started(start(options, host))
-      pids = server:worker_pids()
-    end)
-
-    busted.teardown(function()
-      server:stop()
-    end)
-
-    busted.before_each(function()
-      server:clear_log()
-    end)
-
-    busted.after_each(function()
-      assert.same({}, inline.alarms(server))
-      assert.same(pids, server:worker_pids())
-    end)
-
+  served.checked(name .. " (" .. host.title .. ")", function()
+    return start(options, host)
+  end, function(server)
     body(server, host)
   end)
 end

@@ -19,11 +19,12 @@
 -- that accepts an upgrade. `/content` is answered by the code for `content`, `/second` by nginx.
 
 local lifecycle = require "spec.support.lifecycle"
+local nginx = require "spec.support.nginx"
+local served = require "spec.support.served"
 local stages = require "spec.support.stages"
 local wire = require "spec.support.wire"
 
 local assert = require "luassert"
-local busted = require "busted"
 
 
 local concat = table.concat
@@ -269,29 +270,9 @@ end
 function _M.each(name, options, body)
   for _, place in ipairs { "gateway", "lifecycle" } do
     local title = place == "gateway" and " in a gateway" or " through the life cycle"
-    busted.describe(name .. title, function()
-      local started
-      local server = setmetatable({}, {
-        __index = function(_, key)
-          return started[key]
-        end,
-        __newindex = function(_, key, value)
-          started[key] = value
-        end,
-      })
-
-      busted.setup(function()
-        started = _M.start(place, options)
-      end)
-
-      busted.teardown(function()
-        started:stop()
-      end)
-
-      busted.before_each(function()
-        started:clear_log()
-      end)
-
+    served.describe(name .. title, function()
+      return _M.start(place, options)
+    end, function(server)
       body(server, place)
     end)
   end

@@ -12,8 +12,8 @@
 -- values), `fails(f, ...)` (the error f raises, or false). What it returns is recorded too. In
 -- texts of errors its file is called `access.lua`, `header_filter.lua`, … .
 
-local busted = require "busted"
 local nginx = require "spec.support.nginx"
+local served = require "spec.support.served"
 
 
 local HOST = [==[
@@ -249,21 +249,13 @@ end
 -- `body(get_server)` is called inside of a describe block.
 function _M.each_binding(body, options)
   for _, jit_on in ipairs { true, false } do
-    busted.describe(jit_on and "(JIT on)" or "(JIT off)", function()
-      local server
-
-      busted.setup(function()
-        local merged = { jit = jit_on }
-        for key, value in pairs(options or {}) do
-          merged[key] = value
-        end
-        server = _M.start(merged)
-      end)
-
-      busted.teardown(function()
-        server:stop()
-      end)
-
+    served.describe(jit_on and "(JIT on)" or "(JIT off)", function()
+      local merged = { jit = jit_on }
+      for key, value in pairs(options or {}) do
+        merged[key] = value
+      end
+      return _M.start(merged)
+    end, function(server)
       body(function(case)
         return server:run(case)
       end, function()

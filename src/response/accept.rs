@@ -687,19 +687,30 @@ mod tests {
     }
 
     #[test]
-    fn any_bytes_are_taken() {
+    fn fields_of_any_bytes_do_not_change_what_other_fields_say() {
         let alphabet = b"texhml/*;=q01.,\"\\ \t\n\0\x7f\x80\xff";
         let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
         for _ in 0..50_000 {
             let len = numbers.below(24);
             let field: Vec<u8> =
                 (0..len).map(|_| alphabet[numbers.below(alphabet.len())]).collect();
-            accept(field);
+            // By chance, none has the name of a type; "*/*" stands for JSON.
+            assert_eq!(accept(&field), Json, "{field:?}");
+            if !field.windows(3).any(|bytes| bytes == b"*/*") {
+                assert_eq!(negotiate([&field[..], b"text/plain"]), Plain, "{field:?}");
+                assert_eq!(negotiate([b"text/plain", &field[..]]), Plain, "{field:?}");
+            }
         }
+    }
+
+    #[test]
+    fn each_byte_in_the_place_of_a_range_a_quoted_value_and_a_weight() {
         for byte in 0..=u8::MAX {
-            accept([byte]);
-            accept([b"text/html;x=\"".as_slice(), &[byte]].concat());
-            accept([b"text/html;q=".as_slice(), &[byte]].concat());
+            assert_eq!(accept([byte]), Json, "{byte}");
+            let quoted = accept([b"text/html;x=\"".as_slice(), &[byte]].concat());
+            assert_eq!(quoted, if byte == b'"' { Html } else { Json }, "{byte}");
+            let weighed = accept([b"text/html;q=".as_slice(), &[byte]].concat());
+            assert_eq!(weighed, if byte == b'1' { Html } else { Json }, "{byte}");
         }
     }
 
