@@ -2,7 +2,6 @@
 //! which headers are held once, what is escaped, where in the list a header ends up, what a cleared
 //! chunk becomes, what goes to the wire.
 
-mod browser;
 mod chain;
 mod conditions;
 
@@ -26,7 +25,6 @@ use crate::error::Error;
 use crate::host::{BodyFilter, Chunk, ChunkBytes, Host, Level, ServerPhase, Write};
 use crate::response::body::Held;
 use crate::response::mistake::{Known, Mistake};
-use browser::Browser;
 use chain::Chain;
 use head::Head;
 
@@ -317,14 +315,7 @@ impl Memory {
         self.method == b"HEAD"
     }
 
-    fn browser(&self) -> Browser {
-        Browser::of(self.request_header("User-Agent").next().unwrap_or_default())
-    }
-
     fn is_kept_alive(&self) -> bool {
-        if self.method == b"POST" && self.browser().msie6 {
-            return false;
-        }
         let contains = |value: &[u8], word: &[u8]| {
             value.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
         };
