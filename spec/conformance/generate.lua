@@ -435,10 +435,7 @@ function G:request()
     add("Range", random:pick { "bytes=0-1", "bytes=-1", "bytes=1-", "bytes=9-", "x" })
   end
   if random:once_in(15) then
-    add("User-Agent", random:pick {
-      "Mozilla/5.0 Chrome/120.0", "Mozilla/4.0 (compatible; MSIE 6.0; Windows NT)", "curl/8",
-      "Opera MSIE 6.0 Chrome/1", "Gecko/2010 Chrome/1",
-    })
+    add("User-Agent", random:pick { "curl/8", "Mozilla/5.0 (X11; rv:120.0) Gecko/20100101" })
   end
   return {
     method = random:weighted { { 16, "GET" }, { 3, "HEAD" }, { 2, "POST" }, { 1, "DELETE" } },

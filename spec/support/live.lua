@@ -19,7 +19,6 @@
 -- that accepts an upgrade. `/content` is answered by the code for `content`, `/second` by nginx.
 
 local lifecycle = require "spec.support.lifecycle"
-local nginx = require "spec.support.nginx"
 local served = require "spec.support.served"
 local stages = require "spec.support.stages"
 local wire = require "spec.support.wire"

@@ -1,9 +1,9 @@
 //! Strings as JSON writes them.
 
-/// The bytes looked at together: what the compiler keeps in one vector register.
-const CHUNK: usize = 16;
-/// The bytes skipped together where nothing is to escape.
+/// The bytes that are tested together: where none must be escaped, they are copied as they are.
 const BLOCK: usize = 64;
+/// The same at the end of a string, and in short ones.
+const CHUNK: usize = 16;
 
 /// Appends `bytes` to `out` as a JSON string: between quotes, escaped as by [`write_escaped`].
 ///
@@ -18,13 +18,17 @@ const BLOCK: usize = 64;
 /// ```
 #[inline]
 pub fn write_string(out: &mut Vec<u8>, bytes: &[u8]) {
-    write_quoted::<false>(out, bytes);
+    out.reserve(bytes.len() + 2);
+    out.push(b'"');
+    write_escaped(out, bytes);
+    out.push(b'"');
 }
 
-/// Appends `bytes` to `out` as the key of an object: a JSON string and the colon behind it.
+/// Appends `bytes` to `out` as the key of an object: a JSON string and the colon after it.
 #[inline]
 pub fn write_key(out: &mut Vec<u8>, bytes: &[u8]) {
-    write_quoted::<true>(out, bytes);
+    write_string(out, bytes);
+    out.push(b':');
 }
 
 /// Appends `bytes` to `out` as they stand between the quotes of a JSON string.
@@ -43,226 +47,79 @@ pub fn write_key(out: &mut Vec<u8>, bytes: &[u8]) {
 /// assert_eq!(out, br#""a\/b\u0000\u007f"#);
 /// ```
 pub fn write_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.reserve(bytes.len() + CHUNK);
-    escape(out, bytes);
-}
-
-/// Most keys and many values are short and plain. They stay in ordinary registers, since the way to a
-/// vector's and back takes longer than the work, and are one store with the quotes around them.
-#[inline]
-fn write_quoted<const KEY: bool>(out: &mut Vec<u8>, bytes: &[u8]) {
-    const QUOTE: u128 = b'"' as u128;
-    const COLON: u128 = b':' as u128;
-    let (close, close_length) = if KEY { (QUOTE | COLON << 8, 2) } else { (QUOTE, 1) };
-    let length = bytes.len();
-    if length > 0
-        && 1 + length + close_length <= CHUNK
-        && let Some(chunk) = plain_chunk(bytes)
-    {
-        let word = QUOTE | chunk << 8 | close << (8 * (1 + length));
-        let end = out.len() + 1 + length + close_length;
-        out.extend_from_slice(&word.to_le_bytes());
-        out.truncate(end);
-    } else {
-        write_long_quoted(out, bytes, if KEY { b"\":" } else { b"\"" });
-    }
-}
-
-#[inline(never)]
-fn write_long_quoted(out: &mut Vec<u8>, bytes: &[u8], close: &[u8]) {
-    out.reserve(1 + bytes.len() + close.len() + CHUNK);
-    out.push(b'"');
-    if bytes.len() <= 2 * CHUNK
-        && let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk())
-        && are_plain(first, last)
-    {
-        // The two overlap.
-        let end = out.len() + bytes.len();
-        out.extend_from_slice(first);
-        out.truncate(end - CHUNK);
-        out.extend_from_slice(last);
-    } else {
-        escape(out, bytes);
-    }
-    out.extend_from_slice(close);
-}
-
-/// Whether no byte of the two must be escaped.
-#[inline]
-fn are_plain(first: &[u8; CHUNK], last: &[u8; CHUNK]) -> bool {
-    let least = |at: usize| zero_if_escaped(first[at]).min(zero_if_escaped(last[at]));
-    u128::from_le_bytes(std::array::from_fn(|at| u8::from(least(at) == 0))) == 0
-}
-
-/// Returns one to fifteen bytes that are ASCII and need no escape, the first lowest, with nothing above.
-#[inline(always)] // its result in memory would cost more than its work
-fn plain_chunk(bytes: &[u8]) -> Option<u128> {
-    let length = bytes.len();
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
-        let chunk = u128::from(first) | u128::from(last) << (8 * (length - 8));
-        (plain(first) & plain(last) == HIGHEST).then_some(chunk)
-    } else {
-        let chunk = load_end(bytes, length) as u64;
-        // Blanks in the place of what is not there.
-        let filled = chunk | (BYTES * 0x20) << (8 * length);
-        (plain(filled) == HIGHEST).then_some(chunk.into())
-    }
-}
-
-/// The number whose eight bytes are one.
-const BYTES: u64 = 0x0101_0101_0101_0101;
-/// The highest bit of each byte.
-const HIGHEST: u64 = BYTES * 0x80;
-
-/// Sets the highest bit of each byte that is ASCII and needs no escape; all other bits are 0.
-#[inline]
-fn plain(bytes: u64) -> u64 {
-    // Added to seven bits, nothing carries further than into the byte's own highest bit.
-    let seven = bytes & !HIGHEST;
-    let is_not = |byte: u8| (seven ^ (BYTES * u64::from(byte))) + BYTES * 0x7F;
-    let is_blank_or_above = seven + BYTES * 0x60;
-    let is_del = seven + BYTES;
-    is_not(b'"') & is_not(b'/') & is_not(b'\\') & is_blank_or_above & !is_del & !bytes & HIGHEST
-}
-
-#[inline]
-fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
     let (blocks, rest) = bytes.as_chunks::<BLOCK>();
     for block in blocks {
-        // Without a test per byte, so that it becomes vector code.
-        let least = block.iter().fold(u8::MAX, |least, &byte| least.min(zero_if_escaped(byte)));
-        if least != 0 {
+        if is_plain(block) {
             out.extend_from_slice(block);
         } else {
-            for chunk in block.as_chunks::<CHUNK>().0 {
-                write_chunk(out, u128::from_le_bytes(*chunk), CHUNK);
-            }
+            write_chunks(out, block);
         }
     }
+    write_chunks(out, rest);
+}
 
-    let (chunks, rest) = rest.as_chunks::<CHUNK>();
+fn write_chunks(out: &mut Vec<u8>, bytes: &[u8]) {
+    let (chunks, rest) = bytes.as_chunks::<CHUNK>();
     for chunk in chunks {
-        write_chunk(out, u128::from_le_bytes(*chunk), CHUNK);
+        if is_plain(chunk) {
+            out.extend_from_slice(chunk);
+        } else {
+            write_each(out, chunk);
+        }
     }
-    if !rest.is_empty() {
-        write_chunk(out, load_end(bytes, rest.len()), rest.len());
-    }
+    write_each(out, rest);
 }
 
-/// Returns the last `length` bytes of `bytes`, at least one and fewer than sixteen, the first of
-/// them lowest. Above fewer than eight is nothing, above more than that anything.
-///
-/// Two loads that overlap take the place of a loop over the bytes.
+/// Whether no byte must be escaped. The length is known, and no byte is tested alone: this compiles to
+/// vector instructions.
 #[inline]
-fn load_end(bytes: &[u8], length: usize) -> u128 {
-    if let Some(last) = bytes.last_chunk::<16>() {
-        u128::from_le_bytes(*last) >> (8 * (16 - length))
-    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        let last = u128::from(u64::from_le_bytes(*last)) << (8 * (length - 8));
-        u128::from(u64::from_le_bytes(*first)) | last
-    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        let last = u64::from(u32::from_le_bytes(*last)) << (8 * (length - 4));
-        u128::from(u64::from(u32::from_le_bytes(*first)) | last)
-    } else {
-        let byte = |at: usize| u32::from(bytes[at]) << (8 * at);
-        u128::from(byte(0) | byte(length / 2) | byte(length - 1))
-    }
-}
-
-/// Writes the lowest `length` bytes of `chunk`.
-#[inline]
-fn write_chunk(out: &mut Vec<u8>, chunk: u128, length: usize) {
-    let marks = marks(&chunk.to_le_bytes()) & !(u32::MAX << length);
-    if marks == 0 {
-        // Sixteen bytes and a cut are one store; a slice as long as the text would be a call.
-        let end = out.len() + length;
-        out.extend_from_slice(&chunk.to_le_bytes());
-        out.truncate(end);
-    } else {
-        write_marked(out, chunk, marks, length);
-    }
-}
-
-/// Returns a bit for each byte that must be escaped, the lowest for the first.
-#[inline]
-fn marks(chunk: &[u8; CHUNK]) -> u32 {
-    let flags = chunk.map(|byte| u8::from(zero_if_escaped(byte) == 0));
-    // The product has flag i, which is bit 8i, at bit 56 + i.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    let flags = u128::from_le_bytes(flags);
-    let low = (flags as u64).wrapping_mul(GATHER) >> 56;
-    let high = ((flags >> 64) as u64).wrapping_mul(GATHER) >> 56;
-    (low | high << 8) as u32
+fn is_plain<const N: usize>(bytes: &[u8; N]) -> bool {
+    bytes.iter().fold(u8::MAX, |least, &byte| least.min(zero_if_escaped(byte))) != 0
 }
 
 /// Returns zero if `byte` must be escaped, anything else if not.
 ///
-/// Comparing and joining the answers with "or" becomes a jump for each byte; this becomes vector
-/// instructions, as SSE2 and NEON have them.
+/// Comparisons joined with "or" compile to a jump for each byte; this compiles to vector instructions.
 #[inline]
 fn zero_if_escaped(byte: u8) -> u8 {
     let control = byte.saturating_sub(0x1F).min(byte ^ 0x7F);
     control.min(byte ^ b'"').min(byte ^ b'/').min(byte ^ b'\\')
 }
 
-/// Writes the lowest `length` bytes of `chunk`, those escaped that `marks` names.
-///
-/// Not inlined: the registers that it needs would be saved for strings without escapes too.
-#[inline(never)]
-fn write_marked(out: &mut Vec<u8>, chunk: u128, mut marks: u32, length: usize) {
-    // The text before an escape is written with all that follows, and that then again behind the
-    // escape: whole words at places that need no test. Sixteen escapes of six bytes are 96.
-    const PLACES: usize = 128;
-    let start = out.len();
-    out.extend_from_slice(&[0; PLACES + CHUNK]);
-    let window: &mut [u8; PLACES + CHUNK] =
-        out[start..].first_chunk_mut().expect("as long as what was appended");
-
-    window[..CHUNK].copy_from_slice(&chunk.to_le_bytes());
-    let mut added = 0;
-    while marks != 0 {
-        let at = marks.trailing_zeros() as usize;
-        let rest = chunk >> (8 * at);
-        let escape = ESCAPES[rest as usize % ESCAPES.len()];
-        let place = (at + added) % PLACES;
-        window[place..place + 8].copy_from_slice(&escape.to_le_bytes());
-
-        let longer = (escape >> 56) as usize;
-        let place = (place + 1 + longer) % PLACES;
-        window[place..place + CHUNK].copy_from_slice(&(rest >> 8).to_le_bytes());
-        added += longer;
-        marks &= marks - 1;
+/// Writes bytes one by one.
+fn write_each(out: &mut Vec<u8>, bytes: &[u8]) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    for &byte in bytes {
+        match ESCAPES[usize::from(byte)] {
+            0 => out.push(byte),
+            b'u' => {
+                let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+            }
+            letter => out.extend_from_slice(&[b'\\', letter]),
+        }
     }
-    out.truncate(start + length + added);
 }
 
-/// The escapes of the ASCII characters as eight bytes, of which the last is by how much the escape
-/// is longer than the character.
-static ESCAPES: [u64; 128] = escapes();
+/// For each byte what follows the backslash of its escape; 0 where it has none.
+static ESCAPES: [u8; 256] = escapes();
 
-const fn escapes() -> [u64; 128] {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut table = [0; 128];
-    let mut at = 0;
-    while at < table.len() {
-        let byte = at as u8;
-        let letter = match byte {
-            b'"' | b'\\' | b'/' => byte,
-            0x08 => b'b',
-            b'\t' => b't',
-            b'\n' => b'n',
-            0x0C => b'f',
-            b'\r' => b'r',
-            _ => 0,
-        };
-        table[at] = u64::from_le_bytes(if letter != 0 {
-            [b'\\', letter, 0, 0, 0, 0, 0, 1]
-        } else {
-            [b'\\', b'u', b'0', b'0', HEX[at >> 4], HEX[at & 15], 0, 5]
-        });
-        at += 1;
+const fn escapes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut control = 0;
+    while control < 0x20 {
+        table[control] = b'u';
+        control += 1;
     }
+    table[0x7F] = b'u';
+    table[0x08] = b'b';
+    table[b'\t' as usize] = b't';
+    table[b'\n' as usize] = b'n';
+    table[0x0C] = b'f';
+    table[b'\r' as usize] = b'r';
+    table[b'"' as usize] = b'"';
+    table[b'/' as usize] = b'/';
+    table[b'\\' as usize] = b'\\';
     table
 }
 

@@ -2,7 +2,6 @@
 //! which headers are held once, what is escaped, where in the list a header ends up, what a cleared
 //! chunk becomes, what goes to the wire.
 
-mod browser;
 mod chain;
 mod conditions;
 
@@ -22,7 +21,6 @@ pub use shared::Shared;
 pub use stage::Stage;
 pub use wire::Wire;
 
-use browser::Browser;
 use chain::Chain;
 use head::Head;
 use kong_response::error::Error;
@@ -317,14 +315,7 @@ impl Memory {
         self.method == b"HEAD"
     }
 
-    fn browser(&self) -> Browser {
-        Browser::of(self.request_header("User-Agent").next().unwrap_or_default())
-    }
-
     fn is_kept_alive(&self) -> bool {
-        if self.method == b"POST" && self.browser().msie6 {
-            return false;
-        }
         let contains = |value: &[u8], word: &[u8]| {
             value.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
         };

@@ -1,11 +1,7 @@
 //! nginx's own pages: what answers when a status is all that was said.
 
-use super::browser::Browser;
-
 /// Ends every page, where nginx does not tell its version.
 const TAIL: &str = "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n";
-/// Keeps old browsers from showing a page of their own.
-const PADDING: &str = "<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n";
 
 /// The title of a page and what it says beside that.
 fn words(status: u16) -> Option<(&'static str, Option<&'static str>)> {
@@ -53,7 +49,7 @@ fn words(status: u16) -> Option<(&'static str, Option<&'static str>)> {
 }
 
 /// The page for a status; `None` where nginx has none and sends an empty body.
-pub fn page(status: u16, browser: Browser) -> Option<Vec<u8>> {
+pub fn page(status: u16) -> Option<Vec<u8>> {
     let mut page = match words(status)? {
         (title, None) => format!(
             "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n\
@@ -65,9 +61,6 @@ pub fn page(status: u16, browser: Browser) -> Option<Vec<u8>> {
         ),
     };
     page.push_str(TAIL);
-    if status >= 400 && browser.hides_short_pages() {
-        page.push_str(&PADDING.repeat(6));
-    }
     Some(page.into_bytes())
 }
 

@@ -53,7 +53,7 @@ impl Memory {
         if page::closes(status) {
             self.keepalive = false;
         }
-        let page = page::page(status, self.browser());
+        let page = page::page(status);
         self.head.set_content_type(page.as_ref().map_or(&b""[..], |_| b"text/html").to_vec());
         let page = page.unwrap_or_default();
         self.head.content_length = Some(page.len() as u64);
