@@ -68,7 +68,7 @@ local function count(functions)
 end
 
 local own = {
-  json_decode = { "[]" }, memory_host = {}, nginx = { ngx, {} }, stream = { ngx, {} },
+  json = { {} }, memory_host = {}, nginx = { ngx, {} }, stream = { ngx, {} },
   memory = { core.memory_host(), ngx, {} }, order_fault = false,
 }
 local checked = 0
@@ -76,6 +76,21 @@ for name, f in pairs(core) do
   if type(f) == "function" and own[name] ~= false then
     check(name, f, unpack(own[name]))
     checked = checked + 1
+  end
+end
+
+local json = require "kong.response.json"
+check("encode", json.encode, { 1 })
+check("decode", json.decode, "[1]")
+for _, case in ipairs {
+  { json.decode, '["\\n"]', "no memory for the values at line 1 column 5" },
+  { json.encode, { ("x"):rep(2^22) }, "no memory for a body of %d+ bytes" },
+} do
+  core.order_fault("allocation", 0)
+  local value, reason = case[1](case[2])
+  core.order_fault(nil)
+  if value ~= nil or not reason:find("^" .. case[3] .. "$") or case[1](case[2]) == nil then
+    failures[#failures + 1] = case[3] .. ": " .. tostring(reason)
   end
 end
 

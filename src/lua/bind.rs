@@ -7,7 +7,7 @@ use mlua::ffi::{self, lua_CFunction, lua_State};
 
 use super::call::{Caller, attempt, guard, raise_plain};
 use super::stack::{Kept, SERVICES, STRINGS, invoke, push_bytes, type_name, upvalue};
-use super::{answer, body, decode, headers, memory, shortcut, source, stream};
+use super::{answer, body, codec, headers, memory, shortcut, source, stream};
 use crate::error::Error;
 use crate::host::nginx;
 use crate::phase;
@@ -38,7 +38,7 @@ pub const fn functions<const MEMORY: bool>() -> [(&'static CStr, lua_CFunction);
 }
 
 /// Opens the module for a Lua VM: a table with `version`, `nginx`, `stream`, `memory`, `memory_host`,
-/// `json_decode`, `statuses`, `read_phases`, `write_phases`, `most_headers`, `null` and `empty_array`.
+/// `json`, `statuses`, `read_phases`, `write_phases`, `most_headers`, `null` and `empty_array`.
 ///
 /// # Safety
 ///
@@ -58,8 +58,8 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
         ffi::lua_setfield(state, -2, c"memory".as_ptr());
         ffi::lua_pushcclosure(state, memory::new_host, 0);
         ffi::lua_setfield(state, -2, c"memory_host".as_ptr());
-        ffi::lua_pushcclosure(state, decode::json_decode, 0);
-        ffi::lua_setfield(state, -2, c"json_decode".as_ptr());
+        ffi::lua_pushcclosure(state, codec::bind, 0);
+        ffi::lua_setfield(state, -2, c"json".as_ptr());
         push_statuses(state);
         ffi::lua_setfield(state, -2, c"statuses".as_ptr());
         for (set, name) in [(phase::READ, c"read_phases"), (phase::WRITE, c"write_phases")] {

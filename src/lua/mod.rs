@@ -14,7 +14,7 @@ mod args;
 mod bind;
 mod body;
 mod call;
-mod decode;
+mod codec;
 mod headers;
 mod json;
 mod memory;
