@@ -228,7 +228,7 @@ local function check(bytes)
     end
     if result then
       written[#written + 1] = result
-      local decoded, reason = core.json_decode(result)
+      local decoded, reason = json.decode(result)
       assert(decoded ~= nil or type(reason) == "string")
     end
   end
@@ -238,7 +238,7 @@ local function check(bytes)
   else
     check_error(err)
   end
-  core.json_decode(bytes)
+  json.decode(bytes)
   return unpack(written)
 end
 

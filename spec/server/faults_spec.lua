@@ -71,7 +71,7 @@ local function count(functions)
 end
 
 local own = {
-  json_decode = { "[]" }, memory_host = {}, nginx = { ngx, {} }, stream = { ngx, {} },
+  json = { {} }, memory_host = {}, nginx = { ngx, {} }, stream = { ngx, {} },
   memory = { kit.memory_host(), ngx, {} }, order_fault = false,
 }
 local checked = 0
@@ -82,6 +82,21 @@ for _, module in ipairs { kit, core } do
       check(name, f, unpack(own[name]))
       checked = checked + 1
     end
+  end
+end
+
+local json = require "kong.response.json"
+check("encode", json.encode, { 1 })
+check("decode", json.decode, "[1]")
+for _, case in ipairs {
+  { json.decode, '["\\n"]', "no memory for the values at line 1 column 5" },
+  { json.encode, { ("x"):rep(2^22) }, "no memory for a body of %d+ bytes" },
+} do
+  core.order_fault("allocation", 0)
+  local value, reason = case[1](case[2])
+  core.order_fault(nil)
+  if value ~= nil or not reason:find("^" .. case[3] .. "$") or case[1](case[2]) == nil then
+    failures[#failures + 1] = case[3] .. ": " .. tostring(reason)
   end
 end
 
@@ -354,17 +369,6 @@ for _, jit_mode in ipairs { "on", "off" } do
       ]] }))
       assert.equal(200, r.status)
       assert.equal("string plugin.lua:5: " .. ORDERED, r:header("X-Error"))
-    end)
-
-    it("behind an exit in header_filter changes nothing of it", function()
-      local r = server:get(path("/", {
-        header_filter = "core.order_fault('panic', 1) response.exit(403, 'no')",
-        body_filter = "if ngx.ctx.response_body then ngx.arg[2] = true "
-          .. "ngx.arg[1] = ngx.ctx.response_body end",
-      }))
-      assert.equal(403, r.status)
-      assert.equal("no", r.body)
-      assert.matches("panicked at", server:log(), 1, true)
     end)
 
     it("in a function that needs no request is an error string", function()

@@ -6,6 +6,9 @@ local response = require "kong.response"
 local testing = require "kong.response.testing"
 
 
+assert(json.encode(assert(json.decode("[1]"))))
+
+
 ---@class MyPlugin: kong.response.Plugin
 local MyPlugin = { PRIORITY = 10 }
 

@@ -9,7 +9,7 @@ use super::edge::call::{Caller, attempt, guard, raise_plain};
 use super::edge::server::Server;
 use super::edge::stack::{SERVICES, STRINGS, Slot, invoke, push_bytes, type_name, upvalue};
 use super::ffi as fast_paths;
-use super::functions::{body, exit, headers, source, stream};
+use super::functions::{body, exit, headers, json, source, stream};
 use super::nginx::Nginx;
 use crate::error::Error;
 use crate::host::nginx;
@@ -40,7 +40,8 @@ const fn functions<S: Server>() -> [(&'static CStr, lua_CFunction); 14] {
     ]
 }
 
-/// Opens the module for a Lua VM: a table with `version`, `nginx`, `stream`, `statuses`, `phases`, `read_phases`, `write_phases`, `most_headers`, `null` and `empty_array`.
+/// Opens the module for a Lua VM: a table with `version`, `nginx`, `stream`, `json`, `statuses`, `phases`,
+/// `read_phases`, `write_phases`, `most_headers`, `null` and `empty_array`.
 ///
 /// # Safety
 ///
@@ -56,6 +57,8 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
         ffi::lua_setfield(state, -2, c"nginx".as_ptr());
         ffi::lua_pushcclosure(state, bind_stream, 0);
         ffi::lua_setfield(state, -2, c"stream".as_ptr());
+        ffi::lua_pushcclosure(state, bind_json, 0);
+        ffi::lua_setfield(state, -2, c"json".as_ptr());
         push_statuses(state);
         ffi::lua_setfield(state, -2, c"statuses".as_ptr());
         for (set, name) in [(phase::READ, c"read_phases"), (phase::WRITE, c"write_phases")] {
@@ -140,6 +143,23 @@ unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
                 1
             }
         }
+    }
+}
+
+/// `json(services) -> { encode, decode }`: the functions of `kong.response.json`, with the sentinels among
+/// the services.
+///
+/// # Safety
+///
+/// Lua calls it.
+unsafe extern "C-unwind" fn bind_json(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua gives a C function 20 slots, and no value of Rust is alive. No `ngx` is needed: an empty
+    // table takes its place.
+    unsafe {
+        ffi::lua_settop(state, 1);
+        ffi::lua_createtable(state, 0, 0);
+        ffi::lua_insert(state, 1);
+        push_functions(state, &json::FUNCTIONS)
     }
 }
 

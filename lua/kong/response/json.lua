@@ -1,6 +1,6 @@
---- The sentinels of JSON: what a table body says `null` and `[]` with.
--- They are those of the host's cjson where it has them, so that a plugin's own `cjson.empty_array`
--- means the same here; else they are ours.
+--- JSON for plugins: `encode`, `decode`, and the sentinels that a table says `null` and `[]` with.
+-- The sentinels are those of the host's cjson where it has them, so that a plugin's own
+-- `cjson.empty_array` means the same here; else they are ours.
 
 local core = require "kong.response.core"
 
@@ -10,10 +10,37 @@ if not loaded or type(cjson) ~= "table" then
   cjson = {}
 end
 
+local has_nkeys, nkeys = pcall(require, "table.nkeys")
 
-return {
+
+local _M = {
   null = cjson.null or core.null,
   empty_array = cjson.empty_array or core.empty_array,
   array_mt = cjson.array_mt or {},
   empty_array_mt = cjson.empty_array_mt or {},
 }
+
+
+local functions = core.json {
+  empty_array = _M.empty_array,
+  array_mt = _M.array_mt,
+  empty_array_mt = _M.empty_array_mt,
+  nkeys = has_nkeys and nkeys or nil,
+}
+
+--- Writes a value as JSON, with the bytes that `exit` sends for a table.
+-- @function encode
+-- @param value a table, string, number, boolean, nil or sentinel
+-- @treturn string|nil
+-- @treturn string|nil why the value has no JSON form
+_M.encode = functions.encode
+
+--- Reads JSON. Arrays get `array_mt`, and `null` is the sentinel `null`.
+-- @function decode
+-- @tparam string text
+-- @return the value; nil where the text is not JSON
+-- @treturn string|nil the reason, with line and column
+_M.decode = functions.decode
+
+
+return _M

@@ -4,6 +4,7 @@ pub mod body;
 mod delayed;
 pub mod exit;
 pub mod headers;
+pub mod json;
 pub mod source;
 pub mod stream;
 mod templates;

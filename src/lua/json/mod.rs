@@ -7,6 +7,7 @@
 
 mod array;
 mod look;
+pub mod read;
 
 use std::cell::Cell;
 use std::ffi::c_int;
@@ -57,16 +58,30 @@ impl TableBody for LuaTable {
 
     fn encode(&mut self) -> Result<Vec<u8>, EncodeError> {
         // SAFETY: the upvalues are there, and the table is at its index.
-        unsafe {
-            let top = ffi::lua_gettop(self.state);
-            let mut writer = Writer::new(self.state);
-            ffi::lua_pushvalue(self.state, self.index);
-            let outcome = writer.table();
-            ffi::lua_settop(self.state, top);
-            match outcome {
-                Ok(()) => Ok(writer.out),
-                Err(Failed) => Err(writer.error),
-            }
+        unsafe { encode(self.state, self.index) }
+    }
+}
+
+/// Writes the value at `index`.
+///
+/// # Safety
+///
+/// `index` is absolute; the running function has the upvalues, and the stack has free slots.
+pub unsafe fn encode(state: *mut lua_State, index: c_int) -> Result<Vec<u8>, EncodeError> {
+    // SAFETY: the caller has seen to the upvalues and the slots; the value is pushed.
+    unsafe {
+        let top = ffi::lua_gettop(state);
+        let mut writer = Writer::new(state);
+        ffi::lua_pushvalue(state, index);
+        let outcome = match writer.value() {
+            Ok(Value::Table) => writer.table(),
+            Ok(Value::Scalar | Value::Nil) => Ok(()),
+            Err(failed) => Err(failed),
+        };
+        ffi::lua_settop(state, top);
+        match outcome {
+            Ok(()) => Ok(writer.out),
+            Err(Failed) => Err(writer.error),
         }
     }
 }

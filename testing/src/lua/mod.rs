@@ -1,7 +1,6 @@
 //! The module in Lua: hosts and their methods, a reader of JSON.
 
 pub mod host;
-mod json;
 mod methods;
 mod request;
 mod values;
@@ -15,7 +14,7 @@ use host::Host;
 /// Wraps a function made by [`answering`] into one that raises; see `glue.lua`.
 const RAISING: &str = "kong.response.testing.raising";
 
-/// A table with `version`, `memory_host`, `memory` and `json_decode`. `bind(ngx, services, host)` makes the
+/// A table with `version`, `memory_host` and `memory`. `bind(ngx, services, host)` makes the
 /// functions for a host.
 pub fn module(lua: &Lua, bind: Function) -> Result<Table> {
     let id = answering(lua, |_, host: Value| Ok(host::of(&host)?.id() as f64))?;
@@ -29,7 +28,6 @@ pub fn module(lua: &Lua, bind: Function) -> Result<Table> {
         "memory_host",
         raising_function(lua, |_, request: Value| Ok(Host::new(request::read(&request)?)))?,
     )?;
-    module.raw_set("json_decode", raising_function(lua, json::decode)?)?;
     #[cfg(feature = "fault-injection")]
     module.raw_set("order_fault", lua.create_function(order_fault)?)?;
     Ok(module)

@@ -1,6 +1,5 @@
 --- What a test's client has got, and what happened on the way.
 
-local native = require "kong.response.testing.native"
 local fields = require "kong.response.testing.fields"
 local json = require "kong.response.json"
 local names = require "kong.response.names"
@@ -116,7 +115,7 @@ end
 --- The body, read as JSON, or nil and why it is none. Arrays have the `array_mt` of
 -- `kong.response.json`.
 function Result:read_json()
-  return native.json_decode(self.body, json.array_mt)
+  return json.decode(self.body)
 end
 
 

@@ -1,0 +1,77 @@
+//! `encode` and `decode` of `kong.response.json`. They need no request.
+
+use std::ffi::{CStr, c_int};
+
+use mlua::ffi::{self, lua_CFunction, lua_State};
+
+use crate::lua::edge::call::{Caller, guard};
+use crate::lua::edge::stack::{Slot, protect, push_bytes, push_slot};
+use crate::lua::json;
+use crate::lua::json::read::Tape;
+
+/// The functions, by name.
+pub const FUNCTIONS: [(&CStr, lua_CFunction); 2] = [(c"encode", encode), (c"decode", decode)];
+
+/// `encode(value) -> string | nil, reason`
+///
+/// # Safety
+///
+/// Called by Lua, with the upvalues of [`upvalue`](super::stack::upvalue).
+unsafe extern "C-unwind" fn encode(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues. The string is pushed under `protect`, which borrows the bytes.
+    unsafe {
+        ffi::lua_settop(state, 1);
+        let written = guard(state, Caller::Direct, || {
+            Ok(match json::encode(state, 1) {
+                Ok(text) => protect(state, 0, 1, &mut |state| {
+                    push_bytes(state, &text);
+                    1
+                }),
+                Err(error) => {
+                    let mut reason = Vec::new();
+                    error.write_to(&mut reason);
+                    Err(reason)
+                }
+            })
+        });
+        answer(state, written)
+    }
+}
+
+/// `decode(text) -> value | nil, reason`
+///
+/// # Safety
+///
+/// As [`encode`].
+unsafe extern "C-unwind" fn decode(state: *mut lua_State) -> c_int {
+    // SAFETY: Lua calls this closure, which `bind` has given its upvalues. The text stays at 1, so Lua keeps it. The values are pushed under `protect`, which
+    // borrows the tape.
+    unsafe {
+        ffi::lua_settop(state, 1);
+        let read = guard(state, Caller::Direct, || {
+            Ok(Tape::read_at(state, 1).and_then(|tape| {
+                push_slot(state, Slot::ArrayMt);
+                protect(state, 1, 1, &mut |state| {
+                    tape.push_value(state);
+                    1
+                })
+            }))
+        });
+        answer(state, read)
+    }
+}
+
+/// Answers with the value on top, or with nil and the reason.
+///
+/// # Safety
+///
+/// There are two slots on the stack; no `catch_unwind` is below.
+unsafe fn answer(state: *mut lua_State, outcome: Result<(), Vec<u8>>) -> c_int {
+    let Err(reason) = outcome else { return 1 };
+    // SAFETY: the caller has seen to the slots. If there is no memory for the reason, unwinding drops it.
+    unsafe {
+        ffi::lua_pushnil(state);
+        push_bytes(state, &reason);
+    }
+    2
+}

@@ -1,0 +1,371 @@
+//! Reads JSON into Lua values.
+//!
+//! serde_json reads the text into a [`Tape`], a flat list of nodes in the order of the text. Then the
+//! values are made in Lua in one protected call, which borrows the tape: where Lua raises in the middle,
+//! the tape is still dropped.
+
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::fmt;
+use std::io;
+use std::slice;
+
+use mlua::ffi::{self, lua_State};
+use serde_core::de::{
+    DeserializeSeed, Deserializer, Error as Refusal, MapAccess, SeqAccess, Visitor,
+};
+use serde_json::Error;
+use serde_json::de::{Deserializer as Json, Read};
+
+use crate::lua::edge::stack::{push_bytes, string, type_name};
+
+/// How deep arrays and objects may be nested: as deep as lua-cjson reads, and as the writer writes.
+const MAX_DEPTH: usize = super::DEEPEST;
+/// The longest text. Its offsets fit into the `u32` of a [`Span`].
+const MAX_LENGTH: usize = 256 << 20;
+/// Stack slots for a value and its metatable, besides a table and a key for each level.
+const SLOTS: usize = 4;
+
+/// How many nodes a kept list may have room for: 1 MB.
+const KEPT_NODES: usize = 64 << 10;
+
+thread_local! {
+    /// The list of nodes of an earlier tape, kept for the next one.
+    static NODES: Cell<Vec<Node>> = const { Cell::new(Vec::new()) };
+}
+
+/// A part of the text, or of what is unescaped.
+#[derive(Clone, Copy)]
+struct Span {
+    start: u32,
+    length: u32,
+}
+
+/// A node of the tape. The nodes inside an array or an object follow it.
+#[derive(Clone, Copy)]
+enum Node {
+    Null,
+    Boolean(bool),
+    Number(f64),
+    /// A string or a key without escapes: a part of the text.
+    Plain(Span),
+    /// A string or a key with escapes: a part of [`Tape::unescaped`].
+    Unescaped(Span),
+    /// So many items follow.
+    Array(u32),
+    /// So many keys follow, each with its value.
+    Object(u32),
+}
+
+/// A text that was read.
+pub struct Tape<'t> {
+    text: &'t [u8],
+    nodes: Vec<Node>,
+    unescaped: Vec<u8>,
+    depth: usize,
+    max_depth: usize,
+}
+
+impl<'t> Tape<'t> {
+    /// Reads the string at `index`.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not JSON, with line and column; `expected a string, got <type>`; `text too long: …`.
+    ///
+    /// # Safety
+    ///
+    /// `index` is valid, and the string stays reachable from Lua for `'t`.
+    pub unsafe fn read_at(state: *mut lua_State, index: c_int) -> Result<Self, Vec<u8>> {
+        // SAFETY: the caller keeps the string reachable.
+        let Some(text) = (unsafe { string(state, index) }) else {
+            // SAFETY: the index is valid.
+            let got = unsafe { type_name(state, index) };
+            return Err(format!("expected a string, got {got}").into_bytes());
+        };
+        Self::read(text).map_err(String::into_bytes)
+    }
+
+    fn read(text: &'t [u8]) -> Result<Self, String> {
+        if text.len() > MAX_LENGTH {
+            let length = text.len();
+            return Err(format!("text too long: {length} bytes, maximum {MAX_LENGTH}"));
+        }
+        let nodes = NODES.take();
+        let mut tape = Self { text, nodes, unescaped: Vec::new(), depth: 0, max_depth: 0 };
+        let read = match std::str::from_utf8(text) {
+            Ok(text) => tape.fill(Json::from_str(text), None),
+            Err(_) => {
+                let consumed = Cell::new(0);
+                tape.fill(Json::from_reader(Source { text, consumed: &consumed }), Some(&consumed))
+            }
+        };
+        read.map(|()| tape).map_err(|error| error.to_string())
+    }
+
+    fn fill<R: Read<'t>>(
+        &mut self,
+        mut json: Json<R>,
+        consumed: Option<&Cell<usize>>,
+    ) -> Result<(), Error> {
+        json.disable_recursion_limit();
+        Reader { tape: self, consumed, start: 0 }.deserialize(&mut json)?;
+        json.end()
+    }
+
+    fn push<E: Refusal>(&mut self, node: Node) -> Result<(), E> {
+        if self.nodes.len() == self.nodes.capacity() {
+            reserve(&mut self.nodes, 1)?;
+        }
+        self.nodes.push(node);
+        Ok(())
+    }
+
+    /// A string that is a part of the text.
+    fn plain<E: Refusal>(&mut self, string: &'t [u8]) -> Result<(), E> {
+        let start = string.as_ptr().addr() - self.text.as_ptr().addr();
+        self.push(Node::Plain(span(start, string.len())))
+    }
+
+    /// A string that is not in the text as it is.
+    fn unescaped<E: Refusal>(&mut self, string: &[u8]) -> Result<(), E> {
+        reserve(&mut self.unescaped, string.len())?;
+        let start = self.unescaped.len();
+        self.unescaped.extend_from_slice(string);
+        self.push(Node::Unescaped(span(start, string.len())))
+    }
+
+    /// Begins an array or an object; gives the place of its node.
+    fn begin<E: Refusal>(&mut self) -> Result<usize, E> {
+        if self.depth == MAX_DEPTH {
+            return Err(E::custom(format_args!(
+                "arrays and objects nested deeper than {MAX_DEPTH}"
+            )));
+        }
+        self.depth += 1;
+        self.max_depth = self.max_depth.max(self.depth);
+        self.push(Node::Null)?;
+        Ok(self.nodes.len() - 1)
+    }
+
+    fn end(&mut self, place: usize, node: Node) {
+        self.depth -= 1;
+        self.nodes[place] = node;
+    }
+
+    /// Pushes the value. It may raise for want of memory, and what a finalizer raises.
+    ///
+    /// # Safety
+    ///
+    /// No `catch_unwind` is below. At 1 is the metatable of arrays.
+    pub unsafe fn push_value(&self, state: *mut lua_State) {
+        // SAFETY: there is nothing to drop here: the tape is borrowed.
+        unsafe {
+            let slots = 2 * self.max_depth + SLOTS;
+            if ffi::lua_checkstack(state, slots as c_int) == 0 {
+                push_bytes(state, b"stack overflow");
+                ffi::lua_error(state);
+            }
+            self.push_next(state, &mut self.nodes.iter());
+        }
+    }
+
+    /// Pushes the value of the next node, and of those in it.
+    ///
+    /// # Safety
+    ///
+    /// As [`Tape::push_value`], and there are stack slots for its depth.
+    unsafe fn push_next(&self, state: *mut lua_State, nodes: &mut slice::Iter<'_, Node>) {
+        let Some(&node) = nodes.next() else { return };
+        // SAFETY: the caller has seen to the slots; `push_value` has nothing to drop.
+        unsafe {
+            match node {
+                Node::Null => ffi::lua_pushlightuserdata(state, std::ptr::null_mut()),
+                Node::Boolean(flag) => ffi::lua_pushboolean(state, flag.into()),
+                Node::Number(number) => ffi::lua_pushnumber(state, number),
+                Node::Plain(span) => push_bytes(state, span.of(self.text)),
+                Node::Unescaped(span) => push_bytes(state, span.of(&self.unescaped)),
+                Node::Array(length) => {
+                    ffi::lua_createtable(state, length as c_int, 0);
+                    for i in 1..=length {
+                        self.push_next(state, nodes);
+                        ffi::lua_rawseti(state, -2, i.into());
+                    }
+                    ffi::lua_pushvalue(state, 1);
+                    ffi::lua_setmetatable(state, -2);
+                }
+                Node::Object(fields) => {
+                    ffi::lua_createtable(state, 0, fields as c_int);
+                    for _ in 0..fields {
+                        self.push_next(state, nodes);
+                        self.push_next(state, nodes);
+                        ffi::lua_rawset(state, -3);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Tape<'_> {
+    fn drop(&mut self) {
+        let mut nodes = std::mem::take(&mut self.nodes);
+        if nodes.capacity() <= KEPT_NODES {
+            nodes.clear();
+            NODES.set(nodes);
+        }
+    }
+}
+
+impl Span {
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        let start = self.start as usize;
+        bytes.get(start..start + self.length as usize).unwrap_or_default()
+    }
+}
+
+/// A span of a text of at most [`MAX_LENGTH`] bytes. What is unescaped is never longer than the text.
+fn span(start: usize, length: usize) -> Span {
+    Span { start: start as u32, length: length as u32 }
+}
+
+#[cold]
+fn refuse<E: Refusal>() -> E {
+    E::custom("no memory for the values")
+}
+
+/// Reserves memory for so many more items, or fails.
+fn reserve<T, E: Refusal>(list: &mut Vec<T>, more: usize) -> Result<(), E> {
+    #[cfg(feature = "fault-injection")]
+    if crate::fault::happens(crate::fault::Fault::Allocation) {
+        return Err(refuse());
+    }
+    list.try_reserve(more).map_err(|_| refuse())
+}
+
+/// A text that is not UTF-8, read byte by byte; `consumed` counts the bytes that serde_json has taken.
+struct Source<'a> {
+    text: &'a [u8],
+    consumed: &'a Cell<usize>,
+}
+
+impl io::Read for Source<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let at = self.consumed.get();
+        let (Some(to), Some(&byte)) = (buffer.first_mut(), self.text.get(at)) else { return Ok(0) };
+        *to = byte;
+        self.consumed.set(at + 1);
+        Ok(1)
+    }
+}
+
+/// Reads one value, or one key, onto the tape.
+///
+/// serde_json refuses strings that are not UTF-8, unless it is asked for bytes; and it can be asked for
+/// bytes only where a string comes next. So in a text that is not UTF-8 the reader looks at the next byte.
+struct Reader<'a, 't> {
+    tape: &'a mut Tape<'t>,
+    /// Set where the text is not UTF-8: how many bytes of it serde_json has taken.
+    consumed: Option<&'a Cell<usize>>,
+    /// Set there, too: where the value starts.
+    start: usize,
+}
+
+impl<'t> Reader<'_, 't> {
+    fn next(&mut self) -> Reader<'_, 't> {
+        Reader { tape: self.tape, consumed: self.consumed, start: 0 }
+    }
+}
+
+/// Where the next value starts. serde_json has taken its first byte already, except at the start of the
+/// text and after a colon.
+fn start_of_next(text: &[u8], consumed: usize) -> usize {
+    match consumed.checked_sub(1) {
+        Some(last) if text[last] != b':' => last,
+        _ => {
+            let is_space = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+            consumed + text[consumed..].iter().take_while(is_space).count()
+        }
+    }
+}
+
+impl<'t> DeserializeSeed<'t> for Reader<'_, 't> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'t>>(mut self, json: D) -> Result<(), D::Error> {
+        if let Some(consumed) = self.consumed {
+            self.start = start_of_next(self.tape.text, consumed.get());
+            if self.tape.text.get(self.start) == Some(&b'"') {
+                return json.deserialize_bytes(self);
+            }
+        }
+        json.deserialize_any(self)
+    }
+}
+
+impl<'t> Visitor<'t> for Reader<'_, 't> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_unit<E: Refusal>(self) -> Result<(), E> {
+        self.tape.push(Node::Null)
+    }
+
+    fn visit_bool<E: Refusal>(self, flag: bool) -> Result<(), E> {
+        self.tape.push(Node::Boolean(flag))
+    }
+
+    fn visit_u64<E: Refusal>(self, number: u64) -> Result<(), E> {
+        self.tape.push(Node::Number(number as f64))
+    }
+
+    fn visit_i64<E: Refusal>(self, number: i64) -> Result<(), E> {
+        self.tape.push(Node::Number(number as f64))
+    }
+
+    fn visit_f64<E: Refusal>(self, number: f64) -> Result<(), E> {
+        self.tape.push(Node::Number(number))
+    }
+
+    fn visit_borrowed_str<E: Refusal>(self, string: &'t str) -> Result<(), E> {
+        self.tape.plain(string.as_bytes())
+    }
+
+    fn visit_str<E: Refusal>(self, string: &str) -> Result<(), E> {
+        self.tape.unescaped(string.as_bytes())
+    }
+
+    fn visit_bytes<E: Refusal>(self, string: &[u8]) -> Result<(), E> {
+        // For bytes serde_json lets control characters and lone surrogates pass.
+        let end = self.consumed.map_or(0, Cell::get);
+        let written = self.tape.text.get(self.start..end).unwrap_or_default();
+        if serde_json::from_str::<String>(&String::from_utf8_lossy(written)).is_err() {
+            return Err(E::custom("control character or lone surrogate in a string"));
+        }
+        self.tape.unescaped(string)
+    }
+
+    fn visit_seq<A: SeqAccess<'t>>(mut self, mut items: A) -> Result<(), A::Error> {
+        let place = self.tape.begin()?;
+        let mut length = 0;
+        while items.next_element_seed(self.next())?.is_some() {
+            length += 1;
+        }
+        self.tape.end(place, Node::Array(length));
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'t>>(mut self, mut fields: A) -> Result<(), A::Error> {
+        let place = self.tape.begin()?;
+        let mut count = 0;
+        while fields.next_key_seed(self.next())?.is_some() {
+            fields.next_value_seed(self.next())?;
+            count += 1;
+        }
+        self.tape.end(place, Node::Object(count));
+        Ok(())
+    }
+}
