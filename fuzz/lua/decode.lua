@@ -40,7 +40,7 @@ local function check(bytes)
     assert(why:find("number out of range", 1, true), why)
     return "read", text
   end
-  assert(equal(again, assert(json.decode(assert(json.encode(again))))), "not stable: " .. text)
+  assert(equal(again, (json.decode(assert(json.encode(again))))), "not stable: " .. text)
   return "read", text
 end
 
