@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 seconds=$1
 shift
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(accept error_page headers json number sequence)
+[ ${#targets[@]} -gt 0 ] || targets=(accept decode error_page headers json number sequence)
 
 export PATH="$PWD/target/tools/bin:$PATH"
 # Instrumented code needs flags that are not stable yet: this lets the stable compiler take them.

@@ -2,6 +2,7 @@
 -- also sent as the string that was encoded, and what is between the two is the encoding.
 
 local cjson = require "bench.peer.cjson"
+local json = require "kong.response.json"
 local values = require "bench.worker.values"
 
 local ngx = ngx
@@ -50,6 +51,40 @@ for name, calls in pairs(CALLS) do
       exit(200, text, HEADERS)
     end
   end }
+end
+
+
+for name, calls in pairs(CALLS) do
+  local text = json.encode(values[name])
+  for side, decode in pairs { json = json.decode, cjson = cjson.decode } do
+    _M[side .. "_read_" .. name] = {
+      requests = 4, calls = calls, prepare = nothing, run = function(n)
+        local last
+        for _ = 1, n do
+          last = decode(text)
+        end
+        return last
+      end,
+    }
+  end
+end
+
+-- 1 MB: read, changed in one place, and written.
+do
+  local text = json.encode(values.products(13000))
+  for side, module in pairs { json = json, cjson = cjson } do
+    _M[side .. "_round_trip"] = {
+      requests = 4, calls = 2, prepare = nothing, run = function(n)
+        local last
+        for i = 1, n do
+          local value = module.decode(text)
+          value[1].id = i
+          last = module.encode(value)
+        end
+        return last
+      end,
+    }
+  end
 end
 
 

@@ -30,7 +30,7 @@ describe("json-transform", function()
     assert.response(result).has.jsonbody { name = "x", served_by = "gateway" }
   end)
 
-  it("leaves other values as they are, as far as the JSON library can", function()
+  it("leaves other values as they are", function()
     local function sent(body)
       local result = run { upstream = { headers = JSON, body = body }, config = {} }
       assert.response(result).has.status(200)
@@ -40,15 +40,8 @@ describe("json-transform", function()
     assert.equal('{"a":[1,0.1,"x",true]}', sent '{"a":[1,0.1,"x",true]}')
     assert.equal('{"a":{}}', sent '{"a":{}}')
     assert.equal('{"a":12345678901234}', sent '{"a":12345678901234}')
-
-    -- OpenResty's lua-cjson keeps both of these, Debian's neither, dkjson the array.
-    local found, cjson = pcall(require, "cjson.safe")
-    cjson = found and cjson.new()
-    local arrays = not found or cjson.decode_array_with_array_mt ~= nil
-    local digits = found and pcall(cjson.encode_number_precision, 16)
-    assert.equal(arrays and '{"a":[]}' or '{"a":{}}', sent '{"a":[]}')
-    assert.equal(digits and '{"a":1234567890123456}' or '{"a":1.2345678901235e+15}',
-                 sent '{"a":1234567890123456}')
+    assert.equal('{"a":[]}', sent '{"a":[]}')
+    assert.equal('{"a":1234567890123456}', sent '{"a":1234567890123456}')
   end)
 
   it("knows JSON by its suffix, too", function()

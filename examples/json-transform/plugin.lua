@@ -6,25 +6,7 @@
 --         add = { served_by = "gateway" },
 --     } }
 
--- Gateways and OpenResty bring lua-cjson along; busted, where the plugin is tested, brings dkjson.
-local found, json = pcall(require, "cjson.safe")
-if found then
-  json = json.new() -- others have their own settings
-  -- OpenResty's lua-cjson can keep 16 digits of a number, and tell `[]` from `{}`. Another one,
-  -- Debian's for instance, cannot: there the first raises, and there is no second.
-  pcall(json.encode_number_precision, 16)
-  if json.decode_array_with_array_mt then
-    json.decode_array_with_array_mt(true)
-  end
-else
-  local dkjson = require "dkjson"
-  json = {
-    encode = dkjson.encode,
-    decode = function(text)
-      return dkjson.decode(text, 1, dkjson.null)
-    end,
-  }
-end
+local json = require "kong.response.json"
 
 
 local JsonTransform = { PRIORITY = 800 }

@@ -4,6 +4,7 @@
 //! fuzzer calls it with bytes of its own (`fuzz_targets/`), the tests with the files of `corpus/`.
 
 pub mod accept;
+pub mod decode;
 pub mod error_page;
 pub mod headers;
 mod input;

@@ -23,12 +23,13 @@ mod core {
 const INPUTS: u32 = 500;
 
 /// What `require` finds: the name and the text.
-const MODULES: [(&str, &str); 7] = [
+const MODULES: [(&str, &str); 8] = [
     ("kong.response.json", include_str!("../../lua/kong/response/json.lua")),
     ("kong.response.http", include_str!("../../lua/kong/response/http.lua")),
     ("kong.response.shortcuts", include_str!("../../lua/kong/response/shortcuts.lua")),
     ("fuzz.server", include_str!("../lua/server.lua")),
     ("fuzz.values", include_str!("../lua/values.lua")),
+    ("fuzz.decode", include_str!("../lua/decode.lua")),
     ("fuzz.json", include_str!("../lua/json.lua")),
     ("fuzz.sequence", include_str!("../lua/sequence.lua")),
 ];

@@ -4,7 +4,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use kong_response_fuzz::{accept, error_page, headers, json, number, sequence};
+use kong_response_fuzz::{accept, decode, error_page, headers, json, number, sequence};
 
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
@@ -28,4 +28,4 @@ macro_rules! targets {
     };
 }
 
-targets!(accept, error_page, headers, json, number, sequence);
+targets!(accept, decode, error_page, headers, json, number, sequence);

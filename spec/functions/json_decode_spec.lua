@@ -162,7 +162,8 @@ describe("json.decode", function()
 
     it("answers nil and the reason, with line and column, for other texts", function()
       for text, reason in pairs(REFUSED) do
-        assert.same({ n = 2, [2] = reason }, { n = select("#", json.decode(text)), json.decode(text) })
+        local found = { n = select("#", json.decode(text)), json.decode(text) }
+        assert.same({ n = 2, [2] = reason }, found)
       end
     end)
 
@@ -186,7 +187,8 @@ describe("json.decode", function()
           assert.equal(text, json.encode(json.decode(text)))
           local value, reason = json.decode(nest(1001, core))
           assert.is_nil(value)
-          assert.matches("^arrays and objects nested deeper than 1000 at line 1 column %d+$", reason)
+          assert.matches("^arrays and objects nested deeper than 1000 at line 1 column %d+$",
+                         reason)
         end
       end
     end)
