@@ -86,6 +86,10 @@ impl Host for Served<'_> {
         ask!(self.request_headers(name))
     }
 
+    fn has_request_header(&self, names: &[&str]) -> bool {
+        ask!(self.has_request_header(names))
+    }
+
     fn upstream_header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         ask!(self.upstream_header(name))
     }

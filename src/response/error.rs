@@ -201,7 +201,8 @@ mod tests {
             let host = Memory::new()
                 .with_request_header("Content-Type", request)
                 .with_http_version(version);
-            let cases: [(Message<'_>, &[(&str, &[&str])], Option<&str>); 6] = [
+            type Fields<'a> = &'a [(&'a str, &'a [&'a str])];
+            let cases: [(Message<'_>, Fields<'_>, Option<&str>); 6] = [
                 (Message::Default, &[], None),
                 (Message::Text(b"50 %"), &[], Some("50 %25")),
                 (Message::Text(b"no"), &[("Grpc_Message", &["own"])], Some("own")),
