@@ -106,6 +106,32 @@ end, function(server)
   end)
 
 
+  describe("answers a request with preconditions", function()
+    -- More headers than are listed at once, and the one that counts is the last of them.
+    for _, others in ipairs { 0, 100 } do
+      it(("that fail with a 412, behind %d other headers"):format(others), function()
+        local headers = {}
+        for i = 1, others do
+          headers[i] = "X-Other: " .. i
+        end
+        for line, status in pairs {
+          ['if-match: "b"'] = 412,
+          ['If-Match: "a"'] = 200,
+          ["IF-UNMODIFIED-SINCE: Sun, 06 Nov 1994 08:49:37 GMT"] = 412,
+          ["If-Match-Not: x"] = 200,
+        } do
+          headers[others + 1] = line
+          local r = server:run {
+            headers = headers,
+            access = [[return response.exit(200, "x", { ETag = '"a"' })]],
+          }
+          assert.equal(status, r.status, line)
+        end
+      end)
+    end
+  end)
+
+
   describe("ends the phase", function()
     it("from a thread", function()
       local r = server:run {

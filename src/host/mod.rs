@@ -113,6 +113,11 @@ pub trait Host {
     /// The values of the request's headers of this name, in any case.
     fn request_headers(&self, name: &str) -> Vec<Cow<'_, [u8]>>;
 
+    /// Whether the request has a header of one of these names, in any case.
+    fn has_request_header(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| !self.request_headers(name).is_empty())
+    }
+
     /// A header of the upstream's answer, whatever became of it. `name` is in lower case, with `_` for
     /// `-`.
     fn upstream_header(&self, name: &str) -> Option<Cow<'_, [u8]>>;

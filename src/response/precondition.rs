@@ -15,6 +15,9 @@ use crate::response::header::Headers;
 ///
 /// What the host says.
 pub fn fails<H: Host>(host: &H, headers: &Headers) -> Result<bool, Error> {
+    if !host.has_request_header(&["if-unmodified-since", "if-match"]) {
+        return Ok(false);
+    }
     if let Some(since) = host.request_headers("if-unmodified-since").first() {
         let modified = sent(host, headers, &[b"Last-Modified"])?;
         if modified

@@ -24,6 +24,12 @@ thread_local! {
     static WARNINGS: RefCell<WarningLog> = RefCell::default();
 }
 
+/// A header's name and value.
+type Field<'a> = (&'a [u8], &'a [u8]);
+
+/// Up to so many headers of a request are listed without asking for memory.
+const FEW_HEADERS: usize = 32;
+
 /// What lua-nginx-module's context bits say; they are not the gateway's phase bits.
 mod context {
     pub const SET: i32 = 0x1;
@@ -104,6 +110,36 @@ impl<'call> Request<'call> {
         callbacks: &'call dyn Callbacks,
     ) -> Self {
         Self { api, request, callbacks, _call: PhantomData }
+    }
+
+    /// Calls `read` with the names and values of the request's headers; `None` where the module does not
+    /// list them.
+    fn with_request_headers<'a, T>(
+        &'a self,
+        read: impl FnOnce(&mut dyn Iterator<Item = Field<'a>>) -> T,
+    ) -> Option<T> {
+        const NONE: FfiTableElt = FfiTableElt { key: FfiStr::EMPTY, value: FfiStr::EMPTY };
+        let mut truncated = 0;
+        // SAFETY: the module keeps the request alive for 'call; 0 asks for all headers.
+        let count = unsafe { (self.api.req_get_headers_count)(self.raw(), 0, &mut truncated) };
+        let length = usize::try_from(count).ok()?;
+        let (mut few, mut many) = ([NONE; FEW_HEADERS], Vec::new());
+        let fields = match few.get_mut(..length) {
+            Some(few) => few,
+            None => {
+                many.resize(length, NONE);
+                &mut many[..]
+            }
+        };
+        // SAFETY: `fields` has `count` elements, and the module writes no more. Raw (1) leaves the names
+        // as they came.
+        let code = unsafe { (self.api.req_get_headers)(self.raw(), fields.as_mut_ptr(), count, 1) };
+        let bytes = |text: FfiStr| {
+            // SAFETY: nginx keeps names and values in the request's pool or buffers until it ends.
+            unsafe { slice(text.data, usize::try_from(text.len).unwrap_or(0)) }
+        };
+        let mut pairs = fields.iter().map(|field| (bytes(field.key), bytes(field.value)));
+        (code == NGX_OK).then(|| read(&mut pairs))
     }
 
     fn raw(&self) -> *mut NgxRequest {
@@ -250,23 +286,20 @@ impl Host for Request<'_> {
     }
 
     fn request_headers(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
-        let mut truncated = 0;
-        // SAFETY: the module keeps the request alive for 'call; 0 asks for all headers.
-        let count = unsafe { (self.api.req_get_headers_count)(self.raw(), 0, &mut truncated) };
-        let Ok(length) = usize::try_from(count) else { return Vec::new() };
-        let mut fields = vec![FfiTableElt { key: FfiStr::EMPTY, value: FfiStr::EMPTY }; length];
-        // SAFETY: `fields` has `count` elements, and the module writes no more. Raw (1) leaves the names
-        // as they came.
-        let code = unsafe { (self.api.req_get_headers)(self.raw(), fields.as_mut_ptr(), count, 1) };
-        if code != NGX_OK {
-            return Vec::new();
-        }
-        let bytes = |text: FfiStr| {
-            // SAFETY: nginx keeps names and values in the request's pool or buffers until it ends.
-            unsafe { slice(text.data, usize::try_from(text.len).unwrap_or(0)) }
-        };
-        let named = |field: &&FfiTableElt| bytes(field.key).eq_ignore_ascii_case(name.as_bytes());
-        fields.iter().filter(named).map(|field| Cow::Borrowed(bytes(field.value))).collect()
+        self.with_request_headers(|fields| {
+            let named = fields.filter(|(field, _)| field.eq_ignore_ascii_case(name.as_bytes()));
+            named.map(|(_, value)| Cow::Borrowed(value)).collect()
+        })
+        .unwrap_or_default()
+    }
+
+    fn has_request_header(&self, names: &[&str]) -> bool {
+        self.with_request_headers(|mut fields| {
+            Iterator::any(&mut fields, |(field, _)| {
+                names.iter().any(|name| field.eq_ignore_ascii_case(name.as_bytes()))
+            })
+        })
+        .unwrap_or(false)
     }
 
     fn upstream_header(&self, name: &str) -> Option<Cow<'_, [u8]>> {

@@ -140,7 +140,7 @@ impl<H: Host> Facts<'_, H> {
     fn is_cut_to_a_range(&self) -> bool {
         self.place.is_filter()
             && self.status == StatusCode::OK
-            && !self.host.request_headers("range").is_empty()
+            && self.host.has_request_header(&["range"])
     }
 }
 
