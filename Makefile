@@ -40,8 +40,10 @@ build: ## build/lualib: what lua_package_path and lua_package_cpath need, and no
 	@cd lua && find . -name '*.lua' $(if $(WITH_KIT),,$(WITHOUT_KIT)) -exec install -D -m 644 {} ../$(LUALIB).new/{} \;
 	@ci/add-native.sh $(BUILT)/release/libkong_response.so $(LUALIB).new kong/response/core
 	@$(if $(WITH_KIT),ci/add-native.sh $(BUILT)/release/libkong_response_testing.so $(LUALIB).new $(KIT_NATIVE))
-	@[ ! -d $(LUALIB) ] || mv $(LUALIB) $(LUALIB).old
-	@mv $(LUALIB).new $(LUALIB) && rm -rf $(LUALIB).old
+	@# Nothing moves where nothing changed: specs read this folder while others install.
+	@if diff -rq $(LUALIB) $(LUALIB).new > $(LUALIB).diff 2>&1; then rm -rf $(LUALIB).new; else \
+		{ [ ! -d $(LUALIB) ] || mv $(LUALIB) $(LUALIB).old; } && mv $(LUALIB).new $(LUALIB); fi
+	@rm -rf $(LUALIB).old $(LUALIB).diff
 
 build-faults: ## build/faults: a build in which tests order panics; not for use
 	$(CARGO) build --locked --features fault-injection

@@ -8,7 +8,7 @@ dir=$(mktemp -d)
 workers=()
 stop() {
   for worker in "${workers[@]}"; do
-    kill "$worker" 2> "$dir/stop" || true
+    kill -- "-$worker" 2> "$dir/stop" || true
   done
   rm -rf "$dir"
 }
@@ -49,12 +49,12 @@ step "lints, Rust" cargo clippy --locked --workspace --all-targets -- -D warning
 step "lints, Rust, linked to LuaJIT" cargo clippy --locked --workspace --all-targets "${features[@]}" \
   --features fault-injection -- -D warnings
 if [ "${1:-}" = check ]; then
-  packages=
   step "Rust" cargo test --locked --workspace "${features[@]}" --quiet --lib
   suite
   step "lints, Lua" luacheck -q lua spec examples types bench fuzz/lua soak ci
   specs "Lua, without a server" --run=memory
-  specs "Lua, the functions in memory" --tags=memory spec/functions
+  specs "Lua, the functions in memory" --tags=memory \
+    --exclude-pattern=_in_nginx_spec spec/functions
   specs "Lua, the example plugins" --run=examples
 else
   step "lints, fuzz targets" cargo clippy --locked --manifest-path fuzz/Cargo.toml \
@@ -69,11 +69,12 @@ else
     --target-dir target "${features[@]}" --quiet
   step "load, formatting" cargo fmt --check --manifest-path soak/Cargo.toml
   step "load, lints" cargo clippy --locked --quiet --manifest-path soak/Cargo.toml -- -D warnings
-  step "load, the build" cargo build --release --locked --quiet --manifest-path soak/Cargo.toml
-  suite
-  packages=$suite
-  step "lints, Lua" luacheck -q lua spec examples types bench fuzz/lua soak ci
+  # It calls cargo, which waits for another cargo.
   specs "loading, installing, LuaRocks" spec/packages
+  step "load, for 5 seconds" \
+    cargo run --release --locked --quiet --manifest-path soak/Cargo.toml -- 5
+  suite
+  step "lints, Lua" luacheck -q lua spec examples types bench fuzz/lua soak ci
   # The longest first, so that both workers end at about the same time.
   suite
   specs "Lua, the functions in nginx and in memory" --exclude-pattern=_in_nginx_spec spec/functions
@@ -97,9 +98,6 @@ else
   suite
   specs "Lua, the gateway's module" spec/gateway
   specs "Lua, the bench" spec/bench
-  suite
-  step "load, for 5 seconds" \
-    cargo run --release --locked --quiet --manifest-path soak/Cargo.toml -- 5
 fi
 
 # Folders of spec/ that no suite knows yet are run as well.
@@ -125,28 +123,24 @@ work() {
       mine=
       if mkdir "$dir/suite.$previous" 2> "$dir/taken.$BASHPID"; then
         mine=yes
-        # Installing replaces build/lualib, which the suites after it read.
-        while [ -n "$packages" ] && [ "$previous" -gt "$packages" ] && [ ! -e "$dir/installed" ]; do
-          sleep 0.2
-        done
       fi
     fi
     if [ -n "$mine" ]; then
       local code=0
-      bash -c "${commands[i]}" > "$dir/$i.log" 2>&1 || code=$?
+      bash -c "exec ${commands[i]}" > "$dir/$i.log" 2>&1 || code=$?
       echo "$code" > "$dir/$i.code.new"
       mv "$dir/$i.code.new" "$dir/$i.code"
-      if [ "$previous" = "$packages" ] && [ "${suites[i + 1]:-}" != "$packages" ]; then
-        touch "$dir/installed"
-      fi
     fi
   done
 }
 
+# Each worker is a process group, which ends with all that it has started.
+set -m
 work &
 workers+=($!)
 work &
 workers+=($!)
+set +m
 
 log=$dir/log
 failed=()

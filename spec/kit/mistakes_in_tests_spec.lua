@@ -190,7 +190,7 @@ end)
 
 
 describe("a test", function()
-  it("that is none is said to be, also by `with`", function()
+  it("raises an error for a test that is no table, also through `with`", function()
     local run = testing.with { plugin = {} }
     assert.equal("the test must be a table, got string", raised(function() run "GET" end))
     assert.equal("the test must be a table, got string", raised(function() testing.run "GET" end))

@@ -100,7 +100,7 @@ end, function(server)
     end
   end)
 
-  it("is said aloud where a Content-Length without a body was corrected", function()
+  it("logs a warning when a Content-Length without a body was corrected", function()
     local response = server:exchange {
       access = "response.exit(200, nil, { ['Content-Length'] = 7 })",
     }
