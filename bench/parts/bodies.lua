@@ -8,10 +8,10 @@ local stats = require "bench.lib.stats"
 
 local MB = 1048576
 
--- The location, its counterpart whose body filter does nothing, the query, how many requests, how many
--- rounds for each that was asked for, what it is called, the unit in nanoseconds, what is to be reached.
--- Rounds of small bodies are short and many: what an empty request costs drifts with what else the
--- machine does.
+-- The location, its counterpart whose body filter does nothing, the query, how many requests, how
+-- many rounds for each that was asked for, what it is called, the unit in nanoseconds, and the
+-- target. Rounds of small bodies are short and many: what an empty request costs drifts with what
+-- else the machine does.
 local CASES = {
   { "/small", "/small_empty", "chunks=1", 1500, 8, "2 KB in one chunk", "µs", 0.9 },
   { "/small", "/small_empty", "chunks=2", 1500, 8, "2 KB in two chunks", "µs", 0.6 },

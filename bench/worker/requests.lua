@@ -91,7 +91,8 @@ local FILLER = ("0123456789abcdef"):rep(63)
 local number = 0
 
 
---- A body of 2 KB in `?chunks=`, one or two, and another one each time: its number stands at both ends.
+--- A body of 2 KB in `?chunks=`, one or two, and another one each time: its number stands at both
+-- ends.
 function _M.small_content()
   number = number + 1
   local text = ("%016d"):format(number)
