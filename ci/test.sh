@@ -13,7 +13,8 @@ stop() {
   rm -rf "$dir"
 }
 trap stop EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 # Steps of one suite run one after the other; a suite has the index of its first step.
 titles=()
