@@ -27,6 +27,7 @@ end
 local function make_ngx(server)
   local host = server.host
   local ngx = {
+    config = { ngx_lua_version = 10023 },
     OK = 0,
     req = {
       http_version = function()

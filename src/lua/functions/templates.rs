@@ -9,6 +9,9 @@ use std::rc::Rc;
 
 use crate::response::error_page::{Document, Template};
 
+/// How many templates are kept: paths that a program makes up cannot fill the memory.
+const MAX_TEMPLATES: usize = 1000;
+
 thread_local! {
     /// By path; `None` for a file that could not be read.
     static TEMPLATES: RefCell<HashMap<Vec<u8>, Option<Rc<Template>>>> = RefCell::default();
@@ -21,7 +24,12 @@ pub fn template(document: Document, path: &[u8], log: impl FnOnce(&str)) -> Opti
     }
     let read = std::fs::read(OsStr::from_bytes(path));
     let template = read.as_deref().ok().map(|text| Rc::new(Template::parse(text)));
-    TEMPLATES.with_borrow_mut(|all| all.insert(path.to_vec(), template.clone()));
+    TEMPLATES.with_borrow_mut(|all| {
+        if all.len() >= MAX_TEMPLATES {
+            all.clear();
+        }
+        all.insert(path.to_vec(), template.clone())
+    });
     if let Err(error) = read {
         let reason = match error.kind() {
             ErrorKind::NotFound => "file not found".to_owned(),
@@ -30,4 +38,22 @@ pub fn template(document: Document, path: &[u8], log: impl FnOnce(&str)) -> Opti
         log(&format!("failed reading the custom {} error template: {reason}", document.name()));
     }
     template
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_are_made_up_do_not_add_up() {
+        for i in 0..3 * MAX_TEMPLATES {
+            let mut logged = 0;
+            for _ in 0..2 {
+                let path = format!("/nowhere/{i}");
+                assert!(template(Document::Json, path.as_bytes(), |_| logged += 1).is_none());
+            }
+            assert_eq!(logged, 1);
+            assert!(TEMPLATES.with_borrow(HashMap::len) <= MAX_TEMPLATES);
+        }
+    }
 }
