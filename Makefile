@@ -17,6 +17,9 @@ KIT_NATIVE := kong/response/testing/native
 WITHOUT_KIT := ! -path '*/testing.lua' ! -path '*/testing/*'
 LUALIB := build/lualib$(if $(WITH_KIT),,-without-kit)
 BUILT := $(or $(CARGO_TARGET_DIR),target)
+# The kit links the library with other features. cargo has one name for both builds of that: in one folder
+# each would be built anew whenever the other was.
+KIT_BUILT := $(BUILT)/kit
 INSTALL := DESTDIR="$(DESTDIR)" QUIET="$(QUIET)" ci/install-lualib.sh
 INSTALLED := "$(abspath $(LUA_LIB_DIR))" "$(abspath $(LUA_CLIB_DIR))"
 
@@ -35,11 +38,11 @@ help: ## what each target does
 build: ## build/lualib: what lua_package_path and lua_package_cpath need, and nothing else
 	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
 	$(CARGO) build --release --locked
-	$(if $(WITH_KIT),$(CARGO) build --release --locked --package kong-response-testing)
+	$(if $(WITH_KIT),$(CARGO) build --release --locked --package kong-response-testing --target-dir $(KIT_BUILT))
 	@rm -rf $(LUALIB).new $(LUALIB).old
 	@cd lua && find . -name '*.lua' $(if $(WITH_KIT),,$(WITHOUT_KIT)) -exec install -D -m 644 {} ../$(LUALIB).new/{} \;
 	@ci/add-native.sh $(BUILT)/release/libkong_response.so $(LUALIB).new kong/response/core
-	@$(if $(WITH_KIT),ci/add-native.sh $(BUILT)/release/libkong_response_testing.so $(LUALIB).new $(KIT_NATIVE))
+	@$(if $(WITH_KIT),ci/add-native.sh $(KIT_BUILT)/release/libkong_response_testing.so $(LUALIB).new $(KIT_NATIVE))
 	@# Nothing moves where nothing changed: specs read this folder while others install.
 	@if diff -rq $(LUALIB) $(LUALIB).new > $(LUALIB).diff 2>&1; then rm -rf $(LUALIB).new; else \
 		{ [ ! -d $(LUALIB) ] || mv $(LUALIB) $(LUALIB).old; } && mv $(LUALIB).new $(LUALIB); fi
@@ -47,9 +50,9 @@ build: ## build/lualib: what lua_package_path and lua_package_cpath need, and no
 
 build-faults: ## build/faults: a build in which tests order panics; not for use
 	$(CARGO) build --locked --features fault-injection
-	$(CARGO) build --locked --features fault-injection --package kong-response-testing
+	$(CARGO) build --locked --features fault-injection --package kong-response-testing --target-dir $(KIT_BUILT)
 	@ci/add-native.sh $(BUILT)/debug/libkong_response.so build/faults kong/response/core
-	@ci/add-native.sh $(BUILT)/debug/libkong_response_testing.so build/faults $(KIT_NATIVE)
+	@ci/add-native.sh $(KIT_BUILT)/debug/libkong_response_testing.so build/faults $(KIT_NATIVE)
 
 demo: ## upstreams, gateways and plugins on loopback: what clients get before and after
 	@ci/install.sh $(SERVER_PACKAGES)

@@ -162,7 +162,7 @@ fn local(
             ("page", answer(404, page.into()).of_type("text/html"))
         }
         4 | 5 => {
-            let json = format!("<b> & \\\"{seed}\\\"\\/\\r\\n");
+            let json = format!("<b> & \\\"{seed}\\\"/\\r\\n");
             let xml = format!("&lt;b&gt; &amp; \"{seed}\"/\r\n");
             let plain = format!("<b> & \"{seed}\"/\r\n");
             let body = document(negotiated, seed, &json, &xml, &plain);

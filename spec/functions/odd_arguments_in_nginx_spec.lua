@@ -98,7 +98,7 @@ for _, jit_mode in ipairs { "on", "off" } do
     local function walk(least, paths)
       local failures = {}
       for _, path in ipairs(paths) do
-        server:request { path = path, max_time = 60 }
+        server:request { path = path, max_time = 300 }
         check(least, failures)
       end
       assert.equal("", table.concat(failures, "\n"))
@@ -125,10 +125,10 @@ for _, jit_mode in ipairs { "on", "off" } do
     end
 
     it("leave no memory behind", function()
-      local r = server:request { path = "/raise", max_time = 60 }
+      local r = server:request { path = "/raise", max_time = 300 }
       assert.equal(0, r.exit)
       local before = server:rss(pids[1])
-      server:request { path = "/raise", max_time = 60 }
+      server:request { path = "/raise", max_time = 300 }
       local growth = server:rss(pids[1]) - before
       assert.is_true(growth < 16 * MB, "grew by " .. growth / MB .. " MB")
       assert.same({}, inline.alarms(server))
