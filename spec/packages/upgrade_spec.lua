@@ -62,7 +62,7 @@ local QUICKLY = "CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0
 
 local function build_other()
   trees.run("rm -rf " .. OTHER_ROOT .. " && mkdir -p " .. OTHER_ROOT .. " && cp -a Makefile"
-    .. " Cargo.toml Cargo.lock build.rs src lua ci types kong-response-dev-1.rockspec "
+    .. " Cargo.toml Cargo.lock build.rs src testing lua ci types kong-response-dev-1.rockspec "
     .. OTHER_ROOT)
   trees.run("cd " .. OTHER_ROOT
     .. " && sed -i '/^name = \"kong-response\"/{n;s/\".*\"/\"" .. OTHER .. "\"/}'"
