@@ -5,13 +5,14 @@ use bytes::Bytes;
 use crate::error::Error;
 use crate::host::{BodyFilter, Chunk, ChunkBytes};
 
-/// What is reserved for small bodies: the first of these that will do.
-const SMALL: [usize; 3] = [4 << 10, 16 << 10, ASK_ABOVE];
 /// To ask for the length that was promised costs more than to buffer so much.
 const ASK_ABOVE: usize = 64 << 10;
-/// How much is reserved beyond that: with a promise, which is not believed beyond it, and without one.
-const AHEAD_PROMISED: usize = 4 << 20;
-const AHEAD: usize = 2 << 20;
+/// The first capacities: the smallest that is large enough.
+const FIRST: [usize; 4] = [4 << 10, 16 << 10, ASK_ABOVE, 1 << 20];
+/// The smallest capacity above those: a mapping, which grows without being copied.
+const LARGE: usize = 4 << 20;
+/// A Content-Length up to this one is reserved at once.
+const BELIEVED: usize = 2 << 20;
 
 /// A body that is not complete yet. Its memory goes back when it is dropped.
 #[derive(Debug, Default)]
@@ -79,20 +80,25 @@ impl BodyBuffer {
     }
 }
 
+/// The capacity for `length` bytes that are about to be `needed`, when no length is promised: a few steps,
+/// and then it doubles.
+fn unpromised(length: usize, needed: usize) -> usize {
+    match FIRST.into_iter().find(|&first| needed <= first) {
+        Some(first) => first,
+        None => needed.max(length.saturating_mul(2)).max(LARGE),
+    }
+}
+
 /// The capacity for a body of which `length` bytes are here and `needed` are about to be.
 ///
-/// It grows a few times only, and from a moderate size on to where the memory is a mapping, which grows
-/// without being copied; then it doubles. A promised length is reached without overshooting it, and is not
-/// believed beyond [`AHEAD_PROMISED`], or what would be reserved without it. More than `limit` is reserved
-/// only where it is needed.
+/// A promised length is reached without overshooting it. A promise above [`BELIEVED`] reserves nothing that
+/// would not be reserved without it, because it may be a lie. `limit` is exceeded only by what has arrived.
 fn grown(length: usize, needed: usize, promised: Option<usize>, limit: Option<usize>) -> usize {
-    let doubled = needed.max(length.saturating_mul(2));
+    let unpromised = unpromised(length, needed);
     let target = match promised {
-        Some(promised) if promised >= needed => promised.min(doubled.max(AHEAD_PROMISED)),
-        _ => match SMALL.into_iter().find(|&small| needed <= small) {
-            Some(small) => small,
-            None => doubled.max(AHEAD),
-        },
+        Some(promised) if (needed..=BELIEVED).contains(&promised) => promised,
+        Some(promised) if promised >= needed => unpromised.min(promised),
+        _ => unpromised,
     };
     target.min(limit.unwrap_or(usize::MAX)).max(needed)
 }
@@ -158,25 +164,26 @@ mod tests {
 
     #[test]
     fn a_true_promise_is_reserved_exactly() {
-        for (chunk, total) in
-            [(4 * KIB, 100_000), (80 * KIB, 80 * KIB), (65_536, MIB), (8 * KIB, 5 * MIB)]
+        for (chunk, total) in [(4, 100_000), (80, 80 * KIB), (64, MIB), (16, 2 * MIB), (8, 5 * MIB)]
         {
             let mut buffer = BodyBuffer::new(None);
-            fill(&mut buffer, Some(total as u64), (chunk, total), |_| ());
+            fill(&mut buffer, Some(total as u64), (chunk * KIB, total), |_| ());
             assert_eq!(buffer.capacity(), total);
         }
     }
 
     #[test]
-    fn a_hostile_promise_costs_no_more_than_four_mebibytes_or_what_has_arrived() {
+    fn a_hostile_promise_costs_no_more_than_none() {
         for promised in [u64::MAX, i64::MAX as u64, 1 << 40, 64 << 20] {
             let mut buffer = BodyBuffer::new(None);
             append(&mut buffer, &[b'x'; 10], Some(promised));
-            assert_eq!(buffer.capacity(), SMALL[0]);
+            assert_eq!(buffer.capacity(), FIRST[0]);
             append(&mut buffer, &[b'x'; ASK_ABOVE], Some(promised));
-            assert_eq!(buffer.capacity(), 4 * MIB);
             fill(&mut buffer, Some(promised), (10_000, 9 * MIB), |buffer| {
-                let most = (4 * MIB).max(2 * buffer.len());
+                let most = match buffer.len() {
+                    0..=MIB => MIB,
+                    length => (4 * MIB).max(2 * length),
+                };
                 assert!(buffer.capacity() <= most, "{} for {}", buffer.capacity(), buffer.len());
             });
         }
@@ -187,7 +194,8 @@ mod tests {
         assert_eq!(grown(0, 1, None, None), 4 * KIB);
         assert_eq!(grown(4 * KIB, 4 * KIB + 1, None, None), 16 * KIB);
         assert_eq!(grown(16 * KIB, 16 * KIB + 1, Some(100), None), 64 * KIB);
-        assert_eq!(grown(64 * KIB, 64 * KIB + 1, None, None), 2 * MIB);
+        assert_eq!(grown(64 * KIB, 64 * KIB + 1, None, None), MIB);
+        assert_eq!(grown(MIB, MIB + 1, None, None), 4 * MIB);
         assert_eq!(grown(40 * MIB, 40 * MIB + 1, None, None), 80 * MIB);
     }
 
