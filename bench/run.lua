@@ -8,8 +8,8 @@ local record = require "bench.lib.record"
 local report = require "bench.lib.report"
 
 
-local PARTS = { "kit", "calls", "requests", "bodies", "json", "growth" }
-local LEAST_ROUNDS = 5
+local PARTS = { "kit", "calls", "requests", "bodies", "hangups", "json", "growth" }
+local ROUNDS, LEAST_RECORDED = 5, 5
 
 
 local function refuse(message)
@@ -32,13 +32,15 @@ local function chosen(asked)
 end
 
 
-local rounds = tonumber(os.getenv("ROUNDS") or LEAST_ROUNDS)
-if not rounds or rounds < LEAST_ROUNDS or rounds % 1 ~= 0 then
-  refuse("ROUNDS: a whole number from " .. LEAST_ROUNDS .. " up")
+local rounds = tonumber(os.getenv("ROUNDS") or ROUNDS)
+if not rounds or rounds < 1 or rounds % 1 ~= 0 then
+  refuse("ROUNDS: a whole number from 1 up")
 end
 local recording = os.getenv("RECORD") == "1"
 if recording and ... then
   refuse("RECORD: all parts are recorded, or none")
+elseif recording and rounds < LEAST_RECORDED then
+  refuse("RECORD: takes at least ROUNDS=" .. LEAST_RECORDED)
 end
 
 local before = record.describe()

@@ -7,6 +7,10 @@ local server = require "bench.lib.server"
 
 local UPSTREAM = [[
 location = /body { content_by_lua_block { require("bench.worker.upstream").content() } }
+location = /stalled {
+  lua_check_client_abort on;
+  content_by_lua_block { require("bench.worker.upstream").stalled() }
+}
 ]]
 
 local _M = {}
@@ -20,6 +24,14 @@ function _M.start_upstream()
     locations = UPSTREAM,
     init = [[ package.path = "%{root}/?.lua;" .. package.path ]],
   }
+end
+
+
+--- The CPU time in the functions of bodies, in nanoseconds for each of `count` bodies of `path`,
+-- whose body filter is that of `bench.worker.loops`.
+function _M.timed(side, count, path)
+  local spent, called = side:batch(count, path, nil, "/spent"):match("^(%-?%d+) (%d+)$")
+  return tonumber(spent) / tonumber(called)
 end
 
 

@@ -16,6 +16,9 @@ set $bench_request_id $request_id;
 location = /cpu   { content_by_lua_block @init.cpu }
 location = /spent { content_by_lua_block @loops.spent }
 location = /count { content_by_lua_block @loops.count }
+location = /seen  { content_by_lua_block @hangups.seen }
+
+location = /fragment { content_by_lua_block @hangups.fragment }
 
 location = /loop {
   content_by_lua_block { ngx.print("ok") }
@@ -48,7 +51,7 @@ location = /NAME {
 
 local BODY = [[
 location = /NAME {
-  proxy_pass http://127.0.0.1:PORT/body?$args;
+  proxy_pass http://127.0.0.1:PORT/SOURCE?$args;
   proxy_http_version 1.1;
   proxy_set_header Connection "";
   proxy_buffer_size 16k;
@@ -75,19 +78,26 @@ local BODIES = {
   body_timed = "@loops.body",
 }
 
+-- The same for bodies of which only a half arrives.
+local STALLED = {
+  stalled_empty = "@hangups.body_empty",
+  stalled = "@hangups.body",
+}
+
 
 --- @tparam[opt] number upstream the port that bodies come from
 function _M.all(upstream)
   local texts = { COMMON }
-  local function add(template, filters)
+  local function add(template, filters, source)
     for name, handler in pairs(filters) do
-      local values = { NAME = name, PORT = upstream, HANDLER = handler }
+      local values = { NAME = name, PORT = upstream, HANDLER = handler, SOURCE = source }
       texts[#texts + 1] = handlers((template:gsub("%u%u%u+", values)))
     end
   end
   add(SMALL, SMALLS)
   if upstream then
-    add(BODY, BODIES)
+    add(BODY, BODIES, "body")
+    add(BODY, STALLED, "stalled")
   end
   return table.concat(texts)
 end

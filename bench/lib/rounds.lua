@@ -57,6 +57,19 @@ function _M.medians(sides, cases, rounds, measure)
 end
 
 
+--- The medians of `rounds` figures for each side, where `measure(name)` starts a worker for each.
+function _M.fresh(rounds, measure)
+  local figures = { ours = {}, peer = {} }
+  for round = 1, rounds do
+    for k = 1, 2 do
+      local name = (round + k) % 2 == 0 and "ours" or "peer"
+      table.insert(figures[name], measure(name))
+    end
+  end
+  return { ours = stats.median(figures.ours), peer = stats.median(figures.peer) }
+end
+
+
 --- The CPU time of the worker, in nanoseconds per request, for `count` requests of `path`.
 function _M.cpu(side, count, path, headers)
   side:ask("/cpu")

@@ -3,7 +3,6 @@
 local bodies = require "bench.lib.bodies"
 local rounds = require "bench.lib.rounds"
 local scope = require "bench.lib.scope"
-local stats = require "bench.lib.stats"
 
 
 local MB = 1048576
@@ -28,18 +27,6 @@ local NANOSECONDS = { ["µs"] = 1e3, ms = 1e6 }
 local PEAK_COUNT = 5
 
 
-local function peak(upstream, jit_on, options)
-  local figures = { ours = {}, peer = {} }
-  for round = 1, options.rounds do
-    for k = 1, 2 do
-      local name = (round + k) % 2 == 0 and "ours" or "peer"
-      table.insert(figures[name], bodies.peak(name, jit_on, upstream, 64 * MB, PEAK_COUNT))
-    end
-  end
-  return { ours = stats.median(figures.ours), peer = stats.median(figures.peer) }
-end
-
-
 local function measure(side, case)
   local path, empty, query, count = unpack(case)
   return (rounds.cpu(side, count, path .. "?" .. query)
@@ -62,7 +49,9 @@ return function(options)
       end
       local last = #CASES + 1
       rows[last] = rows[last] or { name = "64 MB, peak memory", unit = "MB", share = true }
-      rows[last][column] = peak(upstream, jit_on, options)
+      rows[last][column] = rounds.fresh(options.rounds, function(side)
+        return bodies.peak(side, jit_on, upstream, 64 * MB, PEAK_COUNT)
+      end)
     end
     rows[#rows][1].target = 0.45
   end)

@@ -35,9 +35,7 @@ end
 
 local function body(side, n)
   local count = times(4096 * KB, n, 200)
-  local spent, called = side:batch(count, "/body_timed?size=" .. n, nil, "/spent")
-                        :match("^(%-?%d+) (%d+)$")
-  return tonumber(spent) / tonumber(called) / 1e6
+  return bodies.timed(side, count, "/body_timed?size=" .. n) / 1e6
 end
 
 
@@ -54,8 +52,8 @@ local CURVES = {
   { file = "body", title = "get_raw_body and set_raw_body by the size of the body", x = "bytes",
     y = "ms per body", measure = body,
     note = "It bends where a body outgrows the processor's caches, and at 32 MB, the most that\n"
-           .. "the C library keeps of freed memory: behind that each page is new to the process.\n"
-           .. "From there on it is straight again.",
+           .. "the C library and this library keep of freed memory. Above that, each page is new\n"
+           .. "to the process, and the curve is straight again.",
     tics = { ["1 KB"] = KB, ["16 KB"] = 16 * KB, ["256 KB"] = 256 * KB, ["4 MB"] = 4096 * KB,
              ["64 MB"] = 65536 * KB, ["256 MB"] = 262144 * KB },
     sizes = { KB, 4 * KB, 16 * KB, 64 * KB, 256 * KB, 1024 * KB, 4096 * KB, 16384 * KB,

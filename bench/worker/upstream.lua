@@ -50,4 +50,14 @@ function _M.content()
 end
 
 
+--- Half a body of `?size=` bytes. The other half never comes.
+function _M.stalled()
+  local size = tonumber(ngx.var.arg_size)
+  ngx.header.content_length = size
+  ngx.print(filler:rep(size / 2 / PIECE))
+  ngx.flush(true)
+  ngx.sleep(60)
+end
+
+
 return _M
