@@ -56,5 +56,5 @@ end
 
 if recording then
   record.write(sections, rounds, before)
-  print("\nwritten to bench/record/ and README.md")
+  print("\nwritten to bench/record/ and docs/benchmarks.md")
 end

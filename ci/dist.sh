@@ -63,7 +63,7 @@ mkdir -p "$stage/licenses"
 cp -r lua "$stage/lualib"
 cp -r types README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE docs examples "$stage/"
 mkdir "$stage/bench"
-cp -r bench/record bench/peer bench/worker "$stage/bench/" # README shows and links to them
+cp -r bench/record bench/peer bench/worker "$stage/bench/" # the documents show and link to them
 # What needs the rest of the source.
 rm -r "$stage/docs/site" "$stage/examples/serve.sh" "$stage"/examples/*/run.sh
 core=$OUT/core.so

@@ -1,4 +1,4 @@
---- Writes what was measured to `bench/record/`, and its table into README.md.
+--- Writes what was measured to `bench/record/`, and its table into docs/benchmarks.md.
 
 local machine = require "bench.lib.machine"
 local plot = require "bench.lib.plot"
@@ -7,7 +7,7 @@ local report = require "bench.lib.report"
 
 local FOLDER = "bench/record/"
 
--- Between these lines README.md has the table.
+-- The table of docs/benchmarks.md is between these lines.
 local BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 -- The bars of the picture: row, label.
@@ -64,8 +64,9 @@ end
 local function results(sections, rounds, before)
   local lines = {
     "# What was measured", "",
-    "Written by `make bench RECORD=1`: " .. os.date("!%Y-%m-%d") .. ", " .. rounds
-    .. " rounds. How it is measured stands in [the README](../../README.md#how-fast-it-is).", "",
+    "Written by `make bench RECORD=1`: " .. os.date("!%Y-%m-%d") .. ", "
+    .. rounds .. " rounds. "
+    .. "[Benchmarks](../../docs/benchmarks.md#how-it-is-measured) says how it is measured.", "",
   }
   for _, line in ipairs(before) do
     lines[#lines + 1] = "* " .. line
@@ -79,14 +80,14 @@ end
 
 
 local function update_readme(sections)
-  local file = assert(io.open("README.md"))
+  local file = assert(io.open("docs/benchmarks.md"))
   local text = file:read("*a")
   file:close()
   local _, start = text:find(BEGIN, 1, true)
   local stop = text:find(END, 1, true)
-  assert(start and stop, "README.md has lost the lines around its table")
+  assert(start and stop, "docs/benchmarks.md has lost the lines around its table")
   local tables = report.readme(sections)
-  write("README.md", text:sub(1, start) .. "\n" .. tables .. "\n" .. text:sub(stop))
+  write("docs/benchmarks.md", text:sub(1, start) .. "\n" .. tables .. "\n" .. text:sub(stop))
 end
 
 

@@ -111,7 +111,7 @@ function _M.markdown(section, level)
 end
 
 
---- All tables as one, for the README: figures and ratios alone.
+--- All tables as one, for docs/benchmarks.md: figures and ratios alone.
 function _M.readme(sections)
   local lines = {}
   add_table(lines, 2)

@@ -32,7 +32,7 @@ SEARCHES = {
 
 # Pages with code in these languages, and a class that only a coloured one has.
 COLOURED = {
-    "index.html": "code.language-nginx .hljs-attribute, code.language-nginx .hljs-section",
+    "docs/nginx.html": "code.language-nginx .hljs-attribute, code.language-nginx .hljs-section",
     "docs/functions/exit.html": "code.language-lua .hljs-keyword",
     "docs/error-documents.html": "code.language-html .hljs-tag",
 }

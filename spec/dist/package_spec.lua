@@ -123,25 +123,26 @@ describe("the package", function()
     assert.equal(LUALIB .. "/kong/response/instance.lua\n" .. core .. "\n", files)
   end)
 
-  it("serves as README's chapter for OpenResty says, but for paths that OpenResty knows", function()
-    local readme = documents.read(dir .. "/README.md")
+  it("serves as the chapter for OpenResty says, but for paths that OpenResty knows", function()
+    local install = documents.read(dir .. "/docs/install.md")
+    local by_hand = documents.read(dir .. "/docs/nginx.md")
     local home = trees.temporary()
     finally(function()
       trees.remove(home)
     end)
     trees.run("mkdir -p " .. home .. "/site/lualib")
-    local unpack = documents.find(readme, "^tar %-xzf kong"):gsub("/usr/local/openresty", home)
+    local unpack = documents.find(install, "^tar %-xzf kong"):gsub("/usr/local/openresty", home)
     trees.run("cd " .. home .. " && cp " .. DIST .. "/" .. NAME .. ".tar.gz . && "
       .. unpack:gsub("\n$", ""))
 
-    local conf = documents.block(readme, "nginx.conf")
+    local conf = documents.block(by_hand, "nginx.conf")
     conf = followed.replace(conf, "  lua_package_path", "/?.so;;\";\n", ([[
       lua_package_path  "HOME/site/lualib/?.lua;;";
       lua_package_cpath "HOME/site/lualib/?.so;;";
     ]]):gsub("HOME", home))
-    followed.with_nginx(readme, { ["nginx.conf"] = conf }, documents.find(readme, "^openresty "),
+    followed.with_nginx(by_hand, { ["nginx.conf"] = conf }, documents.find(by_hand, "^openresty "),
                         function(own, folder)
-      assert.equal(3, followed.run_commands(readme, "^curl .*8080/", own, folder))
+      assert.equal(3, followed.run_commands(by_hand, "^curl .*8080/", own, folder))
     end)
   end)
 

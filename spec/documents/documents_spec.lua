@@ -48,6 +48,12 @@ describe("the documents", function()
   end)
 
 
+  it("have a README that one can read in a few minutes: 250 lines at most", function()
+    local _, lines = documents.text("README.md"):gsub("\n", "")
+    assert.is_true(lines <= 250, "README.md has " .. lines .. " lines")
+  end)
+
+
   it("have a chapter for each function, with syntax and phases", function()
     for name in pairs(require "kong.response") do
       local text = documents.text("docs/functions/" .. name .. ".md")

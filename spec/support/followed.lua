@@ -52,6 +52,36 @@ local function fit(text, dir)
 end
 
 
+local function save(dir, files, change)
+  for name, text in pairs(files) do
+    capture("mkdir -p " .. dir .. "/" .. (name:match("^(.*)/") or ""))
+    local file = assert(io.open(dir .. "/" .. name, "wb"))
+    file:write(change(name, text))
+    file:close()
+  end
+end
+
+
+local function with_library(text)
+  return (text:gsub("/usr/local/share/lua/5%.1", nginx.lualib))
+end
+
+
+--- Saves the files and calls `use(own, dir)`, where `own` puts the library that is tested in place
+-- of the document's. No server runs.
+function _M.with_files(files, use)
+  local dir = capture("mktemp -d"):gsub("\n", "")
+  save(dir, files, function(_, text)
+    return with_library(text)
+  end)
+  local ok, err = pcall(use, with_library, dir)
+  capture("rm -rf " .. dir)
+  if not ok then
+    error(err, 0)
+  end
+end
+
+
 --- Saves the files, starts nginx with the command of the document, and calls `use(own, dir)`, where
 -- `own` puts the test's ports and the library in place of the document's.
 function _M.with_nginx(document, files, start, use)
@@ -62,16 +92,12 @@ function _M.with_nginx(document, files, start, use)
     os.remove(dir .. "/error.log")
     local gateway, upstream = nginx.free_ports(2)
     function own(text)
-      text = text:gsub("/usr/local/share/lua/5%.1", nginx.lualib)
-      return (text:gsub("127%.0%.0%.1:8080", "127.0.0.1:" .. gateway)
+      return (with_library(text):gsub("127%.0%.0%.1:8080", "127.0.0.1:" .. gateway)
         :gsub("127%.0%.0%.1:8081", "127.0.0.1:" .. upstream))
     end
-    for name, text in pairs(files) do
-      capture("mkdir -p " .. dir .. "/" .. (name:match("^(.*)/") or ""))
-      local file = assert(io.open(dir .. "/" .. name, "wb"))
-      file:write(own(name == "nginx.conf" and fit(text, dir) or text))
-      file:close()
-    end
+    save(dir, files, function(name, text)
+      return own(name == "nginx.conf" and fit(text, dir) or text)
+    end)
     local exit
     output, exit = in_folder(dir, start:gsub("^%l+", binary))
     started = exit == 0
@@ -113,7 +139,22 @@ function _M.run_commands(document, pattern, own, dir)
 end
 
 
---- The synopsis with a piece of it, from a line to the end of another, replaced.
+--- Runs what the document shows behind `$ busted`, and expects success and the line that is shown.
+function _M.run_busted(document, own, dir)
+  local count = 0
+  for _, shown in ipairs(documents.commands(document)) do
+    if shown.command:find("^busted ") then
+      count = count + 1
+      local output, exit = in_folder(dir, own(shown.command))
+      assert.equal(0, exit, output)
+      assert.matches(shown.output:gsub("\n$", ""), output, 1, true)
+    end
+  end
+  return count
+end
+
+
+--- The configuration with a piece of it, from a line to the end of another, replaced.
 function _M.replace(conf, from, to, text)
   local first = assert(conf:find(from, 1, true), from)
   local _, last = conf:find(to, first, true)
