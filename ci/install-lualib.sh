@@ -26,8 +26,8 @@ lua=${DESTDIR:-}$1
 native=${DESTDIR:-}${2:-$1}
 
 files=$(cd "$from" && find . -type f | sed 's|^\./||' | LC_ALL=C sort)
-# Version 0.1.0 left no list.
-former=$(cat "$lua/$list" 2> /dev/null || true; echo kong/response/core.so)
+# Version 0.1.0 left no list. It had these files, which later versions do not have.
+former=$(cat "$lua/$list" 2> /dev/null || true; echo kong/response/core.so kong/response/shortcuts.lua)
 
 remove() {
   rm -f "$lua/$1" "$native/$1"

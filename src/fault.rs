@@ -11,7 +11,7 @@ pub enum Fault {
     /// A function of the library panics.
     Panic,
     /// A function panics that compiled code calls.
-    Shortcut,
+    FastPath,
     /// There is no memory for the body of a response.
     Allocation,
 }
@@ -48,8 +48,8 @@ pub fn is_ordered(fault: Fault) -> bool {
 }
 
 /// Panics in what compiled code calls, if that was ordered; else says that it does not.
-pub fn shortcut_panics() -> bool {
-    assert!(!happens(Fault::Shortcut), "as ordered");
+pub fn fast_path_panics() -> bool {
+    assert!(!happens(Fault::FastPath), "as ordered");
     false
 }
 

@@ -27,7 +27,7 @@ const MODULES: [(&str, &str); 9] = [
     ("kong.response.json", include_str!("../../lua/kong/response/json.lua")),
     ("kong.response.http", include_str!("../../lua/kong/response/http.lua")),
     ("kong.response.request_ids", include_str!("../../lua/kong/response/request_ids.lua")),
-    ("kong.response.shortcuts", include_str!("../../lua/kong/response/shortcuts.lua")),
+    ("kong.response.fast_paths", include_str!("../../lua/kong/response/fast_paths.lua")),
     ("fuzz.server", include_str!("../lua/server.lua")),
     ("fuzz.values", include_str!("../lua/values.lua")),
     ("fuzz.decode", include_str!("../lua/decode.lua")),

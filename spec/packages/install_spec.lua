@@ -178,7 +178,7 @@ kong.response is in DIR/share, its native part in DIR/lib. For nginx:
     -- version 0.1.0 left no list
     local lua, native = "kong/response/no_longer.lua", "kong/response/core-0.1.9-0123456789ab.so"
     trees.run("cd " .. dir .. " && touch share/" .. lua .. " lib/" .. native
-      .. " lib/kong/response/core.so")
+      .. " lib/kong/response/core.so share/kong/response/shortcuts.lua")
     trees.run("printf '%s\\n' " .. lua .. " " .. native .. " >> " .. dir .. "/share/" .. LIST)
     make("install " .. folders)
     local files = installed(dir .. "/share")

@@ -33,7 +33,7 @@ local IN_LUA = {
 local BODY_CALLS = { get_raw_body = "", set_raw_body = "'other'" }
 
 -- What compiled code calls, by the name in the library.
-local SHORTCUTS = {
+local FAST_PATHS = {
   kong_response_set_headers = { [[response.set_headers({ ["X-Many"] = "1" })]] },
   kong_response_write_header = {
     [[response.set_header("X-Set", "1")]], [[response.add_header("X-Add", "1")]],
@@ -251,7 +251,7 @@ describe("the functions in which faults are ordered", function()
     end
     -- That one only looks whether a thread has a frame.
     local ordered = { luaopen_kong_response_core = true, kong_response_runs = true }
-    for name in pairs(SHORTCUTS) do
+    for name in pairs(FAST_PATHS) do
       ordered[name] = true
     end
     assert.same(shown, ordered)
@@ -336,9 +336,9 @@ for _, jit_mode in ipairs { "on", "off" } do
     end
 
     if jit_mode == "on" then
-      for symbol, statements in pairs(SHORTCUTS) do
+      for symbol, statements in pairs(FAST_PATHS) do
         it("in " .. symbol .. " is made good by the native function", function()
-          local order = " core.order_fault('shortcut', 0) "
+          local order = " core.order_fault('fast path', 0) "
           local code = order .. table.concat(statements, order)
           local r = server:get(path("/", {
             access = "ngx.header.x_there, ngx.header.x_clear = 1, 1" .. code

@@ -88,7 +88,7 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
     }
 }
 
-/// `order_fault("panic"|"shortcut"|"allocation"|nil, chances)`: has that happen, after so many chances.
+/// `order_fault("panic"|"fast path"|"allocation"|nil, chances)`: has that happen, after so many chances.
 ///
 /// # Safety
 ///
@@ -103,7 +103,7 @@ unsafe extern "C-unwind" fn order_fault(state: *mut lua_State) -> c_int {
         let chances = ffi::lua_tonumber(state, 2) as u32;
         order(match string(state, 1) {
             Some(b"panic") => Some((Fault::Panic, chances)),
-            Some(b"shortcut") => Some((Fault::Shortcut, chances)),
+            Some(b"fast path") => Some((Fault::FastPath, chances)),
             Some(b"allocation") => Some((Fault::Allocation, chances)),
             _ => None,
         });

@@ -2,7 +2,7 @@
 //! no Lua stack, and no value of Lua's.
 //!
 //! Each does the plain case. What is to be refused, to be logged, or to be asked of Lua it leaves as it
-//! is and says [`USE_SLOW_PATH`]; `lua/kong/response/shortcuts.lua` then calls the C function of that name,
+//! is and says [`USE_SLOW_PATH`]; `lua/kong/response/fast_paths.lua` then calls the C function of that name,
 //! which knows the rest. The rules and the host behind both are the same. The phase stands in a Lua
 //! table: Lua has checked it.
 
@@ -154,7 +154,7 @@ unsafe fn lend(
     // A panic changes nothing here: the C function meets it again, and tells.
     let done = catch_unwind(AssertUnwindSafe(|| {
         #[cfg(feature = "fault-injection")]
-        if fault::is_ordered(Fault::Panic) || fault::shortcut_panics() {
+        if fault::is_ordered(Fault::Panic) || fault::fast_path_panics() {
             return None;
         }
         work(&mut request, is_sent)

@@ -3,9 +3,9 @@
 -- `ngx.arg`.
 
 local core = require "kong.response.core"
+local fast_paths = require "kong.response.fast_paths"
 local json = require "kong.response.json"
 local request_ids = require "kong.response.request_ids"
-local shortcuts = require "kong.response.shortcuts"
 local has_nkeys, nkeys = pcall(require, "table.nkeys")
 
 
@@ -175,9 +175,9 @@ return function(options, ngx, host)
   local response = copy(native)
   response.flush = nil
   if main then
-    for name, shortcut in pairs(shortcuts(native, ngx, main, request, services.all_headers,
-                                          default_limit)) do
-      response[name] = shortcut
+    for name, fast_path in pairs(fast_paths(native, ngx, main, request, services.all_headers,
+                                            default_limit)) do
+      response[name] = fast_path
     end
   end
 

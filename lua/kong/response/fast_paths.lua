@@ -1,8 +1,8 @@
---- The small functions for Lua code that LuaJIT compiles: it calls the library through its FFI.
--- Each does the plain case. Whatever is to be refused, to be logged, or to be looked at more
--- closely goes to the native function of that name, with the same arguments, by a tail call: so
--- that errors name the caller's line. Interpreted, a call through the FFI costs twice as much as a
--- native one.
+--- The fast paths: the small functions for Lua code that LuaJIT compiles, over its FFI.
+-- Each does its work where nothing is to be refused, logged, or asked of Lua. In all other cases
+-- it calls the native function of the same name, the slow path, with the same arguments. That is a
+-- tail call, so that errors name the caller's line. Interpreted code calls the native functions
+-- directly: for it a call through the FFI costs twice as much.
 
 local core = require "kong.response.core"
 local ffi = require "ffi"
@@ -161,10 +161,10 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
   end
 
 
-  local shortcuts = {}
+  local fast_paths = {}
 
 
-  function shortcuts.get_status()
+  function fast_paths.get_status()
     local status = status_of(current_request())
     if not status then
       return native_get_status()
@@ -173,7 +173,7 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
   end
 
 
-  function shortcuts.get_headers(max)
+  function fast_paths.get_headers(max)
     if max == nil and status_of(current_request()) then
       local ok, limit = pcall(default_limit)
       if ok and type(limit) == "number" then
@@ -184,7 +184,7 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
   end
 
 
-  function shortcuts.get_header(name)
+  function fast_paths.get_header(name)
     local request = current_request()
     if type(name) ~= "string" or not may(READ, request) then
       return native_get_header(name)
@@ -198,7 +198,7 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
   end
 
 
-  function shortcuts.get_source(given)
+  function fast_paths.get_source(given)
     local ctx = given == nil and ctx_of(current_request())
     if type(ctx) ~= "table" or getmetatable(ctx) then
       return native_get_source(given)
@@ -216,7 +216,7 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
   end
 
 
-  function shortcuts.set_status(status)
+  function fast_paths.set_status(status)
     local request = current_request()
     if not STATUSES[status] or not may_change(request)
       or C.kong_response_ngx_set_status(request, status) ~= 0
@@ -226,7 +226,7 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
   end
 
 
-  function shortcuts.set_header(name, value)
+  function fast_paths.set_header(name, value)
     local request = current_request()
     local text = text_of(value)
     if type(name) ~= "string" or type(text) ~= "string" or not may(WRITE, request)
@@ -237,7 +237,7 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
   end
 
 
-  function shortcuts.add_header(name, value)
+  function fast_paths.add_header(name, value)
     local request = current_request()
     local text = text_of(value)
     if type(name) ~= "string" or type(text) ~= "string" or not may(WRITE, request)
@@ -248,7 +248,7 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
   end
 
 
-  function shortcuts.clear_header(name)
+  function fast_paths.clear_header(name)
     local request = current_request()
     if type(name) ~= "string" or #name == #"Content-Length" or not may_change(request)
       or C.kong_response_ngx_set_header(request, name, #name, 1, nil, 0, nil, 0, 1, message) ~= 0
@@ -258,7 +258,7 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
   end
 
 
-  function shortcuts.set_headers(headers)
+  function fast_paths.set_headers(headers)
     local request = current_request()
     if type(headers) ~= "table" or not may(WRITE, request) then
       return native_set_headers(headers)
@@ -281,5 +281,5 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
   end
 
 
-  return shortcuts
+  return fast_paths
 end
