@@ -64,6 +64,9 @@ function _M.read(path)
       for target in line:gsub("`[^`]*`", ""):gmatch("%]%(([^)%s]+)%)") do
         table.insert(document.links, { line = number, target = target })
       end
+      for target in line:gmatch('src%l*="([^"]+)"') do
+        table.insert(document.links, { line = number, target = target })
+      end
       if line ~= "" then
         name = line:match("`([^`]+)`[^`]*:$")
       end
