@@ -1,0 +1,316 @@
+--- Each message of docs/troubleshooting.md is provoked: it has to be what users see.
+
+local documents = require "spec.support.documents"
+local nginx = require "spec.support.nginx"
+local served = require "spec.support.served"
+local trees = require "spec.support.trees"
+
+
+local DOCUMENT = "docs/troubleshooting.md"
+
+local BODY_CHANGED = [[
+  function P:body_filter()
+    local body = kong.response.get_raw_body()
+    if body then kong.response.set_raw_body(%s) end
+  end
+]]
+
+-- The plugin of each location.
+local PLUGINS = {
+  index_nil = 'function P:access() return kong.user.name end',
+  close = 'function P:access() return kong.response.exit(444) end',
+  short = BODY_CHANGED:format '"x"',
+  shorter = BODY_CHANGED:format '"xy"',
+  same = BODY_CHANGED:format 'body',
+  -- nginx has sent the head and the first half when it fails
+  fails_late = [[
+    function P:header_filter() kong.response.clear_header("Content-Length") end
+    function P:body_filter()
+      ngx.ctx.seen = (ngx.ctx.seen or 0) + #(ngx.arg[1] or "")
+      if ngx.ctx.seen > 300000 then error("no") end
+    end
+  ]],
+  fails = 'function P:body_filter() error("no") end',
+  json = BODY_CHANGED:format '(require "cjson").encode((require "cjson").decode(body))',
+  json_kept = BODY_CHANGED:format
+    '(require "kong.response.json").encode(require("kong.response.json").decode(body))',
+  phase = 'function P:body_filter() kong.response.set_header("X-A", "b") end',
+  sent = 'function P:access() ngx.say("a") ngx.flush(true) kong.response.set_status(201) end',
+  encoded = 'function P:body_filter() ngx.arg[1] = nil kong.response.set_raw_body("x") end',
+  length = 'function P:access() kong.response.exit(200, "ab", { ["Content-Length"] = 3 }) end',
+  early = 'function P:access() kong.response.set_header("Content-Length", 3) end',
+  transfer = 'function P:access() kong.response.set_header("Transfer-Encoding", "x") end',
+  upgrade = 'function P:access() kong.response.set_header("Upgrade", "x") end',
+  connection = 'function P:access() kong.response.set_header("Connection", "close") end',
+  range = 'function P:header_filter() return kong.response.exit(206, "x") end',
+  grpc = 'function P:access() return kong.response.exit(200, { 1 }) end',
+  limit = 'function P:body_filter() own.get_raw_body() end',
+}
+
+
+local function start()
+  local lists, locations = {}, {}
+  for name, code in pairs(PLUGINS) do
+    lists[#lists + 1] = ([[
+      do
+        local P = {}
+        CODE
+        _M.NAME = lifecycle.new { { plugin = P, name = "NAME" } }
+      end
+    ]]):gsub("%u%u%u%u", { CODE = code, NAME = name })
+    locations[#locations + 1] = ([[
+      location /NAME {
+        rewrite_by_lua_block { require("lists").NAME.rewrite() }
+        access_by_lua_block { require("lists").NAME.access() }
+        proxy_pass http://127.0.0.1:%{upstream_port}/;
+        header_filter_by_lua_block { require("lists").NAME.header_filter() }
+        body_filter_by_lua_block { require("lists").NAME.body_filter() }
+        log_by_lua_block { require("lists").NAME.log() }
+      }
+    ]]):gsub("NAME", name)
+  end
+  return nginx.start {
+    init = 'require "lists"',
+    files = {
+      ["lists.lua"] = [[
+        local lifecycle = require "kong.response.lifecycle"
+        own = require("kong.response.instance").new { max_body_size = 4 }
+        local _M = {}
+      ]] .. table.concat(lists) .. "return _M",
+    },
+    locations = table.concat(locations) .. [[
+    ]],
+    servers = [[
+      server {
+        listen 127.0.0.1:%{upstream_port};
+        location = /array   { return 200 '{"items":[]}'; }
+        location = /large   { content_by_lua_block { ngx.print(("x"):rep(1000000)) } }
+        location = /encoded { add_header Content-Encoding gzip; return 200 "\37\213\10packed"; }
+        location /          { return 200 "espresso"; }
+      }
+    ]],
+  }
+end
+
+
+-- A server whose plugin is called by hand, with the library in `kong` or without it.
+local function by_hand(init, code, filter)
+  local text
+  nginx.once({
+    init = init,
+    locations = "location / { content_by_lua_block { " .. code .. " } " .. (filter or "") .. " }",
+  }, function(server)
+    server:get("/")
+    text = server:log()
+  end)
+  return text
+end
+
+
+-- What a Lua with these paths says of `require(module)`.
+local function required(lua, module, paths)
+  return trees.run(([[%s -e '%s require "%s"' || true]]):format(lua, paths, module))
+end
+
+
+local function path(dir)
+  return ('package.path = "%s/?.lua"'):format(dir)
+end
+
+
+local function cpath(dir)
+  return ('package.cpath = "%s/?.so"'):format(dir)
+end
+
+
+served.describe("docs/troubleshooting.md", start, function(server)
+  local function curl(options, location, h2)
+    local port = server.ports[h2 and "h2_port" or "port"]
+    return trees.run(("curl -sS --max-time 2 %s %s http://127.0.0.1:%d/%s || true")
+      :format(h2 and "--http2-prior-knowledge" or "", options, port, location))
+  end
+
+  -- What the log has after a request.
+  local function logged(options, location, h2)
+    curl(options, location, h2)
+    server:wait_log("client: ")
+    return server:log()
+  end
+
+  local lualib = nginx.lualib
+
+  local PROVOKED = {
+    ["module 'kong.response' not found"] = function()
+      return required("luajit", "kong.response", path "/nonexistent")
+    end,
+    ["kong.response <version> does not find its native part kong.response.core in package.cpath"]
+    = function()
+      return required("luajit", "kong.response", path(lualib) .. cpath "/nonexistent")
+    end,
+    ["kong.response: the version of the Lua files is <version> and the version of the native part"
+      .. " <file> is <version>"]
+    = function()
+      local dir = trees.temporary()
+      finally(function()
+        trees.remove(dir)
+      end)
+      trees.run("cp -r " .. lualib .. "/kong " .. dir
+        .. " && sed -i 's/VERSION = \".*\"/VERSION = \"9.9.9\"/' " .. dir
+        .. "/kong/response/native.lua")
+      return required("luajit", "kong.response", path(dir) .. cpath(lualib))
+    end,
+    ["kong.response needs LuaJIT: busted --lua=/usr/bin/luajit"] = function()
+      return required("lua5.1", "kong.response.testing", path(lualib) .. cpath(lualib))
+    end,
+    ["attempt to index global 'kong' (a nil value)"] = function()
+      return by_hand(nil, "kong.response.exit(200)")
+    end,
+    ["attempt to index field 'request' (a nil value)"] = function()
+      return by_hand('kong = { response = require "kong.response" }',
+                     'kong.request.get_header("apikey")')
+    end,
+    ["hint: the kit has no ngx.<name>: give it in the case's ngx (docs/testing.md)"] = function()
+      local testing = require "kong.response.testing"
+      local result = testing.run {
+        plugin = {
+          access = function()
+            local api = ngx
+            return api.nothing.of_this_name()
+          end,
+        },
+      }
+      local ok, message = pcall(function()
+        assert.response(result).has.status(200)
+      end)
+      assert.is_false(ok)
+      return tostring(message)
+    end,
+    ["An unexpected error occurred"] = function()
+      local shown = curl("", "index_nil/")
+      local id = shown:match('"request_id":"(%x+)"')
+      local line = server:wait_log("(%S+lists.lua:%d+: [^\n]+" .. id .. "%))")
+      local own = line:gsub("^%S+lists.lua:%d+", "plugin.lua:12"):gsub('"index_nil"', '"demo"')
+        :gsub(id, "331d05b345bc6ca5b0394b72f6fb47e5")
+      assert.matches("`" .. own .. "`", documents.text(DOCUMENT), 1, true)
+      return shown
+    end,
+    ["curl: (52) Empty reply from server"] = function()
+      assert.matches("curl: (52) Empty reply from server", curl("", "fails/"), 1, true)
+      assert.matches("failed to run body_filter_by_lua*", server:log(), 1, true)
+      return curl("", "close/")
+    end,
+    ["curl: (18) transfer closed with outstanding read data remaining"] = function()
+      local shown = curl("-o /dev/null", "fails_late/large")
+      assert.matches("failed to run body_filter_by_lua*", server:log(), 1, true)
+      return shown
+    end,
+    ["curl: (18) transfer closed with <n> bytes remaining to read"] = function()
+      return curl("-H 'Connection: close'", "short/")
+    end,
+    ["curl: (28) Operation timed out after <n> milliseconds with <n> out of <n> bytes received"]
+    = function()
+      return curl("", "short/")
+    end,
+    ["curl: (92) HTTP/2 stream 1 was not closed cleanly: PROTOCOL_ERROR (err 1)"] = function()
+      local shown = curl("", "close/", true)
+      assert.equal(shown, curl("", "short/", true))
+      return shown
+    end,
+    ["curl: (92) HTTP/2 stream 1 was not closed cleanly: INTERNAL_ERROR (err 2)"] = function()
+      return curl("", "fails/", true)
+    end,
+    ['{"items":{}}'] = function()
+      assert.equal('{"items":[]}', curl("", "json_kept/array"))
+      return curl("", "json/array")
+    end,
+    ["function cannot be called in body_filter phase (only in: rewrite, access, balancer, response,"
+      .. " header_filter, error, admin_api)"]
+    = function()
+      return logged("", "phase/")
+    end,
+    ["headers have already been sent"] = function()
+      return logged("", "sent/")
+    end,
+    ["API disabled in the current context"] = function()
+      local text
+      nginx.once({
+        init = 'kong = { response = require "kong.response" }',
+        locations = [[
+          location / {
+            content_by_lua_block {
+              ngx.timer.at(0, function() kong.response.get_status() end)
+              ngx.say("started")
+            }
+          }
+        ]],
+      }, function(own)
+        own:get("/")
+        own:wait_log("API disabled")
+        text = own:log()
+      end)
+      return text
+    end,
+    ["no phase in ngx.ctx.KONG_PHASE, (need one of response, header_filter, body_filter, log,"
+      .. " error, admin_api)"]
+    = function()
+      return by_hand('kong = { response = require "kong.response", ctx = {} }', "",
+                     "header_filter_by_lua_block { kong.response.get_status() }")
+    end,
+    ["Content-Length: <m> was left in place, and set_raw_body made the body <n> bytes"] = function()
+      -- once for each place in the code
+      return logged("", "shorter/")
+    end,
+    ["get_raw_body read a body with Content-Encoding: gzip"] = function()
+      return logged("-o /dev/null", "same/encoded")
+    end,
+    ["Content-Encoding: gzip was left in place, and set_raw_body replaced the body"] = function()
+      return logged("-o /dev/null", "encoded/encoded")
+    end,
+    ["Content-Length <n> does not match the body's <m> bytes: corrected"] = function()
+      return logged("", "length/")
+    end,
+    ["changing Content-Length before the response is made. Ignored."] = function()
+      return logged("", "early/")
+    end,
+    ["manually setting Transfer-Encoding. Ignored."] = function()
+      return logged("", "transfer/")
+    end,
+    ["setting <names>, which HTTP/2 and HTTP/3 forbid. Ignored."] = function()
+      return logged("", "upgrade/", true)
+    end,
+    ["setting Connection to close or keep-alive, which nginx decides. Ignored."] = function()
+      return logged("", "connection/")
+    end,
+    ["status 206 is sent with a whole body and no Content-Range"] = function()
+      return logged("", "range/")
+    end,
+    ["body was removed because table body encoding with gRPC is not supported"] = function()
+      return logged("-X POST -H 'Content-Type: application/grpc'", "grpc/", true)
+    end,
+    ["get_raw_body lets the body pass: body is larger than max_body_size (<n> bytes)"] = function()
+      return logged("", "limit/")
+    end,
+  }
+
+  -- The entries: headings and rows that begin with a message.
+  local count = 0
+  for line in documents.text(DOCUMENT):gmatch("[^\n]+") do
+    local message = line:match("^### `(.*)`$") or line:match("^| `(.-)` |")
+    if message then
+      count = count + 1
+      it("has what users see: " .. message, function()
+        local provoke = assert(PROVOKED[message], "not provoked: " .. message)
+        local pattern = message:gsub("%p", "%%%0"):gsub("%%<%l+%%>", ".-")
+        assert.matches(pattern, provoke())
+      end)
+    end
+  end
+
+  it("has all messages of this spec", function()
+    local provoked = 0
+    for _ in pairs(PROVOKED) do
+      provoked = provoked + 1
+    end
+    assert.equal(provoked, count)
+  end)
+end)
