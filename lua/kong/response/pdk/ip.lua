@@ -134,6 +134,12 @@ function _M.is_address(text)
 end
 
 
+--- Whether a text is an IP address, or a range such as `10.0.0.0/8`.
+function _M.is_range(text)
+  return read_range(text) ~= nil
+end
+
+
 --- Makes `kong.ip.is_trusted`.
 -- @tparam ?table trusted addresses and ranges; what is neither is not trusted
 -- @treturn function

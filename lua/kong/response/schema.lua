@@ -1,0 +1,190 @@
+--- Checks the configs of plugins against their `schema.lua`, and fills in defaults, as gateways do.
+--
+--     local schemas = require "kong.response.schema"
+--     local schema = require "kong.plugins.key-check.schema"
+--     local row, errors = schemas.validate(schema, { header = "apikey" })
+
+local definition = require "kong.response.schema.definition"
+local fill = require "kong.response.schema.fill"
+local messages = require "kong.response.schema.messages"
+local typedefs = require "kong.response.schema.typedefs"
+local validate = require "kong.response.schema.validate"
+local values = require "kong.response.schema.values"
+
+
+local error = error
+local fmt = string.format
+local ipairs = ipairs
+local next = next
+local pairs = pairs
+local pcall = pcall
+local setmetatable = setmetatable
+local tostring = tostring
+local type = type
+
+
+-- What a schema has, apart from descriptions of its database.
+local PARTS = { name = "string", fields = "table", entity_checks = "table" }
+
+-- The fields that each plugin has in a gateway's database. A schema can replace them.
+local function fields_of_row()
+  return {
+    { id = typedefs.uuid },
+    { name = { type = "string", required = true } },
+    { instance_name = typedefs.utf8_name },
+    { created_at = typedefs.auto_timestamp_s },
+    { updated_at = typedefs.auto_timestamp_s },
+    { route = { type = "foreign", reference = "routes" } },
+    { service = { type = "foreign", reference = "services" } },
+    { consumer = { type = "foreign", reference = "consumers" } },
+    { config = { type = "record", required = true, fields = {} } },
+    { protocols = typedefs.protocols },
+    { enabled = { type = "boolean", required = true, default = true } },
+    { tags = typedefs.tags },
+  }
+end
+
+
+local function check_defaults(field, path)
+  if field.default ~= nil and field.default ~= values.NULL then
+    local default = field.default
+    if field.type == "record" and type(default) == "table" then
+      default = fill.record(field, default) or default
+    end
+    local ok, err = validate.field(field, default)
+    if not ok then
+      error(fmt("%s: default: %s", path, type(err) == "table" and values.dump(err) or err), 0)
+    end
+  end
+  for _, entry in ipairs(field.list or {}) do
+    check_defaults(entry.field, path .. "." .. entry.name)
+  end
+  if field.elements then
+    check_defaults(field.elements, path .. ".elements")
+  elseif field.values then
+    check_defaults(field.values, path .. ".values")
+  end
+end
+
+
+local function read(given)
+  if type(given) ~= "table" then
+    error(fmt("a schema must be a table, got %s", type(given)), 0)
+  elseif type(given.name) ~= "string" then
+    error("name: required field missing", 0)
+  end
+  for name, part in pairs(given) do
+    if not PARTS[name] then
+      error(fmt("%s: unknown field", tostring(name)), 0)
+    elseif type(part) ~= PARTS[name] or name == "fields" and not values.is_sequence(part) then
+      error(fmt("%s: expected %s", name, name == "name" and "a string" or "an array"), 0)
+    end
+  end
+  if not given.fields then
+    error("fields: required field missing", 0)
+  end
+
+  local own = {}
+  for i, entry in ipairs(given.fields) do
+    local name, field = nil, nil
+    if type(entry) == "table" then
+      name, field = next(entry)
+    end
+    if name == nil then
+      error(fmt("fields[%d]: expected a table with one field", i), 0)
+    end
+    own[name] = field
+  end
+  local fields = fields_of_row()
+  for _, entry in ipairs(fields) do
+    local name = next(entry)
+    if own[name] then
+      entry[name], own[name] = own[name], nil
+    end
+  end
+  local unknown = next(own)
+  if unknown ~= nil then
+    error(fmt("%s: cannot create a new field", tostring(unknown)), 0)
+  end
+  local config = fields[9].config
+  if type(config) ~= "table" or config.type ~= "record" then
+    error("config: the field must be a record", 0)
+  end
+
+  local row = definition.field({
+    type = "record", fields = fields, entity_checks = given.entity_checks,
+  }, given.name, true)
+  check_defaults(row, given.name)
+  return row
+end
+
+
+-- What `read` has made of schemas.
+local known = setmetatable({}, { __mode = "k" })
+
+
+local function of(given)
+  local row = known[given]
+  if not row then
+    local ok, result = pcall(read, given)
+    if not ok then
+      error(fmt("error initializing schema for plugin: error in definition of '%s': %s",
+                tostring(type(given) == "table" and given.name or given), result), 0)
+    end
+    row = result
+    known[given] = row
+  end
+  return row
+end
+
+
+local _M = {
+  --- An error table as one line.
+  line = messages.line,
+}
+
+
+--- Checks a config.
+-- @tparam table schema
+-- @tparam ?table config
+-- @tparam ?table extra other fields of the plugin's row: `{ consumer = { id = "…" } }`
+-- @treturn table|nil the row, with defaults filled in; absent fields are `null`
+-- @treturn ?table an error table: messages by field
+-- @raise what is wrong with the schema
+function _M.validate(schema, config, extra)
+  local row = of(schema)
+  local given = { name = schema.name, config = config }
+  for name, value in pairs(extra or {}) do
+    given[name] = value
+  end
+  local filled, errors = fill.record(row, given)
+  if not filled then
+    return nil, errors
+  end
+  local ok, failed = validate.field(row, filled)
+  if not ok then
+    return nil, failed
+  end
+  return filled
+end
+
+
+--- Makes what a plugin's handlers get of a config.
+-- @tparam table schema
+-- @tparam ?table config
+-- @tparam[opt] function resolve `resolve(reference)` gives the secret of a vault's reference
+-- @treturn table|nil
+-- @treturn ?string what is wrong with the config
+-- @raise what is wrong with the schema
+function _M.config(schema, config, resolve)
+  local filled, errors = _M.validate(schema, config)
+  if not filled then
+    return nil, messages.line(errors)
+  end
+  return fill.select(of(schema).by_name.config, filled.config, resolve or function()
+    return ""
+  end)
+end
+
+
+return _M
