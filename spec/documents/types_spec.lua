@@ -318,9 +318,9 @@ describe("the types of what is passed and returned", function()
       end
     end
     assert_same_fields(lifecycle, described)
-    assert_same_fields(source_fields("lua/kong/response/lifecycle.lua", "FIELDS"),
+    assert_same_fields(source_fields("lua/kong/response/lifecycle/entries.lua", "FIELDS"),
       types.classes["kong.response.lifecycle.Entry"])
-    for _, phase in ipairs(source_fields("lua/kong/response/lifecycle.lua", "PHASES")) do
+    for _, phase in ipairs(source_fields("lua/kong/response/lifecycle/entries.lua", "PHASES")) do
       assert.is_string(types.classes["kong.response.Plugin"][phase], phase)
     end
   end)

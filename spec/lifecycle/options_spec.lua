@@ -30,9 +30,9 @@ describe("a life cycle", function()
         "plugins must be an array without holes" },
       { "names", { keys = { plugin = {} } }, "plugins must be an array without holes" },
       { "a number", { 5 }, "plugins[1] must be a table, got number" },
-      { "no plugin", { {} }, "plugins[1].plugin must be a table, got nil" },
-      { "the name of a plugin", { { plugin = {} }, { plugin = "x" } },
-        "plugins[2].plugin must be a table, got string" },
+      { "no plugin", { {} }, "plugins[1].plugin must be a table or string, got nil" },
+      { "a number as plugin", { { plugin = {} }, { plugin = 5 } },
+        "plugins[2].plugin must be a table or string, got number" },
       { "a misspelt field", { { plugin = {}, confg = {} } },
         'plugins[1]: unknown field "confg": did you mean "config"?' },
       { "an unknown field", { { plugin = {}, version = {} } },
@@ -55,8 +55,9 @@ describe("a life cycle", function()
         "plugins[1]: access must be a function, got boolean" },
       { "an init_worker that is none", { { plugin = { init_worker = {} } } },
         "plugins[1]: init_worker must be a function, got table" },
-      { "a phase of gateways", { { plugin = { response = noop } } },
-        "plugins[1]: the response phase needs a gateway" },
+      { "two ways to see the body", { { plugin = { response = noop, body_filter = noop } } },
+        'plugins[1]: Plugin "plugins[1]" can\'t be loaded because it implements both `response` '
+        .. "and `header_filter` or `body_filter` methods." },
     } do
       it(case[1], function()
         local ok, err = pcall(function()

@@ -2,7 +2,7 @@
 --
 --     init_by_lua_block {
 --       lifecycle = require("kong.response.lifecycle").new {
---         { plugin = require "plugins.keys", config = { header = "apikey" } },
+--         { plugin = "key-check", config = { header = "apikey" } },
 --         { plugin = require "plugins.tidy" },
 --       }
 --     }
@@ -17,54 +17,34 @@
 -- lifecycle.balancer() }` are for plugins and locations that need them.
 --
 -- A plugin is a table with a method for each phase it takes part in: `plugin:access(config)`. Those
--- with a higher `PRIORITY` run first.
+-- with a higher `PRIORITY` run first. A name finds `kong/plugins/NAME/handler.lua`, and the
+-- `schema.lua` beside it.
 --
 -- nginx drops `ngx.ctx` on an internal redirect (`error_page`, `try_files`, `ngx.exec`). The phases
 -- find it again, so that `get_source`, `kong.ctx` and everything else in it survive. That needs
 -- `lua_code_cache on`, nginx's default.
 
+local buffering = require "kong.response.lifecycle.buffering"
+local contexts = require "kong.response.lifecycle.contexts"
+local entries_of = require "kong.response.lifecycle.entries"
 local failures = require "kong.response.failures"
-local kong_ctx = require "kong.response.pdk.ctx"
-local names = require "kong.response.names"
-local pdk = require "kong.response.pdk"
-local random = require "kong.response.pdk.random"
+local globals = require "kong.response.lifecycle.globals"
+local handlers = require "kong.response.lifecycle.handlers"
+local responses = require "kong.response.lifecycle.responses"
+local stand_ins = require "kong.response.stand_ins"
 
 local BITS = require("kong.response.pdk.phases").BITS
+local PHASES = entries_of.PHASES
 
 
-local coroutine = coroutine
+local call = handlers.call
+local enter = contexts.enter
 local error = error
-local getmetatable = getmetatable
-local ipairs = ipairs
-local pairs = pairs
+local filter = contexts.filter
+local fmt = string.format
 local pcall = pcall
 local rawget = rawget
-local rawset = rawset
-local setmetatable = setmetatable
-local tostring = tostring
 local type = type
-local fmt = string.format
-local sort = table.sort
-local getinfo = debug.getinfo
-local traceback = debug.traceback
-
-
-local PHASES = { "rewrite", "access", "header_filter", "body_filter", "log" }
-
--- The same as keys, and the methods that only a gateway calls.
-local METHODS = {}
-for _, phase in ipairs(PHASES) do
-  METHODS[phase] = true
-end
--- Handlers of a worker, not of a request.
-local OF_WORKER = { "init_worker", "configure" }
-
-local ELSEWHERE = { response = true, init_worker = true, configure = true, certificate = true }
-
-local FIELDS = { plugin = "table", config = "table", name = "string" }
-
--- Answers that nginx keeps of a service which it does not ask again.
-local FROM_CACHE = { HIT = true, STALE = true, UPDATING = true, REVALIDATED = true }
 
 
 local INIT_FAILED = "worker initialization error: failed to execute the \"init_worker\" handler for"
@@ -72,331 +52,44 @@ local INIT_FAILED = "worker initialization error: failed to execute the \"init_w
 local CONFIGURE_FAILED = "failed to execute plugin '%s:configure (%s)"
 
 
--- Where the state of a request is in its `ngx.ctx`: no name of a plugin's can be in the way.
-local STATE = {}
-
--- The `ngx.ctx` of each request. The values are weak: what keeps them is nginx, until the request
--- ends, however it ends. A stale one is never found, because a key is never used again.
-local contexts = setmetatable({}, { __mode = "v" })
-
-
--- nginx numbers its connections, and the requests on each. A subrequest has the numbers of its
--- parent, and a context of its own.
-local function key_of_request()
-  if ngx.is_subrequest then
-    return nil
-  end
-  local var = ngx.var
-  return var.connection .. ":" .. var.connection_requests
-end
-
-
---- `ngx.ctx` and the state in it: found, found again, or made.
-local function current()
-  local ctx = ngx.ctx
-  local state = rawget(ctx, STATE)
-  if state then
-    return ctx, state
-  end
-
-  -- Timers have an `ngx.ctx` too, but no connection.
-  local ok, key = pcall(key_of_request)
-  key = ok and key or nil
-
-  local kept = key and contexts[key]
-  if kept then
-    for name, value in pairs(ctx) do
-      kept[name] = value
-    end
-    -- The phase that would have sent a delayed response was left.
-    kept.delay_response = nil
-    ngx.ctx = kept
-    return kept, kept[STATE]
-  end
-
-  state = {
-    key = key,
-    ctx = ctx,
-    progress = {}, -- by lifecycle
-    replaced = false, -- whether a 500 took the place of the response in header_filter
-  }
-  ctx[STATE] = state
-  if key then
-    contexts[key] = ctx
-  end
-  return ctx, state
-end
-
-
-local function enter(phase)
-  local ctx, state = current()
-  ctx.KONG_PHASE = BITS[phase]
-  return ctx, state
-end
-
-
---- Runs a filter. nginx does so inside of the phase that prints, whose handler then goes on: it
--- finds its own phase again.
-local function filter(phase, run)
-  local ctx, state = current()
-  local outer, delays = ctx.KONG_PHASE, ctx.delay_response
-  ctx.KONG_PHASE, ctx.delay_response = BITS[phase], nil
-  local failed = run(ctx, state)
-  ctx.KONG_PHASE, ctx.delay_response = outer, delays
-  return failed
-end
-
-
--- The parts of `kong`, and what a server tells them of each request. They need nginx.
-local parts, requests
-
-
-local function make_parts()
-  local ngx = rawget(_G, "ngx")
-  if not parts and type(ngx) == "table" and ngx.config.subsystem == "http" then
-    parts, requests = pdk.new(nil, ngx, current)
-  end
-  return parts or { ctx = kong_ctx { find_ctx = current } }
-end
-
-
---- The global `kong`, with what plugins need of it. What it has already stays.
-local function prepare_kong()
-  local kong = rawget(_G, "kong")
-  if kong == nil then
-    kong = {}
-    rawset(_G, "kong", kong)
-  elseif type(kong) ~= "table" then
-    error(fmt("the global kong must be a table, got %s", type(kong)), 3)
-  end
-
-  if kong.response == nil then
-    rawset(kong, "response", require "kong.response")
-  end
-
-  local own = make_parts()
-  local ctx = kong.ctx
-  if type(ctx) == "table" and ctx ~= own.ctx and getmetatable(ctx) == nil then
-    setmetatable(ctx, { __index = getmetatable(own.ctx).__index })
-  end
-  for name, part in pairs(own) do
-    if kong[name] == nil then
-      rawset(kong, name, part)
-    end
-  end
-  -- The log is that of the plugin that asks for it.
-  if kong.log == nil and getmetatable(kong) == nil then
-    setmetatable(kong, getmetatable(own))
-  end
-  return kong
-end
-
-
--- Whether a table is what should be its field `plugin`.
-local function is_plugin(entry)
-  if entry.plugin ~= nil then
-    return false
-  end
-  for _, phase in pairs(PHASES) do
-    if entry[phase] ~= nil then
-      return true
-    end
-  end
-  return entry.PRIORITY ~= nil or entry.VERSION ~= nil
-end
-
-
-local function check_entry(i, entry)
-  if type(entry) ~= "table" then
-    error(fmt("plugins[%d] must be a table, got %s", i, type(entry)), 4)
-  end
-  if is_plugin(entry) then
-    error(fmt("plugins[%d] is a plugin itself: write { plugin = ..., config = ... }", i), 4)
-  end
-  for field, value in pairs(entry) do
-    local expected = FIELDS[field]
-    if not expected then
-      error(fmt("plugins[%d]: unknown field %q%s", i, tostring(field),
-                names.suggestion(tostring(field), FIELDS)), 4)
-    elseif type(value) ~= expected then
-      error(fmt("plugins[%d].%s must be a %s, got %s", i, field, expected, type(value)), 4)
-    end
-  end
-
-  local plugin = entry.plugin
-  if not plugin then
-    error(fmt("plugins[%d].plugin must be a table, got nil", i), 4)
-  end
-  local priority = plugin.PRIORITY
-  if priority ~= nil and (type(priority) ~= "number" or priority ~= priority) then
-    error(fmt("plugins[%d]: PRIORITY must be a number, got %s", i, tostring(priority)), 4)
-  end
-  for _, phase in pairs(PHASES) do
-    local handler = plugin[phase]
-    if handler ~= nil and type(handler) ~= "function" then
-      error(fmt("plugins[%d]: %s must be a function, got %s", i, phase, type(handler)), 4)
-    end
-  end
-  for _, name in pairs(OF_WORKER) do
-    local handler = plugin[name]
-    if handler ~= nil and type(handler) ~= "function" then
-      error(fmt("plugins[%d]: %s must be a function, got %s", i, name, type(handler)), 4)
-    end
-  end
-  local name, meant = names.misspelt_phase(plugin, METHODS, ELSEWHERE)
-  if name then
-    error(fmt("plugins[%d] has a method %q, which is no phase: did you mean %q?", i, name, meant),
-          4)
-  end
-  if plugin.response ~= nil then
-    error(fmt("plugins[%d]: the response phase needs a gateway", i), 4)
-  end
-end
-
-
---- What the log calls a plugin that has no name: the file of its handlers.
-local function default_name(i, plugin)
-  for _, phase in ipairs(PHASES) do
-    local handler = rawget(plugin, phase)
-    local file = handler and getinfo(handler, "S").source:match("^@(.+)$")
-    if file then
-      return file
-    end
-  end
-  return fmt("plugins[%d]", i)
-end
-
-
---- The entries in the order in which they run; those of one priority as they were given.
-local function in_order(plugins)
-  if type(plugins) ~= "table" then
-    error(fmt("plugins must be a table, got %s", type(plugins)), 3)
-  end
-  -- A hole would leave out the plugins behind it, and what they guard.
-  for key in pairs(plugins) do
-    if type(key) ~= "number" or key < 1 or key > #plugins or key % 1 ~= 0 then
-      error("plugins must be an array without holes", 3)
-    end
-  end
-
-  local entries = {}
-  for i = 1, #plugins do
-    local entry = plugins[i]
-    check_entry(i, entry)
-    entries[i] = {
-      index = i,
-      id = random.uuid(),
-      name = entry.name or default_name(i, entry.plugin),
-      plugin = entry.plugin,
-      config = entry.config or {},
-      priority = entry.plugin.PRIORITY or 0,
-    }
-  end
-  sort(entries, function(one, other)
-    if one.priority ~= other.priority then
-      return one.priority > other.priority
-    end
-    return one.index < other.index
-  end)
-  return entries
-end
-
-
---- Calls a handler in a phase that nginx cannot interrupt.
-local function call(state, entry, phase)
-  local outer, outer_log = requests.enter_plugin(state.ctx, entry, entry.name, entry.id)
-  local ok, failure = failures.call(entry.plugin[phase], entry.plugin, entry.config)
-  requests.leave_plugin(state.ctx, outer, outer_log)
-  return ok, failure
-end
-
-
---- Calls a handler in a coroutine, which it leaves for good when it makes a response.
-local function call_until_response(ctx, entry, phase)
-  requests.enter_plugin(ctx, entry, entry.name, entry.id)
-  local handler = coroutine.create(entry.plugin[phase])
-  local ok, err = coroutine.resume(handler, entry.plugin, entry.config)
-  -- A handler that yields for another reason waits for its turn.
-  while ok and not ctx.delayed_response and coroutine.status(handler) == "suspended" do
-    coroutine.yield()
-    ok, err = coroutine.resume(handler)
-  end
-  requests.leave_plugin(ctx)
-  return ok, not ok and failures.new(err, traceback(handler, "")) or nil
-end
-
-
---- Says where the response comes from, unless something has said so before.
-local function tell_source(ctx)
-  if ctx.KONG_UNEXPECTED or ctx.KONG_EXITED or ctx.KONG_PROXIED then
-    return
-  end
-
-  local var = ngx.var
-  if FROM_CACHE[var.upstream_cache_status] then
-    ctx.KONG_PROXIED = true
-    return
-  end
-
-  -- A time for each attempt, `-` for one that got no answer; ` : ` stands between what was asked
-  -- before an internal redirect and after it.
-  local times = var.upstream_header_time
-  if not times then
-    return
-  end
-  local answered = times:find("%d$") ~= nil
-  local is_error_page = ngx.status >= 500 and times:find("- :", 1, true) ~= nil
-  if answered and not is_error_page then
-    ctx.KONG_PROXIED = true
-  else
-    ctx.KONG_UNEXPECTED = true
-  end
-end
-
-
---- Whether the upstream has accepted an upgrade. nginx opens the tunnel behind the header filter,
--- whatever the response has become.
-local function switches_protocols()
-  local statuses = ngx.var.upstream_status
-  return statuses and statuses:find("101$") ~= nil
-end
-
-
---- Replaces the response by the page of an unexpected error, in the client's format. The log gets
--- that error with the id of the page.
-local function send_unexpected(kong, ctx, failure, what)
-  ctx.KONG_UNEXPECTED = true
-  local id = failures.request_id(kong, ctx, true)
-  failures.log(failure, what, id)
-  if switches_protocols() then
-    return ngx.exit(ngx.ERROR)
-  end
-  local ok, err = pcall(kong.response.error, 500)
-  if not ok then
-    -- Too late for a page: the client must see that something is missing.
-    failures.log(failures.new(err), "the page of an unexpected error cannot be sent", id)
-    return ngx.exit(ngx.ERROR)
-  end
-end
-
-
---- Removes what the upstream and the plugins have put into the head of a response.
-local function clear_headers()
-  for name in pairs(ngx.resp.get_headers(0)) do
-    -- nginx makes these two.
-    if name ~= "connection" and name ~= "transfer-encoding" then
-      ngx.header[name] = nil
-    end
-  end
-end
-
-
 local _M = {}
 
 
+stand_ins.install()
+
 -- Many plugins take `kong` at their top, and are loaded for the list that `new` gets.
 if rawget(_G, "kong") == nil then
-  prepare_kong()
+  globals.prepare()
+end
+
+
+local function read_all(plugins)
+  entries_of.check(plugins)
+  local kong, requests = globals.prepare()
+  local entries = entries_of.read(plugins, function(reference)
+    local secret, err = kong.vault.get(reference)
+    if not secret and rawget(_G, "ngx") then
+      ngx.log(ngx.WARN, "the secret ", reference, " cannot be had: ", err)
+    end
+    return secret or ""
+  end)
+  return entries, kong, requests
+end
+
+
+--- The entries that have a handler, by phase.
+local function by_phase(entries)
+  local lists = {}
+  for i = 1, #PHASES do
+    local list = {}
+    for j = 1, #entries do
+      if entries[j].plugin[PHASES[i]] then
+        list[#list + 1] = entries[j]
+      end
+    end
+    lists[PHASES[i]] = list
+  end
+  return lists
 end
 
 
@@ -406,8 +99,8 @@ end
 -- makes, with `kong.ctx.shared` (one table per request) and `kong.ctx.plugin` (one per request and
 -- entry of the list; nil outside of a plugin).
 -- @tparam table plugins an array of
---   `{ plugin = <table>, config = <table, {} by default>, name = <string, for the log; by default
---   the file of its handlers> }`
+--   `{ plugin = <table, or name>, config = <table, {} by default>, name = <string, for the log; by
+--   default the name, or the file of its handlers>, schema = <table, or name of its module> }`
 -- @tparam ?table description what the parts of `kong` say of the node and of these requests; see
 --   `kong.response.pdk`
 -- @treturn table with the functions `init_worker`, `rewrite`, `access`, `balancer`,
@@ -418,49 +111,35 @@ end
 --   `plugins[<i>]: PRIORITY must be a number, got <value>`,
 --   `plugins[<i>]: <phase> must be a function, got <type>`,
 --   `plugins[<i>] has a method "<name>", which is no phase: did you mean "<phase>"?`,
---   `plugins[<i>]: the response phase needs a gateway`,
+--   `plugins[<i>] has only phases that need a gateway: <phases>`,
+--   `plugins[<i>]: Plugin "<name>" can't be loaded because …`,
+--   `plugins[<i>]: <name> plugin is enabled but not installed; …`,
+--   `plugins[<i>]: schema violation (…)`,
+--   `the response phase of plugin "<name>" needs buffering = "<location>" in the description`,
 --   `the global kong must be a table, got <type>`, and what `kong.response.pdk` says of a
 --   description
 -- @usage
 -- lifecycle = require("kong.response.lifecycle").new {
---   { plugin = require "plugins.keys", config = { header = "apikey" }, name = "keys" },
+--   { plugin = "key-check", config = { header = "apikey" } },
 -- }
 function _M.new(plugins, description)
-  local entries = in_order(plugins)
-  local kong = prepare_kong()
+  local done, entries, kong, requests = pcall(read_all, plugins)
+  if not done then
+    error(entries, 2)
+  end
   if requests and description ~= nil then
     requests.describe(description)
   end
   -- Another list's route is not that of these requests.
   local of_requests = description or {}
-
-  local lists = {}
-  for _, phase in pairs(PHASES) do
-    local list = {}
-    for i = 1, #entries do
-      if entries[i].plugin[phase] then
-        list[#list + 1] = entries[i]
-      end
-    end
-    lists[phase] = list
+  local lists = by_phase(entries)
+  local buffered_by = type(of_requests.buffering) ~= "boolean" and of_requests.buffering or nil
+  if lists.response[1] and not buffered_by then
+    error(fmt("the response phase of plugin %q needs buffering = \"<location>\" in the description",
+              lists.response[1].name), 2)
   end
 
   local self = {}
-
-  --- Calls the handler of each plugin once, however often the list has it.
-  local function call_once(name, message, level, argument_of)
-    local done = {}
-    for i = 1, #entries do
-      local plugin = entries[i].plugin
-      if plugin[name] and not done[plugin] then
-        done[plugin] = true
-        local ok, err = pcall(plugin[name], plugin, argument_of and argument_of(plugin))
-        if not ok then
-          ngx.log(level, fmt(message, entries[i].name, tostring(err)))
-        end
-      end
-    end
-  end
 
   local function configs_of(plugin)
     local configs = {}
@@ -477,8 +156,8 @@ function _M.new(plugins, description)
   -- array of the plugin's configs. When one fails, the log says so, and the next one runs.
   function self.init_worker()
     ngx.ctx.KONG_PHASE = BITS.init_worker
-    call_once("init_worker", INIT_FAILED, ngx.CRIT)
-    call_once("configure", CONFIGURE_FAILED, ngx.ERR, configs_of)
+    handlers.call_once(entries, "init_worker", INIT_FAILED, ngx.CRIT)
+    handlers.call_once(entries, "configure", CONFIGURE_FAILED, ngx.ERR, configs_of)
   end
 
 
@@ -491,6 +170,9 @@ function _M.new(plugins, description)
 
   local function run_until_response(phase)
     local ctx, state = enter(phase)
+    if state.capture and ngx.is_subrequest then
+      return
+    end
     local progress = state.progress[self]
     if not progress then
       progress = {}
@@ -514,7 +196,7 @@ function _M.new(plugins, description)
       -- Should the handler leave for another location, that one goes on behind it.
       progress[phase] = i
       local entry = list[i]
-      local ok, err = call_until_response(ctx, entry, phase)
+      local ok, err = handlers.call_until_response(requests, ctx, entry, phase)
       if not ok then
         failure, what = err, failures.handler(err, entry, phase)
       elseif ctx.delayed_response then
@@ -533,10 +215,16 @@ function _M.new(plugins, description)
       failure = not ok and failures.new(err) or nil
     end
     if failure then
-      return send_unexpected(kong, ctx, failure, what)
+      return responses.send_unexpected(kong, ctx, failure, what)
     end
     if phase == "access" then
       requests.proxy(ctx)
+      if buffered_by and (lists.response[1] or ctx.buffered_proxying) and buffering.is_possible()
+      then
+        progress.over = true
+        return buffering.answer(kong, requests, ctx, state, buffered_by, lists.response)
+      end
+      ctx.buffered_proxying = nil
     end
   end
 
@@ -552,25 +240,29 @@ function _M.new(plugins, description)
   end
 
 
-  --- For `access_by_lua*`; see `rewrite`.
+  --- For `access_by_lua*`; see `rewrite`. If a plugin has a response phase, or one has asked for
+  -- buffering, a subrequest asks the upstream, and the response is sent from here.
   function self.access()
     return run_until_response("access")
   end
 
 
   local function filter_head(ctx, state)
+    if state.capture and ngx.is_subrequest then
+      return buffering.note_answer(state.capture)
+    end
     -- The body filter sets the end of the response first, so an empty body of an exit is one.
     ctx.KONG_RESPONSE_KEEPS_EMPTY_BODY = true
-    tell_source(ctx)
+    responses.tell_source(ctx)
     requests.header_filter(ctx)
 
     local list = lists.header_filter
     for i = 1, #list do
-      local ok, failure = call(state, list[i], "header_filter")
+      local ok, failure = call(requests, state, list[i], "header_filter")
       if not ok then
-        clear_headers()
+        responses.clear_headers()
         state.replaced = true
-        return send_unexpected(kong, ctx, failure,
+        return responses.send_unexpected(kong, ctx, failure,
                                failures.handler(failure, list[i], "header_filter"))
       end
     end
@@ -586,6 +278,9 @@ function _M.new(plugins, description)
 
 
   local function filter_body(ctx, state)
+    if state.capture and ngx.is_subrequest then
+      return
+    end
     if ngx.arg[2] then
       requests.body_end(ctx)
     end
@@ -600,7 +295,7 @@ function _M.new(plugins, description)
 
     local list = lists.body_filter
     for i = 1, #list do
-      local ok, failure = call(state, list[i], "body_filter")
+      local ok, failure = call(requests, state, list[i], "body_filter")
       if not ok then
         ctx.KONG_UNEXPECTED = true
         return failures.line(failure, failures.handler(failure, list[i], "body_filter"),
@@ -633,20 +328,18 @@ function _M.new(plugins, description)
   --- For `log_by_lua*`. When a handler fails, the log says so, and the next one runs.
   function self.log()
     local ctx, state = enter("log")
-    tell_source(ctx)
+    responses.tell_source(ctx)
 
     local list = lists.log
     for i = 1, #list do
-      local ok, failure = call(state, list[i], "log")
+      local ok, failure = call(requests, state, list[i], "log")
       if not ok then
         failures.log(failure, failures.handler(failure, list[i], "log"),
                      failures.request_id(kong, ctx))
       end
     end
 
-    if state.key then
-      contexts[state.key] = nil
-    end
+    contexts.forget(state)
   end
 
 

@@ -14,6 +14,7 @@ local versions = require "kong.response.pdk.version"
 local error = error
 local find = string.find
 local fmt = string.format
+local gsub = string.gsub
 local pairs = pairs
 local pcall = pcall
 local rawget = rawget
@@ -42,7 +43,7 @@ local PARTS = {
 
 local FIELDS = {
   balancer = "boolean",
-  buffering = "boolean",
+  buffering = "boolean string function",
   cache_size = "number",
   configuration = "table",
   consumer = "table",
@@ -77,9 +78,9 @@ local function check_description(description)
     local expected = FIELDS[name]
     if not expected then
       error(fmt("the description of kong has an unknown field %q", tostring(name)), CALLER)
-    elseif type(value) ~= expected then
-      error(fmt("the description of kong: %s must be a %s, got %s", name, expected, type(value)),
-            CALLER)
+    elseif not find(" " .. expected .. " ", " " .. type(value) .. " ", 1, true) then
+      error(fmt("the description of kong: %s must be a %s, got %s", name,
+                gsub(expected, " ", " or "), type(value)), CALLER)
     end
   end
 end
@@ -99,7 +100,8 @@ local _M = {
 --   `configuration`: what `kong.configuration` has; `trusted_ips` says whose X-Forwarded headers
 --   count;
 --   `node`: `{ id =, hostname = }`; `version`: what `kong.version` says;
---   `balancer`: whether the balancer phase is served; `buffering`: whether answers can be buffered;
+--   `balancer`: whether the balancer phase is served;
+--   `buffering`: the internal location that asks the upstream for answers that are buffered;
 --   `cache_size`: how many entries `kong.cache` has at most
 -- @tparam table ngx
 -- @tparam[opt] function find_ctx the context of the request, for `kong.ctx`; by default `ngx.ctx`

@@ -11,20 +11,21 @@ local lifecycle = {}
 ---@field configure? fun(self: table, configs: table[])
 ---@field rewrite? fun(self: table, config: table)
 ---@field access? fun(self: table, config: table)
----@field response? fun(self: table, config: table) in a gateway and in the test kit only
+---@field response? fun(self: table, config: table) once the whole answer of the upstream is there
 ---@field header_filter? fun(self: table, config: table)
 ---@field body_filter? fun(self: table, config: table)
 ---@field log? fun(self: table, config: table)
 
 ---@class kong.response.lifecycle.Entry
----@field plugin kong.response.Plugin
----@field config? table what its methods get; an empty table by default
----@field name? string for the log; by default the file of its handlers
+---@field plugin kong.response.Plugin|string the plugin, its name, or the name of its module
+---@field config? table what its methods get, filled in by the schema; an empty table by default
+---@field name? string for the log; by default the name, or the file of its handlers
+---@field schema? table|string the schema of the config, or its module; by default the one beside `handler`
 
 ---What plugins find in `kong` of the node and of a request.
 ---@class kong.response.pdk.Description
 ---@field balancer? boolean whether the upstream runs `balancer`
----@field buffering? boolean whether the server buffers answers
+---@field buffering? boolean|string|function the internal location that asks the upstream
 ---@field cache_size? integer the number of entries that `kong.cache` keeps
 ---@field configuration? table what `kong.configuration` has
 ---@field consumer? table
@@ -54,7 +55,7 @@ function phases.balancer() end
 function phases.rewrite() end
 
 
----For `access_by_lua*`; see `rewrite`.
+---For `access_by_lua*`; see `rewrite`. If a plugin has a response phase, the response is sent from here.
 function phases.access() end
 
 
@@ -89,7 +90,12 @@ function phases.error_page() end
 ---* `plugins[<i>]: PRIORITY must be a number, got <value>`
 ---* `plugins[<i>]: <phase> must be a function, got <type>`
 ---* `plugins[<i>] has a method "<name>", which is no phase: did you mean "<phase>"?`
----* `plugins[<i>]: the response phase needs a gateway`
+---* `plugins[<i>] has only phases that need a gateway: <phases>`
+---* `plugins[<i>]: <name> plugin is enabled but not installed; …`
+---* `plugins[<i>]: plugin "<name>" cannot be loaded: …`
+---* `plugins[<i>]: the module "<name>" must give a table, got <type>`
+---* `plugins[<i>]: schema violation (…)`
+---* `the response phase of plugin "<name>" needs buffering = "<location>" in the description`
 ---* `the global kong must be a table, got <type>`
 ---* `the description of kong must be a table, got <type>`
 ---* `the description of kong has an unknown field "<name>"`

@@ -1,0 +1,139 @@
+--- The response phase: waits for the whole answer of the upstream, so that headers may depend on
+-- the body.
+--
+-- A subrequest asks the upstream. The location for it is the user's, and internal.
+
+local failures = require "kong.response.failures"
+local handlers = require "kong.response.lifecycle.handlers"
+local responses = require "kong.response.lifecycle.responses"
+
+local BITS = require("kong.response.pdk.phases").BITS
+
+
+local error = error
+local lower = string.lower
+local pairs = pairs
+local pcall = pcall
+local type = type
+
+
+-- What belongs to the connection to the upstream.
+local NOT_COPIED = {
+  ["connection"] = true, ["keep-alive"] = true, ["transfer-encoding"] = true,
+  ["content-length"] = true,
+}
+
+local WITHOUT_BODY = { [204] = true, [304] = true }
+
+
+local function fetch(location, ctx)
+  local method = ngx["HTTP_" .. ngx.req.get_method()]
+  if not method then
+    error("the response phase cannot forward the method " .. ngx.req.get_method(), 0)
+  end
+  ngx.req.read_body()
+  return ngx.location.capture(location, {
+    method = method, ctx = ctx, always_forward_body = true, share_all_vars = true,
+  })
+end
+
+
+local _M = {}
+
+
+--- Whether the answer to a request can be waited for.
+function _M.is_possible()
+  local upgrade = ngx.var.http_upgrade
+  if upgrade and upgrade ~= "" then
+    ngx.log(ngx.NOTICE, "response buffering was turned off: connection upgrade (", upgrade, ")")
+    return false
+  end
+  return true
+end
+
+
+--- Asks the upstream. The header filter of that subrequest says in `state.capture` whether it has
+-- answered.
+-- @tparam string|function location where the subrequest goes
+-- @treturn ?table `status`, `header`, `body`, `truncated`, `failed`
+-- @treturn ?table why not
+local function ask(location, ctx, state)
+  local capture = {}
+  state.capture = capture
+  local ok, answer = pcall(type(location) == "function" and location or fetch, location, ctx)
+  state.capture = nil
+  if not ok then
+    return nil, failures.new(answer)
+  end
+  answer.failed = capture.failed or answer.failed
+  return answer
+end
+
+
+--- In the header filter of the subrequest.
+function _M.note_answer(capture)
+  capture.failed = responses.upstream_answered() == false
+end
+
+
+local function copy_head(answer, is_head)
+  ngx.status = answer.status
+  for name, value in pairs(answer.header) do
+    if not NOT_COPIED[lower(name)] or is_head and lower(name) == "content-length" then
+      ngx.header[name] = value
+    end
+  end
+end
+
+
+local function send(body, is_head)
+  if is_head or WITHOUT_BODY[ngx.status] then
+    ngx.send_headers()
+  else
+    ngx.header["Content-Length"] = #body
+    ngx.print(body)
+  end
+  return ngx.exit(ngx.HTTP_OK)
+end
+
+
+--- Answers a request: asks the upstream, runs the handlers of the response phase, sends the body.
+-- @tparam table kong
+-- @tparam table requests
+-- @tparam table ctx
+-- @tparam table state
+-- @tparam string|function location
+-- @tparam table list the entries of the response phase
+function _M.answer(kong, requests, ctx, state, location, list)
+  local is_head = ngx.req.get_method() == "HEAD"
+  local answer, failure = ask(location, ctx, state)
+  if not answer then
+    return responses.send_unexpected(kong, ctx, failure, "the upstream cannot be asked")
+  end
+  ctx.buffered_proxying = true
+  ctx.buffered_status, ctx.buffered_headers = answer.status, answer.header
+  ctx.buffered_body = answer.body
+
+  if answer.failed or answer.truncated and not is_head then
+    ctx.KONG_UNEXPECTED, ctx.KONG_PHASE = true, BITS.error
+    return kong.response.error(answer.status >= 400 and answer.status or 502)
+  end
+
+  ctx.KONG_PROXIED, ctx.KONG_PHASE = true, BITS.response
+  copy_head(answer, is_head)
+  if not (is_head or WITHOUT_BODY[answer.status]) then
+    ngx.header["Content-Length"] = #answer.body
+  end
+  for i = 1, #list do
+    local ok, err = handlers.call(requests, state, list[i], "response")
+    if not ok then
+      responses.clear_headers()
+      return responses.send_unexpected(kong, ctx, err,
+                                       failures.handler(err, list[i], "response"))
+    end
+  end
+  return send(answer.body, is_head)
+end
+
+
+return _M

@@ -1,0 +1,247 @@
+--- Reads the list of plugins that the life cycle gets.
+
+local base_plugin = require "kong.response.stand_ins.base_plugin"
+local names = require "kong.response.names"
+local plugin_files = require "kong.response.plugin_files"
+local random = require "kong.response.pdk.random"
+local schemas = require "kong.response.schema"
+
+
+local error = error
+local find = string.find
+local fmt = string.format
+local getinfo = debug.getinfo
+local gsub = string.gsub
+local ipairs = ipairs
+local pairs = pairs
+local pcall = pcall
+local rawget = rawget
+local require = require
+local sort = table.sort
+local tostring = tostring
+local type = type
+
+
+local PHASES = { "rewrite", "access", "response", "header_filter", "body_filter", "log" }
+
+-- Handlers of a worker, not of a request.
+local OF_WORKER = { "init_worker", "configure" }
+
+-- The same as keys, and the methods that only a gateway calls.
+local METHODS = {}
+for _, phase in ipairs(PHASES) do
+  METHODS[phase] = true
+end
+
+local ELSEWHERE = { init_worker = true, configure = true, certificate = true, preread = true }
+
+local FIELDS = {
+  plugin = "table string",
+  config = "table",
+  name = "string",
+  schema = "table string",
+}
+
+
+local _M = {
+  --- The phases of a request in which plugins run.
+  PHASES = PHASES,
+}
+
+
+-- Whether a table is what should be its field `plugin`.
+local function is_plugin(entry)
+  if entry.plugin ~= nil then
+    return false
+  end
+  for _, phase in ipairs(PHASES) do
+    if entry[phase] ~= nil then
+      return true
+    end
+  end
+  return entry.PRIORITY ~= nil or entry.VERSION ~= nil
+end
+
+
+local function check_plugin(what, plugin, name)
+  local priority = plugin.PRIORITY
+  if priority ~= nil and (type(priority) ~= "number" or priority ~= priority) then
+    error(fmt("%s: PRIORITY must be a number, got %s", what, tostring(priority)), 0)
+  end
+  for _, list in ipairs { PHASES, OF_WORKER } do
+    for _, phase in ipairs(list) do
+      local handler = plugin[phase]
+      if handler ~= nil and type(handler) ~= "function" then
+        error(fmt("%s: %s must be a function, got %s", what, phase, type(handler)), 0)
+      end
+    end
+  end
+  local misspelt, meant = names.misspelt_phase(plugin, METHODS, ELSEWHERE)
+  if misspelt then
+    error(fmt("%s has a method %q, which is no phase: did you mean %q?", what, misspelt, meant), 0)
+  end
+  local refusal = plugin_files.refusal(plugin, name)
+  if refusal then
+    error(fmt("%s: %s", what, refusal), 0)
+  end
+end
+
+
+--- Refuses a plugin that would do nothing here; logs which of its phases are not run.
+local function check_other_phases(what, plugin, name)
+  local others = plugin_files.phases_of_gateways(plugin)
+  if #others == 0 then
+    return
+  end
+  local runs = false
+  for _, list in ipairs { PHASES, OF_WORKER } do
+    for _, phase in ipairs(list) do
+      runs = runs or plugin[phase] ~= nil and plugin[phase] ~= base_plugin[phase]
+    end
+  end
+  if not runs then
+    error(fmt("%s has only phases that need a gateway: %s", what, table.concat(others, ", ")), 0)
+  end
+  local ngx = rawget(_G, "ngx")
+  if type(ngx) == "table" and ngx.log then
+    for _, phase in ipairs(others) do
+      ngx.log(ngx.WARN, fmt("the %s phase of plugin \"%s\" needs a gateway: it is not run", phase,
+                            name))
+    end
+  end
+end
+
+
+local function check_entry(what, entry)
+  if type(entry) ~= "table" then
+    error(fmt("%s must be a table, got %s", what, type(entry)), 0)
+  end
+  if is_plugin(entry) then
+    error(fmt("%s is a plugin itself: write { plugin = ..., config = ... }", what), 0)
+  end
+  for field, value in pairs(entry) do
+    local expected = FIELDS[field]
+    if not expected then
+      error(fmt("%s: unknown field %q%s", what, tostring(field),
+                names.suggestion(tostring(field), FIELDS)), 0)
+    elseif not find(" " .. expected .. " ", " " .. type(value) .. " ", 1, true) then
+      error(fmt("%s.%s must be a %s, got %s", what, field, gsub(expected, " ", " or "),
+                type(value)), 0)
+    end
+  end
+  if entry.plugin == nil then
+    error(fmt("%s.plugin must be a table or string, got nil", what), 0)
+  elseif type(entry.plugin) == "table" then
+    check_plugin(what, entry.plugin, entry.name or what)
+  end
+end
+
+
+--- Checks what can be said of a list before its plugins are loaded.
+-- @raise `plugins must be a table, got <type>` and so on
+function _M.check(plugins)
+  if type(plugins) ~= "table" then
+    error(fmt("plugins must be a table, got %s", type(plugins)), 0)
+  end
+  -- A hole would leave out the plugins behind it, and what they guard.
+  for key in pairs(plugins) do
+    if type(key) ~= "number" or key < 1 or key > #plugins or key % 1 ~= 0 then
+      error("plugins must be an array without holes", 0)
+    end
+  end
+  for i = 1, #plugins do
+    check_entry(fmt("plugins[%d]", i), plugins[i])
+  end
+end
+
+
+--- What the log calls a plugin that has no name: the file of its handlers.
+local function default_name(what, plugin)
+  for _, phase in ipairs(PHASES) do
+    local handler = plugin[phase]
+    local file = handler and getinfo(handler, "S").source:match("^@(.+)$")
+    if file then
+      return file
+    end
+  end
+  return what
+end
+
+
+local function load(what, name, module)
+  local ok, loaded = pcall(require, module)
+  if not ok then
+    local is_missing = find(loaded, "module '" .. module .. "' not found", 1, true)
+    error(fmt(is_missing and "%s: %s plugin is enabled but not installed;\n%s"
+              or "%s: plugin \"%s\" cannot be loaded: %s", what, name, loaded), 0)
+  elseif type(loaded) ~= "table" then
+    error(fmt("%s: the module %q must give a table, got %s%s", what, module, type(loaded),
+              loaded == true and ": did you forget `return`?" or ""), 0)
+  end
+  return loaded
+end
+
+
+--- What the handlers get as their config.
+local function read_config(what, entry, schema, read, resolve)
+  local config = entry.config
+  if not schema then
+    return config or {}
+  end
+  if type(schema) == "string" then
+    schema = load(what, read.name, schema)
+  end
+  local ok, filled, err = pcall(schemas.config, schema, config, resolve)
+  if not ok or not filled then
+    error(fmt("%s: %s", what, err or filled), 0)
+  end
+  filled.__plugin_id = read.id
+  return filled
+end
+
+
+local function read_entry(i, entry, resolve)
+  local what = fmt("plugins[%d]", i)
+  local plugin, name, schema = entry.plugin, entry.name, entry.schema
+  if type(plugin) == "string" then
+    local handler, beside = plugin_files.locate(plugin)
+    name = name or plugin_files.name_of(plugin)
+    schema = schema or beside
+    plugin = load(what, entry.plugin, handler)
+    check_plugin(what, plugin, name)
+  end
+  plugin = plugin_files.instance(plugin)
+  name = name or default_name(what, plugin)
+  check_other_phases(what, plugin, name)
+  local read = {
+    index = i,
+    id = random.uuid(),
+    name = name,
+    plugin = plugin,
+    priority = plugin.PRIORITY or 0,
+  }
+  read.config = read_config(what, entry, schema, read, resolve)
+  return read
+end
+
+
+--- The entries in the order in which they run; those of one priority as they were given.
+-- @tparam table plugins
+-- @tparam function resolve `resolve(reference)` gives the secret of a vault's reference
+-- @raise what is wrong with a plugin, or its config
+function _M.read(plugins, resolve)
+  local entries = {}
+  for i = 1, #plugins do
+    entries[i] = read_entry(i, plugins[i], resolve)
+  end
+  sort(entries, function(one, other)
+    if one.priority ~= other.priority then
+      return one.priority > other.priority
+    end
+    return one.index < other.index
+  end)
+  return entries
+end
+
+
+return _M

@@ -1,0 +1,182 @@
+--- Which plugins the life cycle takes by name, and which it refuses.
+
+local lifecycle = require "kong.response.lifecycle"
+
+
+local function noop()
+end
+
+
+local MODULES = {
+  ["kong.plugins.whole.handler"] = function()
+    return { PRIORITY = 10, VERSION = "1.0.0", access = noop }
+  end,
+  ["kong.plugins.whole.schema"] = function()
+    local typedefs = require "kong.db.schema.typedefs"
+    return { name = "whole", fields = {
+      { consumer = typedefs.no_consumer },
+      { protocols = typedefs.protocols_http },
+      { config = { type = "record", fields = {
+        { header = typedefs.header_name { default = "apikey" } },
+        { limit = { type = "integer", required = true } },
+      } } },
+    } }
+  end,
+  ["kong.plugins.bare.handler"] = function()
+    return { access = noop }
+  end,
+  ["kong.plugins.nothing.handler"] = noop,
+  ["kong.plugins.old.schema"] = function()
+    return { no_consumer = true, fields = {} }
+  end,
+  ["kong.plugins.old.handler"] = function()
+    return { access = noop }
+  end,
+  ["kong.plugins.broken.handler"] = function()
+    error("no such thing", 0)
+  end,
+}
+
+
+describe("a plugin's name", function()
+  local before
+
+  setup(function()
+    before = rawget(_G, "kong")
+    for name, loader in pairs(MODULES) do
+      package.preload[name] = loader
+    end
+  end)
+
+  after_each(function()
+    rawset(_G, "ngx", nil)
+  end)
+
+  teardown(function()
+    rawset(_G, "kong", before)
+    for name in pairs(MODULES) do
+      package.preload[name], package.loaded[name] = nil, nil
+    end
+  end)
+
+  local function refusal(...)
+    local ok, err = pcall(lifecycle.new, ...)
+    assert.is_false(ok)
+    return err
+  end
+
+  it("finds handler and schema, and the config is filled in", function()
+    local seen
+    require("kong.plugins.whole.handler").configure = function(_, configs)
+      seen = configs[1]
+    end
+    rawset(_G, "ngx", { ctx = {}, log = noop, config = { subsystem = "stream" } })
+    lifecycle.new({ { plugin = "whole", config = { limit = 3 } } }).init_worker()
+    assert.equal("apikey", seen.header)
+    assert.equal(3, seen.limit)
+    assert.equal(36, #seen.__plugin_id)
+  end)
+
+  it("may be that of the handler's module", function()
+    assert.matches("plugins%[1%]: schema violation %(config%.limit: required field missing%)$",
+                   refusal { { plugin = "kong.plugins.whole.handler" } })
+  end)
+
+  it("is refused with a config that its schema refuses", function()
+    assert.matches("plugins%[2%]: 2 schema violations %(config%.header: bad header name 'a b', .*; "
+      .. "config%.limit: expected an integer%)$",
+      refusal {
+        { plugin = "bare" }, { plugin = "whole", config = { limit = "3", header = "a b" } },
+      })
+  end)
+
+  it("is refused when nothing is there", function()
+    assert.matches("plugins%[1%]: missing plugin is enabled but not installed;\n.*"
+      .. "module 'missing' not found", refusal { { plugin = "missing" } })
+    assert.matches('plugins%[1%]: plugin "broken" cannot be loaded: .*no such thing',
+                   refusal { { plugin = "broken" } })
+    assert.matches('plugins%[1%]: the module "kong%.plugins%.nothing%.handler" must give a table, '
+      .. "got boolean: did you forget `return`%?$", refusal { { plugin = "nothing" } })
+  end)
+
+  it("is refused with a schema of old", function()
+    assert.matches("plugins%[1%]: error initializing schema for plugin: error in definition of ",
+                   refusal { { plugin = "old" } })
+  end)
+
+  it("may come with another schema, a table or a module's name", function()
+    local schema = { name = "bare", fields = {
+      { config = { type = "record", fields = { { n = { type = "number", required = true } } } } },
+    } }
+    assert.matches("plugins%[1%]: schema violation %(config%.n: required field missing%)$",
+                   refusal { { plugin = "bare", schema = schema } })
+    assert.matches("plugins%[1%]: schema violation %(config%.limit: required field missing%)$",
+                   refusal { { plugin = "bare", schema = "kong.plugins.whole.schema" } })
+  end)
+end)
+
+
+describe("a plugin with a phase that only gateways have", function()
+  local before, logged
+
+  before_each(function()
+    before, logged = rawget(_G, "kong"), {}
+    rawset(_G, "ngx", { WARN = 5, config = { subsystem = "stream" }, log = function(level, text)
+      logged[#logged + 1] = level .. " " .. text
+    end })
+  end)
+
+  after_each(function()
+    rawset(_G, "kong", before)
+    rawset(_G, "ngx", nil)
+  end)
+
+  it("runs without it, and the log says so", function()
+    lifecycle.new { { plugin = { access = noop, certificate = noop }, name = "both" } }
+    assert.same({ '5 the certificate phase of plugin "both" needs a gateway: it is not run' },
+                logged)
+  end)
+
+  it("and no other phase is refused", function()
+    for _, phase in ipairs { "certificate", "preread", "ws_handshake", "ws_client_frame" } do
+      local ok, err = pcall(lifecycle.new, { { plugin = { [phase] = noop } } })
+      assert.is_false(ok)
+      assert.matches("plugins%[1%] has only phases that need a gateway: " .. phase .. "$", err)
+    end
+  end)
+
+  it("is told of the response phase what it needs", function()
+    local ok, err = pcall(lifecycle.new, { { plugin = { response = noop }, name = "late" } })
+    assert.is_false(ok)
+    assert.matches('the response phase of plugin "late" needs buffering = "<location>" in the '
+      .. "description$", err)
+  end)
+end)
+
+
+describe("a plugin of old gateways", function()
+  it("extends kong.plugins.base_plugin, and gets one instance", function()
+    finally(function()
+      rawset(_G, "ngx", nil)
+    end)
+    rawset(_G, "ngx", { DEBUG = 8, ctx = {}, log = noop, config = { subsystem = "stream" } })
+    local Base = require "kong.plugins.base_plugin"
+    local Plugin = Base:extend()
+    local made, started = 0, nil
+    function Plugin:new()
+      Plugin.super.new(self, "old")
+      made = made + 1
+    end
+    function Plugin:init_worker()
+      Plugin.super.init_worker(self)
+      started = self._name
+    end
+    Plugin.PRIORITY = 5
+    local life = lifecycle.new { { plugin = Plugin }, { plugin = Plugin } }
+    life.init_worker()
+    assert.equal(1, made)
+    assert.equal("old", started)
+    assert.is_true(Plugin:is(Base))
+    assert.is_false(Base:is(Plugin))
+  end)
+end)
