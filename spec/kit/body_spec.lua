@@ -12,10 +12,17 @@ local function run(upstream, handlers, request)
       end
     end,
   }
+  -- No plugin has both a response handler and filters.
+  local buffering = { PRIORITY = 1, response = handlers and handlers.response }
   for phase, handler in pairs(handlers or {}) do
-    plugin[phase] = plugin[phase] or handler
+    if phase ~= "response" then
+      plugin[phase] = plugin[phase] or handler
+    end
   end
-  local result = testing.run { plugin = plugin, upstream = upstream, request = request }
+  local result = testing.run {
+    plugins = { { plugin = plugin }, { plugin = buffering } },
+    upstream = upstream, request = request,
+  }
   return result, chunks
 end
 

@@ -4,16 +4,21 @@ local testing = require "kong.response.testing"
 local FILE = "spec/kit/strict_mode_spec.lua"
 
 
--- The mistakes that strict mode finds, and where. Without it the same test must pass.
+-- The mistakes that strict mode finds in a plugin, or in a list of them, and where. Without it the
+-- same test must pass.
 local function places(plugin, case)
-  local result = testing.with { plugin = plugin }(case)
-  local ok, err = pcall(testing.with { plugin = plugin, strict = true }, case)
+  local one, list = plugin, nil
+  if plugin[1] then
+    one, list = nil, plugin
+  end
+  local result = testing.with { plugin = one, plugins = list }(case)
+  local ok, err = pcall(testing.with { plugin = one, plugins = list, strict = true }, case)
   if ok then
     return {}, result
   end
   local found = {}
-  local list, shown = err:match("^strict mode found:\n(.-)\n\n(.*)$")
-  for line in list:gmatch("  ([^\n]+)") do
+  local lines, shown = err:match("^strict mode found:\n(.-)\n\n(.*)$")
+  for line in lines:gmatch("  ([^\n]+)") do
     found[#found + 1] = line
   end
   assert.equal(result:describe(), shown)
@@ -448,9 +453,9 @@ describe("reading a body that is encoded", function()
             handlers.after(body)
           end
         end,
-        header_filter = handlers.header_filter,
       }
-      return (mistakes(plugin, {
+      local filter = { header_filter = handlers.header_filter }
+      return (mistakes({ { plugin = plugin }, { plugin = filter } }, {
         upstream = { headers = { ["Content-Encoding"] = "gzip" }, body = "x" },
       }))
     end

@@ -27,12 +27,17 @@ local lacking = require "kong.response.testing.lacking"
 local matchers = require "kong.response.testing.matchers"
 local nginx = require "kong.response.testing.nginx"
 local phases = require "kong.response.testing.phases"
+local plugin_files = require "kong.response.plugin_files"
 local plugins = require "kong.response.testing.plugins"
 local requests = require "kong.response.testing.request"
 local results = require "kong.response.testing.result"
 local running = require "kong.response.testing.running"
+local schemas = require "kong.response.schema"
 local sessions = require "kong.response.testing.session"
+local stand_ins = require "kong.response.stand_ins"
 local upstreams = require "kong.response.testing.upstream"
+local vaults = require "kong.response.pdk.vault"
+local workers = require "kong.response.testing.worker"
 
 
 local error = error
@@ -50,6 +55,7 @@ local FIELDS = {
   plugins = "table",
   config = "table",
   name = "string",
+  schema = "table string",
   request = "table",
   upstream = "table",
   configuration = "table",
@@ -105,21 +111,26 @@ local function add(target, given, has_request)
 end
 
 
--- `require`, with the globals in place, and what a test adds to them.
-local function load(name, kong, ngx)
+-- Calls a function with the globals in place, and with what a test adds to them.
+local function with_globals(kong, ngx, f, ...)
   if rawget(_G, "kong") == kong_table then
-    return require(name)
+    return f(...)
   end
   local uninstall = install()
   add(kong_table, kong, false)
   add(ngx_table, ngx, false)
-  local ok, module = pcall(require, name)
+  local ok, result, err = pcall(f, ...)
   uninstall()
   if not ok then
-    local hint = type(module) == "string" and lacking.hint(module)
-    error(hint and module .. "\n" .. hint or module, 0)
+    local hint = type(result) == "string" and lacking.hint(result)
+    error(hint and result .. "\n" .. hint or result, 0)
   end
-  return module
+  return result, err
+end
+
+
+local function load(name, kong, ngx)
+  return (with_globals(kong, ngx, require, name))
 end
 
 
@@ -137,9 +148,18 @@ local function run_session(case)
     error("ngx.ctx must be a table, got " .. type(ngx_table.ctx), 0)
   end
 
+  workers.start(session)
   phases.run(session)
   run_timers(session)
   return session, results.new(session)
+end
+
+
+local vault = vaults({})
+
+-- The secret of a vault's reference, for configs.
+local function resolve(reference)
+  return vault.get(reference) or ""
 end
 
 
@@ -154,9 +174,15 @@ local function run(given)
 
   local case = {
     given = given,
-    plugins = plugins.read(given, function(name)
-      return load(name, given.kong, given.ngx)
-    end),
+    plugins = plugins.read(given, {
+      load = function(name)
+        return load(name, given.kong, given.ngx)
+      end,
+      call = function(f, ...)
+        return with_globals(given.kong, given.ngx, f, ...)
+      end,
+      resolve = resolve,
+    }),
     request = requests.new(given.request),
     upstream = upstreams.new(given.upstream),
     configuration = given.configuration,
@@ -219,6 +245,10 @@ end
 local _M = {}
 
 
+-- What plugins require of a gateway.
+stand_ins.install()
+
+
 --- Runs a request through plugins. types/kong/response/testing.lua describes the tables.
 -- What `tostring` makes of the result is the HTTP/1.1 message that the client gets.
 -- @tparam kong.response.testing.Case case
@@ -269,6 +299,34 @@ function _M.with(defaults)
     register()
     return checked(pcall(run, merged))
   end
+end
+
+
+local function validate(schema, config, extra)
+  if type(schema) == "string" then
+    local _, beside = plugin_files.locate(schema)
+    schema = load(beside or schema)
+  end
+  return with_globals(nil, nil, schemas.validate, schema, config, extra)
+end
+
+
+--- Checks a config against a schema, and fills in defaults.
+-- @tparam table|string schema the schema, its module, or the name of a plugin
+-- @tparam ?table config
+-- @tparam ?table extra other fields of the plugin's row
+-- @treturn table|nil the row: fields without a value are `null`
+-- @treturn ?table messages by field
+-- @raise `error initializing schema for plugin: error in definition of '<name>': <what>`, and what
+--   `require` raises
+-- @usage
+-- local row, errors = testing.validate("key-check", { header = "a b" })
+function _M.validate(schema, config, extra)
+  local ok, row, errors = pcall(validate, schema, config, extra)
+  if not ok then
+    error(row, type(row) == "string" and 2 or 0)
+  end
+  return row, errors
 end
 
 

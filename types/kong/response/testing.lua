@@ -37,14 +37,16 @@ local testing = {}
 ---@field failure? "timeout"|"refused"|"cut_off" `cut_off`: all chunks but the last arrive, of a string its first half
 
 ---@class kong.response.testing.Entry
----@field plugin kong.response.Plugin|string the plugin, or the name of its module
+---@field plugin kong.response.Plugin|string the plugin, its name, or the name of its module
 ---@field config? table
----@field name? string what the log calls it; by default the name of its module
+---@field name? string what the log calls it; by default the name that `plugin` has
+---@field schema? table|string the schema of the config, or its module; by default the one beside `handler`
 
 ---@class kong.response.testing.Case
----@field plugin? kong.response.Plugin|string the plugin, or the name of its module (see `load`)
----@field config? table what its methods get
----@field name? string what the log calls it; by default the name of its module
+---@field plugin? kong.response.Plugin|string the plugin, its name, or the name of its module (see `load`)
+---@field config? table what its methods get, filled in by the schema
+---@field name? string what the log calls it; by default the name that `plugin` has
+---@field schema? table|string the schema of the config, or its module; by default the one beside `handler`
 ---@field plugins? kong.response.testing.Entry[] in place of these; a higher `PRIORITY` runs first
 ---@field request? kong.response.testing.Request
 ---@field upstream? kong.response.testing.Upstream
@@ -142,6 +144,18 @@ function testing.with(defaults) end
 ---@param additions? kong.response.testing.Additions what the module needs besides
 ---@return any plugin
 function testing.load(name, additions) end
+
+
+---Checks a config against a schema, and fills in defaults.
+---
+---**Errors:**
+---* `error initializing schema for plugin: error in definition of '<name>': <what>`
+---@param schema table|string the schema, its module, or the name of a plugin
+---@param config? table
+---@param extra? table other fields of the plugin's row
+---@return table? row fields without a value are `null`
+---@return table? errors messages by field
+function testing.validate(schema, config, extra) end
 
 
 return testing

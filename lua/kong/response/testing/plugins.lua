@@ -1,9 +1,14 @@
 --- Reads the plugins of a test.
 
 local fields = require "kong.response.testing.fields"
+local base_plugin = require "kong.response.stand_ins.base_plugin"
 local names = require "kong.response.names"
+local plugin_files = require "kong.response.plugin_files"
+local random = require "kong.response.pdk.random"
+local schemas = require "kong.response.schema"
 
 
+local concat = table.concat
 local error = error
 local fmt = string.format
 local pairs = pairs
@@ -30,7 +35,11 @@ local ENTRY_FIELDS = {
   plugin = "",
   config = "table",
   name = "string",
+  schema = "table string",
 }
+
+-- Phases of a worker, not of a request.
+local OF_WORKER = { "init_worker", "configure" }
 
 
 local _M = {}
@@ -78,27 +87,80 @@ local function check_entry(given, what, path)
 end
 
 
-local function read_entry(i, given, what, path, load)
-  check_entry(given, what, path)
-  local plugin, name = given.plugin, given.name
-  if type(plugin) == "string" then
-    name = name or plugin
-    plugin = load(plugin)
-    if type(plugin) ~= "table" then
-      error(fmt("the module %q must give a table, got %s%s", given.plugin, type(plugin),
-                forgotten(plugin)), 0)
+local function load_table(load, module)
+  local loaded = load(module)
+  if type(loaded) ~= "table" then
+    error(fmt("the module %q must give a table, got %s%s", module, type(loaded),
+              forgotten(loaded)), 0)
+  end
+  return loaded
+end
+
+
+--- The phases of a plugin that the kit does not run. One that has no other would do nothing.
+local function phases_left_out(plugin, what)
+  local others = plugin_files.phases_of_gateways(plugin)
+  if #others == 0 then
+    return others
+  end
+  for phase in pairs(PHASES) do
+    if plugin[phase] ~= nil and plugin[phase] ~= base_plugin[phase] then
+      return others
     end
   end
+  for i = 1, #OF_WORKER do
+    if plugin[OF_WORKER[i]] ~= nil and plugin[OF_WORKER[i]] ~= base_plugin[OF_WORKER[i]] then
+      return others
+    end
+  end
+  error(fmt("the plugin of %s has only phases that the kit does not run: %s", what,
+            concat(others, ", ")), 0)
+end
+
+
+--- What the handlers get: the config itself, or what its schema makes of it.
+local function read_config(given, schema, id, what, env)
+  if not schema then
+    return given.config or {}
+  end
+  if type(schema) == "string" then
+    schema = load_table(env.load, schema)
+  end
+  local config, err = env.call(schemas.config, schema, given.config, env.resolve)
+  if not config then
+    error(fmt("the config of %s: %s", what, err), 0)
+  end
+  config.__plugin_id = id
+  return config
+end
+
+
+local function read_entry(i, given, what, path, env)
+  check_entry(given, what, path)
+  local plugin, name, schema = given.plugin, given.name, given.schema
+  if type(plugin) == "string" then
+    local module, beside = plugin_files.locate(plugin)
+    name, schema = name or plugin, schema or beside
+    plugin = load_table(env.load, module)
+  end
+  plugin = env.call(plugin_files.instance, plugin)
   check_methods(plugin, fmt("the plugin of %s", what))
+  local refusal = plugin_files.refusal(plugin, name or what)
+  if refusal then
+    error(refusal, 0)
+  end
   local priority = plugin.PRIORITY or 0
   if type(priority) ~= "number" then
     error(fmt("%s: PRIORITY must be a number, got %s", what, type(priority)), 0)
   end
+  local id = random.uuid()
   return {
     index = i,
+    id = id,
     name = name,
     plugin = plugin,
-    config = given.config or {},
+    config = read_config(given, schema, id, what, env),
+    not_run = phases_left_out(plugin, what),
     priority = priority,
     ctx = {},
   }
@@ -114,7 +176,7 @@ end
 
 
 local function check_choice(case)
-  if case.plugins and (case.plugin ~= nil or case.config or case.name) then
+  if case.plugins and (case.plugin ~= nil or case.config or case.name or case.schema) then
     error("a test has either plugin, config and name, or plugins", 0)
   end
 end
@@ -135,18 +197,21 @@ end
 
 --- The plugins of a test, in the order in which they run.
 -- @tparam table case
--- @tparam function load `load(name)` gives a module
-function _M.read(case, load)
+-- @tparam table env `load(name)` gives a module, `call(f, ...)` calls with the globals in place,
+--   `resolve(reference)` gives the secret of a vault
+function _M.read(case, env)
   check_choice(case)
   if not case.plugins then
-    local entry = { plugin = case.plugin, config = case.config, name = case.name }
-    return { read_entry(1, entry, "the test", "plugin", load) }
+    local entry = {
+      plugin = case.plugin, config = case.config, name = case.name, schema = case.schema,
+    }
+    return { read_entry(1, entry, "the test", "plugin", env) }
   end
 
   local entries = {}
   for i = 1, #case.plugins do
     local what = fmt("plugins[%d]", i)
-    entries[i] = read_entry(i, case.plugins[i], what, what .. ".plugin", load)
+    entries[i] = read_entry(i, case.plugins[i], what, what .. ".plugin", env)
     entries[i].name = entries[i].name or what
   end
   sort(entries, runs_before)

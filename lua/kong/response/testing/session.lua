@@ -134,6 +134,22 @@ function Session:failed(err)
 end
 
 
+--- Logs what a handler of the worker raised.
+function Session:failed_to_start(err, level, message)
+  if is_failure(err) and not self.failure then
+    self.failure = err
+  end
+  self:write_log(level, message)
+  local hint = lacking.hint(tostring(err))
+  if hint then
+    self:hint(hint)
+  end
+  if self.strict then
+    self.strict:failed(message)
+  end
+end
+
+
 --- A gateway never resumes the handlers of this phase.
 function Session:abandons_yields()
   return self.phase == "access"

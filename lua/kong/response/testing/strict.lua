@@ -106,7 +106,7 @@ end
 --- A handler has failed. In log, and once the head was sent, the client does not get a 500 for it.
 function Strict:failed(text)
   local session = self.session
-  if session.phase == "log" or session.host:headers_sent() then
+  if session.phase == "log" or session.phase == "init_worker" or session.host:headers_sent() then
     local name = session.running and session.running.name
     self:mistake("%s%s failed: %s", session.phase, name and fmt(" of %q", name) or "", text)
   end

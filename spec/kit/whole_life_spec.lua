@@ -1,0 +1,238 @@
+--- A plugin's whole life in the test kit: found by name, its config checked, its worker started.
+
+local testing = require "kong.response.testing"
+
+
+local function noop()
+end
+
+
+local MODULES = {
+  ["kong.plugins.kit-whole.handler"] = function()
+    local kong = kong
+    return {
+      PRIORITY = 10,
+      access = function(_, config)
+        return kong.response.exit(200, {
+          header = config.header, list = config.list, id = config.__plugin_id,
+        })
+      end,
+    }
+  end,
+  ["kong.plugins.kit-whole.schema"] = function()
+    local typedefs = require "kong.db.schema.typedefs"
+    return { name = "kit-whole", fields = {
+      { consumer = typedefs.no_consumer },
+      { config = { type = "record", fields = {
+        { header = typedefs.header_name { default = "apikey" } },
+        { list = { type = "array", default = {}, elements = { type = "string" } } },
+      } } },
+    } }
+  end,
+}
+
+
+describe("a plugin's name", function()
+  setup(function()
+    for name, loader in pairs(MODULES) do
+      package.preload[name] = loader
+    end
+  end)
+
+  teardown(function()
+    for name in pairs(MODULES) do
+      package.preload[name], package.loaded[name] = nil, nil
+    end
+  end)
+
+  it("finds handler and schema, and the config is filled in", function()
+    local answer = testing.run({ plugin = "kit-whole" }).json()
+    assert.equal("apikey", answer.header)
+    assert.equal(require("kong.response.json").array_mt, getmetatable(answer.list))
+    assert.equal(36, #answer.id)
+    answer = testing.run({ plugin = "kit-whole", config = { header = "key" } }).json()
+    assert.equal("key", answer.header)
+  end)
+
+  it("finds them also as the module of its handler", function()
+    local answer = testing.run({ plugin = "kong.plugins.kit-whole.handler" }).json()
+    assert.equal("apikey", answer.header)
+  end)
+
+  it("is refused with a config that the schema refuses, at the line of the test", function()
+    local ok, err = pcall(function()
+      testing.run { plugin = "kit-whole", config = { header = "a b", more = 1 } }
+    end)
+    assert.is_false(ok)
+    assert.matches("^[^\n]*whole_life_spec%.lua:%d+: the config of the test: 2 schema violations "
+      .. "%(config%.header: bad header name 'a b'.*; config%.more: unknown field%)$", err)
+  end)
+
+  it("never changes the config of the test", function()
+    local config = {}
+    testing.run { plugin = "kit-whole", config = config }
+    assert.same({}, config)
+  end)
+
+  it("is that of a schema, too", function()
+    local row, errors = testing.validate("kit-whole", { list = { "a" } })
+    assert.is_nil(errors)
+    assert.equal("apikey", row.config.header)
+    for _, schema in ipairs {
+      "kit-whole", "kong.plugins.kit-whole.schema", require "kong.plugins.kit-whole.schema",
+    } do
+      row, errors = testing.validate(schema, { list = { 1 } })
+      assert.is_nil(row)
+      assert.same({ config = { list = { "expected a string" } } }, errors)
+    end
+    row, errors = testing.validate("kit-whole", {}, { consumer = { id = "1" } })
+    assert.is_nil(row)
+    assert.same({ consumer = "value must be null" }, errors)
+  end)
+end)
+
+
+describe("a schema", function()
+  it("can come with the test", function()
+    local seen
+    local plugin = { access = function(_, config) seen = config end }
+    local schema = { name = "mine", fields = {
+      { config = { type = "record", fields = { { limit = { type = "integer", default = 7 } } } } },
+    } }
+    testing.run { plugin = plugin, schema = schema }
+    assert.equal(7, seen.limit)
+    testing.run { plugins = { { plugin = plugin, schema = schema, config = { limit = 8 } } } }
+    assert.equal(8, seen.limit)
+  end)
+
+  it("has the kit's globals while it checks", function()
+    local phase
+    local schema = { name = "mine", fields = { { config = {
+      type = "record", fields = {}, custom_validator = function()
+        phase = type(kong.response.exit) .. " " .. type(ngx.log)
+        return true
+      end,
+    } } } }
+    testing.validate(schema, {})
+    assert.equal("function function", phase)
+  end)
+
+  it("that is wrong is refused at the line of the test", function()
+    local ok, err = pcall(function()
+      testing.validate({ name = "mine", fields = { { confg = {} } } }, {})
+    end)
+    assert.is_false(ok)
+    assert.matches("^[^\n]*whole_life_spec%.lua:%d+: error initializing schema for plugin: error "
+      .. "in definition of 'mine': confg: cannot create a new field$", err)
+  end)
+end)
+
+
+describe("the worker", function()
+  it("starts before the request, with each plugin once", function()
+    local calls = {}
+    local plugin = {
+      init_worker = function(...)
+        calls[#calls + 1] = "init " .. select("#", ...) .. " " .. ngx.get_phase()
+          .. " " .. ngx.ctx.KONG_PHASE
+      end,
+      configure = function(_, configs)
+        calls[#calls + 1] = "configure " .. #configs .. " " .. configs[2].n
+      end,
+      access = function()
+        calls[#calls + 1] = "access " .. ngx.ctx.KONG_PHASE
+      end,
+    }
+    local result = testing.run {
+      plugins = {
+        { plugin = plugin, config = { n = 1 } }, { plugin = plugin, config = { n = 2 } },
+      },
+    }
+    assert.same({ "init 1 init_worker 1", "configure 2 2", "access 32", "access 32" }, calls)
+    assert.same({ "rewrite", "access", "header_filter", "body_filter", "log" }, result.phases)
+    assert.equal(0, #result.log)
+  end)
+
+  it("goes on without a plugin that fails to start, and the log says so", function()
+    local result = testing.run {
+      name = "mine",
+      plugin = {
+        init_worker = function() error("no start", 0) end,
+        configure = function() error("no config", 0) end,
+      },
+    }
+    assert.equal(200, result.status)
+    assert.same({ 'worker initialization error: failed to execute the "init_worker" handler for '
+      .. 'plugin "mine": no start; this node must be restarted' }, result.log.crit)
+    assert.same({ "failed to execute plugin 'mine:configure (no config)" }, result.log.err)
+    assert.error_matches(function()
+      testing.run { strict = true, plugin = { init_worker = function() error("no start", 0) end } }
+    end, "strict mode found:\n  init_worker failed: worker initialization error: ")
+  end)
+
+  it("fails the test with an assertion of the test's own", function()
+    assert.error_matches(function()
+      testing.run { plugin = { init_worker = function() assert.equal(1, 2) end } }
+    end, "Expected objects to be equal")
+  end)
+end)
+
+
+describe("a plugin with phases that the kit does not run", function()
+  it("runs without them, and the log says so", function()
+    local result = testing.run { plugin = { access = noop, certificate = noop } }
+    assert.same({ "the kit does not run the certificate phase of this plugin" }, result.log.notice)
+  end)
+
+  it("and no other is refused", function()
+    assert.error_matches(function()
+      testing.run { plugin = { preread = noop } }
+    end, "the plugin of the test has only phases that the kit does not run: preread$")
+  end)
+end)
+
+
+describe("a plugin with a response handler and filters", function()
+  it("is refused, as in gateways", function()
+    for _, phase in ipairs { "header_filter", "body_filter" } do
+      assert.error_matches(function()
+        testing.run { name = "mine", plugin = { response = noop, [phase] = noop } }
+      end, "Plugin \"mine\" can't be loaded because it implements both `response` and "
+        .. "`header_filter` or `body_filter` methods.", 1, true)
+    end
+  end)
+end)
+
+
+describe("a plugin of gateways before 3.0", function()
+  it("runs unmodified", function()
+    local BasePlugin = testing.load "kong.plugins.base_plugin"
+    local Plugin = BasePlugin:extend()
+    Plugin.PRIORITY = 5
+
+    function Plugin:new()
+      Plugin.super.new(self, "old")
+    end
+
+    function Plugin:access(config)
+      Plugin.super.access(self)
+      return kong.response.exit(200, self._name .. config.text)
+    end
+
+    local result = testing.run { plugin = Plugin, config = { text = "!" } }
+    assert.equal("old!", result.body)
+    local lines = {}
+    for _, line in ipairs(result.log) do
+      lines[#lines + 1] = line.phase .. " " .. line.message
+    end
+    assert.same({
+      'init_worker executing plugin "old": init_worker',
+      'rewrite executing plugin "old": rewrite',
+      'access executing plugin "old": access',
+      'header_filter executing plugin "old": header_filter',
+      'body_filter executing plugin "old": body_filter',
+      'body_filter executing plugin "old": body_filter',
+      'log executing plugin "old": log',
+    }, lines)
+  end)
+end)
