@@ -25,14 +25,15 @@ scope(function(keep)
 
   local data = upstream.dir .. "/perf.data"
   -- Machines without hardware counters have this event, too.
-  os.execute(("perf record -q -e cpu-clock -F 5000 -g -o %s -p %d sleep %d &"):format(
-    data, measured.nginx:worker_pids()[1], SECONDS))
+  local perf = io.popen(("perf record -q -e cpu-clock -F 5000 -g -o %s -p %d sleep %d 2>&1")
+                        :format(data, measured.nginx:worker_pids()[1], SECONDS))
   local stop, count, spent = nginx.now() + SECONDS, 0, 0
   while nginx.now() < stop do
     spent = spent + tonumber(measured:batch(REQUESTS, path, loops.ACCEPT, "/cpu"))
     count = count + REQUESTS
   end
-  nginx.sleep(1)
+  io.stderr:write(perf:read("*a"))
+  perf:close()
   print(("%s, %s, JIT %s: %.1f µs per request"):format(side, path, jit_mode, spent / count / 1000))
   io.stdout:flush()
   os.execute("perf report -i " .. data .. " --no-children -g none --percent-limit 0.5 2> /dev/null"

@@ -307,8 +307,10 @@ impl Host for Request<'_> {
     }
 
     fn is_upgraded(&self) -> bool {
-        // One status for each attempt, the last one at the end: `502, 101`.
-        self.variable("upstream_status").is_some_and(|statuses| statuses.ends_with(b"101"))
+        // nginx opens the tunnel only for a request with this header. The variable takes longer to read;
+        // it has one status for each attempt, the last one at the end: `502, 101`.
+        self.has_request_header(&["upgrade"])
+            && self.variable("upstream_status").is_some_and(|statuses| statuses.ends_with(b"101"))
     }
 
     fn is_subrequest(&self) -> bool {

@@ -10,6 +10,8 @@ use crate::host::Host;
 use crate::response::grpc;
 use crate::response::header::Headers;
 
+pub const CONTENT_TYPE: &[u8] = b"Content-Type";
+
 /// How a response relates to gRPC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
@@ -28,16 +30,26 @@ impl Kind {
     ///
     /// What the host says.
     pub fn of<H: Host>(host: &H, headers: &Headers, place: Place) -> Result<Self, Error> {
-        let content_type = match headers.last(b"Content-Type") {
-            Some(own) => Some(Cow::Borrowed(own)),
-            None if headers.has(b"Content-Type") => None,
-            None => set_header(host, b"Content-Type", "content_type", place)?,
+        if let Some(own) = headers.last(CONTENT_TYPE) {
+            return Ok(Self::of_type(own));
+        }
+        let requested = grpc_request(host).map_or(Self::Plain, Self::GrpcMessage);
+        if headers.has(CONTENT_TYPE) {
+            return Ok(requested);
+        }
+        let Some(value) = host.header(CONTENT_TYPE)? else {
+            return Ok(requested);
         };
-        Ok(match content_type {
-            Some(value) if grpc::is_content_type(&value) => Self::GrpcOutput,
-            Some(_) => Self::Plain,
-            None => grpc_request(host).map_or(Self::Plain, Self::GrpcMessage),
-        })
+        let set = Self::of_type(&value);
+        // Only where the two differ does it matter whose Content-Type it is.
+        let is_plugins =
+            set == requested || set_header(host, CONTENT_TYPE, "content_type", place)?.is_some();
+        Ok(if is_plugins { set } else { requested })
+    }
+
+    /// The kind of a response that has this Content-Type.
+    fn of_type(content_type: &[u8]) -> Self {
+        if grpc::is_content_type(content_type) { Self::GrpcOutput } else { Self::Plain }
     }
 }
 

@@ -3,14 +3,13 @@
 use http::StatusCode;
 
 use super::framing::{Facts, Framing, Length, exit_code};
-use super::kind::{Kind, set_header};
+use super::kind::{CONTENT_TYPE, Kind, set_header};
 use super::{Body, Payload, Place, Sent};
 use crate::error::Error;
 use crate::host::{Host, Level, Write};
 use crate::response::grpc;
 use crate::response::header::Headers;
 
-const CONTENT_TYPE: &[u8] = b"Content-Type";
 const CONTENT_LENGTH: &[u8] = b"Content-Length";
 const CONTENT_RANGE: &[u8] = b"Content-Range";
 const LAST_MODIFIED: &[u8] = b"Last-Modified";
