@@ -42,6 +42,21 @@ local LISTS = {
       config = { messages = { [503] = "We are back at <noon>" } },
     },
   },
+  etag = {
+    { plugin = "examples.not-modified.plugin", config = { version = "7", document = "espresso" } },
+  },
+  websocket = {
+    { plugin = "examples.websocket-guard.plugin", config = { origins = { SHOP } } },
+  },
+  hop = { { plugin = "examples.hop-by-hop.plugin", config = { response = {
+    status = 200, body = "espresso", headers = {
+      Connection = "keep-alive, X-Hop", ["X-Hop"] = "1", ["Keep-Alive"] = "timeout=5",
+      ["Transfer-Encoding"] = "chunked", ["Content-Length"] = "99", ["Set-Cookie"] = { "a", "b" },
+    },
+  } } } },
+  check = { { plugin = "examples.large-body.plugin", config = {
+    replace = "espresso", by = "100 %", max_size = 100,
+  } } },
   headers = {
     {
       plugin = "examples.internal-headers.plugin",
@@ -288,6 +303,59 @@ end, function(server)
       assert.matches("<h1>That did not work</h1>", response.body, 1, true)
       assert.matches('dir="auto">We are back at &lt;noon&gt;</p>', response.body, 1, true)
       assert.matches("<code>%x+</code>", response.body)
+    end)
+  end)
+
+  describe("not-modified", function()
+    it("answers 304 to a client that has this version", function()
+      for _, tag in ipairs { '"7"', 'W/"7"', '"6", "7"' } do
+        local response = ask("etag", "plain", { headers = { ["If-None-Match"] = tag } })
+        assert.equal(304, response.status)
+        assert.equal('"7"', response:header("ETag"))
+        assert.equal("no-cache", response:header("Cache-Control"))
+      end
+      local response = ask("etag", "plain", { headers = { ["If-None-Match"] = '"6"' } })
+      assert.equal(200, response.status)
+      assert.equal("espresso", response.body)
+    end)
+  end)
+
+  describe("websocket-guard", function()
+    it("refuses another origin, with a reason, and lets others pass", function()
+      local headers = {
+        Connection = "Upgrade", Upgrade = "websocket", Origin = "https://evil.example",
+      }
+      local response = ask("websocket", "plain", { headers = headers })
+      assert.equal(403, response.status)
+      assert.matches("WebSockets from this origin are not allowed", response.body, 1, true)
+      headers.Origin = SHOP
+      assert.equal(200, ask("websocket", "plain", { headers = headers }).status)
+    end)
+  end)
+
+  describe("hop-by-hop", function()
+    it("sends what is meant for the client, over both protocols", function()
+      for _, version in ipairs { 1.1, 2 } do
+        server:clear_log()
+        local case = { list = "hop", upstream = "plain", request = { http_version = version } }
+        local response = examples.both(server, LISTS, UPSTREAMS, case)
+        assert.equal(200, response.status)
+        assert.equal("espresso", response.body)
+        assert.equal("8", response:header("Content-Length"))
+        assert.same({ "a", "b" }, response:values("Set-Cookie"))
+        for _, name in ipairs { "Keep-Alive", "Transfer-Encoding", "X-Hop" } do
+          assert.is_nil(response:header(name))
+        end
+        assert.is_nil(server:log():find("[warn]", 1, true))
+      end
+    end)
+  end)
+
+  describe("large-body", function()
+    it("changes a small body, and refuses others", function()
+      assert.equal('{"internal":1,"name":"100 %"}', ask("check", "plain").body)
+      assert.equal(502, ask("check", "large").status)
+      assert.equal(502, ask("check", "closed").status) -- chunked
     end)
   end)
 

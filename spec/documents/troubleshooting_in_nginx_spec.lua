@@ -174,8 +174,7 @@ served.describe("docs/troubleshooting.md", start, function(server)
       local result = testing.run {
         plugin = {
           access = function()
-            local api = ngx
-            return api.nothing.of_this_name()
+            return rawget(_G, "ngx").nothing.of_this_name()
           end,
         },
       }

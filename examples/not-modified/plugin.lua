@@ -1,0 +1,21 @@
+-- Serves a document with an ETag. nginx compares the ETag with the request's If-None-Match, and
+-- answers 304 instead of 200 if the client has this version already.
+--
+--     { plugin = require "examples.not-modified.plugin", config = {
+--         version = "7",
+--         document = { price = 2.5 },
+--     } }
+
+local NotModified = { PRIORITY = 700 }
+
+
+function NotModified:access(config)
+  return kong.response.exit(200, config.document, {
+    ["ETag"] = '"' .. config.version .. '"',
+    -- A client may keep the document, and asks each time whether it is still current.
+    ["Cache-Control"] = "no-cache",
+  })
+end
+
+
+return NotModified

@@ -1,0 +1,119 @@
+--- The code of docs/recipes.md, and what goes wrong otherwise. The plugins that it links to have
+-- specs of their own.
+
+local documents = require "spec.support.documents"
+local testing = require "kong.response.testing"
+
+
+describe("docs/recipes.md", function()
+  local document = documents.read("docs/recipes.md")
+
+  -- The plugin or the handler of a block.
+  local function plugin(pattern)
+    local code = documents.find(document, pattern)
+    if code:find("^return ") then
+      code = "return { access = function() " .. code .. " end }"
+    end
+    package.preload.recipe = assert(loadstring(code))
+    package.loaded.recipe = nil
+    -- It loads the module with the globals `kong` and `ngx`.
+    return testing.load("recipe")
+  end
+
+
+  it("has a plugin that changes a JSON body", function()
+    local result = testing.run {
+      plugin = plugin("Transform:body_filter"),
+      upstream = { body = { '{"internal":1,', '"items":[]}' }, headers = { ETag = '"1"' } },
+      strict = true,
+    }
+    assert.response(result).has.body('{"items":[]}')
+    assert.response(result).has_no.header("Content-Length")
+    assert.response(result).has_no.header("ETag")
+  end)
+
+  it("has a gRPC-Web client read the reason", function()
+    for _, version in ipairs { 1.1, 2 } do
+      local result = testing.run {
+        plugin = plugin("error%(401, \"No valid token\"%)"),
+        request = {
+          method = "POST", http_version = version,
+          headers = { ["Content-Type"] = "application/grpc-web+proto" },
+        },
+        strict = true,
+      }
+      assert.response(result).has.header("Content-Type", "application/grpc-web+proto")
+      assert.response(result).has.header("grpc-status", 16)
+      assert.response(result).has.header("grpc-message", "No valid token")
+      assert.response(result).has.body("")
+    end
+  end)
+
+  it("is right about a preflight without the plugin for CORS", function()
+    local result = testing.run {
+      plugin = "examples.key-check.plugin",
+      config = { header = "apikey", keys = {} },
+      request = {
+        method = "OPTIONS",
+        headers = { Origin = "https://shop.example", ["Access-Control-Request-Method"] = "GET" },
+      },
+    }
+    assert.response(result).has.status(401)
+  end)
+
+  it("is right about headers for CORS that are set in access", function()
+    local early = {
+      PRIORITY = 1,
+      access = function()
+        kong.response.set_header("Access-Control-Allow-Origin", "*")
+      end,
+    }
+    local result = testing.run {
+      plugins = {
+        { plugin = "examples.key-check.plugin", config = { header = "apikey", keys = {} } },
+        { plugin = early },
+      },
+    }
+    assert.response(result).has.status(401)
+    assert.response(result).has_no.header("Access-Control-Allow-Origin")
+  end)
+
+  it("is right about exit(429) without a body", function()
+    local result = testing.run {
+      plugin = {
+        access = function()
+          return kong.response.exit(429)
+        end,
+      },
+      request = { headers = { Accept = "application/json" } },
+    }
+    assert.response(result).has.header("Content-Type", "text/html")
+    assert.matches("<h1>429 Too Many Requests</h1>", result.body, 1, true)
+  end)
+
+  it("is right about a body that is replaced by hand", function()
+    local upstream = { body = "old", headers = { ["Content-Encoding"] = "br", ETag = '"1"' } }
+    local by_hand = {
+      body_filter = function()
+        if ngx.arg[2] then
+          kong.response.set_raw_body("new")
+        end
+      end,
+    }
+    local result = testing.run { plugin = by_hand, upstream = upstream }
+    assert.response(result).has.header("Content-Encoding", "br")
+    assert.response(result).has.header("ETag", '"1"')
+
+    local by_error = {
+      header_filter = function()
+        return kong.response.error(502, "<b>")
+      end,
+    }
+    result = testing.run {
+      plugin = by_error, upstream = upstream, request = { headers = { Accept = "text/html" } },
+    }
+    assert.response(result).has_no.header("Content-Encoding")
+    assert.response(result).has_no.header("ETag")
+    assert.matches("<p>&lt;b&gt;.</p>", result.body, 1, true)
+  end)
+end)
