@@ -37,7 +37,7 @@ local sessions = require "kong.response.testing.session"
 local stand_ins = require "kong.response.stand_ins"
 local upstreams = require "kong.response.testing.upstream"
 local vaults = require "kong.response.pdk.vault"
-local workers = require "kong.response.testing.worker"
+local workers = require "kong.response.testing.worker_start"
 
 
 local error = error
