@@ -6,13 +6,9 @@ cd "$(dirname "$0")/.."
 
 awk '
   BEGIN {
-    floors = split("date json_error error phase fault host response lua::edge lua::json lua::functions lua::nginx" \
+    floors = split("content_length date json_error phase error fault body host response lua::edge lua::json lua::functions lua::nginx" \
                    " lua::ffi lua::bind", floor, " ")
     for (i = 1; i <= floors; i++) rank[floor[i]] = i
-    # Each of these pairs is one floor until what both need has a file of its own.
-    rank["phase"] = rank["error"]
-    rank["response"] = rank["host"]
-    for (i = 1; i <= floors; i++) if (rank[floor[i]] > highest) highest = rank[floor[i]]
   }
   function floor_of(path,   i, found) {
     for (i = 1; i <= floors; i++)

@@ -4,9 +4,9 @@
 //! - [`response`]: the rules, in pure Rust;
 //! - [`host`]: the places to run, which the rules see as a [`Host`](host::Host);
 //! - [`lua`]: the edge to Lua;
-//! - [`error`] and [`phase`]: what a caller may not do;
-//! - [`date`]: dates in headers;
-//! - `allocator`: the memory of all of these.
+//! - [`phase`], [`error`], [`json_error`], [`body`], [`content_length`] and [`date`]: the ground floor,
+//!   which all of these use;
+//! - `allocator`: their memory.
 //!
 //! Lua loads it with `require "kong.response"`; `lua/kong/response/instance.lua` is the thin facade.
 
@@ -16,6 +16,8 @@ extern crate self as kong_response;
 
 #[cfg(not(fuzzing))]
 mod allocator;
+pub mod body;
+pub mod content_length;
 pub mod date;
 pub mod error;
 #[cfg(feature = "fault-injection")]

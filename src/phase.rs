@@ -1,11 +1,9 @@
-//! The phases of a request as a gateway counts them, and the check that every function makes first.
+//! The phases of a request as a gateway counts them.
 //!
 //! `ngx.ctx.KONG_PHASE` holds one bit. These bits are not nginx's own (see
 //! [`ServerPhase`](crate::host::ServerPhase)): access is 0x20 here and 0x4 there.
 
 use std::fmt;
-
-use crate::error::Error;
 
 /// Every phase, in ascending bit order: its bit and its name.
 pub const PHASES: [(u32, &str); 14] = [
@@ -61,35 +59,14 @@ impl PhaseSet {
         PHASES.iter().find(|(known, _)| *known == bit).map_or("'unknown phase'", |(_, name)| name)
     }
 
+    /// Whether one of these phases is among the bits of `phase`.
+    pub fn contains(self, phase: u32) -> bool {
+        self.0 & phase != 0
+    }
+
     /// The bits of the phases.
     pub fn bits(self) -> u32 {
         self.0
-    }
-
-    /// Whether a function that may be called in these phases may be called now.
-    ///
-    /// `current` is `ngx.ctx.KONG_PHASE`, or `None` where it is nil; `in_content` says whether nginx
-    /// itself is in its content phase, which counts as admin_api when no phase was set.
-    ///
-    /// # Errors
-    ///
-    /// - `no phase in ngx.ctx.KONG_PHASE, (need one of <names>)`
-    /// - `function cannot be called in <name> phase (only in: <names>)`
-    pub fn check(
-        self,
-        current: Option<u32>,
-        in_content: impl FnOnce() -> bool,
-    ) -> Result<(), Error> {
-        let current = match current {
-            Some(bits) => bits,
-            None if in_content() => ADMIN_API,
-            None => return Err(Error::NoPhase(self)),
-        };
-        if current & self.0 != 0 {
-            Ok(())
-        } else {
-            Err(Error::WrongPhase { current, allowed: self })
-        }
     }
 }
 
@@ -114,13 +91,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_phase_is_allowed_where_its_bit_is_in_the_set() {
+    fn each_phase_has_a_name() {
         for (bit, name) in PHASES {
             assert_eq!(PhaseSet::name_of(bit), name);
-            for set in [READ, WRITE, BODY] {
-                let named = set.to_string().split(", ").any(|one| one == name);
-                assert_eq!(set.check(Some(bit), || false).is_ok(), named, "{name} in {set}");
-            }
+            assert_eq!(PhaseSet(bit).to_string(), name);
         }
     }
 
@@ -138,13 +112,5 @@ mod tests {
         ] {
             assert_eq!(bits_of(phase), bits, "{phase}");
         }
-    }
-
-    #[test]
-    fn without_a_phase_only_content_counts_and_as_admin_api() {
-        assert_eq!(READ.check(None, || true), Ok(()));
-        assert_eq!(READ.check(None, || false), Err(Error::NoPhase(READ)));
-        let refused = Error::WrongPhase { current: ADMIN_API, allowed: BODY };
-        assert_eq!(BODY.check(None, || true), Err(refused));
     }
 }

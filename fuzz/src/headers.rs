@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use kong_response::error::Error;
-use kong_response::host::{Host, Write};
+use kong_response::host::{Host, Write, version_of};
 use kong_response::response::header::{self, Headers};
 use kong_response_testing::memory::{Field, Memory};
 
@@ -45,6 +45,7 @@ const NAMES: [&[u8]; 24] = [
 pub fn check(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let version = input.pick(&[1.1, 1.0, 2.0]);
+    let version = version_of(version).expect("a version");
     let mut host = Memory::new().with_http_version(version);
     let mut asked: Vec<Field> = Vec::new();
     let mut model = Model::default();

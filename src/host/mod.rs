@@ -1,14 +1,16 @@
-//! Places to run: what the rules of [`response`](crate::response) need of them, and nothing more.
+//! What a server must offer, as traits.
 
+mod log_once;
 pub(crate) mod nginx;
 
 use std::borrow::Cow;
 
-use http::{StatusCode, Version};
+use http::{HeaderName, StatusCode, Version};
 
+pub use log_once::LogOnce;
+
+use crate::body::BodyState;
 use crate::error::Error;
-use crate::response::body::Held;
-use crate::response::warning::Warning;
 
 /// How [`Host::write_header`] treats what is there under the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,12 +59,25 @@ pub enum Client {
     Real,
 }
 
+/// The HTTP version that `ngx.req.http_version()` tells with this number.
+pub fn version_of(number: f64) -> Option<Version> {
+    match number {
+        0.9 => Some(Version::HTTP_09),
+        1.0 => Some(Version::HTTP_10),
+        1.1 => Some(Version::HTTP_11),
+        2.0 => Some(Version::HTTP_2),
+        3.0 => Some(Version::HTTP_3),
+        _ => None,
+    }
+}
+
 /// One request and its response, wherever they live.
 pub trait Host {
     /// Whether the head of the response is on its way to the client.
     fn headers_sent(&self) -> bool;
 
-    /// The status of the response; 0 where none is set yet.
+    /// The status of the response: 0 where none is set yet, and any number that an upstream has sent. So
+    /// it is no [`StatusCode`].
     ///
     /// # Errors
     ///
@@ -103,24 +118,23 @@ pub trait Host {
     /// The id that the server gives the request, its variable `$request_id`.
     fn request_id(&self) -> Option<Cow<'_, [u8]>>;
 
-    /// The request's HTTP version as `ngx.req.http_version()` tells it: 1.1, 2. `None` where it is
-    /// unknown.
-    fn http_version(&self) -> Option<f64>;
+    /// The request's HTTP version as `ngx.req.http_version()` tells it, which gateways and their tests
+    /// replace. `None` where it is unknown.
+    fn http_version(&self) -> Option<Version>;
 
-    /// The protocol that the client speaks; `None` where it is unknown.
+    /// The protocol that the client speaks, whatever Lua code says; `None` where it is unknown.
     fn protocol(&self) -> Option<Version>;
 
-    /// The values of the request's headers of this name, in any case.
-    fn request_headers(&self, name: &str) -> Vec<Cow<'_, [u8]>>;
+    /// The values of the request's headers of this name.
+    fn request_headers(&self, name: &HeaderName) -> Vec<Cow<'_, [u8]>>;
 
-    /// Whether the request has a header of one of these names, in any case.
-    fn has_request_header(&self, names: &[&str]) -> bool {
+    /// Whether the request has a header of one of these names.
+    fn has_request_header(&self, names: &[HeaderName]) -> bool {
         names.iter().any(|name| !self.request_headers(name).is_empty())
     }
 
-    /// A header of the upstream's answer, whatever became of it. `name` is in lower case, with `_` for
-    /// `-`.
-    fn upstream_header(&self, name: &str) -> Option<Cow<'_, [u8]>>;
+    /// A header as the upstream has sent it, even where it was changed since.
+    fn upstream_header(&self, name: &HeaderName) -> Option<Cow<'_, [u8]>>;
 
     /// Whether the upstream has accepted an upgrade of the connection (101): once the head is sent, the
     /// server passes bytes on in both directions.
@@ -132,14 +146,14 @@ pub trait Host {
     /// Writes a line to the log.
     fn log(&self, level: Level, message: &[u8]);
 
-    /// Notes a mistake made at `position` in somebody's code; says whether it is new to this worker.
-    fn is_new(&self, mistake: &Warning, position: &str) -> bool;
+    /// Whether this worker has not been asked about this cause of a warning before; see [`LogOnce`].
+    fn is_new(&self, cause: &str) -> bool;
 }
 
 /// What only the language side can do for a request.
 pub trait Callbacks {
-    /// The request's HTTP version, which nginx tells to Lua alone.
-    fn http_version(&self) -> Option<f64>;
+    /// The request's HTTP version, as `ngx.req.http_version()` tells it.
+    fn http_version(&self) -> Option<Version>;
 
     /// Logs through the user's own function; `false` where there is none.
     fn log(&self, level: Level, message: &[u8]) -> bool;
@@ -157,15 +171,15 @@ pub trait BodyFilter: Host {
     /// Appends a chunk that is in several pieces to `into`, which has room for it.
     fn gather(&self, into: &mut Vec<u8>);
 
-    /// Takes what is held of this request's body out of where it is kept.
-    fn take_body(&self) -> Option<Held>;
+    /// Takes the state of this request's body out of where [`keep_body`](Self::keep_body) has put it.
+    fn take_body(&self) -> Option<BodyState>;
 
-    /// Keeps what is held of this request's body until it is taken or the request ends.
+    /// Keeps the state of this request's body until it is taken or the request ends.
     ///
     /// # Errors
     ///
     /// What the server says.
-    fn keep_body(&self, held: Held) -> Result<(), Error>;
+    fn keep_body(&self, state: BodyState) -> Result<(), Error>;
 
     /// The length that the upstream promised for its body, also after a plugin removed the
     /// Content-Length.

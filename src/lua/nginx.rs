@@ -3,6 +3,7 @@
 use std::ffi::c_int;
 use std::ptr::NonNull;
 
+use http::Version;
 use mlua::ffi::{self, lua_State};
 
 use super::edge::server::Server;
@@ -86,7 +87,7 @@ impl Server for Nginx {
 pub struct NoCallbacks;
 
 impl Callbacks for NoCallbacks {
-    fn http_version(&self) -> Option<f64> {
+    fn http_version(&self) -> Option<Version> {
         None
     }
 

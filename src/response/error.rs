@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use http::StatusCode;
+use http::header::ACCEPT;
 
 use crate::host::Host;
 use crate::response::accept;
@@ -100,7 +101,7 @@ pub fn document<H: Host>(
             (given, Some(document))
         }
         None => {
-            let accept = host.request_headers("accept");
+            let accept = host.request_headers(&ACCEPT);
             let document = accept::negotiate(accept.iter().map(|field| &**field));
             (document.content_type().as_bytes().to_vec(), Some(document))
         }
@@ -125,6 +126,8 @@ pub fn document<H: Host>(
 
 #[cfg(test)]
 mod tests {
+    use http::Version;
+
     use super::*;
     use crate::memory::Memory;
 
@@ -177,7 +180,7 @@ mod tests {
         let grpc = Memory::new()
             .with_request_header("Content-Type", "application/grpc")
             .with_request_header("Accept", "text/html")
-            .with_http_version(2.0);
+            .with_http_version(Version::HTTP_2);
         assert_eq!(answer(&grpc, &[]), ("application/grpc".to_owned(), None));
         let xml = Memory::new()
             .with_request_header("Accept", "image/png")
@@ -192,10 +195,10 @@ mod tests {
     #[test]
     fn grpc_gets_the_message_in_a_header() {
         let requests = [
-            ("application/grpc", 2.0, "application/grpc"),
-            ("application/grpc+proto", 2.0, "application/grpc"),
-            ("application/grpc-web+proto", 2.0, "application/grpc-web+proto"),
-            ("application/grpc-web-text", 1.1, "application/grpc-web-text"),
+            ("application/grpc", Version::HTTP_2, "application/grpc"),
+            ("application/grpc+proto", Version::HTTP_2, "application/grpc"),
+            ("application/grpc-web+proto", Version::HTTP_2, "application/grpc-web+proto"),
+            ("application/grpc-web-text", Version::HTTP_11, "application/grpc-web-text"),
         ];
         for (request, version, content_type) in requests {
             let host = Memory::new()

@@ -9,6 +9,7 @@ pub mod exit;
 pub mod grpc;
 pub mod header;
 pub mod json;
+pub mod phases;
 pub mod precondition;
 pub mod source;
 pub mod status;

@@ -1,5 +1,7 @@
 //! The preconditions of a request (RFC 9110 section 13), as nginx's filter for them reads them.
 
+use http::header::{IF_MATCH, IF_UNMODIFIED_SINCE};
+
 use crate::date;
 use crate::error::Error;
 use crate::host::Host;
@@ -15,10 +17,10 @@ use crate::response::header::Headers;
 ///
 /// What the host says.
 pub fn fails<H: Host>(host: &H, headers: &Headers) -> Result<bool, Error> {
-    if !host.has_request_header(&["if-unmodified-since", "if-match"]) {
+    if !host.has_request_header(&[IF_UNMODIFIED_SINCE, IF_MATCH]) {
         return Ok(false);
     }
-    if let Some(since) = host.request_headers("if-unmodified-since").first() {
+    if let Some(since) = host.request_headers(&IF_UNMODIFIED_SINCE).first() {
         let modified = sent(host, headers, &[b"Last-Modified"])?;
         if modified
             .and_then(|modified| date::parse(&modified))
@@ -27,7 +29,7 @@ pub fn fails<H: Host>(host: &H, headers: &Headers) -> Result<bool, Error> {
             return Ok(true);
         }
     }
-    if let Some(tags) = host.request_headers("if-match").first() {
+    if let Some(tags) = host.request_headers(&IF_MATCH).first() {
         let etag = sent(host, headers, &[b"ETag", b"E-Tag"])?;
         return Ok(!lists(tags, etag.as_deref(), Comparison::Strong));
     }

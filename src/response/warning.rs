@@ -1,17 +1,16 @@
-//! Warnings about mistakes that the server accepts silently, and the client or the next plugin pays for.
-//! The call does what it was asked to, and the log says what came of it.
+//! Warnings about mistakes that the server accepts silently, and that harm the client or the next plugin.
+//! The call does what it was asked to do, and the log tells the consequence.
 
-use std::collections::HashSet;
+use http::header::CONTENT_ENCODING;
 
+use crate::content_length;
 use crate::host::BodyFilter;
-use crate::response::{body, header};
+use crate::response::body;
 
-/// How many causes are remembered: code that is made anew for each request cannot fill the memory.
-const MOST_CAUSES: usize = 1000;
 /// How many bytes of a value are shown.
-const MOST_BYTES: usize = 100;
+const MAX_BYTES: usize = 100;
 
-/// What a plugin has probably not meant.
+/// What a plugin has probably not intended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
     /// `set_raw_body` has made a body of another length than the head has told the client.
@@ -50,9 +49,9 @@ impl Warning {
         }
     }
 
-    /// What makes two mistakes the same one. What an upstream says does not count: it could use up all
-    /// that are remembered.
-    fn cause(&self) -> &'static str {
+    /// What makes two warnings the same one. What an upstream says does not count: it could use up all
+    /// causes that are remembered.
+    pub fn cause(&self) -> &'static str {
         match self {
             Self::BodyLength { .. } => "Content-Length",
             Self::EncodedBody { .. } => "Content-Encoding",
@@ -63,35 +62,20 @@ impl Warning {
 
 /// A value, in a line of the log.
 fn shown(bytes: &[u8]) -> std::slice::EscapeAscii<'_> {
-    bytes[..bytes.len().min(MOST_BYTES)].escape_ascii()
+    bytes[..bytes.len().min(MAX_BYTES)].escape_ascii()
 }
 
-/// The mistakes that the log knows of.
-#[derive(Debug, Default)]
-pub struct WarningLog(HashSet<String>);
-
-impl WarningLog {
-    /// Notes a mistake made at `position` in somebody's code; says whether it is new.
-    pub fn add(&mut self, mistake: &Warning, position: &str) -> bool {
-        let cause = format!("{position}{}", mistake.cause());
-        if self.0.contains(&cause) || self.0.len() >= MOST_CAUSES {
-            return false;
-        }
-        self.0.insert(cause)
-    }
-}
-
-/// The mistake of reading the body of this response, if it is one.
+/// The warning that the body of this response was read while it is encoded.
 ///
-/// The header alone does not tell: nginx's gzip filter sets it too, and encodes behind the body filter.
-/// So either the upstream has to have said so, or the body to begin as gzip does.
+/// The header alone does not tell: nginx's gzip filter sets it before the body filter, and encodes after
+/// it. So the upstream must have sent the header, or the body must begin as gzip does.
 pub fn of_reading<H: BodyFilter>(host: &H, body: &[u8]) -> Option<Warning> {
     if body.is_empty() {
         return None;
     }
     let encoding = host.header(b"Content-Encoding").ok()?.filter(|value| encodes(value))?;
     let is_encoded = body.starts_with(&[0x1F, 0x8B])
-        || host.upstream_header("content_encoding").is_some_and(|value| encodes(&value));
+        || host.upstream_header(&CONTENT_ENCODING).is_some_and(|value| encodes(&value));
     is_encoded.then(|| Warning::EncodedBody { encoding: encoding.into_owned() })
 }
 
@@ -100,31 +84,31 @@ fn encodes(encoding: &[u8]) -> bool {
     !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity")
 }
 
-/// The mistake of making this response's body one of `length` bytes, if it is one.
+/// The warning that a new body of `length` bytes does not fit the Content-Length of the head.
 pub fn of_replacing<H: BodyFilter>(host: &H, length: usize) -> Option<Warning> {
-    let sent = header::parse_length(&host.header(b"Content-Length").ok()??)?;
-    // A chunk that keeps its length leaves that of the body as it is, whatever has passed before it.
+    let sent = content_length::parse(&host.header(b"Content-Length").ok()??)?;
+    // A chunk that keeps its length does not change the body's, whatever has passed before it.
     // The head of a subrequest is sent to nobody.
-    let is_mistake = u64::try_from(length) != Ok(sent)
+    let is_wrong = u64::try_from(length) != Ok(sent)
         && host.chunk().ok()?.bytes.len() != length
         && !host.is_subrequest();
-    is_mistake.then_some(Warning::BodyLength { sent, set: length })
+    is_wrong.then_some(Warning::BodyLength { sent, set: length })
 }
 
-/// The mistake of replacing an encoded body by `body` under its old Content-Encoding, if it is one. Whoever
-/// has read the encoded body has been told already.
+/// The warning that `body` replaces an encoded body under its old Content-Encoding. There is none where the
+/// encoded body was read before: that was warned about.
 pub fn of_relabelling<H: BodyFilter>(host: &H, body: &[u8]) -> Option<Warning> {
     let encoding = host.header(b"Content-Encoding").ok()?.filter(|value| encodes(value))?;
-    // What nginx's own gzip filter encodes, and what a plugin has set, is none of the upstream's.
-    let given = host.upstream_header("content_encoding")?;
-    let is_mistake = given.trim_ascii().eq_ignore_ascii_case(encoding.trim_ascii())
+    // nginx's gzip filter and plugins set this header, too: only the upstream's tells of its body.
+    let given = host.upstream_header(&CONTENT_ENCODING)?;
+    let is_wrong = given.trim_ascii().eq_ignore_ascii_case(encoding.trim_ascii())
         && !is_encoded(&encoding, body)
         && !host.is_subrequest()
         && body::is_replaced_unread(host);
-    is_mistake.then(|| Warning::Relabelled { encoding: encoding.into_owned() })
+    is_wrong.then(|| Warning::Relabelled { encoding: encoding.into_owned() })
 }
 
-/// Whether `body` begins as one of that encoding does, where they all begin alike.
+/// Whether `body` begins as bodies of that encoding do. False for encodings without a fixed beginning.
 fn is_encoded(encoding: &[u8], body: &[u8]) -> bool {
     let beginnings: &[&[u8]] = match encoding.trim_ascii().to_ascii_lowercase().as_slice() {
         b"gzip" | b"x-gzip" => &[b"\x1F\x8B"],
@@ -150,7 +134,7 @@ mod tests {
     }
 
     fn reading(headers: &[(&str, &str)], body: &[u8]) -> Option<String> {
-        of_reading(&answered(headers, body), body).map(|mistake| mistake.text())
+        of_reading(&answered(headers, body), body).map(|warning| warning.text())
     }
 
     #[test]
@@ -180,7 +164,7 @@ mod tests {
     }
 
     fn replacing(headers: &[(&str, &str)], chunk: &[u8], length: usize) -> Option<String> {
-        of_replacing(&answered(headers, chunk), length).map(|mistake| mistake.text())
+        of_replacing(&answered(headers, chunk), length).map(|warning| warning.text())
     }
 
     #[test]
@@ -195,7 +179,7 @@ mod tests {
     }
 
     fn relabelling(headers: &[(&str, &str)], body: &[u8]) -> Option<String> {
-        of_relabelling(&answered(headers, b"encoded"), body).map(|mistake| mistake.text())
+        of_relabelling(&answered(headers, b"encoded"), body).map(|warning| warning.text())
     }
 
     #[test]
@@ -238,19 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn each_cause_is_new_once() {
-        let mut known = WarningLog::default();
-        let length = |sent, set| Warning::BodyLength { sent, set };
-        assert!(known.add(&length(3, 6), "a.lua:1: "));
-        assert!(!known.add(&length(4, 7), "a.lua:1: "));
-        assert!(known.add(&length(3, 6), "a.lua:2: "));
-        let encoding = |encoding: &[u8]| Warning::EncodedBody { encoding: encoding.to_vec() };
-        assert!(known.add(&encoding(b"gzip"), ""));
-        assert!(!known.add(&encoding(b"br"), ""));
-        for i in 0..2 * MOST_CAUSES {
-            known.add(&length(3, 6), &format!("b.lua:{i}: "));
-        }
-        assert_eq!(known.0.len(), MOST_CAUSES);
+    fn what_an_upstream_says_makes_no_cause_of_its_own() {
+        let length = |sent, set| Warning::BodyLength { sent, set }.cause();
+        assert_eq!(length(3, 6), length(4, 7));
+        let encoding =
+            |encoding: &[u8]| Warning::EncodedBody { encoding: encoding.to_vec() }.cause();
+        assert_eq!(encoding(b"gzip"), encoding(b"br"));
+        assert_ne!(length(3, 6), encoding(b"gzip"));
     }
 
     #[test]
@@ -258,6 +236,6 @@ mod tests {
         let text = |encoding: &[u8]| Warning::EncodedBody { encoding: encoding.to_vec() }.text();
         let before = "get_raw_body read a body with Content-Encoding: ";
         assert_eq!(text(b"a\n\"b"), format!(r#"{before}a\n\"b"#));
-        assert_eq!(text(&[b'x'; 1000]), format!("{before}{}", "x".repeat(MOST_BYTES)));
+        assert_eq!(text(&[b'x'; 1000]), format!("{before}{}", "x".repeat(MAX_BYTES)));
     }
 }

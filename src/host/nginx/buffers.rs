@@ -1,8 +1,7 @@
-//! Where the bodies that are being buffered live between two chunks: with the worker, under their
-//! request, until nginx frees it.
+//! The states of bodies between two chunks: a map of the worker, by request.
 //!
-//! nginx calls a cleanup handler when a request ends, however it ends, so a client that hangs up
-//! costs no memory until Lua's collector comes by.
+//! nginx calls a cleanup handler when a request ends, however it ends, and that removes the state. So the
+//! buffer of a client that hangs up is freed at once, and not when Lua's collector runs.
 #![allow(unsafe_code)]
 
 use std::cell::RefCell;
@@ -13,32 +12,36 @@ use std::ptr::NonNull;
 
 use super::api::{Api, NgxRequest};
 use super::cleanup;
+use crate::body::BodyState;
 use crate::error::Error;
-use crate::response::body::Held;
 
 thread_local! {
-    /// By request; `None` where the handler is set up and nothing is held at the moment.
+    /// By the request's address; `None` where the cleanup handler is set and no state is kept.
     static BUFFERS: RefCell<Buffers> = RefCell::default();
 }
 
-type Buffers = HashMap<usize, Option<Held>, BuildHasherDefault<AddressHasher>>;
+type Buffers = HashMap<usize, Option<BodyState>, BuildHasherDefault<AddressHasher>>;
 
-/// Takes what is held of a request's body.
-pub fn take(request: NonNull<NgxRequest>) -> Option<Held> {
+/// Takes the state of a request's body.
+pub fn take(request: NonNull<NgxRequest>) -> Option<BodyState> {
     BUFFERS.with_borrow_mut(|all| all.get_mut(&key(request))?.take())
 }
 
-/// Keeps what is held of a request's body until it is taken or the request ends.
-pub fn keep(api: &Api, request: NonNull<NgxRequest>, held: Held) -> Result<(), Error> {
+/// Keeps the state of a request's body until it is taken or the request ends.
+///
+/// # Errors
+///
+/// `no memory`
+pub fn keep(api: &Api, request: NonNull<NgxRequest>, state: BodyState) -> Result<(), Error> {
     BUFFERS.with_borrow_mut(|all| {
         if let Some(slot) = all.get_mut(&key(request)) {
-            *slot = Some(held);
+            *slot = Some(state);
             return Ok(());
         }
         if !cleanup::add(api, request, forget) {
             return Err(Error::Host("no memory".to_owned()));
         }
-        all.insert(key(request), Some(held));
+        all.insert(key(request), Some(state));
         Ok(())
     })
 }
@@ -49,11 +52,11 @@ fn key(request: NonNull<NgxRequest>) -> usize {
 
 /// nginx's cleanup handler: the request that `data` points to has ended.
 unsafe extern "C" fn forget(data: *mut c_void) {
-    // Nothing here panics but a destroyed thread-local, and then the buffers are gone anyway.
+    // No panic may unwind into nginx. While the thread ends, the map is gone, and with it the state.
     let _ = BUFFERS.try_with(|all| all.try_borrow_mut().ok()?.remove(&data.addr()));
 }
 
-/// A hasher for addresses of requests, which nobody outside chooses: a multiplication spreads them.
+/// A hasher for addresses of requests. No client chooses them, so a multiplication is enough.
 #[derive(Default)]
 struct AddressHasher(u64);
 
@@ -67,7 +70,7 @@ impl Hasher for AddressHasher {
     }
 
     fn write_usize(&mut self, address: usize) {
-        // The map looks at the highest bits and at the lowest. Those of a product are good and bad.
+        // The map uses the highest bits and the lowest. Only the high bits of a product are mixed well.
         self.0 = (address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32);
     }
 }

@@ -8,20 +8,23 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
+use http::header::{CONTENT_LENGTH, HeaderName, UPGRADE};
 use http::{StatusCode, Version};
 
 use super::api::{
     Api, BAD_CONTEXT, FfiStr, FfiTableElt, NGX_AGAIN, NGX_DECLINED, NGX_OK, NO_REQ_CTX, NgxRequest,
 };
 use super::buffers;
+use crate::body::BodyState;
+use crate::content_length;
 use crate::error::Error;
-use crate::host::{BodyFilter, Callbacks, Chunk, ChunkBytes, Host, Level, ServerPhase, Write};
-use crate::response::body::Held;
-use crate::response::warning::{Warning, WarningLog};
+use crate::host::{
+    BodyFilter, Callbacks, Chunk, ChunkBytes, Host, Level, LogOnce, ServerPhase, Write,
+};
 
 thread_local! {
-    /// The mistakes that this worker has logged, whichever VM has made them.
-    static WARNINGS: RefCell<WarningLog> = RefCell::default();
+    /// The warnings that this worker has logged, for all of its Lua VMs.
+    static LOGGED: RefCell<LogOnce> = RefCell::default();
 }
 
 /// A header's name and value.
@@ -271,7 +274,7 @@ impl Host for Request<'_> {
         self.variable("request_id").map(Cow::Borrowed)
     }
 
-    fn http_version(&self) -> Option<f64> {
+    fn http_version(&self) -> Option<Version> {
         self.callbacks.http_version()
     }
 
@@ -285,31 +288,32 @@ impl Host for Request<'_> {
         }
     }
 
-    fn request_headers(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
+    fn request_headers(&self, name: &HeaderName) -> Vec<Cow<'_, [u8]>> {
         self.with_request_headers(|fields| {
-            let named = fields.filter(|(field, _)| field.eq_ignore_ascii_case(name.as_bytes()));
+            let named = fields.filter(|(field, _)| field.eq_ignore_ascii_case(name.as_ref()));
             named.map(|(_, value)| Cow::Borrowed(value)).collect()
         })
         .unwrap_or_default()
     }
 
-    fn has_request_header(&self, names: &[&str]) -> bool {
+    fn has_request_header(&self, names: &[HeaderName]) -> bool {
         self.with_request_headers(|mut fields| {
             Iterator::any(&mut fields, |(field, _)| {
-                names.iter().any(|name| field.eq_ignore_ascii_case(name.as_bytes()))
+                names.iter().any(|name| field.eq_ignore_ascii_case(name.as_ref()))
             })
         })
         .unwrap_or(false)
     }
 
-    fn upstream_header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        self.variable(&format!("upstream_http_{name}")).map(Cow::Borrowed)
+    fn upstream_header(&self, name: &HeaderName) -> Option<Cow<'_, [u8]>> {
+        let variable = format!("upstream_http_{}", name.as_str().replace('-', "_"));
+        self.variable(&variable).map(Cow::Borrowed)
     }
 
     fn is_upgraded(&self) -> bool {
         // nginx opens the tunnel only for a request with this header. The variable takes longer to read;
         // it has one status for each attempt, the last one at the end: `502, 101`.
-        self.has_request_header(&["upgrade"])
+        self.has_request_header(&[UPGRADE])
             && self.variable("upstream_status").is_some_and(|statuses| statuses.ends_with(b"101"))
     }
 
@@ -327,8 +331,8 @@ impl Host for Request<'_> {
         }
     }
 
-    fn is_new(&self, mistake: &Warning, position: &str) -> bool {
-        WARNINGS.with_borrow_mut(|known| known.add(mistake, position))
+    fn is_new(&self, cause: &str) -> bool {
+        LOGGED.with_borrow_mut(|logged| logged.is_new(cause))
     }
 }
 
@@ -370,16 +374,16 @@ impl BodyFilter for Request<'_> {
         }
     }
 
-    fn take_body(&self) -> Option<Held> {
+    fn take_body(&self) -> Option<BodyState> {
         buffers::take(self.request)
     }
 
-    fn keep_body(&self, held: Held) -> Result<(), Error> {
-        buffers::keep(self.api, self.request, held)
+    fn keep_body(&self, state: BodyState) -> Result<(), Error> {
+        buffers::keep(self.api, self.request, state)
     }
 
     fn promised_length(&self) -> Option<u64> {
-        std::str::from_utf8(&self.upstream_header("content_length")?).ok()?.parse().ok()
+        content_length::parse(&self.upstream_header(&CONTENT_LENGTH)?)
     }
 }
 

@@ -6,14 +6,15 @@ use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
+use http::Version;
 use mlua::ffi::{self, lua_State};
 
 use super::server::Server;
 use super::stack::{self, Slot, push_bytes, push_slot, type_name, upvalue};
 use crate::error::Error;
-use crate::host::{Callbacks, Client, Host, Level, ServerPhase};
+use crate::host::{Callbacks, Client, Host, Level, ServerPhase, version_of};
 use crate::phase::{self, PhaseSet};
-use crate::response::status;
+use crate::response::{phases, status};
 
 /// Whose line an error names.
 #[derive(Debug, Clone, Copy)]
@@ -233,9 +234,9 @@ unsafe fn open<S: Server>(state: *mut lua_State, needs: Needs) -> Result<Call<S>
                 call.phase = phase_of(state, call.ctx)?;
             }
         }
-        if let Some(phases) = checked {
+        if let Some(allowed) = checked {
             let in_content = || client == Client::Real && call.with_request(|r| in_content(&r));
-            phases.check(call.phase, in_content)?;
+            phases::check(allowed, call.phase, in_content)?;
         }
         if !is_served {
             return Err(Error::Disabled);
@@ -345,7 +346,7 @@ impl<S: Server> Call<S> {
     unsafe fn is_in(&mut self, phases: PhaseSet) -> bool {
         // SAFETY: `ngx.ctx` is on the stack. What is no number is an error only where phases are checked.
         self.phase = unsafe { phase_of(self.state, self.ctx) }.ok().flatten();
-        self.phase.is_some_and(|bits| bits & phases.bits() != 0)
+        self.phase.is_some_and(|bits| phases.contains(bits))
     }
 
     /// # Errors
@@ -363,14 +364,14 @@ impl<S: Server> Call<S> {
 }
 
 impl<S: Server> Callbacks for Call<S> {
-    fn http_version(&self) -> Option<f64> {
+    fn http_version(&self) -> Option<Version> {
         let state = self.state;
         // SAFETY: the upvalues are there; the call is a protected one.
         unsafe {
             push_slot(state, Slot::HttpVersion);
             stack::pcall(state, 0, 1).ok()?;
             let is_number = ffi::lua_type(state, -1) == ffi::LUA_TNUMBER;
-            let version = is_number.then(|| ffi::lua_tonumber(state, -1));
+            let version = is_number.then(|| ffi::lua_tonumber(state, -1)).and_then(version_of);
             ffi::lua_pop(state, 1);
             version
         }

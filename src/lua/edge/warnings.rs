@@ -13,7 +13,7 @@ use crate::response::warning::Warning;
 pub fn emit<S: Server>(call: &Call<S>, caller: Caller, warning: &Warning) {
     let position = position(call.state, caller as c_int);
     call.with_request(|request| {
-        if request.is_new(warning, &position) {
+        if request.is_new(&format!("{position}{}", warning.cause())) {
             request.log(Level::Warn, format!("{position}{}", warning.text()).as_bytes());
         }
     });

@@ -1,6 +1,7 @@
 //! What the body of a response and its Content-Length become (RFC 9110 sections 6.4 and 8.6).
 
 use http::StatusCode;
+use http::header::RANGE;
 
 use super::kind::{Kind, is_multiplexed};
 use super::{Payload, Place};
@@ -140,7 +141,7 @@ impl<H: Host> Facts<'_, H> {
     fn is_cut_to_a_range(&self) -> bool {
         self.place.is_filter()
             && self.status == StatusCode::OK
-            && self.host.has_request_header(&["range"])
+            && self.host.has_request_header(&[RANGE])
     }
 }
 

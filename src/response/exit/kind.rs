@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::Version;
+use http::{HeaderName, Version};
 
 use super::Place;
 use crate::error::Error;
@@ -42,8 +42,8 @@ impl Kind {
         };
         let set = Self::of_type(&value);
         // Only where the two differ does it matter whose Content-Type it is.
-        let is_plugins =
-            set == requested || set_header(host, CONTENT_TYPE, "content_type", place)?.is_some();
+        let is_plugins = set == requested
+            || set_header(host, CONTENT_TYPE, &http::header::CONTENT_TYPE, place)?.is_some();
         Ok(if is_plugins { set } else { requested })
     }
 
@@ -57,7 +57,7 @@ impl Kind {
 /// HTTP/2. gRPC-Web gets its own back.
 pub fn grpc_request<H: Host>(host: &H) -> Option<Vec<u8>> {
     let own = host.request_content_type().filter(|value| grpc::is_content_type(value))?;
-    if host.http_version() != Some(2.0) {
+    if host.http_version() != Some(Version::HTTP_2) {
         return None;
     }
     let is_web = grpc::is_web_content_type(&own);
@@ -70,8 +70,8 @@ pub fn grpc_web_request<H: Host>(host: &H) -> Option<Vec<u8>> {
     Some(own.into_owned())
 }
 
-/// The value of a header that a plugin has set: in the header filter not what the upstream has sent,
-/// where its name is `variable`.
+/// The value of a header that a plugin has set: in the header filter not what the upstream has sent
+/// under the name `upstreams`.
 ///
 /// # Errors
 ///
@@ -79,12 +79,12 @@ pub fn grpc_web_request<H: Host>(host: &H) -> Option<Vec<u8>> {
 pub fn set_header<'a, H: Host>(
     host: &'a H,
     name: &[u8],
-    variable: &str,
+    upstreams: &HeaderName,
     place: Place,
 ) -> Result<Option<Cow<'a, [u8]>>, Error> {
     let value = host.header(name)?;
     let is_upstreams =
-        place.is_filter() && value.is_some() && host.upstream_header(variable) == value;
+        place.is_filter() && value.is_some() && host.upstream_header(upstreams) == value;
     Ok(value.filter(|_| !is_upstreams))
 }
 

@@ -1,6 +1,6 @@
 //! Everything that `exit` decides, and its execution.
 
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 
 use super::framing::{Facts, Framing, Length, exit_code};
 use super::kind::{CONTENT_TYPE, Kind, set_header};
@@ -13,8 +13,8 @@ use crate::response::header::Headers;
 const CONTENT_LENGTH: &[u8] = b"Content-Length";
 const CONTENT_RANGE: &[u8] = b"Content-Range";
 const LAST_MODIFIED: &[u8] = b"Last-Modified";
-const GRPC_STATUS: &[u8] = b"grpc-status";
-const GRPC_MESSAGE: &[u8] = b"grpc-message";
+const GRPC_STATUS: &str = "grpc-status";
+const GRPC_MESSAGE: &str = "grpc-message";
 const JSON: &[u8] = b"application/json; charset=utf-8";
 
 /// The headers that describe the body of a response, and go with it when another one takes its place.
@@ -115,14 +115,17 @@ impl<'a> Plan<'a> {
 
     /// Decides on `grpc-status` and `grpc-message`; `text` is the body that becomes the message.
     fn tell_grpc<H: Host>(&mut self, host: &H, text: Option<Vec<u8>>) -> Result<(), Error> {
-        let is_set = |name, variable| {
-            Ok::<_, Error>(match self.headers.has(name) {
-                true => self.headers.last(name).is_some(),
-                false => set_header(host, name, variable, self.place)?.is_some(),
+        let is_set = |name: &'static str| {
+            Ok::<_, Error>(match self.headers.has(name.as_bytes()) {
+                true => self.headers.last(name.as_bytes()).is_some(),
+                false => {
+                    let upstreams = HeaderName::from_static(name);
+                    set_header(host, name.as_bytes(), &upstreams, self.place)?.is_some()
+                }
             })
         };
-        let has_status = is_set(GRPC_STATUS, "grpc_status")?;
-        let has_message = is_set(GRPC_MESSAGE, "grpc_message")?;
+        let has_status = is_set(GRPC_STATUS)?;
+        let has_message = is_set(GRPC_MESSAGE)?;
         self.grpc_status = (!has_status).then(|| grpc::Status::of(self.status));
         self.grpc_message = match (text, self.grpc_status) {
             (Some(text), _) if !text.is_empty() => Message::Text(grpc::encode_message(&text)),
@@ -186,16 +189,20 @@ impl<'a> Plan<'a> {
 
     fn apply_grpc<H: Host>(&self, host: &mut H) -> Result<(), Error> {
         if let Some(status) = self.grpc_status {
-            set(host, GRPC_STATUS, itoa::Buffer::new().format(status.number()).as_bytes())?;
+            set(
+                host,
+                GRPC_STATUS.as_bytes(),
+                itoa::Buffer::new().format(status.number()).as_bytes(),
+            )?;
         }
         if let Kind::GrpcMessage(content_type) = &self.kind {
             set(host, CONTENT_TYPE, content_type)?;
         }
         match &self.grpc_message {
             Message::Unchanged => Ok(()),
-            Message::Absent if host.header(GRPC_MESSAGE)?.is_none() => Ok(()),
-            Message::Absent => host.write_header(GRPC_MESSAGE, &[], Write::Set),
-            Message::Text(text) => set(host, GRPC_MESSAGE, text),
+            Message::Absent if host.header(GRPC_MESSAGE.as_bytes())?.is_none() => Ok(()),
+            Message::Absent => host.write_header(GRPC_MESSAGE.as_bytes(), &[], Write::Set),
+            Message::Text(text) => set(host, GRPC_MESSAGE.as_bytes(), text),
         }
     }
 }

@@ -1,3 +1,5 @@
+use http::{Method, Version};
+
 use super::framing::exit_code;
 use super::*;
 use crate::host::{Level, Write};
@@ -113,11 +115,11 @@ fn a_table_without_a_json_form_changes_nothing() {
 #[test]
 fn a_length_that_does_not_fit_is_corrected_except_for_head() {
     for (method, body, expected, warned) in [
-        ("GET", Body::Bytes(b"four"), "4", true),
-        ("HEAD", Body::Bytes(b"four"), "9", false),
-        ("GET", Body::None, "0", true),
-        ("HEAD", Body::None, "9", false),
-        ("GET", Body::Bytes(b"123456789"), "9", false),
+        (Method::GET, Body::Bytes(b"four"), "4", true),
+        (Method::HEAD, Body::Bytes(b"four"), "9", false),
+        (Method::GET, Body::None, "0", true),
+        (Method::HEAD, Body::None, "9", false),
+        (Method::GET, Body::Bytes(b"123456789"), "9", false),
     ] {
         let mut host = Memory::new().with_method(method);
         reply(&mut host, 200, body, &headers(&[("Content-Length", "9")]), false).unwrap();
@@ -158,11 +160,11 @@ fn a_204_and_a_304_have_neither_body_nor_length() {
     let mut table = Table(Some("x"));
     let own = headers(&[("Content-Length", "4"), ("ETag", "\"v\"")]);
     for status in [204, 304] {
-        for method in ["GET", "HEAD"] {
+        for method in [Method::GET, Method::HEAD] {
             for body in
                 [Body::None, Body::Bytes(b""), Body::Bytes(b"lost"), Body::Table(&mut table)]
             {
-                let mut host = Memory::new().with_method(method);
+                let mut host = Memory::new().with_method(method.clone());
                 let sent = reply(&mut host, status, body, &own, false);
                 assert_eq!(sent, Ok(Payload::Bytes(vec![])));
                 assert_eq!(host.first("Content-Length"), None, "{status}");
@@ -205,7 +207,7 @@ fn where_an_empty_body_would_get_lost_a_newline_takes_its_place() {
     // The head of gRPC's response is its end, too.
     let mut host = Memory::new()
         .with_request_header("Content-Type", "application/grpc")
-        .with_http_version(2.0)
+        .with_http_version(Version::HTTP_2)
         .in_phase(ServerPhase::HeaderFilter);
     let sent = reply_at(&mut host, LOSING_FILTER, 404, Body::Bytes(b"no"), &headers(&[]));
     assert_eq!(sent, Ok(Payload::Bytes(vec![])));
@@ -336,7 +338,7 @@ fn no_body_prints_nothing_but_empties_a_response_in_the_filter() {
 #[test]
 fn a_grpc_request_gets_the_body_as_its_message() {
     let grpc = || Memory::new().with_request_header("Content-Type", "application/grpc");
-    let mut host = grpc().with_http_version(2.0);
+    let mut host = grpc().with_http_version(Version::HTTP_2);
     let sent = reply(&mut host, 403, Body::Bytes(b"no"), &headers(&[]), false);
     assert_eq!(sent, Ok(Payload::Bytes(vec![])));
     assert_eq!(
@@ -350,14 +352,14 @@ fn a_grpc_request_gets_the_body_as_its_message() {
         ]
     );
 
-    let mut host = grpc().with_http_version(2.0);
+    let mut host = grpc().with_http_version(Version::HTTP_2);
     reply(&mut host, 403, Body::Bytes(b""), &headers(&[]), false).unwrap();
     assert_eq!(
         head(&host),
         ["403", "Content-Type: application/grpc", "grpc-status: 7", "Content-Length: 0"]
     );
 
-    let mut host = grpc().with_http_version(2.0);
+    let mut host = grpc().with_http_version(Version::HTTP_2);
     let sent = reply(&mut host, 403, Body::Table(&mut Table(None)), &headers(&[]), false);
     assert_eq!(sent, Ok(Payload::Bytes(vec![])));
     assert_eq!(
@@ -372,7 +374,7 @@ fn a_grpc_request_gets_the_body_as_its_message() {
     );
     assert_eq!(host.logged().len(), 1);
 
-    let mut host = grpc().with_http_version(1.1);
+    let mut host = grpc().with_http_version(Version::HTTP_11);
     reply(&mut host, 403, Body::Bytes(b"no"), &headers(&[]), false).unwrap();
     assert_eq!(head(&host), ["403", "Content-Length: 2"]);
 }

@@ -1,6 +1,7 @@
 //! The headers of one call.
 
-use super::{Ignored, check_value, compare, is, parse_length, warn, write_unchecked};
+use super::{Ignored, check_value, compare, is, warn, write_unchecked};
+use crate::content_length;
 use crate::error::Error;
 use crate::host::{Host, Write};
 
@@ -109,7 +110,7 @@ impl Headers {
 
     /// The Content-Length that the call brings along.
     pub fn content_length(&self) -> Option<u64> {
-        self.last(b"Content-Length").and_then(parse_length)
+        self.last(b"Content-Length").and_then(content_length::parse)
     }
 
     /// Removes the header `known` in every spelling.

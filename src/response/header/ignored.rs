@@ -130,7 +130,7 @@ mod tests {
             ("TE", &["trailers", "x"]),
             ("X-A", &["1"]),
         ]);
-        for version in [2.0, 3.0] {
+        for version in [Version::HTTP_2, Version::HTTP_3] {
             let mut host = Memory::new().with_http_version(version);
             write_all(&mut host, &all, None).unwrap();
             assert_eq!(host.listed(), [("X-A".to_owned(), "1".to_owned())]);

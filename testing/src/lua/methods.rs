@@ -11,7 +11,7 @@ use super::values::{
     arg_index, bytes, chunk, is_true, misuse, number, pairs, status, table as optional_table,
 };
 use super::{host, of_lua, raising_function};
-use crate::memory::{Field, Memory, Stage};
+use crate::memory::{Field, Memory, Stage, joined};
 
 type Outcome<T> = std::result::Result<T, Error>;
 
@@ -277,7 +277,7 @@ fn get_arg(lua: &Lua, memory: &RefCell<Memory>, index: Value, _: Value) -> Outco
 /// `host:set_arg(1|2, value)`: as assigning to `ngx.arg` in a body filter.
 fn set_arg(_: &Lua, memory: &RefCell<Memory>, index: Value, value: Value) -> Outcome<()> {
     if arg_index(&index)? == 1 {
-        let bytes = chunk(&value, &mut Vec::new())?.concat();
+        let bytes = joined(chunk(&value, &mut Vec::new())?.iter());
         memory.borrow_mut().set_arg_body(bytes);
     } else {
         memory.borrow_mut().set_arg_last(is_true(&value));

@@ -1,6 +1,8 @@
 //! `memory_host(request)`: the request of a new host.
 
+use http::Method;
 use kong_response::error::Error;
+use kong_response::host::version_of;
 use mlua::Value;
 
 use super::of_lua;
@@ -17,10 +19,12 @@ pub fn read(request: &Value) -> Result<Memory, Error> {
     };
     let field = |name: &str| fields.get::<Value>(name).map_err(of_lua);
     if let Some(method) = string(&field("method")?, "request.method")? {
-        memory = memory.with_method(&*method);
+        let invalid = |_| misuse("request.method must be a token".to_owned());
+        memory = memory.with_method(Method::from_bytes(&method).map_err(invalid)?);
     }
     if let Some(version) = number(&field("http_version")?, "request.http_version")? {
-        memory = memory.with_http_version(version);
+        let unknown = || misuse(format!("request.http_version must not be {version}"));
+        memory = memory.with_http_version(version_of(version).ok_or_else(unknown)?);
     }
     if let Some(headers) = table(&field("headers")?, "request.headers")? {
         for (name, value) in pairs(&headers, "request.headers")? {

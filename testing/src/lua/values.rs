@@ -2,11 +2,12 @@
 
 use std::ffi::c_void;
 
+use bytes::Bytes;
 use kong_response::error::Error;
 use mlua::{BorrowedBytes, Table, Value};
 
 use super::of_lua;
-use crate::memory::Field;
+use crate::memory::{Field, joined};
 
 /// An error in a call of the kit.
 pub fn misuse(text: String) -> Error {
@@ -128,12 +129,12 @@ pub fn pairs(list: &Table, what: &str) -> Result<Vec<Field>, Error> {
 /// How deep the arrays of a chunk may be nested. nginx has no limit, and dies of one that holds itself.
 const MAX_CHUNK_DEPTH: usize = 100;
 
-/// The pieces of a chunk: a string, a number, an array of such, or none for nil. `around` are the tables that
-/// it stands in.
-pub fn chunk(value: &Value, around: &mut Vec<*const c_void>) -> Result<Vec<Vec<u8>>, Error> {
+/// The pieces of a chunk: a string, a number, an array of chunks, or none for nil. `around` has the tables
+/// that the value is in.
+pub fn chunk(value: &Value, around: &mut Vec<*const c_void>) -> Result<Vec<Bytes>, Error> {
     match value {
         Value::Nil => Ok(Vec::new()),
-        Value::String(text) => Ok(vec![text.as_bytes().to_vec()]),
+        Value::String(text) => Ok(vec![Bytes::copy_from_slice(&text.as_bytes())]),
         Value::Table(pieces) => {
             let table = pieces.to_pointer();
             if around.len() == MAX_CHUNK_DEPTH || around.contains(&table) {
@@ -142,14 +143,14 @@ pub fn chunk(value: &Value, around: &mut Vec<*const c_void>) -> Result<Vec<Vec<u
             around.push(table);
             let piece = |i| {
                 let piece: Value = pieces.raw_get(i).map_err(of_lua)?;
-                Ok(chunk(&piece, around)?.concat())
+                Ok(joined(chunk(&piece, around)?.iter()))
             };
             let read = (1..=pieces.raw_len()).map(piece).collect::<Result<_, Error>>()?;
             around.pop();
             Ok(read)
         }
         value => match as_number(value) {
-            Some(number) => Ok(vec![number.to_string().into_bytes()]),
+            Some(number) => Ok(vec![number.to_string().into()]),
             None => Err(misuse(format!("bad chunk data type: {}", type_name(value)))),
         },
     }

@@ -1,24 +1,26 @@
-//! The chunk that a body filter is at, and what `ngx.arg` makes of it.
+//! The chunk of the body filter, and how `ngx.arg` changes it.
+
+use bytes::{BufMut, Bytes, BytesMut};
 
 /// A piece of a chunk: one of nginx's buffers.
 #[derive(Debug, Clone, Default)]
 struct Piece {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     last: bool,
 }
 
-/// A chunk in pieces. Without any it is what nginx has after a chunk was cleared that was not the
-/// last: no flag can be put on it.
+/// A chunk in pieces. It has none after a chunk was cleared that was not the last one: nginx has no buffer
+/// there on which `ngx.arg[2] = true` could set its flag.
 #[derive(Debug, Clone, Default)]
 pub struct Chain {
     pieces: Vec<Piece>,
-    /// Somebody has seen the end of the body: nginx runs no filter on what comes after it.
+    /// A filter has seen the end of the body. nginx runs no filter on what comes after it.
     ended: bool,
 }
 
 impl Chain {
-    /// Comes to the next chunk.
-    pub fn next(&mut self, pieces: Vec<Vec<u8>>, last: bool) {
+    /// Goes to the next chunk.
+    pub fn next(&mut self, pieces: Vec<Bytes>, last: bool) {
         self.pieces = pieces.into_iter().map(|bytes| Piece { bytes, last: false }).collect();
         if self.pieces.is_empty() {
             self.pieces.push(Piece::default());
@@ -28,30 +30,35 @@ impl Chain {
         }
     }
 
-    /// Whether the end of the body is in it: `ngx.arg[2]`.
+    /// Whether the end of the body is in the chunk: `ngx.arg[2]`.
     pub fn is_last(&self) -> bool {
         self.pieces.iter().any(|piece| piece.last)
     }
 
-    /// Whether the end of the body was seen, in this chunk or before.
+    /// Whether the end of the body was seen, in this chunk or an earlier one.
     pub fn ended(&self) -> bool {
         self.ended
     }
 
     /// The bytes that go on to the client.
-    pub fn outgoing(&self) -> Vec<u8> {
-        self.pieces.iter().flat_map(|piece| &piece.bytes).copied().collect()
+    pub fn outgoing(&self) -> Bytes {
+        joined(self.pieces.iter().map(|piece| &piece.bytes))
     }
 
-    /// What `ngx.arg[1]` reads: the pieces up to the one that is the last of the body.
-    pub fn readable(&self) -> Vec<&[u8]> {
+    /// The pieces that `ngx.arg[1]` reads: those up to the end of the body.
+    pub fn readable(&self) -> impl ExactSizeIterator<Item = &Bytes> {
         let end = self.pieces.iter().position(|piece| piece.last);
         let end = end.map_or(self.pieces.len(), |i| i + 1);
-        self.pieces[..end].iter().map(|piece| &piece.bytes[..]).collect()
+        self.pieces[..end].iter().map(|piece| &piece.bytes)
     }
 
-    /// `ngx.arg[1] = bytes`; none stand for nil and for `""`.
-    pub fn replace(&mut self, bytes: Vec<u8>) {
+    /// `ngx.arg[1]`
+    pub fn arg(&self) -> Bytes {
+        joined(self.readable())
+    }
+
+    /// `ngx.arg[1] = bytes`; no bytes stand for nil and for `""`.
+    pub fn replace(&mut self, bytes: Bytes) {
         let last = self.is_last();
         self.ended |= last;
         self.pieces.clear();
@@ -73,23 +80,36 @@ impl Chain {
     }
 }
 
+/// The pieces as one; a single piece is not copied.
+pub fn joined<'a>(mut pieces: impl ExactSizeIterator<Item = &'a Bytes>) -> Bytes {
+    if pieces.len() == 1 {
+        return pieces.next().cloned().unwrap_or_default();
+    }
+    let mut all = BytesMut::new();
+    pieces.for_each(|piece| all.put(piece.clone()));
+    all.freeze()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn at(pieces: &[&str], last: bool) -> Chain {
         let mut chain = Chain::default();
-        chain.next(pieces.iter().map(|piece| piece.as_bytes().to_vec()).collect(), last);
+        chain.next(
+            pieces.iter().map(|piece| Bytes::copy_from_slice(piece.as_bytes())).collect(),
+            last,
+        );
         chain
     }
 
     #[test]
     fn a_cleared_chunk_keeps_the_end_but_takes_none() {
         let mut chain = at(&["a"], true);
-        chain.replace(Vec::new());
+        chain.replace(Bytes::new());
         assert!(chain.is_last());
         let mut chain = at(&["a"], false);
-        chain.replace(Vec::new());
+        chain.replace(Bytes::new());
         chain.set_last(true);
         assert!(!chain.is_last());
         assert!(chain.ended());
@@ -99,8 +119,11 @@ mod tests {
     fn a_new_chunk_takes_the_place_of_all_pieces() {
         let mut chain = at(&["a", "b"], true);
         assert_eq!(chain.readable().len(), 2);
-        chain.replace(b"c".to_vec());
-        assert_eq!((chain.outgoing(), chain.is_last(), chain.ended()), (b"c".to_vec(), true, true));
+        chain.replace(Bytes::from_static(b"c"));
+        assert_eq!(
+            (chain.outgoing(), chain.is_last(), chain.ended()),
+            (Bytes::from_static(b"c"), true, true)
+        );
         chain.set_last(false);
         assert_eq!((chain.is_last(), chain.ended()), (false, false));
     }

@@ -1,6 +1,8 @@
 //! What nginx makes of a request that asks whether something has changed: its filter for that runs
 //! before those of Lua.
 
+use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
+
 use super::Memory;
 use super::head::Single;
 use kong_response::date;
@@ -13,8 +15,8 @@ impl Memory {
         if self.sent || self.proxied || self.head.status_sent() != 200 {
             return false;
         }
-        let since = self.request_header("If-Modified-Since").next();
-        let tags = self.request_header("If-None-Match").next();
+        let since = self.request_header(&IF_MODIFIED_SINCE).next();
+        let tags = self.request_header(&IF_NONE_MATCH).next();
         let has_changed = since.is_some_and(|since| {
             self.head.last_modified.is_none_or(|time| date::parse(since) != Some(time))
         });

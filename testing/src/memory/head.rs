@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use super::escape::{Part, dashed, escape};
+use kong_response::content_length;
 use kong_response::date;
 use kong_response::host::Write;
 
@@ -204,7 +205,7 @@ impl Head {
             Single::LastModified => self.last_modified = date::parse(&value),
             Single::ContentLength if value.is_empty() => self.content_length = None,
             Single::ContentLength => {
-                self.content_length = Some(parse_length(&value).ok_or(Refused)?);
+                self.content_length = Some(content_length::parse(&value).ok_or(Refused)?);
             }
             _ => (),
         }
@@ -355,7 +356,7 @@ impl Head {
             return;
         }
         if name.eq_ignore_ascii_case(b"Content-Length") {
-            self.content_length = parse_length(value);
+            self.content_length = content_length::parse(value);
             return;
         }
         let kind = if name.eq_ignore_ascii_case(b"E-Tag") { Kind::Other } else { self.kind(name) };
@@ -411,13 +412,6 @@ impl Head {
 enum Creates {
     Always,
     Never,
-}
-
-/// A length of 63 bits, in digits.
-fn parse_length(value: &[u8]) -> Option<u64> {
-    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-    let text = std::str::from_utf8(value).ok().filter(|_| digits)?;
-    text.parse::<i64>().ok().and_then(|length| u64::try_from(length).ok())
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 
 mod chain;
 mod conditions;
-
 mod escape;
 mod head;
 mod page;
@@ -15,18 +14,23 @@ mod wire;
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use http::{StatusCode, Version};
+use bytes::{BufMut, Bytes};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use http::{Method, StatusCode, Version};
 
+pub use chain::joined;
 pub use shared::Shared;
 pub use stage::Stage;
 pub use wire::Wire;
 
 use chain::Chain;
 use head::Head;
+use kong_response::body::BodyState;
+use kong_response::content_length;
 use kong_response::error::Error;
-use kong_response::host::{BodyFilter, Chunk, ChunkBytes, Host, Level, ServerPhase, Write};
-use kong_response::response::body::Held;
-use kong_response::response::warning::{Warning, WarningLog};
+use kong_response::host::{
+    BodyFilter, Chunk, ChunkBytes, Host, Level, LogOnce, ServerPhase, Write,
+};
 
 /// How many headers `ngx.resp.get_headers` lists unless told otherwise.
 const MOST_HEADERS: i64 = 100;
@@ -37,8 +41,8 @@ pub type Field = (Vec<u8>, Vec<u8>);
 /// A request and its response.
 #[derive(Debug)]
 pub struct Memory {
-    method: Vec<u8>,
-    http_version: f64,
+    method: Method,
+    http_version: Version,
     request_headers: Vec<Field>,
     variables: Vec<Field>,
     default_type: Vec<u8>,
@@ -52,10 +56,10 @@ pub struct Memory {
     upstream_status: Option<u16>,
     upstream_headers: Vec<Field>,
     chain: Chain,
-    body: RefCell<Option<Held>>,
+    body: RefCell<Option<BodyState>>,
     log: RefCell<Vec<(Level, Vec<u8>)>>,
     /// Each request in memory is a worker of its own: none knows what another has logged.
-    warnings: RefCell<WarningLog>,
+    warnings: RefCell<LogOnce>,
 }
 
 impl Memory {
@@ -63,8 +67,8 @@ impl Memory {
     #[expect(clippy::new_without_default, reason = "a request is made, not defaulted to")]
     pub fn new() -> Self {
         Self {
-            method: b"GET".to_vec(),
-            http_version: 1.1,
+            method: Method::GET,
+            http_version: Version::HTTP_11,
             request_headers: Vec::new(),
             variables: Vec::new(),
             default_type: b"text/plain".to_vec(),
@@ -85,14 +89,14 @@ impl Memory {
     }
 
     /// The same with another method.
-    pub fn with_method(mut self, method: impl AsRef<[u8]>) -> Self {
-        self.method = method.as_ref().to_vec();
+    pub fn with_method(mut self, method: Method) -> Self {
+        self.method = method;
         self.keepalive = self.is_kept_alive();
         self
     }
 
     /// The same with another HTTP version.
-    pub fn with_http_version(mut self, version: f64) -> Self {
+    pub fn with_http_version(mut self, version: Version) -> Self {
         self.http_version = version;
         self.keepalive = self.is_kept_alive();
         self
@@ -157,26 +161,26 @@ impl Memory {
     /// Puts the body filter at a chunk, given in pieces.
     pub fn at_chunk(&mut self, pieces: &[&[u8]], last: bool) {
         self.stage = Stage::of(ServerPhase::BodyFilter);
-        self.set_chunk(pieces.iter().map(|piece| piece.to_vec()).collect(), last);
+        self.set_chunk(pieces.iter().map(|piece| Bytes::copy_from_slice(piece)).collect(), last);
     }
 
     /// Comes to the next chunk of the body, given in pieces.
-    pub fn set_chunk(&mut self, pieces: Vec<Vec<u8>>, last: bool) {
+    pub fn set_chunk(&mut self, pieces: Vec<Bytes>, last: bool) {
         self.chain.next(pieces, last);
     }
 
-    /// What of the chunk goes on to the client, and whether it is the last.
-    pub fn outgoing_chunk(&self) -> (Vec<u8>, bool) {
+    /// The bytes of the chunk that go on to the client, and whether it is the last one.
+    pub fn outgoing_chunk(&self) -> (Bytes, bool) {
         (self.chain.outgoing(), self.chain.is_last())
     }
 
     /// `ngx.arg[1]`
-    pub fn arg_body(&self) -> Vec<u8> {
-        self.chain.readable().concat()
+    pub fn arg_body(&self) -> Bytes {
+        self.chain.arg()
     }
 
-    /// `ngx.arg[1] = bytes`; none stand for nil.
-    pub fn set_arg_body(&mut self, bytes: Vec<u8>) {
+    /// `ngx.arg[1] = bytes`; no bytes stand for nil.
+    pub fn set_arg_body(&mut self, bytes: Bytes) {
         self.chain.replace(bytes);
     }
 
@@ -193,7 +197,7 @@ impl Memory {
     /// How many bytes `get_raw_body` has buffered.
     pub fn buffered(&self) -> usize {
         match &*self.body.borrow() {
-            Some(Held::Buffer(buffer)) => buffer.len(),
+            Some(BodyState::Buffering(buffer)) => buffer.len(),
             _ => 0,
         }
     }
@@ -256,7 +260,7 @@ impl Memory {
             add("content-length", length.to_string().as_bytes());
         }
         // When a response is over, nginx has decided what becomes of the connection.
-        let over = self.stage.name == "log" && self.http_version < 2.0 && !self.aborted;
+        let over = self.stage.name == "log" && self.http_version < Version::HTTP_2 && !self.aborted;
         add(
             "connection",
             if over && self.head.status_sent() != 101 { b"close" } else { self.connection() },
@@ -301,28 +305,28 @@ impl Memory {
         Some(String::from_utf8_lossy(&value).into_owned())
     }
 
-    fn request_header(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        let named = move |(n, _): &&Field| n.eq_ignore_ascii_case(name.as_bytes());
+    fn request_header(&self, name: &HeaderName) -> impl Iterator<Item = &[u8]> {
+        let named = move |(n, _): &&Field| n.eq_ignore_ascii_case(name.as_ref());
         self.request_headers.iter().filter(named).map(|(_, value)| value.as_slice())
     }
 
-    fn variable(&self, name: &str) -> Option<&[u8]> {
-        let named = |(known, _): &&Field| known == name.as_bytes();
+    fn variable(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
+        let named = |(known, _): &&Field| known == name.as_ref();
         self.variables.iter().find(named).map(|(_, value)| value.as_slice())
     }
 
     fn is_head_request(&self) -> bool {
-        self.method == b"HEAD"
+        self.method == Method::HEAD
     }
 
     fn is_kept_alive(&self) -> bool {
         let contains = |value: &[u8], word: &[u8]| {
             value.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
         };
-        match self.request_header("Connection").last() {
+        match self.request_header(&CONNECTION).last() {
             Some(value) if contains(value, b"close") => false,
             Some(value) if contains(value, b"keep-alive") => true,
-            _ => self.http_version > 1.0,
+            _ => self.http_version > Version::HTTP_10,
         }
     }
 }
@@ -334,7 +338,7 @@ impl Host for Memory {
 
     fn status(&self) -> Result<u16, Error> {
         Ok(match self.head.status_sent() {
-            0 if self.http_version < 1.0 => 9,
+            0 if self.http_version < Version::HTTP_10 => 9,
             status => status,
         })
     }
@@ -374,37 +378,31 @@ impl Host for Memory {
 
     fn request_content_type(&self) -> Option<Cow<'_, [u8]>> {
         let given = self.variable("content_type");
-        given.or_else(|| self.request_header("Content-Type").next()).map(Cow::Borrowed)
+        given.or_else(|| self.request_header(&CONTENT_TYPE).next()).map(Cow::Borrowed)
     }
 
     fn request_id(&self) -> Option<Cow<'_, [u8]>> {
         self.variable("request_id").map(Cow::Borrowed)
     }
 
-    fn http_version(&self) -> Option<f64> {
+    fn http_version(&self) -> Option<Version> {
         Some(self.http_version)
     }
 
     fn protocol(&self) -> Option<Version> {
-        match self.http_version {
-            0.9 => Some(Version::HTTP_09),
-            1.0 => Some(Version::HTTP_10),
-            1.1 => Some(Version::HTTP_11),
-            2.0 => Some(Version::HTTP_2),
-            3.0 => Some(Version::HTTP_3),
-            _ => None,
-        }
+        Some(self.http_version)
     }
 
-    fn request_headers(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
+    fn request_headers(&self, name: &HeaderName) -> Vec<Cow<'_, [u8]>> {
         self.request_header(name).map(Cow::Borrowed).collect()
     }
 
-    fn upstream_header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        if let Some(given) = self.variable(&format!("upstream_http_{name}")) {
+    fn upstream_header(&self, name: &HeaderName) -> Option<Cow<'_, [u8]>> {
+        let variable = escape::variable(name.as_ref());
+        if let Some(given) = self.variable([b"upstream_http_", &variable[..]].concat()) {
             return Some(Cow::Borrowed(given));
         }
-        let same = |known: &[u8]| escape::variable(known) == name.as_bytes();
+        let same = |known: &[u8]| escape::variable(known) == variable;
         let found = self.upstream_headers.iter().find(|(known, _)| same(known));
         found.map(|(_, value)| Cow::Borrowed(value.as_slice()))
     }
@@ -421,8 +419,8 @@ impl Host for Memory {
         self.log.borrow_mut().push((level, message.to_vec()));
     }
 
-    fn is_new(&self, mistake: &Warning, position: &str) -> bool {
-        self.warnings.borrow_mut().add(mistake, position)
+    fn is_new(&self, cause: &str) -> bool {
+        self.warnings.borrow_mut().is_new(cause)
     }
 }
 
@@ -431,29 +429,31 @@ impl BodyFilter for Memory {
         if self.stage.server != ServerPhase::BodyFilter {
             return Err(Error::Disabled);
         }
-        let bytes = match &self.chain.readable()[..] {
-            [] => ChunkBytes::Whole(Cow::Borrowed(&[])),
-            [piece] => ChunkBytes::Whole(Cow::Borrowed(piece)),
-            pieces => ChunkBytes::Scattered(pieces.iter().map(|piece| piece.len()).sum()),
+        let mut pieces = self.chain.readable();
+        let bytes = match pieces.len() {
+            0 | 1 => {
+                ChunkBytes::Whole(Cow::Borrowed(pieces.next().map_or(&[], |piece| &piece[..])))
+            }
+            _ => ChunkBytes::Scattered(pieces.map(Bytes::len).sum()),
         };
         Ok(Chunk { last: self.chain.is_last(), bytes })
     }
 
     fn gather(&self, into: &mut Vec<u8>) {
-        self.chain.readable().into_iter().for_each(|piece| into.extend_from_slice(piece));
+        self.chain.readable().for_each(|piece| into.put(piece.clone()));
     }
 
-    fn take_body(&self) -> Option<Held> {
+    fn take_body(&self) -> Option<BodyState> {
         self.body.take()
     }
 
-    fn keep_body(&self, held: Held) -> Result<(), Error> {
-        self.body.replace(Some(held));
+    fn keep_body(&self, state: BodyState) -> Result<(), Error> {
+        self.body.replace(Some(state));
         Ok(())
     }
 
     fn promised_length(&self) -> Option<u64> {
-        std::str::from_utf8(&self.upstream_header("content_length")?).ok()?.parse().ok()
+        content_length::parse(&self.upstream_header(&CONTENT_LENGTH)?)
     }
 }
 

@@ -3,15 +3,14 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use http::{StatusCode, Version};
+use http::{HeaderName, StatusCode, Version};
 
 use super::Memory;
+use kong_response::body::BodyState;
 use kong_response::error::Error;
 use kong_response::host::{
     BodyFilter, Callbacks, Chunk, ChunkBytes, Host, Level, ServerPhase, Write,
 };
-use kong_response::response::body::Held;
-use kong_response::response::warning::Warning;
 
 /// A request that Lua code can reach too: it is borrowed for the time of one question, never while
 /// code of others runs.
@@ -75,7 +74,7 @@ impl Host for Shared<'_> {
         self.memory.borrow().request_id().map(owned)
     }
 
-    fn http_version(&self) -> Option<f64> {
+    fn http_version(&self) -> Option<Version> {
         self.callbacks.http_version().or_else(|| self.memory.borrow().http_version())
     }
 
@@ -83,11 +82,11 @@ impl Host for Shared<'_> {
         self.memory.borrow().protocol()
     }
 
-    fn request_headers(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
+    fn request_headers(&self, name: &HeaderName) -> Vec<Cow<'_, [u8]>> {
         self.memory.borrow().request_headers(name).into_iter().map(owned).collect()
     }
 
-    fn upstream_header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+    fn upstream_header(&self, name: &HeaderName) -> Option<Cow<'_, [u8]>> {
         self.memory.borrow().upstream_header(name).map(owned)
     }
 
@@ -105,8 +104,8 @@ impl Host for Shared<'_> {
         }
     }
 
-    fn is_new(&self, mistake: &Warning, position: &str) -> bool {
-        self.memory.borrow().is_new(mistake, position)
+    fn is_new(&self, cause: &str) -> bool {
+        self.memory.borrow().is_new(cause)
     }
 }
 
@@ -125,12 +124,12 @@ impl BodyFilter for Shared<'_> {
         self.memory.borrow().gather(into);
     }
 
-    fn take_body(&self) -> Option<Held> {
+    fn take_body(&self) -> Option<BodyState> {
         self.memory.borrow().take_body()
     }
 
-    fn keep_body(&self, held: Held) -> Result<(), Error> {
-        self.memory.borrow().keep_body(held)
+    fn keep_body(&self, state: BodyState) -> Result<(), Error> {
+        self.memory.borrow().keep_body(state)
     }
 
     fn promised_length(&self) -> Option<u64> {

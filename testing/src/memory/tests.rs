@@ -39,10 +39,11 @@ fn without_a_length_the_body_is_chunked_or_ends_the_connection() {
         wire.fields[2..].iter().map(|(_, value)| String::from_utf8_lossy(value).into()).collect()
     };
     assert_eq!(names(&mut Memory::new()), ["text/plain", "chunked", "keep-alive"]);
-    let mut old =
-        Memory::new().with_http_version(1.0).with_request_header("connection", "keep-alive");
+    let mut old = Memory::new()
+        .with_http_version(Version::HTTP_10)
+        .with_request_header("connection", "keep-alive");
     assert_eq!(names(&mut old), ["text/plain", "close"]);
-    assert_eq!(names(&mut Memory::new().with_method("HEAD")), ["text/plain", "keep-alive"]);
+    assert_eq!(names(&mut Memory::new().with_method(Method::HEAD)), ["text/plain", "keep-alive"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What goes to the client: the head as nginx's filters write it.
 
+use http::Version;
+
 use super::head::Single;
 use super::page;
 use super::{Field, Memory};
@@ -33,7 +35,7 @@ impl Memory {
                 self.head.set_content_type(self.default_type.clone());
             }
         }
-        if self.http_version < 1.1
+        if self.http_version < Version::HTTP_11
             && self.head.content_length.is_none()
             && self.head.single(Single::ContentLength).is_none()
             && !self.is_head_request()
@@ -73,7 +75,7 @@ impl Memory {
             self.head.status_as_it_came = false;
         }
         let status = self.head.status;
-        let http2 = self.http_version >= 2.0;
+        let http2 = self.http_version >= Version::HTTP_2;
         let bodiless = matches!(status, 204 | 304);
         let looked_at = http2 || !self.head.status_as_it_came;
         let no_body = bodiless && looked_at || self.is_head_request();
@@ -84,7 +86,7 @@ impl Memory {
             && !http2
             && self.head.content_length.is_none()
         {
-            if self.http_version >= 1.1 {
+            if self.http_version >= Version::HTTP_11 {
                 self.chunked = true;
             } else {
                 self.keepalive = false;

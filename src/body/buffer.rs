@@ -1,24 +1,23 @@
-//! What has arrived of a body.
+//! The memory of a body that is being buffered.
 
 use bytes::Bytes;
 
 use crate::error::Error;
-use crate::host::{BodyFilter, Chunk, ChunkBytes};
 
-/// To ask for the length that was promised costs more than to buffer so much.
+/// The promised length is asked for above this size: up to it, the question costs more than it saves.
 const ASK_ABOVE: usize = 64 << 10;
-/// The first capacities: the smallest that is large enough.
+/// The first capacities. A buffer takes the smallest that is large enough.
 const FIRST: [usize; 4] = [4 << 10, 16 << 10, ASK_ABOVE, 1 << 20];
 /// The smallest capacity above those: a mapping, which grows without being copied.
 const LARGE: usize = 4 << 20;
 /// A Content-Length up to this one is reserved at once.
 const BELIEVED: usize = 2 << 20;
 
-/// A body that is not complete yet. Its memory goes back when it is dropped.
+/// A body that is not complete yet. Dropping it frees its memory.
 #[derive(Debug, Default)]
 pub struct BodyBuffer {
     bytes: Vec<u8>,
-    /// What Content-Length promises, once that was asked.
+    /// The length that Content-Length promises, once it was asked for.
     promised: Option<Option<usize>>,
     limit: Option<usize>,
 }
@@ -49,21 +48,23 @@ impl BodyBuffer {
         self.bytes.into()
     }
 
-    /// Appends a chunk of the body filter's.
+    /// Reserves memory for `more` bytes, which `write` appends. `promised` reads the length that
+    /// Content-Length promises.
     ///
     /// # Errors
     ///
     /// `no memory for a body of <n> bytes`
-    pub fn append<H: BodyFilter>(&mut self, host: &H, chunk: &Chunk<'_>) -> Result<(), Error> {
-        self.reserve(chunk.bytes.len(), || host.promised_length())?;
-        match &chunk.bytes {
-            ChunkBytes::Whole(bytes) => self.bytes.extend_from_slice(bytes),
-            ChunkBytes::Scattered(_) => host.gather(&mut self.bytes),
-        }
+    pub fn append(
+        &mut self,
+        more: usize,
+        promised: impl Fn() -> Option<u64>,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), Error> {
+        self.reserve(more, promised)?;
+        write(&mut self.bytes);
         Ok(())
     }
 
-    /// Makes sure that there is room for `more` bytes. `promised` asks what Content-Length promises.
     fn reserve(&mut self, more: usize, promised: impl Fn() -> Option<u64>) -> Result<(), Error> {
         let length = self.bytes.len();
         let needed = length.checked_add(more).ok_or(Error::BodyMemory(usize::MAX))?;
@@ -105,18 +106,15 @@ fn grown(length: usize, needed: usize, promised: Option<usize>, limit: Option<us
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
     use std::cell::Cell;
 
     use super::*;
-    use crate::memory::Memory;
 
     const KIB: usize = 1 << 10;
     const MIB: usize = 1 << 20;
 
     fn append(buffer: &mut BodyBuffer, bytes: &[u8], promised: Option<u64>) {
-        buffer.reserve(bytes.len(), || promised).unwrap();
-        buffer.bytes.extend_from_slice(bytes);
+        buffer.append(bytes.len(), || promised, |into| into.extend_from_slice(bytes)).unwrap();
     }
 
     /// Appends chunks of `chunk` bytes up to `total`, with `check` behind each.
@@ -131,17 +129,6 @@ mod tests {
             append(buffer, &bytes[..chunk.min(total - buffer.len())], promised);
             check(buffer);
         }
-    }
-
-    #[test]
-    fn chunks_add_up() {
-        let mut host = Memory::new();
-        let mut buffer = BodyBuffer::new(None);
-        for pieces in [&[&b"one "[..]][..], &[], &[b"", b""], &[b"t", b"w", b"o"]] {
-            host.at_chunk(pieces, false);
-            buffer.append(&host, &host.chunk().unwrap()).unwrap();
-        }
-        assert_eq!(buffer.into_bytes(), b"one two"[..]);
     }
 
     #[test]
@@ -228,17 +215,14 @@ mod tests {
 
     #[test]
     fn a_body_beyond_all_memory_is_an_error() {
-        let mut host = Memory::new();
         let mut buffer = BodyBuffer::new(None);
         append(&mut buffer, b"kept", None);
         for (more, told) in [(usize::MAX - 8, usize::MAX - 4), (usize::MAX, usize::MAX)] {
-            host.at_chunk(&[b"not read"], false);
-            let chunk = Chunk { last: false, bytes: ChunkBytes::Scattered(more) };
-            let refused = buffer.append(&host, &chunk).map_err(|error| error.to_string());
+            let refused = buffer.append(more, || None, |_| unreachable!("there is no memory"));
+            let refused = refused.map_err(|error| error.to_string());
             assert_eq!(refused, Err(format!("no memory for a body of {told} bytes")));
         }
-        let chunk = Chunk { last: true, bytes: ChunkBytes::Whole(Cow::Borrowed(b"!")) };
-        buffer.append(&host, &chunk).unwrap();
+        append(&mut buffer, b"!", None);
         assert_eq!(buffer.into_bytes(), b"kept!"[..]);
     }
 }

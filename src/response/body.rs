@@ -1,12 +1,10 @@
-//! The body of a response while it is being buffered.
-
-mod buffer;
+//! `get_raw_body` and `set_raw_body`: a body is buffered and replaced in the body filter.
 
 use std::borrow::Cow;
 
-pub use buffer::BodyBuffer;
 use bytes::Bytes;
 
+use crate::body::{BodyBuffer, BodyState, Passing, TooLarge};
 use crate::error::Error;
 use crate::host::{BodyFilter, Chunk, ChunkBytes, Level};
 
@@ -28,37 +26,6 @@ pub enum Consumed<'a> {
     },
 }
 
-/// A body has more bytes than this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooLarge(pub usize);
-
-impl std::fmt::Display for TooLarge {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "body is larger than max_body_size ({} bytes)", self.0)
-    }
-}
-
-/// What a request keeps of its body from one call to the next.
-#[derive(Debug)]
-pub enum Held {
-    /// What has arrived.
-    Buffer(BodyBuffer),
-    /// Nothing: the body is too large.
-    Passing(Passing),
-    /// Nothing: the body was read, and is an encoded one; see [`note_read`].
-    Read,
-}
-
-/// A body that is too large to be held.
-#[derive(Debug, Clone, Copy)]
-pub struct Passing {
-    limit: TooLarge,
-    /// Whether a part of it is on its way to the client.
-    begun: bool,
-    /// Whether the log knows that it was not replaced.
-    refused: bool,
-}
-
 /// Consumes the chunk that the body filter is at: `get_raw_body`. A body of more than `limit` bytes is
 /// not held.
 ///
@@ -69,13 +36,13 @@ pub struct Passing {
 pub fn consume<H: BodyFilter>(host: &H, limit: Option<usize>) -> Result<Consumed<'_>, Error> {
     let chunk = host.chunk()?;
     let held = match host.take_body() {
-        Some(Held::Passing(passing)) => {
-            host.keep_body(Held::Passing(passing))?;
+        Some(BodyState::Passing(passing)) => {
+            host.keep_body(BodyState::Passing(passing))?;
             let refusal = chunk.last.then_some(passing.limit);
             return Ok(Consumed::Passing { released: None, refusal });
         }
-        Some(Held::Buffer(buffer)) => Some(buffer),
-        Some(Held::Read) | None => None,
+        Some(BodyState::Buffering(buffer)) => Some(buffer),
+        Some(BodyState::ReadEncoded) | None => None,
     };
     let length = held.as_ref().map_or(0, BodyBuffer::len).saturating_add(chunk.bytes.len());
     if let Some(limit) = limit.filter(|&limit| length > limit) {
@@ -89,15 +56,35 @@ pub fn consume<H: BodyFilter>(host: &H, limit: Option<usize>) -> Result<Consumed
         },
         (None, false) => BodyBuffer::new(limit),
     };
-    buffer.append(host, &chunk)?;
+    append(&mut buffer, host, &chunk)?;
     if chunk.last {
         return Ok(Consumed::Whole(buffer.into_bytes()));
     }
-    host.keep_body(Held::Buffer(buffer))?;
+    host.keep_body(BodyState::Buffering(buffer))?;
     Ok(Consumed::Buffered)
 }
 
-/// Lets go what was held: the body has turned out too large.
+/// Appends a chunk of the body filter.
+///
+/// # Errors
+///
+/// `no memory for a body of <n> bytes`
+fn append<H: BodyFilter>(
+    buffer: &mut BodyBuffer,
+    host: &H,
+    chunk: &Chunk<'_>,
+) -> Result<(), Error> {
+    buffer.append(
+        chunk.bytes.len(),
+        || host.promised_length(),
+        |into| match &chunk.bytes {
+            ChunkBytes::Whole(bytes) => into.extend_from_slice(bytes),
+            ChunkBytes::Scattered(_) => host.gather(into),
+        },
+    )
+}
+
+/// Releases what is buffered: the body has turned out too large.
 fn pass<'a, H: BodyFilter>(
     host: &'a H,
     held: Option<BodyBuffer>,
@@ -106,12 +93,16 @@ fn pass<'a, H: BodyFilter>(
 ) -> Result<Consumed<'a>, Error> {
     let released = match held {
         Some(mut buffer) => {
-            buffer.append(host, &chunk)?;
+            append(&mut buffer, host, &chunk)?;
             Some(buffer.into_bytes())
         }
         None => None,
     };
-    host.keep_body(Held::Passing(Passing { limit, begun: !chunk.last, refused: false }))?;
+    host.keep_body(BodyState::Passing(Passing {
+        limit,
+        begun: !chunk.last,
+        refusal_logged: false,
+    }))?;
     host.log(Level::Warn, format!("get_raw_body lets the body pass: {limit}").as_bytes());
     Ok(Consumed::Passing { released, refusal: chunk.last.then_some(limit) })
 }
@@ -149,16 +140,16 @@ pub fn replace<H: BodyFilter>(host: &H, body: Option<&[u8]>) -> Result<Replaced,
     let chunk = host.chunk()?;
     let body = sent(body.ok_or(Error::RawBodyType)?);
     match host.take_body() {
-        Some(Held::Passing(passing)) if passing.begun => {
-            host.keep_body(Held::Passing(Passing { refused: true, ..passing }))?;
-            if !passing.refused {
+        Some(BodyState::Passing(passing)) if passing.begun => {
+            host.keep_body(BodyState::Passing(Passing { refusal_logged: true, ..passing }))?;
+            if !passing.refusal_logged {
                 let text = format!("set_raw_body leaves the body as it is: {}", passing.limit);
                 host.log(Level::Warn, text.as_bytes());
             }
             Ok(Replaced::Refused(passing.limit))
         }
         held => {
-            if matches!(held, Some(Held::Read)) {
+            if matches!(held, Some(BodyState::ReadEncoded)) {
                 note_read(host);
             }
             if matches!(host.status()?, 100..200 | 204 | 304) {
@@ -174,16 +165,16 @@ pub fn replace<H: BodyFilter>(host: &H, body: Option<&[u8]>) -> Result<Replaced,
 /// Notes that the whole body was read while it was an encoded one, of which the log was told. Where there is
 /// no memory for the note, there is none.
 pub fn note_read<H: BodyFilter>(host: &H) {
-    host.keep_body(Held::Read).ok();
+    host.keep_body(BodyState::ReadEncoded).ok();
 }
 
 /// Whether a body that replaces this one goes out, and [`note_read`] has not been called.
 pub fn is_replaced_unread<H: BodyFilter>(host: &H) -> bool {
     let Some(held) = host.take_body() else { return true };
     let is_unread = match held {
-        Held::Read => false,
-        Held::Passing(passing) => !passing.begun,
-        Held::Buffer(_) => true,
+        BodyState::ReadEncoded => false,
+        BodyState::Passing(passing) => !passing.begun,
+        BodyState::Buffering(_) => true,
     };
     host.keep_body(held).ok();
     is_unread

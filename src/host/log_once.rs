@@ -1,0 +1,38 @@
+//! Which warnings were logged already.
+
+use std::collections::HashSet;
+
+/// How many causes are remembered. Code that is generated for each request cannot fill the memory.
+const MAX_CAUSES: usize = 1000;
+
+/// The causes of the warnings that were logged.
+#[derive(Debug, Default)]
+pub struct LogOnce(HashSet<String>);
+
+impl LogOnce {
+    /// Remembers `cause`. Returns whether it is new, and so to be logged.
+    pub fn is_new(&mut self, cause: &str) -> bool {
+        if self.0.contains(cause) || self.0.len() >= MAX_CAUSES {
+            return false;
+        }
+        self.0.insert(cause.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_is_new_once_and_their_number_is_limited() {
+        let mut causes = LogOnce::default();
+        assert!(causes.is_new("a.lua:1: Content-Length"));
+        assert!(!causes.is_new("a.lua:1: Content-Length"));
+        assert!(causes.is_new("a.lua:2: Content-Length"));
+        for i in 0..2 * MAX_CAUSES {
+            causes.is_new(&format!("b.lua:{i}: "));
+        }
+        assert_eq!(causes.0.len(), MAX_CAUSES);
+        assert!(!causes.is_new("c.lua:1: "));
+    }
+}
