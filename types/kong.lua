@@ -1,6 +1,6 @@
 ---@meta
 
----What `kong.response.lifecycle` makes for plugins. In a gateway there is more.
+---The parts of `kong` that `kong.response.lifecycle` gives to plugins. A gateway has more parts.
 ---@class kong
 ---@field response kong.response
 ---@field request kong.request
@@ -9,7 +9,7 @@
 ---@field log kong.log
 ---@field ctx kong.ctx
 ---@field cache kong.cache
----@field configuration table<string, any> settings of the node; they cannot be written
+---@field configuration table<string, any> settings of the node, read-only
 ---@field ip kong.ip
 ---@field nginx kong.nginx
 ---@field node kong.node
@@ -22,7 +22,7 @@
 
 ---@class kong.ctx
 ---@field shared table one per request
----@field plugin table one per request and plugin; nil outside of a plugin
+---@field plugin table one per request and plugin; nil outside a plugin
 
 ---@type kong
 kong = {}

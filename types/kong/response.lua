@@ -2,9 +2,9 @@
 
 ---The client-response part of Kong Gateway's plugin API.
 ---
----Every function raises a string that begins with the position of the caller, and a call that
----raises has changed nothing. Besides what is named with each function, every one may raise:
----* `API disabled in the current context`: there is no request, or nginx cannot do this here
+---Every error is a string that begins with the position of the caller. A call that raises an error
+---has changed nothing. In addition to its own errors, every one may raise:
+---* `API disabled in the current context`: there is no request, or nginx cannot do this in its phase
 ---* `this coroutine belongs to another request`
 ---* `function cannot be called in <phase> phase (only in: <phases>)`
 ---* `no phase in ngx.ctx.KONG_PHASE, (need one of <phases>)`
@@ -13,30 +13,29 @@
 ---* `kong.response has no request here: this process is not nginx with lua-nginx-module`
 ---* `kong.response: internal error: <text>`
 ---
----The phase is checked where the globals `kong` and `kong.ctx` exist.
+---The functions check the phase only if the globals `kong` and `kong.ctx` exist.
 ---@class kong.response
 local response = {}
 
----What a header is set to. An array sends the header once for each item.
+---The value of a header. nginx sends the header once for each item of an array.
 ---@alias kong.response.HeaderValue string|number|boolean|string[]
 
 ---Values by name. Names match in any case, and `_` stands for `-`.
 ---@alias kong.response.Headers table<string, kong.response.HeaderValue>
 
----A body that is sent as JSON; see `kong.response.json` for `null` and `[]`.
+---A body that the client gets as JSON. `kong.response.json` has values for `null` and `[]`.
 ---@alias kong.response.JsonBody table<string|number, any>
 
 
----Returns the status of the response. It is 0 as long as nobody has set one.
+---Returns the status of the response. Before any code has set a status, it returns 0.
 ---
 ---**Phases:** response, header_filter, body_filter, log, error, admin_api
 ---@return integer status
 function response.get_status() end
 
 
----Returns the value of a header, or nil if there is none. If there are several of this name, it
----returns the first. It finds a header wherever it stands in the list, not only among the first
----100.
+---Returns the value of a header, or nil if the response has no such header. If the header occurs
+---more than once, it returns the first value. It searches all headers, not only the first 100.
 ---
 ---**Phases:** response, header_filter, body_filter, log, error, admin_api
 ---
@@ -47,11 +46,11 @@ function response.get_status() end
 function response.get_header(name) end
 
 
----Returns all headers. Keys are lower-case names; a value is a string, or an array of strings where
----the header is repeated. The table finds `X-Foo`, `x-foo` and `X_Foo` alike.
+---Returns all headers. Its keys are lower-case names. A value is a string, or an array of strings if
+---the header occurs more than once. The table finds `X-Foo`, `x-foo` and `X_Foo` under the same key.
 ---
----`err` is `"truncated"` if the response has more than `max_headers`. nginx keeps the place of a
----header that was removed, and that place counts.
+---`err` is `"truncated"` if the response has more than `max_headers`. A removed header still counts,
+---because nginx keeps its slot.
 ---
 ---**Phases:** response, header_filter, body_filter, log, error, admin_api
 ---
@@ -59,21 +58,21 @@ function response.get_header(name) end
 ---* `max_headers must be a number`
 ---* `max_headers must be >= 1`
 ---* `max_headers must be <= 1000`
----@param max_headers? number from 1 to 1000; 100 by default, or `lua_max_resp_headers` of a gateway
+---@param max_headers? number from 1 to 1000; the default is `lua_max_resp_headers` of the gateway, or 100
 ---@return table<string, string|string[]> headers
 ---@return "truncated"? err
 function response.get_headers(max_headers) end
 
 
----Says where the response comes from: `"service"`, the upstream; `"exit"`, a plugin called `exit`
----or `error`; `"error"`, something went wrong, or nobody has said.
+---Returns where the response comes from: `"service"` (the upstream), `"exit"` (a plugin has called
+---`exit` or `error`) or `"error"` (the gateway, or unknown).
 ---
----**Phases:** response, header_filter, body_filter, log, error, admin_api. With `ctx`, no phase is
----checked.
+---**Phases:** response, header_filter, body_filter, log, error, admin_api. With `ctx`, there is no
+---phase check.
 ---
 ---**Errors:**
 ---* `ctx must be a table, got <type>`
----@param ctx? table looked at in place of `ngx.ctx`
+---@param ctx? table read instead of `ngx.ctx`
 ---@return "service"|"exit"|"error" source
 function response.get_source(ctx) end
 
@@ -86,12 +85,12 @@ function response.get_source(ctx) end
 ---* `headers have already been sent`
 ---* `code must be a number`
 ---* `code must be a number between 100 and 599`
----@param status number from 100 to 599; a fraction is dropped
+---@param status number from 100 to 599; the function drops a fraction
 function response.set_status(status) end
 
 
----Sets a header, and replaces what was there under that name. An empty array removes the header. An
----empty string is sent as one space.
+---Sets a header and replaces its earlier values. An empty array removes the header. The client gets
+---an empty string as one space.
 ---
 ---**Phases:** rewrite, access, balancer, response, header_filter, error, admin_api
 ---
@@ -106,8 +105,8 @@ function response.set_status(status) end
 function response.set_header(name, value) end
 
 
----Adds a header, and keeps those that are there under the same name, unless nginx holds that header
----only once. An empty array does nothing.
+---Adds a header and keeps its earlier values. If nginx holds that header only once, the new value
+---replaces the old one. An empty array changes nothing.
 ---
 ---**Phases:** rewrite, access, balancer, response, header_filter, error, admin_api
 ---
@@ -122,8 +121,7 @@ function response.set_header(name, value) end
 function response.add_header(name, value) end
 
 
----Removes every occurrence of a header. `Server` and `Date` are removed, too, although nginx adds
----them itself.
+---Removes every occurrence of a header. It also removes `Server` and `Date`, which nginx adds itself.
 ---
 ---**Phases:** rewrite, access, balancer, response, header_filter, error, admin_api
 ---
@@ -134,8 +132,9 @@ function response.add_header(name, value) end
 function response.clear_header(name) end
 
 
----Sets several headers; those that it does not name stay. They are sent in the order of their
----names, compared byte by byte in lower case, with `_` as `-`. The table is not changed.
+---Sets several headers. Headers that the table does not name stay unchanged. nginx sends the headers
+---in the order of their names, byte by byte, in lower case and with `_` as `-`. The function does not
+---change the table.
 ---
 ---**Phases:** rewrite, access, balancer, response, header_filter, error, admin_api
 ---
@@ -150,9 +149,9 @@ function response.clear_header(name) end
 function response.set_headers(headers) end
 
 
----Collects the body. Every call takes the current chunk out of the response and returns nil; at the
----end of the body it returns the whole, and leaves it as the outgoing chunk. If the plugin changes
----its length, it has to remove the Content-Length in header_filter.
+---Buffers the body. Before the end of the body, each call moves the current chunk into a buffer and
+---returns nil. At the end it returns the whole body, which also becomes the outgoing chunk. A plugin
+---that changes the length of the body must remove Content-Length in header_filter.
 ---
 ---**Phases:** body_filter
 ---
@@ -161,15 +160,15 @@ function response.set_headers(headers) end
 ---* `no memory for a body of <n> bytes`
 ---* `no memory`
 ---
----With the option `max_body_size` a larger body passes to the client, and at its end `err` is
+---With the option `max_body_size`, a larger body passes to the client. At its end, `err` is
 ---`body is larger than max_body_size (<n> bytes)`.
----@return string? body nil as long as there is more to come
+---@return string? body nil before the end of the body
 ---@return string? err
 function response.get_raw_body() end
 
 
----Makes `body` the outgoing chunk and ends the response with it. In place of `""` a newline is
----sent. The Content-Length stays as it is.
+---Sends `body` instead of the rest of the upstream's body, and ends the response. If `body` is `""`,
+---the client gets a newline. The function does not change Content-Length.
 ---
 ---**Phases:** body_filter
 ---
@@ -180,12 +179,12 @@ function response.get_raw_body() end
 function response.set_raw_body(body) end
 
 
----Ends the current phase and answers the request. Later phases (header_filter, body_filter, log)
----still run. Use it with `return`: in header_filter and in balancer it returns, and code after it
----runs on.
+---Sends a response to the client and ends the current phase. nginx still runs the later phases:
+---header_filter, body_filter and log. Write `return kong.response.exit(…)`, because `exit` returns in
+---header_filter and balancer, and the code after it runs.
 ---
----Content-Length becomes the length of the body. Without a body, nginx's own page answers for a
----status of 300 or more; to send no body at all, give `""`.
+---`exit` sets Content-Length to the length of the body. Without a body and with a status from 300,
+---nginx's own page answers. To send an empty body, pass `""`.
 ---
 ---**Phases:** rewrite, access, balancer, response, header_filter, error, admin_api
 ---
@@ -201,11 +200,11 @@ function response.set_raw_body(body) end
 ---* `table body encoding with gRPC is not supported`
 ---* `body encoding failed while flushing response: <reason>`
 ---
----In nginx's stream subsystem (L4) headers are ignored, and the status is one of 200, 400, 403,
----500, 502, 503.
----@param status number from 100 to 599; a fraction is dropped
----@param body? string|kong.response.JsonBody a string is sent as it is, a table as JSON
----@param headers? kong.response.Headers it is not changed
+---In nginx's stream subsystem (L4), `exit` ignores the headers, and the status is one of 200, 400,
+---403, 500, 502, 503.
+---@param status number from 100 to 599; the function drops a fraction
+---@param body? string|kong.response.JsonBody the client gets a string unchanged, and a table as JSON
+---@param headers? kong.response.Headers the function does not change it
 ---@overload fun(status: number, body: string, headers?: kong.response.Headers)
 ---@overload fun(status: number, body: kong.response.JsonBody, headers?: kong.response.Headers)
 ---@overload fun(status: number, body: nil, headers: kong.response.Headers)
@@ -213,8 +212,8 @@ function response.set_raw_body(body) end
 function response.exit(status, body, headers) end
 
 
----Answers the request with an error document in JSON, HTML, XML or plain text: by the Content-Type
----in `headers`, else by the request's Accept. Otherwise it behaves as `exit`.
+---Sends an error document in JSON, HTML, XML or plain text. The Content-Type in `headers` chooses the
+---format, otherwise the request's Accept. Apart from the document, it behaves like `exit`.
 ---
 ---**Phases:** rewrite, access, balancer, response, header_filter, error, admin_api
 ---
@@ -228,9 +227,9 @@ function response.exit(status, body, headers) end
 ---* those of the pairs of `set_headers`, and of Content-Length
 ---* `API disabled in the context of balancer_by_lua*`
 ---* `API disabled in the current context`, in phases of nginx that can neither print nor exit
----@param status number from 400 to 599; a fraction is dropped
----@param message? string|kong.response.JsonBody of a table, its JSON; the status's own message by default
----@param headers? kong.response.Headers it is not changed
+---@param status number from 400 to 599; the function drops a fraction
+---@param message? string|kong.response.JsonBody the JSON of a table; the default is the status's own message
+---@param headers? kong.response.Headers the function does not change it
 ---@overload fun(status: number, message: string, headers?: kong.response.Headers)
 ---@overload fun(status: number, message: kong.response.JsonBody, headers?: kong.response.Headers)
 ---@overload fun(status: number, message: nil, headers: kong.response.Headers)

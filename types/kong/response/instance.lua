@@ -2,11 +2,11 @@
 
 ---@class kong.response.instance
 ---@field _VERSION string the version of the Lua files
----@field _NATIVE_VERSION string the version of the native library that serves: the same one
+---@field _NATIVE_VERSION string the version of the native library that serves
 local instance = {}
 
----Paths of files that take the place of the built-in documents. Of each, the first `%s` becomes the
----message, the second the request id, and `%%` becomes `%`.
+---Paths of files that replace the built-in documents. In a file, the first `%s` becomes the message,
+---the second `%s` becomes the request id, and `%%` becomes `%`.
 ---@class kong.response.instance.ErrorTemplates
 ---@field json? string
 ---@field html? string
@@ -14,18 +14,18 @@ local instance = {}
 ---@field plain? string
 
 ---@class kong.response.instance.WorkerEvents
----@field poll fun() called by `exit` and `error`, in nginx's content phase only
+---@field poll fun() `exit` and `error` call it, only in nginx's content phase
 
 ---@class kong.response.instance.Options
----@field log? fun(level: integer, message: string) nginx's error log by default; `ngx.log` is one
----@field request_id? fun(): string? the id in error documents
+---@field log? fun(level: integer, message: string) the default is nginx's error log; `ngx.log` works
+---@field request_id? fun(): string? returns the id for error documents
 ---@field error_templates? kong.response.instance.ErrorTemplates
 ---@field worker_events? kong.response.instance.WorkerEvents
----@field max_body_size? integer bytes; `get_raw_body` does not collect a larger body. No limit by default
----@field warnings? boolean whether anything is logged at the level warn; true by default
+---@field max_body_size? integer bytes; `get_raw_body` does not buffer a larger body. The default is no limit
+---@field warnings? boolean false: the log gets nothing at the level warn; the default is true
 
 
----Makes a table of the thirteen functions, independent of `require "kong.response"`.
+---Returns a new table of the thirteen functions, independent of `require "kong.response"`.
 ---
 ---**Errors:**
 ---* `options must be a table, got <type>`
