@@ -75,3 +75,58 @@ def overflow(driver):
 def console(driver):
     """The lines of the console since the last call."""
     return [f"{line['level']}: {line['message']}" for line in driver.get_log("browser")]
+
+
+def prefer_dark(driver):
+    """The next pages see a reader who prefers dark pages."""
+    features = [{"name": "prefers-color-scheme", "value": "dark"}]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+def link_contrasts(driver, theme):
+    """The links of the page's text, each with its contrast to what is behind it, in a theme of mdBook."""
+    return driver.execute_script(
+        """
+        document.documentElement.className = arguments[0];
+        const parts = (color) => color.match(/[\\d.]+/g).map(Number);
+        const luminance = (color) => {
+          const [r, g, b] = parts(color).map((part) => part / 255)
+            .map((part) => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+          return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+        };
+        const background = (element) => {
+          for (; element; element = element.parentElement) {
+            const color = getComputedStyle(element).backgroundColor;
+            if (parts(color)[3] !== 0) return color;
+          }
+          return "rgb(255, 255, 255)";
+        };
+        return [...document.querySelectorAll("main a[href], main a[href] > code")]
+          .filter((link) => !link.matches(".header"))
+          .map((link) => {
+            const both = [getComputedStyle(link).color, background(link)].map(luminance);
+            return [link.textContent, (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05)];
+          });
+        """,
+        theme,
+    )
+
+
+def wide_code(driver):
+    """The code of the page that is wider than its place, and whether its edges have shadows."""
+    return driver.execute_script(
+        """
+        return [...document.querySelectorAll("main pre > code")]
+          .filter((code) => code.scrollWidth > code.clientWidth + 1)
+          .map((code) => {
+            code.classList.add("wide");
+            const style = getComputedStyle(code);
+            const moving = style.backgroundAttachment.split(", ");
+            return {
+              text: code.textContent.slice(0, 60),
+              shadow: style.backgroundImage.includes("linear-gradient")
+                && moving.includes("local") && moving.includes("scroll"),
+            };
+          });
+        """
+    )

@@ -1,7 +1,14 @@
 """Opens every page of build/docs from its file, on a desktop and on a phone.
 
-Nothing may come up on the console, nothing be asked of a network, no link lead nowhere, nothing stick
-out of the page, and the search has to find every function. Screenshots go to the folder given.
+It checks that:
+
+* the console stays empty, and no page asks a network for anything
+* every link leads somewhere
+* nothing is wider than the page, and wide code shows that it continues
+* links have enough contrast in every theme
+* the search finds every function
+
+Screenshots go to the folder given.
 
 usage: check_site.py SITE SCREENSHOTS
 """
@@ -120,6 +127,40 @@ class Site:
         for href in sorted(set(above) - {(self.root / "docs/examples.html").as_uri()}):
             self.fail(page, "menu", f"examples below {href}")
 
+    def check_contrast(self, driver):
+        """In every theme, links have the contrast that WCAG 2 asks for: 4.5 to 1."""
+        page = self.root / "docs/functions/exit.html"
+        driver.get(page.as_uri())
+        for theme in ("light", "rust", "coal", "navy", "ayu"):
+            for text, ratio in browser.link_contrasts(driver, theme):
+                if ratio < 4.5:
+                    self.fail(page, theme, f"the link {text} has a contrast of {ratio:.2f}")
+
+    def check_dark(self, driver, shots):
+        """Who prefers a dark page gets one."""
+        browser.prefer_dark(driver)
+        page = self.root / "docs/functions/exit.html"
+        driver.get(page.as_uri())
+        theme = driver.execute_script("return document.documentElement.className")
+        if "navy" not in theme.split():
+            self.fail(page, "dark", f"the theme is {theme}")
+        driver.save_screenshot(str(shots / "dark.png"))
+
+    def check_wide_code(self, driver, shots):
+        """Code that is wider than a phone shows at its edge that it continues."""
+        wide = 0
+        for page in self.pages:
+            driver.get(page.as_uri())
+            for code in browser.wide_code(driver):
+                wide += 1
+                if not code["shadow"]:
+                    self.fail(page, "phone", f"no shadow on {code['text']}")
+                elif wide == 1:
+                    driver.execute_script("document.querySelector('.wide').scrollIntoView()")
+                    driver.save_screenshot(str(shots / "wide-code.png"))
+        if wide == 0:
+            self.fail(page, "phone", "no wide code")
+
     def search(self, driver, size):
         """Types into the search box; the page looked for has to be among the first five."""
         for words, wanted in SEARCHES.items():
@@ -156,11 +197,17 @@ def main():
                 site.visit(driver, size, page)
             links += site.check_links()
             site.check_menu(driver)
+            if size == "phone":
+                site.check_wide_code(driver, shots)
+            else:
+                site.check_contrast(driver)
             site.search(driver, size)
             driver.save_screenshot(str(shots / f"search-{size}.png"))
             for name in SHOTS:
                 driver.get((site.root / name).as_uri())
                 driver.save_screenshot(str(shots / f"{name.replace('/', '-')[:-5]}-{size}.png"))
+    with browser.chromium("desktop") as driver:
+        site.check_dark(driver, shots)
     for failure in site.failures:
         print(failure)
     print(
