@@ -8,3 +8,4 @@ files["examples/**/*_spec.lua"] = { std = "ngx_lua+busted" }
 -- Descriptions, which nothing runs; a field has to be on one line.
 files["types/**"] = { unused = false, unused_args = false, max_line_length = 120 }
 files["spec/types/**"] = { ignore = { "111", "112" } }
+files["spec/plugins/**"] = { std = "ngx_lua+busted", unused_args = false, self = false }
