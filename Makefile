@@ -26,7 +26,7 @@ INSTALLED := "$(abspath $(LUA_LIB_DIR))" "$(abspath $(LUA_CLIB_DIR))"
 SERVER_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core curl
 TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-busted lua-check \
 	lua-cjson openssl libxml2-utils binutils gcc libc6-dev procps luarocks lua5.1 liblua5.1-0-dev lua-zlib \
-	python3-grpcio
+	python3-grpcio entr
 BENCH_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core luajit2 lua-cjson gnuplot-nox
 
 .DEFAULT_GOAL := help
@@ -126,6 +126,10 @@ docs-check: ## the site and the error pages in Chromium; screenshots in build/do
 		fonts-dejavu-core fonts-noto-color-emoji
 	@$(MAKE) --no-print-directory build docs
 	@spec/browser/run.sh build/docs-shots
+
+.PHONY: new-plugin
+new-plugin: ## NAME=my-plugin DIR=../my-plugin: a folder for your plugin, with its tests
+	@ci/new-plugin.sh "$(NAME)" "$(DIR)" $(INSTALLED)
 
 install: build ## KIT=yes: installs build/lualib in LUA_LIB_DIR (PREFIX/share/lua/5.1), also below a running nginx
 	@LUALIB=$(LUALIB) $(INSTALL) $(INSTALLED)

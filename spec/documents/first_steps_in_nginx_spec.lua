@@ -10,18 +10,6 @@ local with_nginx = followed.with_nginx
 
 
 describe("the documents", function()
-  it("have a plugin in README whose test passes", function()
-    local document = documents.read("README.md")
-    local files = {}
-    for _, name in ipairs { "hello.lua", "hello_spec.lua", ".busted" } do
-      files[name] = documents.block(document, name)
-    end
-    followed.with_files(files, function(own, dir)
-      assert.equal(1, followed.run_busted(document, own, dir))
-    end)
-  end)
-
-
   it("have a configuration that calls a plugin, and runs as it stands", function()
     local document = documents.read("docs/nginx.md")
     with_nginx(document, { ["nginx.conf"] = documents.block(document, "nginx.conf") },

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# new-plugin.sh NAME DIR LUA_LIB_DIR LUA_CLIB_DIR: copies the folder for a plugin, with its name. Called by
+# `make new-plugin`.
+set -euo pipefail
+
+template=$(cd "$(dirname "$0")/../template" && pwd)
+name=${1:-} dir=${2:-} lua_dir=$3 clib_dir=$4
+
+refuse() {
+  echo "make new-plugin: $*" >&2
+  exit 2
+}
+
+[[ $name =~ ^[a-z][a-z0-9-]*$ ]] ||
+  refuse "give a name of lower-case letters, digits and dashes, and a folder: make new-plugin NAME=my-plugin DIR=../my-plugin"
+[ -n "$dir" ] || refuse "give a folder that does not exist: DIR=../$name"
+[ ! -e "$dir" ] || [ -z "$(ls -A "$dir")" ] || refuse "$dir is not empty"
+
+mkdir -p "$dir"
+cp -R "$template/." "$dir"
+for folder in "$dir"/kong/plugins "$dir"/spec; do
+  [ "$name" = my-plugin ] || mv "$folder/my-plugin" "$folder/$name"
+done
+find "$dir" -type f -exec sed -i "s/my-plugin/$name/g" {} +
+sed -i -e "s|^\( *lpath = .*\)/usr/local/share/lua/5.1|\1$lua_dir|" \
+  -e "s|^\( *cpath = .*\)/usr/local/share/lua/5.1|\1$clib_dir|" "$dir/.busted"
+
+echo "$dir has the plugin $name and its tests. Run them:"
+echo
+echo "  cd $dir && busted"

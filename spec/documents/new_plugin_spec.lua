@@ -1,0 +1,147 @@
+--- `make new-plugin`, and what docs/plugin-repository.md and docs/coming-from.md say of such a
+-- folder.
+
+local documents = require "spec.support.documents"
+local followed = require "spec.support.followed"
+local nginx = require "spec.support.nginx"
+local testing = require "kong.response.testing"
+local trees = require "spec.support.trees"
+
+
+local PASSED = "4 successes / 0 failures / 0 errors / 0 pending"
+
+
+describe("make new-plugin", function()
+  local home, dir
+
+  local function new_plugin(name, folder)
+    return trees.run(("ci/new-plugin.sh '%s' '%s' %s %s"):format(name, folder, nginx.lualib,
+                                                                 nginx.lualib))
+  end
+
+  setup(function()
+    home = trees.temporary()
+    dir = home .. "/hello"
+    new_plugin("hello", dir)
+  end)
+
+  teardown(function()
+    trees.remove(home)
+  end)
+
+  local function run(command)
+    return (followed.in_folder(dir, command))
+  end
+
+
+  it("makes a folder whose tests pass and that luacheck likes", function()
+    assert.matches(PASSED, run("busted"), 1, true)
+    assert.matches("0 warnings / .-0 errors", run("luacheck --no-color kong spec"))
+    assert.matches("2 successes", run("busted spec/hello/handler_spec.lua"), 1, true)
+    assert.matches("1 success ", run("busted --filter=asks.for.a.key"), 1, true)
+  end)
+
+  it("refuses a name that is none, and a folder with something in it", function()
+    for _, case in ipairs {
+      { "Hello", home .. "/other", "give a name of lower-case letters, digits and dashes" },
+      { "", home .. "/other", "give a name of lower-case letters, digits and dashes" },
+      { "other", "", "give a folder that does not exist: DIR=../other" },
+      { "other", dir, dir .. " is not empty" },
+    } do
+      local ok, message = pcall(new_plugin, case[1], case[2])
+      assert.is_false(ok)
+      assert.matches("make new-plugin: " .. case[3], message, 1, true)
+    end
+  end)
+
+  it("makes the plugin and the test that README shows", function()
+    local readme = documents.read("README.md")
+    for _, path in ipairs { "kong/plugins/hello/handler.lua", "spec/hello/handler_spec.lua" } do
+      assert.equal(documents.text(dir .. "/" .. path), documents.block(readme, path))
+    end
+    local shown = documents.commands(readme)[1]
+    assert.equal("busted", shown.command)
+    assert.matches(shown.output:gsub("\n$", ""), run(shown.command), 1, true)
+  end)
+
+  it("makes the files that the chapter lists, and the workflow that it shows", function()
+    local document = documents.read("docs/plugin-repository.md")
+    for path in pairs(trees.files(dir)) do
+      path = path:gsub("hello/schema_spec.lua", "hello/handler_spec.lua")
+      assert.matches("`" .. path:gsub("hello", "my-plugin") .. "`",
+                     documents.text("docs/plugin-repository.md"), 1, true)
+    end
+    assert.equal(documents.text("template/.github/workflows/test.yml"),
+                 documents.find(document, "^# The package"))
+    assert.equal(PASSED .. "\n", documents.commands(document)[1].output)
+  end)
+
+  it("has the commands that the chapter shows", function()
+    local document = documents.read("docs/plugin-repository.md")
+    assert.equal("", run(documents.find(document, "^busted %-o junit"):gsub("\n", "")))
+    trees.run("xmllint --noout " .. dir .. "/junit.xml")
+    assert.matches("tests='4'", documents.text(dir .. "/junit.xml"), 1, true)
+    -- -z ends it after the first run
+    local watch = documents.find(document, "entr %-n"):gsub("entr %-n", "entr -z -n")
+    assert.matches(PASSED, run(watch:gsub("\n", "")), 1, true)
+  end)
+
+  it("has a workflow whose steps work with the library's package", function()
+    local package = "kong-response-0.2.0-x86_64-linux-gnu"
+    trees.run(("mkdir -p %s/vendor %s/%s && cp -r %s %s/%s/lualib"
+      .. " && cp ci/install-lualib.sh %s/%s/install.sh && chmod +x %s/%s/install.sh"
+      .. " && tar -czf %s/vendor/%s.tar.gz -C %s %s")
+      :format(dir, home, package, nginx.lualib, home, package, home, package, home, package,
+              dir, package, home, package))
+    local steps = {}
+    local workflow = documents.text(dir .. "/.github/workflows/test.yml")
+    for step in workflow:gmatch("run: ?|?\n?([^\n].-)\n      %-") do
+      steps[#steps + 1] = step:gsub("^%s+", "")
+    end
+    assert.equal(4, #steps)
+    assert.matches("^apt%-get update", table.remove(steps, 1))
+    local installed = home .. "/installed"
+    trees.run("sed -i 's|" .. nginx.lualib .. "|" .. installed .. "|' " .. dir .. "/.busted")
+    for _, step in ipairs(steps) do
+      local _, exit = followed.in_folder(dir, (step:gsub("/usr/local/share/lua/5.1", installed)))
+      assert.equal(0, exit, step)
+    end
+    assert.matches("failures='0'", documents.text(dir .. "/junit.xml"), 1, true)
+  end)
+end)
+
+
+describe("docs/coming-from.md", function()
+  it("has a test that becomes one of the kit", function()
+    local document = documents.read("docs/coming-from.md")
+    local code = documents.find(document, "^local result = run")
+    local environment = setmetatable({
+      run = testing.with {
+        plugin = dofile("template/kong/plugins/my-plugin/handler.lua"),
+        config = { header = "apikey" },
+      },
+      assert = assert,
+    }, { __index = _G })
+    code = code:gsub(', headers = { apikey = "wrong" }', "")
+    setfenv(assert(loadstring(code)), environment)()
+  end)
+
+  it("has the fields of the kit in its tables", function()
+    local plugin = {
+      access = function()
+        kong.log.warn("text")
+        kong.response.set_header("X-Name", kong.client.get_consumer().username .. ngx.var.name)
+      end,
+    }
+    local result = testing.run {
+      plugins = { { plugin = plugin, name = "my-plugin" }, { plugin = {}, name = "other" } },
+      request = {
+        client = { consumer = { username = "alice" } }, variables = { name = "value" },
+      },
+      upstream = { failure = "refused" },
+    }
+    assert.response(result).has.status(502)
+    assert.same({ "text" }, result.log.warn)
+    assert.equal(504, testing.run({ plugin = {}, upstream = { failure = "timeout" } }).status)
+  end)
+end)
