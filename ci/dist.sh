@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# Makes the packages of `make dist`: the library for x86-64 Linux with glibc 2.17 or later, and the
-# source. Called by the Makefile.
+# Makes the packages of `make dist`: the library for Linux on x86-64 and aarch64 with glibc 2.17 or later, and
+# the source. Called by the Makefile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 GLIBC=2.17
 LIBGCC=4.8.0 # of the systems that have that glibc
-TARGET=x86_64-unknown-linux-gnu
 OUT=build/dist
 
 fail() {
@@ -17,7 +16,6 @@ fail() {
 [ "$(uname -sm)" = "Linux x86_64" ] || fail "packages are made on x86-64 Linux; use make build here"
 
 version=$(ci/version.sh)
-name=kong-response-$version-x86_64-linux-gnu
 if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
   SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2> /dev/null || date +%s)
 fi
@@ -37,71 +35,85 @@ if ! cmp -s ci/dist-requirements.txt "$tools/requirements.txt"; then
   cp ci/dist-requirements.txt "$tools/requirements.txt"
 fi
 
-# libgcc_s is named because cargo-zigbuild would link an unwinder of its own into the library. LuaJIT
-# raises errors through our frames with the process's unwinder, and two of them crash.
-flags=(
-  "-Clink-arg=$(gcc -print-file-name=libgcc_s.so.1)"
-  "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
-  "--remap-path-prefix=$PWD=/kong-response"
-)
-zigbuild() {
-  PATH="$tools/bin:$PATH" \
-  CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f'; echo "${flags[*]}") \
-  CARGO_ZIGBUILD_CACHE_DIR=$PWD/$OUT/cache \
-  ZIG_GLOBAL_CACHE_DIR=$PWD/$OUT/cache \
-  ZIG_LOCAL_CACHE_DIR=$PWD/$OUT/cache \
-  XDG_CACHE_HOME=$PWD/$OUT/cache \
-  "${CARGO:-cargo}" zigbuild --release --locked --target "$TARGET.$GLIBC" --package "$1"
-}
-zigbuild kong-response
-zigbuild kong-response-testing
-
-# The package.
-stage=$OUT/$name
-rm -rf "$stage" "$OUT"/*.tar.gz "$OUT"/*.sha256
-mkdir -p "$stage/licenses"
-cp -r lua "$stage/lualib"
-cp -r types README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE docs examples "$stage/"
-mkdir "$stage/bench"
-cp -r bench/record bench/peer bench/worker "$stage/bench/" # the documents show and link to them
-# What needs the rest of the source.
-rm -r "$stage/docs/site" "$stage/examples/serve.sh" "$stage"/examples/*/run.sh
-core=$OUT/core.so
-kit=$OUT/testing-native.so
-built=${CARGO_TARGET_DIR:-target}/$TARGET/release
-strip --strip-unneeded -o "$core" "$built/libkong_response.so"
-strip --strip-unneeded -o "$kit" "$built/libkong_response_testing.so"
-ci/add-native.sh "$core" "$stage/lualib" kong/response/core
-ci/add-native.sh "$kit" "$stage/lualib" kong/response/testing/native
-cp ci/install-lualib.sh "$stage/install.sh"
-python3 ci/licenses.py "$stage/licenses"
-(cd "$stage" && find . -type f ! -name SHA256SUMS | sed 's|^\./||' | LC_ALL=C sort \
-  | xargs -d '\n' sha256sum > SHA256SUMS)
-find "$stage" -type d -exec chmod 755 {} + -o -type f -exec chmod 644 {} +
-chmod 755 "$stage/install.sh"
-
-# What they ask of a system, and what they show.
+# newest FILE NAME, at_most NAME VERSION LIMIT: the versions of symbols that a file asks of a system.
 newest() {
-  objdump -T "$file" | grep -o "$1_[0-9.]*" | sed "s/$1_//" | sort -V | tail -1
+  objdump -T "$1" | grep -o "$2_[0-9.]*" | sed "s/$2_//" | sort -V | tail -1
 }
 at_most() {
   [ "$(printf '%s\n%s\n' "$2" "$3" | sort -V | tail -1)" = "$3" ] || fail "it needs $1 $2, not $3"
 }
-for file in "$core" "$kit"; do
-  at_most glibc "$(newest GLIBC)" "$GLIBC"
-  at_most libgcc "$(newest GCC)" "$LIBGCC"
-  objdump -p "$file" | grep -q 'NEEDED *libgcc_s\.so\.1$' || fail "it has an unwinder of its own"
-  others=$(objdump -T "$file" | grep -v '\*UND\*' | awk 'NF >= 6 { print $NF }' \
-  | grep -Ev '^(luaopen|kong_response)_' || true)
+
+# build TARGET ARCHITECTURE PACKAGE
+build() {
+  local target=$1 architecture=$2 libgcc
+  # libgcc_s is named because cargo-zigbuild would link an unwinder of its own into the library. LuaJIT
+  # raises errors through our frames with the process's unwinder, and two of them crash.
+  libgcc=$OUT/libgcc-$architecture
+  ci/debian.sh --alone "$libgcc" bookworm "$architecture" libgcc-s1
+  local flags=(
+    "-Clink-arg=$(find "$PWD/$libgcc/usr/lib" "$PWD/$libgcc/lib/" -name libgcc_s.so.1 -print -quit)"
+    "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
+    "--remap-path-prefix=$PWD=/kong-response"
+  )
+  PATH="$tools/bin:$PATH" \
+  RUSTC=$(ci/rustc-for.sh "$target") \
+  CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f'; echo "${flags[*]}") \
+  CARGO_PROFILE_RELEASE_STRIP=symbols \
+  CARGO_ZIGBUILD_CACHE_DIR=$PWD/$OUT/cache \
+  ZIG_GLOBAL_CACHE_DIR=$PWD/$OUT/cache \
+  ZIG_LOCAL_CACHE_DIR=$PWD/$OUT/cache \
+  XDG_CACHE_HOME=$PWD/$OUT/cache \
+  "${CARGO:-cargo}" zigbuild --release --locked --target "$target.$GLIBC" --package "$3"
+}
+
+# check FILE: what it asks of a system, and what it shows.
+check() {
+  local others
+  at_most glibc "$(newest "$1" GLIBC)" "$GLIBC"
+  at_most libgcc "$(newest "$1" GCC)" "$LIBGCC"
+  objdump -p "$1" | grep -q 'NEEDED *libgcc_s\.so\.1$' || fail "it has an unwinder of its own"
+  others=$(objdump -T "$1" | grep -v '\*UND\*' | awk 'NF >= 6 { print $NF }' \
+    | grep -Ev '^(luaopen|kong_response)_' || true)
   [ -z "$others" ] || fail "it shows symbols that are not its own: $others"
-done
+}
 
 # The same files give the same tarball.
 pack() {
   tar --create --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" \
     --directory "$OUT" "$2" | gzip -n -9 > "$OUT/$1.tar.gz"
 }
-pack "$name" "$name"
+
+# package PROCESSOR ARCHITECTURE: the architecture is Debian's name for the processor.
+package() {
+  local name=kong-response-$version-$1-linux-gnu target=$1-unknown-linux-gnu
+  local stage=$OUT/$name built=${CARGO_TARGET_DIR:-target}/$1-unknown-linux-gnu/release
+  build "$target" "$2" kong-response
+  build "$target" "$2" kong-response-testing
+  check "$built/libkong_response.so"
+  check "$built/libkong_response_testing.so"
+
+  rm -rf "$stage"
+  mkdir -p "$stage/licenses"
+  cp -r lua "$stage/lualib"
+  cp -r types README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE docs examples "$stage/"
+  mkdir "$stage/bench"
+  cp -r bench/record bench/peer bench/worker "$stage/bench/" # the documents show and link to them
+  # What needs the rest of the source.
+  rm -r "$stage/docs/site" "$stage/examples/serve.sh" "$stage"/examples/*/run.sh
+  ci/add-native.sh "$built/libkong_response.so" "$stage/lualib" kong/response/core
+  ci/add-native.sh "$built/libkong_response_testing.so" "$stage/lualib" kong/response/testing/native
+  cp ci/install-lualib.sh "$stage/install.sh"
+  python3 ci/licenses.py "$target" "$stage/licenses"
+  (cd "$stage" && find . -type f ! -name SHA256SUMS | sed 's|^\./||' | LC_ALL=C sort \
+    | xargs -d '\n' sha256sum > SHA256SUMS)
+  find "$stage" -type d -exec chmod 755 {} + -o -type f -exec chmod 644 {} +
+  chmod 755 "$stage/install.sh"
+  pack "$name" "$name"
+}
+
+rm -rf "$OUT"/*.tar.gz "$OUT"/*.sha256
+package x86_64 amd64
+package aarch64 arm64
 
 # The source, as git has it: what the rockspec of the version builds.
 source=kong-response-$version

@@ -1,4 +1,4 @@
-"""licenses.py FOLDER: copies the licences of what is linked into the library, a folder for each."""
+"""licenses.py TRIPLE FOLDER: copies the licences of what is linked into the library, a folder for each."""
 
 import json
 import pathlib
@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 
-TARGET = "x86_64-unknown-linux-gnu"
 ITS_LICENCE = re.compile(r"(LICEN[CS]E|COPYING|NOTICE|COPYRIGHT|UNLICENSE)", re.IGNORECASE)
 
 
@@ -15,10 +14,10 @@ def output(*command):
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-folder = pathlib.Path(sys.argv[1])
+triple, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 linked = set(
     output(
-        "cargo", "tree", "--locked", "--target", TARGET, "--edges", "normal,no-proc-macro",
+        "cargo", "tree", "--locked", "--target", triple, "--edges", "normal,no-proc-macro",
         "--prefix", "none", "--format", "{p}",
     ).splitlines()
 )

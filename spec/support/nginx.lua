@@ -211,12 +211,18 @@ local root = capture("cd " .. quote(debug.getinfo(1, "S").source:match("^@(.*)sp
 local lualib = os.getenv("LUALIB") or root .. "/build/lualib"
 
 local binary, load_modules
+-- nginx has the directive `http2` from 1.25.1 on, and warns of what it had before.
+local http2_directive
 
 
 local function find_nginx()
   if not binary then
     local found = os.getenv("NGINX") or (exists("/usr/sbin/nginx") and "/usr/sbin/nginx") or "nginx"
-    local folder = capture(quote(found) .. " -V 2>&1"):match("%-%-modules%-path=(%S+)")
+    local description = capture(quote(found) .. " -V 2>&1")
+    local folder = description:match("%-%-modules%-path=(%S+)")
+    local major, minor, patch = description:match("nginx version: %a+/(%d+)%.(%d+)%.(%d+)")
+    local version = major and major * 1e6 + minor * 1e3 + patch or math.huge
+    http2_directive = version >= 1025001
     load_modules = ""
     for _, name in ipairs { "ndk_http_module", "ngx_http_lua_module" } do
       local path = (folder or "") .. "/" .. name .. ".so"
@@ -253,7 +259,7 @@ http {
   %{http}
   server {
     listen 127.0.0.1:%{port};
-    listen 127.0.0.1:%{h2_port} http2;
+    listen 127.0.0.1:%{h2_port}%{http2};
     %{locations}
   }
   %{servers}
@@ -286,6 +292,7 @@ local function write_tree(dir, options, ports)
     modules = load_modules,
     user = C.geteuid() == 0 and "user root;\n" or "",
     log_level = options.log_level or "info",
+    http2 = http2_directive and ";\n    http2 on" or " http2",
     workers = tostring(options.workers or 1),
     main = options.main or "",
     http = options.http or "",

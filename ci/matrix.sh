@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# matrix.sh [SUITE...]: runs the specs in nginx and random sequences on the nginx of each Debian suite, and on
+# the server that NGINX names. Prints a table. Called by `make matrix`; the logs are in build/matrix.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+sequences=${N:-10000}
+servers=()
+unavailable=()
+for suite in "$@"; do
+  if folder=$(ci/server.sh "$suite" "$(dpkg --print-architecture)"); then
+    servers+=("$suite:$folder/nginx")
+  else
+    unavailable+=("$suite")
+  fi
+done
+[ -z "${NGINX:-}" ] || servers+=("NGINX:$NGINX")
+
+logs=build/matrix
+rm -rf $logs
+mkdir -p $logs
+bad=0
+rows=()
+
+# total LOG: passed and failed of all runs in a log.
+total() {
+  awk '/ successes? \/ / { passed += $1; failed += $4 + $7; runs++ } END {
+    print passed + 0, runs ? failed + 0 : "no-result" }' "$1"
+}
+
+for server in "${servers[@]}"; do
+  name=${server%%:*}
+  export NGINX=${server#*:}
+  printf '\n== %s: %s\n' "$name" "$NGINX"
+  log=$logs/$name.log
+  busted --lua=/usr/bin/luajit -o plainTerminal \
+    spec/{functions,lifecycle,gateway,pdk,kit,server,security} > "$log" 2>&1 || bad=1
+  read -r passed failed < <(total "$log")
+  CONFORMANCE_N=$sequences busted --lua=/usr/bin/luajit -o plainTerminal spec/conformance \
+    > "$log.conformance" 2>&1 || bad=1
+  agreed=$(awk '/ sequences of seed .* agree/ { n += $1 } END { print n + 0 }' "$log.conformance")
+  read -r _ differ < <(total "$log.conformance")
+  version=$("$NGINX" -V 2>&1 | sed -n 's/^nginx version: //p')
+  module=$(ci/module-version.sh "$NGINX")
+  rows+=("$name|$version|$module|$passed|$failed|$agreed|$differ")
+  grep -hE '^(Failure|Error) ' "$log" "$log.conformance" || true
+done
+
+printf '\n%-10s %-18s %-8s %8s %8s %10s %8s\n' server version module passed failed sequences failed
+for row in "${rows[@]}"; do
+  IFS='|' read -r -a cells <<< "$row"
+  printf '%-10s %-18s %-8s %8s %8s %10s %8s\n' "${cells[@]}"
+done
+for suite in "${unavailable[@]}"; do
+  bad=1
+  printf '%-10s NOT TESTED: its packages could not be fetched\n' "$suite"
+done
+exit $bad
