@@ -63,7 +63,10 @@ describe("the documents", function()
   it("have a first plugin whose test passes, and that runs in nginx", function()
     local document = documents.read("docs/first-plugin.md")
     local files = {}
-    for _, name in ipairs { "plugins/teapot.lua", "plugins/teapot_spec.lua", "nginx.conf" } do
+    for _, name in ipairs {
+      "kong/plugins/teapot/handler.lua", "kong/plugins/teapot/schema.lua",
+      "spec/teapot/handler_spec.lua", ".busted", "nginx.conf",
+    } do
       files[name] = documents.block(document, name)
     end
     with_nginx(document, files, documents.find(document, "^nginx "), function(own, dir)

@@ -67,21 +67,6 @@ local function with_library(text)
 end
 
 
---- Saves the files and calls `use(own, dir)`, where `own` puts the library that is tested in place
--- of the document's. No server runs.
-function _M.with_files(files, use)
-  local dir = capture("mktemp -d"):gsub("\n", "")
-  save(dir, files, function(_, text)
-    return with_library(text)
-  end)
-  local ok, err = pcall(use, with_library, dir)
-  capture("rm -rf " .. dir)
-  if not ok then
-    error(err, 0)
-  end
-end
-
-
 --- Saves the files, starts nginx with the command of the document, and calls `use(own, dir)`, where
 -- `own` puts the test's ports and the library in place of the document's.
 function _M.with_nginx(document, files, start, use)
@@ -143,7 +128,7 @@ end
 function _M.run_busted(document, own, dir)
   local count = 0
   for _, shown in ipairs(documents.commands(document)) do
-    if shown.command:find("^busted ") then
+    if shown.command:find("^busted") then
       count = count + 1
       local output, exit = in_folder(dir, own(shown.command))
       assert.equal(0, exit, output)
