@@ -87,7 +87,7 @@ def link_contrasts(driver, theme):
     """The links of the page's text, each with its contrast to what is behind it, in a theme of mdBook."""
     return driver.execute_script(
         """
-        document.documentElement.className = arguments[0];
+        document.documentElement.className = `${arguments[0]} js`;
         const parts = (color) => color.match(/[\\d.]+/g).map(Number);
         const luminance = (color) => {
           const [r, g, b] = parts(color).map((part) => part / 255)
