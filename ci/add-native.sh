@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# add-native.sh FILE LUALIB NAME: puts a native file into LUALIB under a name of its own,
-# NAME-VERSION-CHECKSUM.so, and removes the former one. NAME.version says which one is current. See
-# lua/kong/response/native.lua.
+# add-native.sh FILE LUALIB NAME: copies a native file to LUALIB/NAME-VERSION-CHECKSUM.so, removes the earlier file, and
+# writes VERSION-CHECKSUM into NAME.version. lua/kong/response/native.lua reads NAME.version.
 set -euo pipefail
 
 file=$1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Licences, sources, duplicates and known vulnerabilities of all dependencies: those of the library, and
-# those of its fuzz targets and of the load. Called by `make audit`.
+# Checks licences, sources, duplicates and known vulnerabilities of all dependencies: of the library, of its fuzz
+# targets, and of the load test. Called by `make audit`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/target/tools/bin:$PATH"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# cargo-tool.sh NAME VERSION: installs a tool for cargo into target/tools, unless that version is there.
+# cargo-tool.sh NAME VERSION: installs a tool for cargo into target/tools, if that version is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the specs over the package of `make dist`, unpacked elsewhere. Called by `make dist-test`.
+# Unpacks the package of `make dist` in another folder, and runs the specs on it. Called by `make dist-test`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +18,7 @@ export LUALIB=$dir/kong-response-$version-x86_64-linux-gnu/lualib
 run() {
   busted --lua=/usr/bin/luajit --lpath="$LUALIB/?.lua" --cpath="$LUALIB/?.so" "$@"
 }
-# What is built here is put aside, so that no spec takes it in place of the package's.
+# Moves build/lualib away, so that no spec uses it instead of the package.
 rm -rf $aside
 mv build/lualib $aside
 run spec/dist

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes the packages of `make dist`: the library for Linux on x86-64 and aarch64 with glibc 2.17 or later, and
-# the source. Called by the Makefile.
+# Builds the packages: the library for Linux on x86-64 and aarch64 with glibc 2.17 or later, and the source. Called by
+# `make dist`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 GLIBC=2.17
-LIBGCC=4.8.0 # of the systems that have that glibc
+LIBGCC=4.8.0 # the version on systems with that glibc
 OUT=build/dist
 
 fail() {
@@ -13,7 +13,7 @@ fail() {
   exit 1
 }
 
-[ "$(uname -sm)" = "Linux x86_64" ] || fail "packages are made on x86-64 Linux; use make build here"
+[ "$(uname -sm)" = "Linux x86_64" ] || fail "it needs x86-64 Linux; use make build here"
 
 version=$(ci/version.sh)
 if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
@@ -21,12 +21,12 @@ if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
 fi
 export SOURCE_DATE_EPOCH
 
-# The tools, again when what is asked for has changed.
+# Installs the tools, again after a change of the requirements.
 tools=$PWD/$OUT/tools
 if ! cmp -s ci/dist-requirements.txt "$tools/requirements.txt"; then
   rm -rf "$tools"
   mkdir -p "$OUT"
-  # Debian's, which the package python3-venv belongs to, rather than another one that comes first.
+  # Debian's Python, because Debian's python3-venv works only with that one.
   python=/usr/bin/python3
   [ -x "$python" ] || python=python3
   "$python" -m venv "$tools"
@@ -35,7 +35,7 @@ if ! cmp -s ci/dist-requirements.txt "$tools/requirements.txt"; then
   cp ci/dist-requirements.txt "$tools/requirements.txt"
 fi
 
-# newest FILE NAME, at_most NAME VERSION LIMIT: the versions of symbols that a file asks of a system.
+# newest FILE NAME prints the newest version of a library that a file needs. at_most NAME VERSION LIMIT compares it.
 newest() {
   objdump -T "$1" | grep -o "$2_[0-9.]*" | sed "s/$2_//" | sort -V | tail -1
 }
@@ -46,8 +46,8 @@ at_most() {
 # build TARGET ARCHITECTURE PACKAGE
 build() {
   local target=$1 architecture=$2 libgcc
-  # libgcc_s is named because cargo-zigbuild would link an unwinder of its own into the library. LuaJIT
-  # raises errors through our frames with the process's unwinder, and two of them crash.
+  # Without libgcc_s, cargo-zigbuild links another unwinder into the library. LuaJIT raises errors through the
+  # library's frames with the unwinder of the process, and a process with two unwinders crashes.
   libgcc=$OUT/libgcc-$architecture
   ci/debian.sh --alone "$libgcc" bookworm "$architecture" libgcc-s1
   local flags=(
@@ -66,18 +66,18 @@ build() {
   "${CARGO:-cargo}" zigbuild --release --locked --target "$target.$GLIBC" --package "$3"
 }
 
-# check FILE: what it asks of a system, and what it shows.
+# check FILE: checks which symbols a native file needs, and which it exports.
 check() {
   local others
   at_most glibc "$(newest "$1" GLIBC)" "$GLIBC"
   at_most libgcc "$(newest "$1" GCC)" "$LIBGCC"
-  objdump -p "$1" | grep -q 'NEEDED *libgcc_s\.so\.1$' || fail "it has an unwinder of its own"
+  objdump -p "$1" | grep -q 'NEEDED *libgcc_s\.so\.1$' || fail "it has its own unwinder"
   others=$(objdump -T "$1" | grep -v '\*UND\*' | awk 'NF >= 6 { print $NF }' \
     | grep -Ev '^(luaopen|kong_response)_' || true)
-  [ -z "$others" ] || fail "it shows symbols that are not its own: $others"
+  [ -z "$others" ] || fail "it exports symbols of other libraries: $others"
 }
 
-# The same files give the same tarball.
+# The same files result in the same tarball.
 pack() {
   tar --create --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" \
     --directory "$OUT" "$2" | gzip -n -9 > "$OUT/$1.tar.gz"
@@ -97,8 +97,8 @@ package() {
   cp -r lua "$stage/lualib"
   cp -r types README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE docs examples "$stage/"
   mkdir "$stage/bench"
-  cp -r bench/record bench/peer bench/worker "$stage/bench/" # the documents show and link to them
-  # What needs the rest of the source.
+  cp -r bench/record bench/peer bench/worker "$stage/bench/" # the documents link to them
+  # These need the rest of the source.
   rm -r "$stage/docs/site" "$stage/examples/serve.sh" "$stage"/examples/*/run.sh
   ci/add-native.sh "$built/libkong_response.so" "$stage/lualib" kong/response/core
   ci/add-native.sh "$built/libkong_response_testing.so" "$stage/lualib" kong/response/testing/native
@@ -115,10 +115,10 @@ rm -rf "$OUT"/*.tar.gz "$OUT"/*.sha256
 package x86_64 amd64
 package aarch64 arm64
 
-# The source, as git has it: what the rockspec of the version builds.
+# The source as committed. The rockspec of the version builds it.
 source=kong-response-$version
 if [ "$(git rev-parse --show-toplevel 2> /dev/null)" = "$(pwd -P)" ]; then
-  [ -z "$(git status --porcelain)" ] || echo "make dist: the source is packed as it was committed" >&2
+  [ -z "$(git status --porcelain)" ] || echo "make dist: the package of the source has only committed changes" >&2
   rm -rf "${OUT:?}/$source"
   git archive --format=tar --prefix="$source/" HEAD | tar --extract --directory "$OUT"
   pack "$source-src" "$source"

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Makes build/docs, the site, of the Markdown that is read in the repository, too: README.md,
-# CONTRIBUTING.md, SECURITY.md, CHANGELOG.md, docs/, bench/record/ and the READMEs of examples/, each
-# with its plugin and spec.
-# They are copied with their folders, so that links between them hold on both sides.
+# Builds the site build/docs from the Markdown of the repository: README.md, CONTRIBUTING.md, SECURITY.md, CHANGELOG.md,
+# docs/, bench/record/ and the READMEs of examples/, each with its plugin and spec. It copies them with their folders, so
+# that links between them work in both places. Called by `make docs`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,7 +13,7 @@ if [ "$("${mdbook:-false}" --version 2> /dev/null)" != "mdbook v$MDBOOK" ]; then
   mdbook=$tools/bin/mdbook
 fi
 if [ "$("$mdbook" --version 2> /dev/null)" != "mdbook v$MDBOOK" ]; then
-  echo "building mdBook $MDBOOK into build/tools: some minutes, once"
+  echo "building mdBook $MDBOOK into build/tools: a few minutes, once"
   quiet=--quiet
   [ ! -t 2 ] || quiet=""
   "${CARGO:-cargo}" install mdbook --version "$MDBOOK" --locked $quiet \
@@ -29,7 +28,7 @@ cp docs/site/book.toml docs/site/site.css $book
 cp -r README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md LICENSE docs examples bench $book/src
 rm -r $book/src/docs/site
 
-# The examples: a chapter for each README, below the one that lists them, with what the folder holds.
+# The examples: one chapter for each README with the files of its folder, below the chapter that lists them.
 examples() {
   local page title folder source language
   for page in examples/*/README.md; do

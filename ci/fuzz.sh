@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# fuzz.sh SECONDS [TARGET...]: each target for so long, two at a time, from the corpus on. What it finds is
-# left in fuzz/artifacts, and new inputs in target/fuzz-corpus. Called by `make fuzz`.
+# fuzz.sh SECONDS [TARGET...]: fuzzes each target for SECONDS, two at a time, starting with the corpus. Findings go to
+# fuzz/artifacts, and new inputs to target/fuzz-corpus. Called by `make fuzz`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,14 +10,14 @@ targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=(accept decode error_page headers json number sequence)
 
 export PATH="$PWD/target/tools/bin:$PATH"
-# Instrumented code needs flags that are not stable yet: this lets the stable compiler take them.
+# Instrumentation needs unstable flags. This variable makes the stable compiler accept them.
 export RUSTC_BOOTSTRAP=1
 cargo fuzz build --target-dir target/fuzz
 
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
-# LeakSanitizer cannot see what LuaJIT's own allocator keeps alive: `make valgrind` looks for leaks.
+# No LeakSanitizer, because it does not know LuaJIT's allocator. `make valgrind` searches for leaks.
 run() {
   local target=$1
   mkdir -p "target/fuzz-corpus/$target" "fuzz/artifacts/$target"

@@ -1,15 +1,15 @@
 #!/bin/sh
-# Installs the library, or removes it, also below a running nginx.
+# Installs or removes the library, also while nginx serves.
 #
 #     install.sh LUA_FOLDER [NATIVE_FOLDER]
 #     install.sh --uninstall LUA_FOLDER [NATIVE_FOLDER]
 #
-# nginx dies when a file that it has mapped is written to. So each file is copied to a temporary folder
-# beside its place and renamed: workers keep the former file. What earlier versions have left is removed.
+# nginx crashes when something writes into a file that it has mapped. So this copies each file to a temporary folder next
+# to its target and renames it: workers keep the old file. It also removes files of earlier versions.
 set -eu
 umask 022
 
-list=kong/response/installed.txt # what is installed, for the next version and for --uninstall
+list=kong/response/installed.txt # the list of installed files, for the next version and for --uninstall
 
 action=install
 if [ "${1:-}" = --uninstall ]; then
@@ -20,13 +20,13 @@ if [ $# -lt 1 ] || [ $# -gt 2 ]; then
   sed -n 's/^# \{5\}/usage: /p' "$0" >&2
   exit 2
 fi
-# `make` has built the files elsewhere.
+# `make` builds the files in another folder.
 from=${LUALIB:-$(dirname "$0")/lualib}
 lua=${DESTDIR:-}$1
 native=${DESTDIR:-}${2:-$1}
 
 files=$(cd "$from" && find . -type f | sed 's|^\./||' | LC_ALL=C sort)
-# Version 0.1.0 left no list. It had these files, which later versions do not have.
+# Version 0.1.0 has no list. These are its files that later versions do not have.
 former=$(cat "$lua/$list" 2> /dev/null || true; echo kong/response/core.so kong/response/shortcuts.lua)
 
 remove() {
@@ -48,7 +48,7 @@ stage=.kong-response.$$
 trap 'rm -rf "$lua/$stage" "$native/$stage"' EXIT
 trap 'exit 1' HUP INT TERM
 
-# folder FILE: where it belongs.
+# folder FILE: prints the folder of a file.
 folder() {
   case $1 in
     *.so | *.version) echo "$native" ;;
@@ -71,7 +71,7 @@ if [ -z "${QUIET:-}" ]; then
   echo "$files" > "$lua/$stage/list"
 fi
 
-# Native files first: nothing looks for them until a `.version` names them, and those come last.
+# Native files first and `.version` files last: Lua loads a native file only once a `.version` file names it.
 for kind in so lua version; do
   for file in $changed; do
     case $file in

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install.sh PACKAGE...: installs those of the Debian packages named that are missing.
+# install.sh PACKAGE...: installs the Debian packages that are missing.
 set -euo pipefail
 
 missing=()
@@ -10,7 +10,7 @@ done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if ! command -v apt-get > /dev/null; then
-  echo "missing: ${missing[*]} (install what your system calls them)" >&2
+  echo "missing: ${missing[*]} (Debian's names; install the packages of your system)" >&2
   exit 1
 fi
 as_root=()

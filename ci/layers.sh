@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks that imports run downward: no file names a floor above its own, and no two floors name each other.
-# The floors stand here from the ground; src/lua/edge/call.rs is on the floor src/lua/edge.
+# Checks that imports run downward: no file imports a layer above its own, and no two layers import each other. The list
+# starts with the lowest layer. src/lua/edge/call.rs belongs to the layer src/lua/edge.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

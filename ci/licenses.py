@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """licenses.py TRIPLE FOLDER: copies the licences of what is linked into the library, a folder for each."""
+=======
+"""licenses.py FOLDER: copies the licences of all crates in the library, into one folder for each crate."""
+>>>>>>> 14d313b (Makefile, ci: comments and messages in plain English; make help begins with what a target does and says how long it takes; make docs-lint checks the prose)
 
 import json
 import pathlib
@@ -34,11 +38,11 @@ for package in metadata["packages"]:
     for path in files:
         shutil.copyfile(path, target / path.name)
     if not files:
-        # What it says of itself is then all there is.
+        # Without a file, its manifest names the licence.
         authors = ", ".join(package["authors"])
         (target / "LICENSE").write_text(f"{package['license']}\n{authors}\n")
 
-# Rust's own library. Not every installation of Rust brings the file along.
+# Rust's standard library. Not every installation of Rust has the file.
 sysroot = pathlib.Path(output("rustc", "--print", "sysroot").strip())
 notice = sysroot / "share/doc/rust/COPYRIGHT-library.html"
 if notice.exists():

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# nginx-modules.sh NGINX: the `load_module` lines that a configuration needs for Lua. Debian packages the
-# Lua module apart, and what it needs; OpenResty has both built in.
+# nginx-modules.sh NGINX: prints the `load_module` lines that a configuration needs for Lua. Debian has the Lua module in
+# a package of its own; OpenResty has it built in and needs no line.
 set -euo pipefail
 
 modules=$("$1" -V 2>&1 | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests, two suites at a time, and prints the totals of all runners at the end. Called by
-# `make test`, and by `make check` with the argument `check`, which leaves out what needs a server.
+# Runs the tests, two suites at a time, and prints the totals of all runners at the end. Called by `make test`. `make
+# check` calls it with the argument `check`, which skips the tests that need a server.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,13 +16,13 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Steps of one suite run one after the other; a suite has the index of its first step.
+# The steps of one suite run one after the other. The number of a suite is the index of its first step.
 titles=()
 commands=()
 suites=()
 suite=
 
-# suite: the steps that follow may run beside those of other suites.
+# suite: starts a suite. Its steps may run at the same time as the steps of other suites.
 suite() {
   suite=${#titles[@]}
 }
@@ -65,18 +65,18 @@ else
   step "Rust" cargo test --locked --workspace "${features[@]}" --quiet
   step "numbers against libc" \
     cargo test --locked "${features[@]}" --release --quiet --test number_against_libc
-  # Without the fuzzer: the same functions, called with the files of its corpus.
+  # Runs the functions of the fuzz targets on the corpus, without the fuzzer.
   step "the fuzz targets' corpus" cargo test --locked --manifest-path fuzz/Cargo.toml \
     --target-dir target "${features[@]}" --quiet
   step "load, formatting" cargo fmt --check --manifest-path soak/Cargo.toml
   step "load, lints" cargo clippy --locked --quiet --manifest-path soak/Cargo.toml -- -D warnings
-  # It calls cargo, which waits for another cargo.
+  # Not a suite of its own, because it calls cargo, and cargo waits for another cargo.
   specs "loading, installing, LuaRocks" spec/packages
   step "load, for 5 seconds" \
     cargo run --release --locked --quiet --manifest-path soak/Cargo.toml -- 5
   suite
   step "lints, Lua" luacheck -q lua spec examples types bench fuzz/lua soak ci
-  # The longest first, so that both workers end at about the same time.
+  # The longest suites first, so that both workers end at about the same time.
   suite
   specs "Lua, the functions in nginx and in memory" --exclude-pattern=_in_nginx_spec spec/functions
   suite
@@ -101,7 +101,7 @@ else
   specs "Lua, the bench" spec/bench
 fi
 
-# Folders of spec/ that no suite knows yet are run as well.
+# Runs the folders of spec/ that no suite names.
 if [ "${1:-}" != check ]; then
   for folder in spec/*/; do
     case $folder in
@@ -115,7 +115,7 @@ if [ "${1:-}" != check ]; then
   done
 fi
 
-# Takes one suite after the other that the other worker has not taken.
+# Runs the suites that the other worker has not taken, one after the other.
 work() {
   local i previous=-1 mine=
   for i in "${!titles[@]}"; do
@@ -135,7 +135,7 @@ work() {
   done
 }
 
-# Each worker is a process group, which ends with all that it has started.
+# Each worker is a process group, so that `stop` also ends the processes that it has started.
 set -m
 work &
 workers+=($!)
@@ -158,13 +158,14 @@ for i in "${!titles[@]}"; do
   [ "$(cat "$dir/$i.code")" = 0 ] || failed+=("${titles[i]}")
 done
 
-# Once more at the end: a log that is cut off at its beginning still tells what is wrong.
+# Repeats the failures at the end, for readers who see only the end of the log.
 if [ ${#failed[@]} -gt 0 ]; then
   printf '\n== failed: %s\n' "${failed[@]}"
   grep -E -A 12 '^(Failure|Error) ->|panicked at |^error|^wrong:|^hanging:' "$log" | tail -n 100 || true
 fi
 
-# cargo: "test result: ok. 3 passed; 0 failed; 0 ignored"; busted: "5 successes / 0 failures / 0 errors"
+# Adds up the lines of cargo, "test result: ok. 3 passed; 0 failed; 0 ignored",
+# and of busted, "5 successes / 0 failures / 0 errors"
 printf '\n== totals\n'
 awk -v failed="${#failed[@]}" '
   /^test result:/ {

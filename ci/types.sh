@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Checks the types as an editor does: nothing is wrong in them and in what uses them rightly, and each
-# mistake is found. Called by `make types`.
+# Checks the types like an editor: it must find each mistake in wrong.lua, and no other. Called by `make types`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,7 +16,7 @@ mkdir "$dir/workspace"
 cp -r types/. spec/types/right.lua spec/types/wrong.lua "$dir/workspace"
 echo '{ "runtime": { "version": "LuaJIT" } }' > "$dir/workspace/.luarc.json"
 
-# It ends with an error when there are warnings, and there are.
+# The checker fails because wrong.lua has warnings.
 (cd "$dir/workspace" && "$tools/bin/emmylua_check" --severity warn .) > "$dir/output" 2>&1 || true
 grep -q "Check finished" "$dir/output" || { cat "$dir/output"; exit 1; }
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# The library under valgrind: in LuaJIT with the specs that need no server, and in nginx with every
-# function. No access may be invalid, and no block may be lost. Called by `make valgrind`.
+# Runs the library under valgrind: in LuaJIT with the specs that need no server, and in nginx with every function. It
+# fails if an access is invalid or a block is lost. Called by `make valgrind`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 here=$PWD/ci/valgrind
 lualib=$PWD/build/lualib
 nginx=${NGINX:-$(command -v openresty || command -v nginx || echo /usr/sbin/nginx)}
-# nginx takes a variable of this name for the sockets that it inherits.
+# nginx reads inherited sockets from a variable of this name.
 unset NGINX
 dir=$(mktemp -d)
 pid=""
@@ -17,7 +17,7 @@ stop() {
 }
 trap stop EXIT
 
-# LuaJIT writes machine code while it runs, so valgrind must not keep its translations of it.
+# LuaJIT writes machine code while it runs, so valgrind must not reuse old translations of it.
 memcheck=(valgrind --error-exitcode=99 --leak-check=full --show-leak-kinds=definite
   --errors-for-leak-kinds=definite --num-callers=30 --smc-check=all-non-file --gen-suppressions=all)
 
@@ -101,7 +101,7 @@ for _ in 1 2 3; do
   # A client that hangs up while its body is being buffered.
   curl -s -o /dev/null --max-time 0.2 "http://127.0.0.1:$gateway/abandoned" || true
 done
-# An upstream whose peer has hung up may keep a graceful end waiting.
+# A connection to the upstream may delay the graceful end after its client has hung up.
 kill -QUIT "$pid"
 for _ in $(seq 50); do
   kill -0 "$pid" 2> /dev/null || break

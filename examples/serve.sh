@@ -1,16 +1,16 @@
-# For run.sh of an example: `here` is its folder. Starts nginx with its nginx.conf, filled in, on free
-# ports of 127.0.0.1, in a temporary folder; `show` shows what a client gets. All of it goes at the end.
+# For the run.sh of an example in the folder `here`. It starts nginx with the example's nginx.conf, on free ports of
+# 127.0.0.1 and in a temporary folder. `show` prints what a client gets. At the end it stops nginx and removes the folder.
 
 lualib=$(cd "${LUALIB:-$here/../../build/lualib}" && pwd)
 nginx=${NGINX:-$(command -v openresty || command -v nginx || echo /usr/sbin/nginx)}
-# nginx takes a variable of this name for the sockets that it inherits, and stays in the foreground.
+# nginx reads inherited sockets from a variable of this name, and then stays in the foreground.
 unset NGINX
 dir=$(mktemp -d)
 
 stop() {
   if [ -s "$dir/nginx.pid" ]; then
     kill "$(cat "$dir/nginx.pid")" 2>/dev/null || true
-    # The last thing that nginx does is to remove it.
+    # nginx removes the file when it ends.
     for _ in $(seq 100); do
       [ -e "$dir/nginx.pid" ] || break
       sleep 0.05
@@ -21,14 +21,14 @@ stop() {
 trap stop EXIT
 
 load_module=$("$here/../../ci/nginx-modules.sh" "$nginx")
-# Workers of a root's nginx run as another user, who may not see the checkout.
+# Workers of root's nginx run as another user, who may have no access to the checkout.
 if [ "$(id -u)" = 0 ]; then
   load_module="user root; $load_module"
 fi
 
 started=""
 for _ in 1 2 3 4 5; do
-  # below those that a system hands out for outgoing connections
+  # below the ports that a system uses for outgoing connections
   upstream=$((10000 + RANDOM % 20000))
   gateway=$((upstream + 1))
   sed -e "s|@LOAD_MODULE@|$load_module|" -e "s|@DIR@|$dir|g" -e "s|@HERE@|$here|g" \
@@ -45,7 +45,7 @@ if [ -z "$started" ]; then
   exit 1
 fi
 
-# On a terminal, how far it is, and colours, unless somebody wants none (https://no-color.org).
+# On a terminal: progress, and colours unless NO_COLOR is set (https://no-color.org).
 of=""
 [ ! -t 1 ] || of=$(grep -c '^show ' "$0")
 shown=0

@@ -1,11 +1,11 @@
---- Every function, in each phase of nginx where it does something: what nginx runs under valgrind.
+--- Calls every function in each phase of nginx where it works. nginx runs this under valgrind.
 
 local response = require "kong.response"
 
 
 local _M = {}
 
--- Every error is wanted, so that the way of errors is walked, too.
+-- Calls that must fail, so that valgrind sees the error paths.
 local function fails(f, ...)
   local ok, err = pcall(f, ...)
   assert(not ok and type(err) == "string", "it should have failed")
@@ -103,7 +103,7 @@ function _M.log()
 end
 
 
---- What the upstream answers.
+--- The response of the upstream.
 function _M.upstream()
   ngx.header["X-One"] = "upstream"
   ngx.header["X_One"] = "upstream"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Shows what clients get from an upstream, and through the plugin in front of it.
+# Shows what clients get from an upstream, and through the plugin.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../serve.sh"
 
 printf '%s== A plugin called from the phases of nginx%s\n\n' "$bold" "$plain"
-show "Before: what the upstream answers" "$upstream" /coffee
+show "Before: the response of the upstream" "$upstream" /coffee
 show "After: headers rewritten, body transformed" "$gateway" /coffee -H "apikey: key-of-alice"
 show "No key: exit(401, table, headers)" "$gateway" /coffee
 show "Wrong key: error(403, message), as JSON" "$gateway" /coffee \

@@ -54,7 +54,7 @@ describe("examples/openresty", function()
   end)
 
   it("transforms what is proxied", function()
-    assert.equal("PHP/5.3", answers["The service itself"].headers["x-powered-by"])
+    assert.equal("PHP/5.3", answers["Before: the response of the upstream"].headers["x-powered-by"])
     local answer = answers["Proxied"]
     assert.equal(200, answer.status)
     assert.is_nil(answer.headers["x-powered-by"])
@@ -73,7 +73,7 @@ describe("examples/openresty", function()
   end)
 
   it("answers for a service that does not", function()
-    local answer = answers["The service does not answer in time"]
+    local answer = answers["The upstream times out"]
     assert.equal(504, answer.status)
     assert.equal("text/html; charset=utf-8", answer.headers["content-type"])
     assert.equal("error", answer.headers["x-source"])
@@ -110,7 +110,7 @@ describe("examples/openresty", function()
       "504 error GET /slow HTTP/1.1",
       "500 error GET /coffee HTTP/1.1",
     }, lines)
-    local page = answers["The service does not answer in time"].body
+    local page = answers["The upstream times out"].body
     assert.equal(id, page:match("request_id: (%x+)"))
   end)
 end)
