@@ -16,6 +16,7 @@ local cjson = require "cjson"
 local documents = require "kong.response.json"
 local fields = require "kong.response.testing.fields"
 local nginx = require "spec.support.nginx"
+local testing = require "kong.response.testing"
 local process = require "spec.support.process"
 
 local assert = require "luassert"
@@ -284,6 +285,90 @@ function _M.in_nginx(server, number, step)
     status = response.status, headers = response.headers, body = response.body,
     upstream = upstream, services = got, log = server:log(),
   }
+end
+
+
+-- Headers by name, as `ngx.req.get_headers` has them.
+local function by_lower_name(headers)
+  local named = {}
+  for name, value in pairs(headers) do
+    if type(name) == "number" then
+      name, value = value[1], value[2]
+    end
+    name = name:lower()
+    if named[name] == nil then
+      named[name] = value
+    elseif type(named[name]) == "table" then
+      table.insert(named[name], value)
+    else
+      named[name] = { named[name], value }
+    end
+  end
+  return named
+end
+
+
+--- A `run` of the test kit for a scenario.
+-- @tparam table scenario
+-- @tparam[opt] boolean gateway false for what the life cycle gives
+function _M.worker(scenario, gateway)
+  local description = scenario.description or {}
+  return testing.worker {
+    plugins = scenario.plugins, shared = DICTS, gateway = gateway,
+    route = description.route, service = description.service,
+  }
+end
+
+
+--- What came of a step in the test kit; the fields are those of `in_nginx`.
+function _M.in_memory(run, scenario, step)
+  local description = scenario.description or {}
+  local request = { host = HOST, client = {
+    consumer = description.consumer, credential = description.credential,
+  } }
+  for name, value in pairs(step.request) do
+    request[name] = value
+  end
+  local services = {}
+  for url, answer in pairs(step.services or {}) do
+    services[url] = { status = answer.status, headers = answer.headers, body = answer.body }
+  end
+  local result = run { request = request, upstream = step.upstream, services = services }
+  local lines = {}
+  for _, line in ipairs(result.log) do
+    lines[#lines + 1] = "[" .. line.level .. "] " .. line.message
+  end
+  local calls = {}
+  for i, call in ipairs(result.services) do
+    calls[i] = {
+      method = call.method, url = call.url, body = call.body,
+      headers = by_lower_name(call.headers),
+    }
+  end
+  local sent = result.upstream.request
+  return {
+    status = result.status, headers = result.headers, body = result.body, services = calls,
+    log = table.concat(lines, "\n"),
+    upstream = sent and {
+      method = sent.method, path = sent.path, body = sent.body,
+      headers = by_lower_name(sent.headers),
+    },
+  }
+end
+
+
+--- An answer without what differs for good reason: the server's version, dates and ids.
+function _M.comparable(got)
+  local list = {}
+  for _, header in ipairs(got.headers) do
+    if header[1] == "Server" then
+      list[#list + 1] = "Server"
+    elseif header[1] ~= "Date" and header[1] ~= "Connection" then
+      list[#list + 1] = header[1] .. ": " .. header[2]
+    end
+  end
+  table.sort(list)
+  return { got.status, list, (got.body:gsub(("%x"):rep(32), "<id>")) }
 end
 
 

@@ -13,7 +13,7 @@ return {
           status = 200, body = "espresso lungo",
           headers = {
             ["X-Cache-Status"] = "Miss", ETag = '"810f61d4fc5b14ea497eca2e82a59f4e"',
-            ["Content-Length"] = "14", ["Set-Cookie"] = "a=1", ["Transfer-Encoding"] = false,
+            ["Content-Length"] = false, ["Set-Cookie"] = "a=1", ["Transfer-Encoding"] = "chunked",
           },
           upstream = { path = "/coffee?b=2&a=1" },
         },

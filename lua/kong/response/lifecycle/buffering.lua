@@ -18,10 +18,7 @@ local type = type
 
 
 -- What belongs to the connection to the upstream.
-local NOT_COPIED = {
-  ["connection"] = true, ["keep-alive"] = true, ["transfer-encoding"] = true,
-  ["content-length"] = true,
-}
+local NOT_COPIED = { ["connection"] = true, ["keep-alive"] = true, ["transfer-encoding"] = true }
 
 local WITHOUT_BODY = { [204] = true, [304] = true }
 
@@ -76,10 +73,10 @@ function _M.note_answer(capture)
 end
 
 
-local function copy_head(answer, is_head)
+local function copy_head(answer)
   ngx.status = answer.status
   for name, value in pairs(answer.header) do
-    if not NOT_COPIED[lower(name)] or is_head and lower(name) == "content-length" then
+    if not NOT_COPIED[lower(name)] then
       ngx.header[name] = value
     end
   end
@@ -90,7 +87,9 @@ local function send(body, is_head)
   if is_head or WITHOUT_BODY[ngx.status] then
     ngx.send_headers()
   else
-    ngx.header["Content-Length"] = #body
+    if ngx.header["Content-Length"] then
+      ngx.header["Content-Length"] = #body
+    end
     ngx.print(body)
   end
   return ngx.exit(ngx.HTTP_OK)
@@ -120,10 +119,7 @@ function _M.answer(kong, requests, ctx, state, location, list)
   end
 
   ctx.KONG_PROXIED, ctx.KONG_PHASE = true, BITS.response
-  copy_head(answer, is_head)
-  if not (is_head or WITHOUT_BODY[answer.status]) then
-    ngx.header["Content-Length"] = #answer.body
-  end
+  copy_head(answer)
   for i = 1, #list do
     local ok, err = handlers.call(requests, state, list[i], "response")
     if not ok then

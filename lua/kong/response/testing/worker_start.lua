@@ -1,5 +1,4 @@
---- The start of a worker: the handlers `init_worker` and `configure`. Each test is a worker of its
--- own, which has just started.
+--- The start of a worker: the handlers `init_worker` and `configure`.
 
 local BITS = require("kong.response.pdk.phases").BITS
 
@@ -53,8 +52,15 @@ local function call_once(session, name, message, level)
 end
 
 
---- Starts the worker of a session.
+--- Starts the worker of a session, unless an earlier request has.
 function _M.start(session)
+  local worker = session.worker
+  if worker then
+    if worker.started then
+      return
+    end
+    worker.started = true
+  end
   local ngx, host = session.ngx, session.host
   local phase, ctx = host:get_phase(), ngx.ctx
   local needed = false
