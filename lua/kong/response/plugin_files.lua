@@ -9,6 +9,7 @@ local gsub = string.gsub
 local loaded = package.loaded
 local match = string.match
 local preload = package.preload
+local rawget = rawget
 local searchpath = package.searchpath
 local setmetatable = setmetatable
 local type = type
@@ -44,7 +45,8 @@ local instances = setmetatable({}, { __mode = "k" })
 
 --- The plugin itself; of a class that extends `kong.plugins.base_plugin` its one instance.
 function _M.instance(plugin)
-  if type(plugin.is) ~= "function" or not plugin:is(base_plugin) then
+  local is_class = rawget(plugin, "__index") == plugin
+  if not is_class or type(plugin.is) ~= "function" or not plugin:is(base_plugin) then
     return plugin
   end
   local instance = instances[plugin]
