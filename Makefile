@@ -27,10 +27,10 @@ SERVER_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core curl
 TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-busted lua-check \
 	lua-cjson openssl libxml2-utils binutils gcc libc6-dev procps luarocks lua5.1 liblua5.1-0-dev lua-zlib \
 	python3-grpcio entr
-BENCH_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core luajit2 lua-cjson gnuplot-nox
+BENCH_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core luajit2 lua-cjson
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-faults demo check test conformance soak bench install uninstall dist dist-test types clean
+.PHONY: help build build-faults demo check test conformance soak bench bench-check install uninstall dist dist-test types clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,9 +107,15 @@ ROUNDS ?= 5
 RECORD ?=
 
 bench: ## ONLY="calls ..." ROUNDS=5 RECORD=1: compare speed and memory with plain Lua; 10 minutes at most
-	@ci/install.sh $(BENCH_PACKAGES)
+	@# gnuplot draws the pictures of bench/record.
+	@ci/install.sh $(BENCH_PACKAGES) $(if $(RECORD),gnuplot-nox)
 	@$(MAKE) --no-print-directory build
 	@ROUNDS=$(ROUNDS) RECORD=$(RECORD) luajit bench/run.lua $(ONLY)
+
+bench-check: ## RECORD=1: compare the instructions of requests and calls with bench/record; 2 minutes
+	@ci/install.sh $(BENCH_PACKAGES) valgrind
+	@$(MAKE) --no-print-directory build
+	@RECORD=$(RECORD) luajit bench/check.lua
 
 .PHONY: debug
 debug: build ## build/lualib for gdb, not optimised, with debug information

@@ -14,6 +14,7 @@ local COMMON = handlers [[
 set $bench_request_id $request_id;
 
 location = /cpu   { content_by_lua_block @init.cpu }
+location = /mark  { content_by_lua_block @init.mark }
 location = /spent { content_by_lua_block @loops.spent }
 location = /count { content_by_lua_block @loops.count }
 location = /seen  { content_by_lua_block @hangups.seen }

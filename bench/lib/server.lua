@@ -133,12 +133,14 @@ _M.OTHER = OTHER
 --- @tparam string side `"ours"` or `"peer"`
 -- @tparam boolean jit_on
 -- @tparam[opt] number upstream the port that bodies come from
-function _M.start(side, jit_on, upstream)
+-- @tparam[opt] table under the words of a command that runs nginx
+function _M.start(side, jit_on, upstream, under)
   local server = nginx.start {
     log_level = "error",
     main = "worker_cpu_affinity " .. MEASURED .. ";",
     http = HTTP,
     locations = locations.all(upstream),
+    under = under,
     init = ([[
       package.path = "%%{root}/?.lua;" .. package.path
       require("bench.worker.init").start("%s", %s)

@@ -32,6 +32,8 @@ local WNOHANG = process.WNOHANG
 
 local START_ATTEMPTS = 5
 local START_SECONDS = 10
+-- A tool like valgrind makes nginx many times slower.
+local START_SECONDS_UNDER = 120
 local STOP_SECONDS = 5
 
 
@@ -339,11 +341,19 @@ local function launch(options)
   local ok, err = pcall(write_tree, dir, options, server.ports)
   if ok then
     local stderr = dir .. "/nginx.stderr"
-    local argv = { binary, "-p", dir, "-e", dir .. "/error.log", "-c", dir .. "/nginx.conf" }
+    local argv = {}
+    for i, word in ipairs(options.under or {}) do
+      argv[i] = word:gsub("%%{dir}", dir)
+    end
+    for _, argument in ipairs { binary, "-p", dir, "-e", dir .. "/error.log",
+                                "-c", dir .. "/nginx.conf" } do
+      argv[#argv + 1] = argument
+    end
     server.pid = spawn(argv, dir .. "/nginx.stdout", stderr)
 
     local exit
-    local ready = wait_until(START_SECONDS, function()
+    local seconds = options.under and START_SECONDS_UNDER or START_SECONDS
+    local ready = wait_until(seconds, function()
       exit = reap(server.pid, WNOHANG)
       if exit then
         return "ended"
@@ -403,7 +413,8 @@ end
 --- Starts a server. Options, all optional: main, http (directives of these levels), init (Lua),
 -- locations (inside of the main server), servers (further server blocks), files (name to text),
 -- code_cache (true), workers (1), log_level ("info"), may_crash (false), lua_dir (where the library
--- is: the environment's LUALIB, or build/lualib), clib_dir (where its native part is: lua_dir).
+-- is: the environment's LUALIB, or build/lualib), clib_dir (where its native part is: lua_dir),
+-- under (the words of a command that runs nginx, valgrind's for one).
 function _M.start(options)
   find_nginx()
   local server, err
