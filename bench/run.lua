@@ -4,11 +4,12 @@
 package.path = "./?.lua;./build/lualib/?.lua;" .. package.path
 package.cpath = "./build/lualib/?.so;" .. package.cpath
 
+local machine = require "bench.lib.machine"
 local record = require "bench.lib.record"
 local report = require "bench.lib.report"
 
 
-local PARTS = { "kit", "calls", "requests", "bodies", "hangups", "json", "growth" }
+local PARTS = { "kit", "calls", "requests", "lifecycle", "bodies", "hangups", "json", "growth" }
 local ROUNDS, LEAST_RECORDED = 5, 5
 
 
@@ -45,6 +46,13 @@ end
 
 local before = record.describe()
 print(table.concat(before, "\n"))
+if machine.is_loaded() then
+  print("WARNING: other programs keep this machine busy, and the figures vary more than usual.")
+end
+print([[
+"peer" is the same work in plain Lua (bench/peer), except where docs/benchmarks.md names something
+else. The ratio is the peer's figure divided by ours: 2 is twice as fast. For memory it is ours
+divided by the peer's. "target" is the ratio that this project wants to reach.]])
 
 local sections = {}
 for _, part in ipairs(chosen { ... }) do

@@ -1,5 +1,5 @@
---- Counts the instructions that a worker executes, with valgrind's callgrind: unlike time they are the
--- same in every run, whatever else the machine does.
+--- Counts the instructions that a worker executes, with valgrind's callgrind. Unlike time, they do
+-- not depend on what else the machine does.
 --
 -- callgrind writes its count to a file and begins anew before each call of one C function. The
 -- location /mark of the measured server calls that.
@@ -15,8 +15,9 @@ local CALLGRIND = {
   "--callgrind-out-file=%{dir}/callgrind.%p", "--log-file=%{dir}/valgrind.%p",
 }
 
+local REQUESTS = 100
 -- LuaJIT compiles while the first requests are served, which are not counted.
-local WARM_UP, REQUESTS = 100, 50
+local WARM_UP, WARM_UP_JIT_OFF = 400, 20
 
 local Counter = {}
 Counter.__index = Counter
@@ -29,8 +30,8 @@ function Counter.start(jit_on)
 end
 
 
--- The instructions since the last mark: of `count` requests of `path`, and of the one that makes this
--- mark.
+-- The instructions since the last mark: of `count` requests of `path`, and of the one that makes
+-- this mark.
 function Counter:mark(path, count)
   local side = self.side
   side:batch(count, path, loops.ACCEPT, "/mark")
@@ -54,17 +55,18 @@ function Counter:requests(path, warm_up, count)
 end
 
 
---- The instructions per request of `path`, less those of a request of `empty`.
-function Counter:request(path, empty)
-  local all = self:requests(path, WARM_UP, REQUESTS)
-  return (all - self:requests(empty, WARM_UP, REQUESTS)) / REQUESTS
+--- The instructions per request of `path`, less those of a request of `empty`, in `count` requests.
+function Counter:request(path, empty, count)
+  count = count or REQUESTS
+  local warm_up = self.side.jit_on and WARM_UP * count / REQUESTS or WARM_UP_JIT_OFF
+  return (self:requests(path, warm_up, count) - self:requests(empty, warm_up, count)) / count
 end
 
 
 --- The instructions per call in the hot loop `name` of bench/worker.
 function Counter:call(name)
   local side = self.side
-  local count = tonumber(side:ask("/count?case=" .. name))
+  local count = math.min(tonumber(side:ask("/count?case=" .. name)), 20)
   local all = self:requests("/loop?case=" .. name, count, count)
   return all / tonumber(side:ask("/spent"):match("%d+$"))
 end

@@ -1,6 +1,9 @@
 --- What a measured server answers.
 
-local _M = {}
+local _M = {
+  --- The phases that have locations for the life cycle.
+  PHASES = { "rewrite", "access", "header_filter", "body_filter", "log" },
+}
 
 
 -- A handler in bench/worker: `requests.filter` is the function `filter` of requests.lua.
@@ -44,7 +47,7 @@ location = /error      { access_by_lua_block @requests.error }
 
 local SMALL = [[
 location = /NAME {
-  content_by_lua_block @requests.small_content
+  content_by_lua_block @requests.SOURCE
   header_filter_by_lua_block @requests.body_head
   body_filter_by_lua_block HANDLER
 }
@@ -71,6 +74,12 @@ local SMALLS = {
   small_timed = "@loops.body",
 }
 
+-- The same for bodies in JSON.
+local JSONS = {
+  json_empty = "@requests.body_empty",
+  body_json = "@requests.body_json",
+}
+
 -- Where bodies pass through, and what collects them there.
 local BODIES = {
   body_empty = "@requests.body_empty",
@@ -86,16 +95,41 @@ local STALLED = {
 }
 
 
+-- One phase, in which a handler runs in the life cycle, is called directly, or is missing.
+local PHASE = [[
+location = /NAME_WAY {
+  content_by_lua_block { ngx.print("ok") }
+  NAME_by_lua_block HANDLER
+}
+]]
+
+
+local function add_phases(texts)
+  for _, phase in ipairs(_M.PHASES) do
+    for way, handler in pairs {
+      empty = "{ }",
+      lifecycle = "@lifecycle." .. phase,
+      direct = "@lifecycle.direct_" .. phase,
+    } do
+      local values = { NAME = phase, WAY = way, HANDLER = handler }
+      texts[#texts + 1] = handlers((PHASE:gsub("%u%u%u+", values)))
+    end
+  end
+end
+
+
 --- @tparam[opt] number upstream the port that bodies come from
 function _M.all(upstream)
   local texts = { COMMON }
+  add_phases(texts)
   local function add(template, filters, source)
     for name, handler in pairs(filters) do
       local values = { NAME = name, PORT = upstream, HANDLER = handler, SOURCE = source }
       texts[#texts + 1] = handlers((template:gsub("%u%u%u+", values)))
     end
   end
-  add(SMALL, SMALLS)
+  add(SMALL, SMALLS, "small_content")
+  add(SMALL, JSONS, "json_content")
   if upstream then
     add(BODY, BODIES, "body")
     add(BODY, STALLED, "stalled")

@@ -27,13 +27,25 @@ local function package(name)
 end
 
 
+-- The load average of the last minute.
+local function load_average()
+  return tonumber(read("/proc/loadavg"):match("^%S+"))
+end
+
+
+--- Whether more than half a core is busy. The bench itself keeps two busy.
+function _M.is_loaded()
+  return (load_average() or 0) > 0.5
+end
+
+
 --- @treturn table lines
 function _M.describe()
   local cpu = read("/proc/cpuinfo"):match("model name%s*:%s*([^\n]+)") or jit.arch
   local cores = output("nproc")
   local memory = (read("/proc/meminfo"):match("MemTotal:%s*(%d+)") or 0) / 1048576
   local system = read("/etc/os-release"):match('PRETTY_NAME="([^"]+)"') or jit.os
-  local load = read("/proc/loadavg"):match("^%S+") or "unknown"
+  local load = load_average() or "unknown"
   return {
     ("Machine: %s, %s cores, %.0f GB"):format(cpu, cores, memory),
     ("System: %s, Linux %s"):format(system, read("/proc/sys/kernel/osrelease"):match("^[%d.]+")),

@@ -10,6 +10,7 @@ local CASES = {
   { "/exit_string", "/exit_empty", 1000, "exit: a string, one header", 1, 2 },
   { "/exit_small", "/exit_empty", 1000, "exit: 5 fields, 2 headers", 1.25, 2.5 },
   { "/exit_large", "/exit_empty", 60, "exit: 500 objects", 2.2, 2.2 },
+  { "/body_json", "/json_empty", 60, "a body of 100 objects in JSON, changed", 1.5, 1.5 },
   { "/error", "/exit_empty", 1000, "error, a browser's Accept", 1.1, 2.5 },
 }
 

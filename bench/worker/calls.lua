@@ -107,12 +107,44 @@ _M.set_header = { requests = 40, calls = 320, prepare = fill, run = function(n)
 end }
 
 
+_M.set_header_number = { requests = 40, calls = 320, prepare = fill, run = function(n)
+  local set_header = response.set_header
+  for i = 1, n do
+    set_header("X-RateLimit-Remaining", band(i, 1023))
+  end
+end }
+
+
+_M.set_header_boolean = { requests = 40, calls = 320, prepare = fill, run = function(n)
+  local set_header = response.set_header
+  for i = 1, n do
+    set_header("X-RateLimit-Remaining", band(i, 1) == 0)
+  end
+end }
+
+
 -- Each call makes the list longer.
 _M.add_header = { requests = 200, calls = 64, prepare = fill, run = function(n)
   local add_header = response.add_header
   for i = 1, n do
     local field = ADDED[band(i, 7) + 1]
     add_header(field[1], field[2])
+  end
+end }
+
+
+_M.add_header_number = { requests = 200, calls = 64, prepare = fill, run = function(n)
+  local add_header = response.add_header
+  for i = 1, n do
+    add_header(ADDED[band(i, 7) + 1][1], band(i, 1023))
+  end
+end }
+
+
+_M.add_header_boolean = { requests = 200, calls = 64, prepare = fill, run = function(n)
+  local add_header = response.add_header
+  for i = 1, n do
+    add_header(ADDED[band(i, 7) + 1][1], band(i, 1) == 0)
   end
 end }
 

@@ -30,13 +30,16 @@ function _M.start(side, jit_on)
   end
   kong = { ctx = {} }
   kong.response = require(side == "peer" and "bench.peer.response" or "kong.response")
+  --- What writes and reads JSON on this side.
+  _M.json = require(side == "peer" and "bench.peer.cjson" or "kong.response.json")
   clock = require "bench.worker.clock"
   require "bench.worker.loops"
   require "bench.worker.requests"
 end
 
 
---- Calls the function at which callgrind writes its count and begins anew; see bench/lib/counts.lua.
+--- Calls the function at which callgrind writes its count and begins anew: see
+-- bench/lib/counts.lua.
 function _M.mark()
   C.gnu_dev_major(0)
   reply("marked")

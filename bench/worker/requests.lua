@@ -1,6 +1,7 @@
 --- What the plugins of a whole request do. Each has an empty counterpart in the same phases.
 
 local fields = require "bench.worker.fields"
+local json = require("bench.worker.init").json
 local values = require "bench.worker.values"
 
 local ngx = ngx
@@ -105,6 +106,15 @@ function _M.small_content()
 end
 
 
+local PRODUCTS = json.encode(values.products(100))
+
+
+--- A body of 100 objects in JSON.
+function _M.json_content()
+  ngx.print(PRODUCTS)
+end
+
+
 function _M.body_head()
   ngx.ctx.KONG_PHASE = HEADER_FILTER
   ngx.header.content_length = nil
@@ -130,6 +140,19 @@ function _M.body_changed()
   local body = response.get_raw_body()
   if body then
     response.set_raw_body("<" .. body .. ">")
+  end
+end
+
+
+--- Reads the body as JSON, changes one field, and sends it.
+function _M.body_json()
+  ngx.ctx.KONG_PHASE = BODY_FILTER
+  local body = response.get_raw_body()
+  if body then
+    local products = json.decode(body)
+    number = number + 1
+    products[1].id = number
+    response.set_raw_body(json.encode(products))
   end
 end
 

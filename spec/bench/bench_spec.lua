@@ -16,7 +16,7 @@ describe("a measured worker", function()
     rounds.with_sides(false, upstream.ports.port, function(sides)
       for _, side in ipairs(sides) do
         local sizes = {}
-        for _, path in ipairs { "/filter", "/exit_small", "/exit_large", "/error",
+        for _, path in ipairs { "/filter", "/exit_small", "/exit_large", "/error", "/body_json",
                                 "/body?size=50000", "/body_changed?size=50000" } do
           local close = "Connection: close\r\n" .. loops.ACCEPT
           local tail, count = side:exchange("GET " .. path .. " HTTP/1.1\r\nHost: localhost\r\n"

@@ -1,0 +1,42 @@
+--- The life cycle: what it costs to have it call a plugin, in each phase.
+
+local locations = require "bench.lib.locations"
+local rounds = require "bench.lib.rounds"
+local scope = require "bench.lib.scope"
+local server = require "bench.lib.server"
+
+
+local REQUESTS = 1000
+-- Rounds are short and many, as those of whole requests.
+local SHORT = 8
+
+local WAYS = { ours = "lifecycle", peer = "direct" }
+
+
+return function(options)
+  local rows = {}
+  for column, jit_on in ipairs { true, false } do
+    scope(function(keep)
+      local worker = keep(server.start("ours", jit_on))
+      -- Both are in the same worker.
+      local sides = { { side = "ours" }, { side = "peer" } }
+      local medians = rounds.medians(sides, locations.PHASES, options.rounds * SHORT,
+        function(side, phase)
+          return (rounds.cpu(worker, REQUESTS, "/" .. phase .. "_" .. WAYS[side.side])
+                  - rounds.cpu(worker, REQUESTS, "/" .. phase .. "_empty")) / 1000
+        end)
+      worker:check()
+      for i, phase in ipairs(locations.PHASES) do
+        rows[i] = rows[i] or { name = phase, unit = "µs" }
+        rows[i][column] = medians[i]
+      end
+    end)
+  end
+  return { {
+    title = "The life cycle with a plugin that does nothing",
+    note = "CPU time of the worker per request, above a request that calls nothing in this\n"
+           .. "phase. The peer sets `ngx.ctx.KONG_PHASE` and calls the handler; ours is the life\n"
+           .. "cycle with that plugin.",
+    rows = rows,
+  } }
+end
