@@ -9,7 +9,7 @@ local machine = require "bench.lib.machine"
 local scope = require "bench.lib.scope"
 
 
-local FILE = "bench/record/instructions.md"
+local FILE = "bench/record/instructions.txt"
 local TOLERANCE = 0.05
 
 -- Whole requests: the location, its empty counterpart, the name, and how many are enough.
@@ -34,8 +34,6 @@ local CALLS = {
 }
 
 local HEAD = [[
-# Instructions
-
 `make bench-check` compares the instructions that a worker executes with these. It fails where
 there are over 5 %% more. `make bench-check RECORD=1` writes them. Whole requests are counted above
 an empty request in the same phases.
