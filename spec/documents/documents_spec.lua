@@ -1,6 +1,7 @@
 --- README.md, CONTRIBUTING.md, CHANGELOG.md, docs/, the READMEs of examples/, and bench/record/.
 
 local documents = require "spec.support.documents"
+local trees = require "spec.support.trees"
 
 
 describe("the documents", function()
@@ -89,6 +90,27 @@ describe("the documents", function()
       end
     end
     assert.is_true(count > 20)
+  end)
+
+
+  it("remove Content-Length in every example that changes a body", function()
+    local count = 0
+    for path, document in pairs(read) do
+      for _, block in ipairs(document.blocks) do
+        if block.text:find("set_raw_body(", 1, true) then
+          count = count + 1
+          assert.matches('clear_header("Content-Length")', block.text, 1, true, path)
+        end
+      end
+    end
+    for path in trees.run("find examples -name '*.lua' ! -name '*_spec.lua'"):gmatch("[^\n]+") do
+      local text = documents.text(path)
+      if text:find("set_raw_body(", 1, true) then
+        count = count + 1
+        assert.matches('clear_header("Content-Length")', text, 1, true, path)
+      end
+    end
+    assert.is_true(count >= 8, count)
   end)
 
 
