@@ -95,11 +95,11 @@ package() {
   rm -rf "$stage"
   mkdir -p "$stage/licenses"
   cp -r lua "$stage/lualib"
-  cp -r types README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE docs examples "$stage/"
-  mkdir "$stage/bench"
-  cp -r bench/record bench/peer bench/worker "$stage/bench/" # the documents link to them
-  # These need the rest of the source.
-  rm -r "$stage/docs/site" "$stage/examples/serve.sh" "$stage"/examples/*/run.sh
+  cp -r types CHANGELOG.md LICENSE examples "$stage/"
+  sed -e "s/@VERSION@/$version/g" -e "s/@PROCESSOR@/$1/g" ci/package-readme.md > "$stage/README.md"
+  cp -r build/docs "$stage/site"
+  # These need the rest of the source. The site has the READMEs.
+  rm -r "$stage/examples/serve.sh" "$stage"/examples/*/run.sh "$stage"/examples/*/README.md
   ci/add-native.sh "$built/libkong_response.so" "$stage/lualib" kong/response/core
   ci/add-native.sh "$built/libkong_response_testing.so" "$stage/lualib" kong/response/testing/native
   cp ci/install-lualib.sh "$stage/install.sh"
@@ -112,6 +112,7 @@ package() {
 }
 
 rm -rf "$OUT"/*.tar.gz "$OUT"/*.sha256
+ci/docs.sh
 package x86_64 amd64
 package aarch64 arm64
 

@@ -27,16 +27,28 @@ describe("the package", function()
       others[folder] = true
     end
     assert.same({ ["lualib/"] = true, ["types/"] = true, ["licenses/"] = true,
-                  ["docs/"] = true, ["examples/"] = true, ["bench/"] = true, ["README.md"] = true,
-                  ["CHANGELOG.md"] = true, ["CONTRIBUTING.md"] = true, ["SECURITY.md"] = true,
-                  LICENSE = true, SHA256SUMS = true, ["install.sh"] = true }, others)
+                  ["site/"] = true, ["examples/"] = true, ["README.md"] = true,
+                  ["CHANGELOG.md"] = true, LICENSE = true, SHA256SUMS = true,
+                  ["install.sh"] = true }, others)
     trees.run("cmp LICENSE " .. dir .. "/LICENSE")
   end)
 
-  it("has what its documents link to", function()
-    local broken, count = documents.broken_links(dir)
-    assert.same({}, broken)
-    assert.is_true(count > 100)
+  it("has a README of its own, which names what is there, and the site", function()
+    local text = documents.text(dir .. "/README.md")
+    local _, lines = text:gsub("\n", "")
+    assert.is_true(lines <= 40)
+    assert.matches("^# kong.response " .. VERSION:gsub("%.", "%%.") .. "\n", text)
+    assert.matches("for Linux on x86_64 with glibc", text, 1, true)
+    assert.is_nil(text:find("make ", 1, true))
+    for _, name in ipairs { "site/index.html", "lualib/", "types/", "examples/", "licenses/",
+                            "SHA256SUMS", "LICENSE", "CHANGELOG.md" } do
+      assert.matches("`" .. name .. "`", text, 1, true)
+      trees.run("test -e " .. dir .. "/" .. name)
+    end
+    local site = trees.files(dir .. "/site")
+    for _, page in ipairs { "index.html", "docs/install.html", "docs/functions/exit.html" } do
+      assert.is_string(site[page], page)
+    end
   end)
 
   it("has the licences of what is linked into it", function()
@@ -49,11 +61,13 @@ describe("the package", function()
     end
   end)
 
-  it("has the Lua files of the source and the native part", function()
+  it("has the Lua files of the source and the two native files", function()
     local expected = trees.files(trees.root .. "/lua")
     local files = trees.files(LUALIB)
-    assert.is_string(files[native])
-    expected[native], expected[current] = files[native], files[current]
+    for _, path in ipairs { native, current, trees.native(LUALIB, "testing/native") } do
+      assert.is_string(files[path], path)
+      expected[path] = files[path]
+    end
     assert.same(expected, files)
     assert.same(trees.files(trees.root .. "/types"), trees.files(dir .. "/types"))
   end)
@@ -124,8 +138,8 @@ describe("the package", function()
   end)
 
   it("serves as the chapter for OpenResty says, but for paths that OpenResty knows", function()
-    local install = documents.read(dir .. "/docs/install.md")
-    local by_hand = documents.read(dir .. "/docs/nginx.md")
+    local install = documents.read("docs/install.md")
+    local by_hand = documents.read("docs/nginx.md")
     local home = trees.temporary()
     finally(function()
       trees.remove(home)
