@@ -59,7 +59,7 @@ describe("the description of a test", function()
     { 'unknown field "code" of upstream: did you mean "status"?', { upstream = { code = 200 } } },
     { 'unknown field "uri" of request: did you mean "path"?', { request = { uri = "/" } } },
     { 'unknown field "query" of request: did you mean "path"?', { request = { query = "a" } } },
-    { 'unknown field "service" of the test: did you mean "upstream"?', { service = {} } },
+    { 'unknown field "response" of the test: did you mean "upstream"?', { response = {} } },
     { "upstream.body must be a string or table, got number", { upstream = { body = 1 } } },
     { "upstream.body[2] must be a string, got number", { upstream = { body = { "a", 1 } } } },
     { 'upstream.body must be a string or a list of strings, got a table with the key "a"',
@@ -271,7 +271,7 @@ describe("the request", function()
 
   it("has a client", function()
     local consumer = { username = "alice" }
-    assert.same({ "10.0.0.7", 5000, "192.0.2.1", consumer, "10.0.0.7" }, {
+    assert.same({ "10.0.0.7", 5000, "192.0.2.1", consumer, "192.0.2.1" }, {
       ask(function()
         local client = kong.client
         return client.get_ip(), client.get_port(), client.get_forwarded_ip(),
@@ -295,7 +295,7 @@ describe("the request", function()
       ask(function()
         ngx.var.drink = "tea"
         return ngx.var.request_uri, ngx.var.arg_b, ngx.var.shop, ngx.var.drink, ngx.var.request_id
-      end, { path = "/a?b=c", variables = { shop = "coffee" } }),
+      end, { path = "/a?b=c", variables = { shop = "coffee", drink = "" } }),
     })
   end)
 
@@ -306,7 +306,7 @@ describe("the request", function()
       ngx.var.flag = true
       ngx.var.shop = nil
       return before, ngx.var.size, ngx.var.flag, ngx.var.shop or "nil"
-    end, { variables = { size = 5, shop = "coffee" } })
+    end, { variables = { size = 5, shop = "coffee", flag = "" } })
     assert.same({ "5", "7", "true", "nil" }, { given, set, bool, gone })
   end)
 

@@ -64,27 +64,40 @@ end)
 
 describe("what the kit lacks", function()
   it("is named where an error comes of it", function()
-    assert.same({ "the kit has no ngx.re: give it in the case's ngx (docs/testing.md)" },
-      hints { access = function() return ngx.re.match("a", "b") end })
-    assert.same({ "the kit has no ngx.md5: give it in the case's ngx (docs/testing.md)" },
-      hints { access = function() return ngx.md5("a") end })
+    assert.same({ "the kit has no ngx.ssl: give it in the case's ngx (docs/testing.md)" },
+      hints { access = function() return ngx.ssl.version("a", "b") end })
     assert.same(
-      { "the kit has no ngx.req.set_header: give it in the case's ngx (docs/testing.md)" },
-      hints { rewrite = function() ngx.req.set_header("a", "b") end })
+      { "the kit has no ngx.req.nothing_near: give it in the case's ngx (docs/testing.md)" },
+      hints { rewrite = function() ngx.req.nothing_near("a", "b") end })
     assert.same(
-      { "the kit has no kong.service.request: give it in the case's kong (docs/testing.md)" },
-      hints { access = function() kong.service.request.set_header("a", "b") end })
+      { "the kit has no kong.service.balancing: give it in the case's kong (docs/testing.md)" },
+      hints { access = function() kong.service.balancing.set_header("a", "b") end })
     assert.same({ "the kit has no kong.db: give it in the case's kong (docs/testing.md)" },
       hints { log = function() local db = kong.db db.find() end })
-    assert.same(
-      { "the kit has no kong.log.serialize: give it in the case's kong (docs/testing.md)" },
-      hints { log = function() kong.log.serialize() end })
+  end)
+
+  it("is told with the name that was meant", function()
+    assert.same({ 'there is no kong.response.set_heder: did you mean "set_header"?' },
+      hints { access = function() kong.response.set_heder("a", "b") end })
+    assert.same({ 'there is no kong.request.get_haeder: did you mean "get_header"?' },
+      hints { access = function() kong.request.get_haeder("a") end })
+    assert.same({ 'there is no kong.service.request.set_headr: did you mean "set_header"?' },
+      hints { access = function() kong.service.request.set_headr("a", "b") end })
+    assert.same({ 'there is no kong.log.wrn: did you mean "warn"?' },
+      hints { log = function() kong.log.wrn("a") end })
+    assert.same({ 'there is no ngx.encode_base46: did you mean "encode_base64"?' },
+      hints { log = function() ngx.encode_base46("a") end })
+  end)
+
+  it("is told where a function has another name in the plugin", function()
+    local b64 = testing.load("spec.kit.fixtures.aliases")
+    assert.same({ 'there is no ngx.encode_bas64: did you mean "encode_base64"?' }, hints(b64))
   end)
 
   it("is named where a module needs it at its top", function()
     package.preload["needy.plugin"] = function()
-      local match = ngx.re.match
-      return { access = match }
+      local version = ngx.ssl.version
+      return { access = version }
     end
     finally(function()
       package.preload["needy.plugin"], package.loaded["needy.plugin"] = nil, nil
@@ -94,8 +107,8 @@ describe("what the kit lacks", function()
       function() testing.load("needy.plugin") end,
     } do
       package.loaded["needy.plugin"] = nil
-      assert.error_matches(load, "attempt to index field 're' (a nil value)\n"
-        .. "the kit has no ngx.re: give it in the case's ngx (docs/testing.md)", 1, true)
+      assert.error_matches(load, "attempt to index field 'ssl' (a nil value)\n"
+        .. "the kit has no ngx.ssl: give it in the case's ngx (docs/testing.md)", 1, true)
     end
   end)
 
@@ -108,8 +121,8 @@ describe("what the kit lacks", function()
 
   it("is still nil", function()
     report { access = function()
-      assert.is_nil(ngx.re)
-      assert.is_nil(ngx.req.set_uri)
+      assert.is_nil(ngx.ssl)
+      assert.is_nil(ngx.req.set_urn)
       assert.is_nil(kong.db)
       assert.is_nil(kong.request[1])
       assert.is_nil(kong.log.nothing)

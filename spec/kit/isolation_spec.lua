@@ -176,11 +176,12 @@ describe("inside of a test", function()
       local seen
       in_access(function()
         local nginx = rawget(_G, "ngx")
-        seen = { nginx.md5 or false, nginx.re or false, rawget(nginx.header, "X-Added") or false,
-                 rawget(nginx.var, "uri") or false, rawget(nginx, "status") or false,
-                 kong.service.request or false }
+        seen = { nginx.md5("a"), nginx.re.match("a", "a")[0], nginx.var.uri,
+                 rawget(nginx.header, "X-Added") or false, rawget(nginx, "status") or false }
+        kong.service.request.set_header("X-Digest", "kept")
       end)
-      assert.same({ false, false, false, false, false, false }, seen)
+      assert.same({ "0cc175b9c0f1b6a831c399e269772661", "a", "/", false, false }, seen)
+      assert.same({}, set)
     end)
 
     it("testing.load refuses other additions", function()

@@ -30,6 +30,9 @@ describe("a timer", function()
         note("log")
       end,
     } }
+    testing.advance(4)
+    assert.equal("log", seen[#seen])
+    testing.advance(1)
     assert.same({
       "before", "first false a b", "timer nil", module.refused_in(nil).set_status,
       "after access true", "log", "second",

@@ -93,7 +93,7 @@ describe("the phases of a proxied request", function()
       },
     }
     assert.is_false(ok)
-    assert.matches("service body is only available with a response handler", err, 1, true)
+    assert.matches("service body is only available with buffered proxying", err, 1, true)
   end)
 
   it("give handlers their plugin and its configuration", function()

@@ -5,6 +5,7 @@ local native = require "kong.response.testing.native"
 local log = require "kong.response.testing.log"
 local running = require "kong.response.testing.running"
 local servers = require "kong.response.testing.server"
+local variables = require "kong.response.testing.ngx.variables"
 
 
 local ERR = 4
@@ -42,7 +43,9 @@ function Request:filter_head()
     return false
   end
   for name, value in pairs(self.location.add_headers or {}) do
-    self.host:set_header(name, (value:gsub("%$([%w_]+)", self.request.variables)))
+    self.host:set_header(name, (value:gsub("%$([%w_]+)", function(variable)
+      return variables.get(self, variable)
+    end)))
   end
   return true
 end

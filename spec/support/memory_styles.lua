@@ -3,7 +3,7 @@
 
 local phase_code = require "spec.support.phase_code"
 local plugins = require "spec.support.plugins"
-local requests = require "kong.response.testing.request"
+local variables = require "kong.response.testing.ngx.variables"
 
 
 local function decode(code)
@@ -14,7 +14,7 @@ end
 
 
 local function argument(request, name)
-  return decode(requests.variable(request, "arg_" .. name))
+  return decode(variables.get({ request = request }, "arg_" .. name))
 end
 
 

@@ -2,6 +2,7 @@
 //! with lua-nginx-module does, for `require "kong.response.testing.native"`.
 //!
 //! - [`memory`]: the server, in pure Rust; the tests of the rules compile it, too;
+//! - [`regex`], [`text`]: what else nginx's Lua has from native code: `ngx.re`, encodings, digests;
 //! - `lua`: its objects in Lua, with mlua's safe API;
 //! - `bind`: the functions of `kong.response` over that server: the one file with unsafe code.
 
@@ -11,5 +12,9 @@ mod bind;
 mod lua;
 #[forbid(unsafe_code)]
 pub mod memory;
+#[forbid(unsafe_code)]
+pub mod regex;
+#[forbid(unsafe_code)]
+pub mod text;
 
 pub use bind::luaopen_kong_response_testing_native;

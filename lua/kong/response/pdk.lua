@@ -50,6 +50,7 @@ local FIELDS = {
   consumers = "table",
   credential = "table",
   node = "table",
+  resolves = "boolean",
   route = "table",
   service = "table",
   upstreams = "table",
@@ -100,20 +101,23 @@ local _M = {
 --   `configuration`: what `kong.configuration` has; `trusted_ips` says whose X-Forwarded headers
 --   count;
 --   `node`: `{ id =, hostname = }`; `version`: what `kong.version` says;
+--   `resolves`: whether the balancer takes names of hosts;
 --   `balancer`: whether the balancer phase is served;
 --   `buffering`: the internal location that asks the upstream for answers that are buffered;
 --   `cache_size`: how many entries `kong.cache` has at most
 -- @tparam table ngx
 -- @tparam[opt] function find_ctx the context of the request, for `kong.ctx`; by default `ngx.ctx`
+-- @tparam[opt] function write_log `write_log(level, message)` takes what `kong.log` is given,
+--   without place and plugin; by default nginx's error log gets it, with both
 -- @treturn table kong
 -- @treturn table functions that a server calls in the phases of a request, and
 --   `describe(description)`, which replaces the description
 -- @raise `the description of kong must be a table, got <type>`,
 --   `the description of kong has an unknown field "<name>"`,
 --   `the description of kong: <field> must be a <type>, got <type>`
-function _M.new(description, ngx, find_ctx)
+function _M.new(description, ngx, find_ctx, write_log)
   local kong = {}
-  local pdk = { ngx = ngx, kong = kong }
+  local pdk = { ngx = ngx, kong = kong, write_log = write_log }
   pdk.check, pdk.check_except = check.phase(ngx)
   pdk.find_ctx = find_ctx or function()
     return ngx.ctx

@@ -20,11 +20,12 @@ if not rawget(_G, "jit") then
 end
 
 local instance = require "kong.response.instance"
+local clock = require "kong.response.testing.clock"
 local coroutines = require "kong.response.testing.coroutines"
 local fields = require "kong.response.testing.fields"
 local gateway = require "kong.response.testing.gateway"
-local lacking = require "kong.response.testing.lacking"
 local matchers = require "kong.response.testing.matchers"
+local modules = require "kong.response.testing.modules"
 local nginx = require "kong.response.testing.nginx"
 local phases = require "kong.response.testing.phases"
 local plugin_files = require "kong.response.plugin_files"
@@ -36,17 +37,21 @@ local schemas = require "kong.response.schema"
 local sessions = require "kong.response.testing.session"
 local stand_ins = require "kong.response.stand_ins"
 local upstreams = require "kong.response.testing.upstream"
+local variables = require "kong.response.testing.ngx.variables"
 local vaults = require "kong.response.pdk.vault"
-local workers = require "kong.response.testing.worker_start"
+local worker_start = require "kong.response.testing.worker_start"
+local workers = require "kong.response.testing.worker"
 
 
 local error = error
+local fmt = string.format
 local getmetatable = getmetatable
 local loaded = package.loaded
 local pairs = pairs
 local pcall = pcall
 local rawget = rawget
 local rawset = rawset
+local tostring = tostring
 local type = type
 
 
@@ -63,20 +68,35 @@ local FIELDS = {
   kong = "table",
   ngx = "table",
   strict = "boolean",
+  clock = "number",
+  shared = "table",
+  services = "table",
+  modules = "table",
+  nginx_version = "string",
 }
+for name, expected in pairs(gateway.FIELDS) do
+  FIELDS[name] = expected
+end
+
+-- The server that gateways have.
+local NGINX_VERSION = "1.27.1"
 
 local ADDITIONS = { kong = "table", ngx = "table" }
 
 local MODULE = "kong.response"
 
 local ngx_table, restore_ngx, run_timers = nginx.new()
-local kong_table, restore_kong = gateway.new()
+local kong_table, restore_kong, requests_of_kong = gateway.new(ngx_table)
+
+-- The session that ran last, and its worker.
+local last
 
 
 -- Takes over what code under test finds by name; returns what gives it back.
-local function install()
+local function install(given, names)
   local kong, ngx, module = rawget(_G, "kong"), rawget(_G, "ngx"), loaded[MODULE]
   local uninstall_coroutines = coroutines.install()
+  local uninstall_modules = modules.install(given, names)
   rawset(_G, "kong", kong_table)
   rawset(_G, "ngx", ngx_table)
   loaded[MODULE] = kong_table.response
@@ -85,6 +105,7 @@ local function install()
     rawset(_G, "kong", kong)
     rawset(_G, "ngx", ngx)
     loaded[MODULE] = module
+    uninstall_modules()
     uninstall_coroutines()
     restore_ngx()
     restore_kong()
@@ -98,7 +119,11 @@ end
 local function add(target, given, has_request)
   for name, value in pairs(given or {}) do
     local there = rawget(target, name)
-    if type(value) == "table" and type(there) == "table" and not getmetatable(value) then
+    if target == ngx_table.var then
+      if has_request then
+        variables.give(running.session, name, value)
+      end
+    elseif type(value) == "table" and type(there) == "table" and not getmetatable(value) then
       if has_request or not (getmetatable(there) or {}).__newindex then
         add(there, value, has_request)
       end
@@ -122,36 +147,25 @@ local function with_globals(kong, ngx, f, ...)
   local ok, result, err = pcall(f, ...)
   uninstall()
   if not ok then
-    local hint = type(result) == "string" and lacking.hint(result)
-    error(hint and result .. "\n" .. hint or result, 0)
+    error(modules.explain(result), 0)
   end
   return result, err
 end
 
 
-local function load(name, kong, ngx)
-  return (with_globals(kong, ngx, require, name))
+-- `require`: what a module logs goes to the log of the test that runs next.
+local function load_module(name)
+  running.start_loading()
+  local ok, module = pcall(require, name)
+  if not ok then
+    error(modules.explain(module), 0)
+  end
+  return module
 end
 
 
-local function run_session(case)
-  local session = sessions.new(case, ngx_table, kong_table)
-  running.session = session
-  instance.test = session.bind
-
-  ngx_table.ctx = {}
-  kong_table.ctx.shared = {}
-  kong_table.configuration = case.configuration or {}
-  add(kong_table, case.given.kong, true)
-  add(ngx_table, case.given.ngx, true)
-  if type(ngx_table.ctx) ~= "table" then
-    error("ngx.ctx must be a table, got " .. type(ngx_table.ctx), 0)
-  end
-
-  workers.start(session)
-  phases.run(session)
-  run_timers(session)
-  return session, results.new(session)
+local function load(name, kong, ngx)
+  return (with_globals(kong, ngx, load_module, name))
 end
 
 
@@ -163,7 +177,76 @@ local function resolve(reference)
 end
 
 
-local function run(given)
+local function read_plugins(given)
+  return plugins.read(given, {
+    load = function(name)
+      return load(name, given.kong, given.ngx)
+    end,
+    call = function(f, ...)
+      return with_globals(given.kong, given.ngx, f, ...)
+    end,
+    resolve = resolve,
+  })
+end
+
+
+local function run_session(case)
+  local given = case.given
+  if given.modules then
+    add(kong_table, given.kong, false)
+    add(ngx_table, given.ngx, false)
+    case.plugins = read_plugins(given)
+  end
+  local session = sessions.new(case, ngx_table, kong_table, requests_of_kong)
+  running.session = session
+  instance.test = session.bind
+  last = session
+
+  ngx_table.ctx = {}
+  requests_of_kong.start(case)
+  add(kong_table, given.kong, true)
+  add(ngx_table, given.ngx, true)
+  if type(ngx_table.ctx) ~= "table" then
+    error("ngx.ctx must be a table, got " .. type(ngx_table.ctx), 0)
+  end
+
+  if not case.worker.started then
+    case.worker.started = true
+    worker_start.start(session)
+  end
+  phases.run(session)
+  run_timers(session)
+  return session, results.new(session)
+end
+
+
+-- Runs code with the globals of a test in place, and forgets the test.
+local function installed(given, names, code, ...)
+  local uninstall = install(given, names)
+  local ok, session, result = pcall(code, ...)
+  running.session = nil
+  instance.test = nil
+  uninstall()
+  if not ok then
+    error(session, 0)
+  end
+  return session, result
+end
+
+
+-- The modules of a case's plugins.
+local function module_names(given)
+  local names = { type(given.plugin) == "string" and given.plugin or nil }
+  for _, entry in pairs(given.plugins or {}) do
+    if type(entry.plugin) == "string" then
+      names[#names + 1] = entry.plugin
+    end
+  end
+  return names
+end
+
+
+local function run(given, worker)
   if running.session then
     error("a test is running already", 0)
   end
@@ -171,39 +254,51 @@ local function run(given)
     error("the test is a plugin itself: write { plugin = ..., config = ... }", 0)
   end
   fields.check(given, FIELDS, "the test", "")
+  modules.check(given.modules)
+  if not worker then
+    clock.set(given.clock)
+  end
 
   local case = {
     given = given,
-    plugins = plugins.read(given, {
-      load = function(name)
-        return load(name, given.kong, given.ngx)
-      end,
-      call = function(f, ...)
-        return with_globals(given.kong, given.ngx, f, ...)
-      end,
-      resolve = resolve,
-    }),
+    plugins = not given.modules and read_plugins(given),
     request = requests.new(given.request),
     upstream = upstreams.new(given.upstream),
+    services = given.services,
+    worker = worker or workers.new(given.shared),
     configuration = given.configuration,
     default_type = given.default_type,
+    nginx_version = given.nginx_version or NGINX_VERSION,
     strict = given.strict,
   }
 
-  local uninstall = install()
-  local ok, session, result = pcall(run_session, case)
-  running.session = nil
-  instance.test = nil
-  uninstall()
-
-  if not ok then
-    error(session, 0)
-  elseif session.failure then
+  local session, result = installed(given.modules, given.modules and module_names(given),
+                                    run_session, case)
+  if session.failure then
     error(session.failure, 0)
   elseif session.strict then
     session.strict:finish(result)
   end
   return result
+end
+
+
+local function advance(seconds)
+  if type(seconds) ~= "number" or seconds < 0 then
+    error(fmt("advance needs a number of seconds, got %s", tostring(seconds)), 0)
+  end
+  clock.move(seconds)
+  if running.session then
+    -- A handler, or what the test describes, moves the clock of its own request.
+    run_timers(running.session)
+  elseif last then
+    installed(nil, nil, function()
+      running.session = last
+      instance.test = last.bind
+      ngx_table.ctx = {}
+      run_timers(last)
+    end)
+  end
 end
 
 
@@ -271,6 +366,28 @@ function _M.run(case)
 end
 
 
+-- A `run` with defaults.
+local function with(defaults, worker)
+  local function run_with(case)
+    return run(case, worker)
+  end
+  return function(case)
+    register()
+    if case ~= nil and type(case) ~= "table" then
+      return checked(pcall(run_with, case))
+    end
+    local merged = {}
+    for name, value in pairs(defaults) do
+      merged[name] = value
+    end
+    for name, value in pairs(case or {}) do
+      merged[name] = value
+    end
+    return checked(pcall(run_with, merged))
+  end
+end
+
+
 --- A `run` with defaults: fields of a case replace those of the defaults, one by one.
 -- @tparam kong.response.testing.Case defaults
 -- @treturn function `run(case)`
@@ -284,20 +401,41 @@ function _M.with(defaults)
   if not ok then
     error(err, 2)
   end
-  return function(case)
-    if case ~= nil and type(case) ~= "table" then
-      register()
-      return checked(pcall(run, case))
-    end
-    local merged = {}
-    for name, value in pairs(defaults) do
-      merged[name] = value
-    end
-    for name, value in pairs(case or {}) do
-      merged[name] = value
-    end
-    register()
-    return checked(pcall(run, merged))
+  return with(defaults)
+end
+
+
+--- A `run` with defaults, all of whose requests meet in one worker: they share dictionaries,
+-- `kong.cache`, timers and the clock. Make one in each test, so that no test sees another's.
+-- @tparam kong.response.testing.Case defaults `clock` and `shared` are of the worker
+-- @treturn function `run(case)`
+-- @raise as `with`
+-- @usage
+-- local run = testing.worker { plugin = "plugins.limit", shared = { "counters" } }
+-- assert.response(run()).has.status(200)
+-- assert.response(run()).has.status(429)
+-- testing.advance(60)
+-- assert.response(run()).has.status(200)
+function _M.worker(defaults)
+  local ok, worker = pcall(function()
+    check_defaults(defaults)
+    clock.set(defaults.clock)
+    return workers.new(defaults.shared)
+  end)
+  if not ok then
+    error(worker, 2)
+  end
+  return with(defaults, worker)
+end
+
+
+--- Moves the clock, and runs the timers that are due then. Their log is that of the last result.
+-- @tparam number seconds
+-- @raise `advance needs a number of seconds, got <value>`
+function _M.advance(seconds)
+  local ok, err = pcall(advance, seconds)
+  if not ok then
+    error(err, 2)
   end
 end
 

@@ -30,7 +30,7 @@ pub fn table(lua: &Lua) -> Result<Table> {
         };
     }
     methods! {
-        upstream set_phase get_phase get_status set_status headers_sent mark_headers_sent
+        upstream set_request set_phase get_phase get_status set_status headers_sent mark_headers_sent
         get_header set_header get_headers
         start_output answer_conditions special_response abort clean_head finish_head
         set_chunk get_chunk get_arg set_arg body_ended buffered relabelling take_log
@@ -73,6 +73,15 @@ fn upstream(_: &Lua, memory: &RefCell<Memory>, code: Value, headers: Value) -> O
     };
     let headers = headers.iter().map(|(name, value)| (&name[..], &value[..]));
     memory.borrow_mut().upstream(status, headers);
+    Ok(())
+}
+
+/// `host:set_request(method, headers)`: what code has made of the request.
+fn set_request(_: &Lua, memory: &RefCell<Memory>, method: Value, headers: Value) -> Outcome<()> {
+    let method = bytes(&method).ok_or_else(|| misuse("the method must be a string".to_owned()))?;
+    let headers = optional_table(&headers, "headers")?;
+    let headers = headers.map(|headers| pairs(&headers, "headers")).transpose()?;
+    memory.borrow_mut().change_request(&method, headers.unwrap_or_default());
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 pub mod host;
 mod methods;
+mod ngx;
 mod request;
 mod values;
 
@@ -28,6 +29,7 @@ pub fn module(lua: &Lua, bind: Function) -> Result<Table> {
         "memory_host",
         raising_function(lua, |_, request: Value| Ok(Host::new(request::read(&request)?)))?,
     )?;
+    module.raw_set("ngx", ngx::table(lua)?)?;
     #[cfg(feature = "fault-injection")]
     module.raw_set("order_fault", lua.create_function(order_fault)?)?;
     Ok(module)

@@ -148,6 +148,13 @@ impl Memory {
         self
     }
 
+    /// Changes the method and the headers of the request, as `ngx.req` does: what becomes of the connection is
+    /// decided already.
+    pub fn change_request(&mut self, method: &[u8], headers: Vec<Field>) {
+        self.method = method.to_vec();
+        self.request_headers = headers;
+    }
+
     /// Goes to a phase of the server.
     pub fn enter(&mut self, stage: &'static Stage) {
         self.stage = stage;

@@ -58,11 +58,12 @@ end
 
 
 --- Makes `kong.log`.
--- @tparam table pdk `ngx`, `check`, `kong`, `host_port`
+-- @tparam table pdk `ngx`, `check`, `kong`, `host_port`, `write_log`
 -- @treturn table
 return function(pdk)
   local ngx = pdk.ngx
   local write, filter_level = find_writer(ngx)
+  local write_plain = pdk.write_log
   local serialize, set_serialize_value = serializer(pdk)
   local new
 
@@ -82,6 +83,9 @@ return function(pdk)
       local count = select("#", ...)
       if count == 0 then
         error("bad argument #1 to 'select' (index out of range)", PLUGIN)
+      end
+      if write_plain then
+        return write_plain(level, text_of(count, ...))
       end
       write(level, render(getinfo(PLUGIN, "Sln"), namespace, text_of(count, ...)))
     end

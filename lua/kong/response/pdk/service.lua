@@ -72,7 +72,7 @@ return function(pdk)
     checks.integer("port", port, 0, 65535)
     local data = balancer_data("set_target")
     local address = host == "localhost" and "127.0.0.1" or host
-    if not ip.is_address(address) then
+    if not ip.is_address(address) and not pdk.description_of(ngx.ctx).resolves then
       error(fmt("kong.service.set_target: %q is not an IP address, and the balancer cannot resolve"
                 .. " names", host), 2)
     end

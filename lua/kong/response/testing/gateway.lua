@@ -1,87 +1,138 @@
---- The `kong` of a test: what a gateway gives to the code of responses.
+--- The `kong` of a test: that of `kong.response.pdk` over the kit's `ngx`.
 
 local instance = require "kong.response.instance"
 local lacking = require "kong.response.testing.lacking"
-local log = require "kong.response.testing.log"
-local requests = require "kong.response.testing.request"
+local pdk = require "kong.response.pdk"
 local running = require "kong.response.testing.running"
-local upstreams = require "kong.response.testing.upstream"
 
+
+local caches = require "kong.response.pdk.cache"
 
 local current = running.current
+local getmetatable = getmetatable
 local keep = running.keep
 local pairs = pairs
+local rawset = rawset
 local setmetatable = setmetatable
+local type = type
 
 
-local LEVELS = {
-  emerg = 1, alert = 2, crit = 3, err = 4, warn = 5, notice = 6, info = 7, debug = 8,
+-- What a test says of the gateway, and of its Route and Service.
+local FIELDS = {
+  route = "table", service = "table", consumers = "table", upstreams = "table", node = "table",
+  version = "string",
+}
+
+local ROUTE = {
+  id = "5b1f4f5c-0b5d-4a3f-8d52-0f3b5ac1d001", name = "route", protocols = { "http", "https" },
+}
+
+local SERVICE = {
+  id = "5b1f4f5c-0b5d-4a3f-8d52-0f3b5ac1d002", name = "service", protocol = "http",
+  host = "upstream", port = 80,
 }
 
 
-local function make_log()
-  local function at(level)
-    return function(...)
-      current():write_log(level, log.text(...))
-    end
-  end
-
-  local lines = {}
-  for name, level in pairs(LEVELS) do
-    lines[name] = at(level)
-  end
-  lines.inspect = lines.debug
-
-  local notice = lines.notice
-  return setmetatable(lines, {
-    __index = lacking.index "kong.log",
-    __call = function(_, ...)
-      notice(...)
-    end,
-  })
-end
-
-
-local _M = {}
+local _M = {
+  FIELDS = FIELDS,
+}
 
 
 --- The options of `kong.response`.
 _M.OPTIONS = {}
 
 
+-- The description of `kong` for a case.
+local function description_of(case)
+  local given, client = case.given, case.request.client
+  local description = {
+    route = ROUTE, service = SERVICE, balancer = true, buffering = true, resolves = true,
+    configuration = case.configuration or {},
+    consumer = client.consumer, credential = client.credential,
+  }
+  for name in pairs(FIELDS) do
+    description[name] = given[name] or description[name]
+  end
+  return description
+end
+
+
+-- `kong.cache`: each worker has one. The table stays the same, because plugins keep it.
+local function make_cache(ngx)
+  return setmetatable({}, {
+    __index = function(_, name)
+      local worker = current().worker
+      if not worker.cache then
+        worker.cache = caches { ngx = ngx, description = {} }
+      end
+      local method = worker.cache[name]
+      if method == nil then
+        lacking.note("kong.cache", name, worker.cache)
+      end
+      return method
+    end,
+  })
+end
+
+
 --- Makes the table, and what puts it back between two tests.
+-- @tparam table ngx
 -- @treturn table
 -- @treturn function
-function _M.new()
-  local kong = {
-    version = "3.9.0",
-    version_num = 3009000,
-    response = instance.for_tests(_M.OPTIONS),
-    request = requests.kong_request(),
-    client = requests.kong_client(),
-    service = { response = upstreams.kong_service_response() },
-    log = make_log(),
-    ctx = {},
-  }
-  for _, name in pairs { "request", "client", "service" } do
-    setmetatable(kong[name], { __index = lacking.index("kong." .. name) })
+-- @treturn table what a server calls in the phases of a request; `start(case)` is the first
+function _M.new(ngx)
+  local kong, requests = pdk.new(nil, ngx, nil, running.log)
+
+  local log = kong.log
+  setmetatable(kong, nil)
+  kong.log = log
+  kong.response = instance.for_tests(_M.OPTIONS)
+  kong.cache = make_cache(ngx)
+  kong.ctx = {}
+
+  local get_raw_body = kong.service.response.get_raw_body
+  function kong.service.response.get_raw_body()
+    local session = current()
+    if session.strict and (session.ngx.ctx.buffered_body or "") ~= "" then
+      session.strict:read_service_body()
+    end
+    return get_raw_body()
   end
-  setmetatable(kong.service.response, { __index = lacking.index "kong.service.response" })
-  setmetatable(kong, { __index = lacking.index "kong" })
 
   local keeps = { keep(kong) }
-  for _, part in pairs(kong) do
-    if type(part) == "table" then
-      keeps[#keeps + 1] = keep(part)
+  local function watch(path, part)
+    for name, value in pairs(part) do
+      if type(value) == "table" and type(name) == "string" then
+        watch(path .. "." .. name, value)
+      end
+    end
+    keeps[#keeps + 1] = keep(part)
+    local metatable = getmetatable(part) or {}
+    metatable.__index = metatable.__index or lacking.index(path, part)
+    setmetatable(part, metatable)
+  end
+  keeps[#keeps + 1] = keep(kong.ctx)
+  for name, part in pairs(kong) do
+    if type(part) == "table" and name ~= "ctx" and name ~= "configuration" then
+      watch("kong." .. name, part)
     end
   end
-  keeps[#keeps + 1] = keep(kong.service.response)
+  setmetatable(kong, { __index = lacking.index("kong", kong) })
+
+  local configuration = kong.configuration
+
+  function requests.start(case)
+    requests.describe(description_of(case))
+    kong.configuration = configuration
+    kong.ctx.shared = {}
+    rawset(kong.ctx, "plugin", nil)
+  end
 
   return kong, function()
     for i = 1, #keeps do
       keeps[i]()
     end
-  end
+  end, requests
 end
 
 

@@ -1,12 +1,17 @@
 --- Remembers what code under test looked for in vain in the kit's `kong` and `ngx`. An error that
--- comes of it names only the last part: `attempt to index field 're' (a nil value)`.
+-- comes of it names only the last part: `attempt to call field 'set_heder' (a nil value)`.
+
+local names = require "kong.response.names"
+
 
 local fmt = string.format
 local match = string.match
+local open = io.open
+local pairs = pairs
 local type = type
 
 
--- What was looked for, by its last part.
+-- The table in which a name was looked for, and its path, by name.
 local missed = {}
 
 local _M = {}
@@ -15,27 +20,68 @@ local _M = {}
 --- Remembers a field.
 -- @tparam string path of its table: `ngx.req`
 -- @param name
-function _M.note(path, name)
+-- @tparam table known what has the names that may have been meant
+function _M.note(path, name, known)
   if type(name) == "string" then
-    missed[name] = path
+    missed[name] = { path = path, known = known }
   end
 end
 
 
 --- An `__index` for a table of the kit's.
-function _M.index(path)
+function _M.index(path, known)
   return function(_, name)
-    _M.note(path, name)
+    if type(name) == "string" then
+      missed[name] = { path = path, known = known }
+    end
   end
+end
+
+
+local function nearest(miss, name)
+  local known = {}
+  for key in pairs(miss.known or {}) do
+    if type(key) == "string" then
+      known[key] = true
+    end
+  end
+  return names.nearest(name, known)
+end
+
+
+-- What a file calls by another name: `local b64 = ngx.encode_base64` is `encode_base64`.
+local function aliased(message, alias)
+  local path = match(message, "([^\n:]+):%d+: attempt to ")
+  local file = path and open(path, "rb")
+  if not file then
+    return nil
+  end
+  local source = file:read("*a")
+  file:close()
+  return match(source, "%f[%w_]" .. alias .. "%s*=%s*[%w_.]+%.([%w_]+)")
 end
 
 
 --- What may be behind an error; nil if it is nothing of the kit's.
 function _M.hint(message)
-  local name = match(message, "attempt to %l+ %l+ '([%w_]+)' %(a nil value%)")
-  local path = name and missed[name]
-  return path and fmt("the kit has no %s.%s: give it in the case's %s (docs/testing.md)", path,
-                      name, match(path, "^%l+"))
+  local name = match(message, "attempt to %l+ [%l ]+ '([%w_]+)' %(a nil value%)")
+  if not name then
+    return nil
+  end
+  local miss = missed[name]
+  if not miss then
+    name = aliased(message, name)
+    miss = name and missed[name]
+  end
+  if not miss then
+    return nil
+  end
+  local meant = nearest(miss, name)
+  if meant then
+    return fmt('there is no %s.%s: did you mean "%s"?', miss.path, name, meant)
+  end
+  return fmt("the kit has no %s.%s: give it in the case's %s (docs/testing.md)", miss.path, name,
+             match(miss.path, "^%l+"))
 end
 
 

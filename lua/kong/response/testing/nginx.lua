@@ -1,10 +1,15 @@
 --- The `ngx` of a test: as much of lua-nginx-module's as code of responses needs.
 
-local fields = require "kong.response.testing.fields"
+local clock = require "kong.response.testing.clock"
 local json = require "kong.response.json"
 local lacking = require "kong.response.testing.lacking"
-local requests = require "kong.response.testing.request"
+local re = require "kong.response.testing.ngx.re"
+local requests = require "kong.response.testing.ngx.request"
 local running = require "kong.response.testing.running"
+local services = require "kong.response.testing.services"
+local text = require "kong.response.testing.ngx.text"
+local threads = require "kong.response.testing.ngx.threads"
+local variables = require "kong.response.testing.ngx.variables"
 
 
 local concat = table.concat
@@ -13,7 +18,6 @@ local error = error
 local fmt = string.format
 local keep = running.keep
 local pairs = pairs
-local os_time = os.time
 local rawset = rawset
 local select = select
 local setmetatable = setmetatable
@@ -38,6 +42,22 @@ local CONSTANTS = {
   NOTICE = 6,
   INFO = 7,
   DEBUG = 8,
+
+  HTTP_GET = 2,
+  HTTP_HEAD = 4,
+  HTTP_POST = 8,
+  HTTP_PUT = 16,
+  HTTP_DELETE = 32,
+  HTTP_MKCOL = 64,
+  HTTP_COPY = 128,
+  HTTP_MOVE = 256,
+  HTTP_OPTIONS = 512,
+  HTTP_PROPFIND = 1024,
+  HTTP_PROPPATCH = 2048,
+  HTTP_LOCK = 4096,
+  HTTP_UNLOCK = 8192,
+  HTTP_PATCH = 16384,
+  HTTP_TRACE = 32768,
 
   HTTP_OK = 200,
   HTTP_CREATED = 201,
@@ -76,6 +96,15 @@ local CONSTANTS = {
 }
 
 local PRINTS = { rewrite = true, access = true, content = true }
+
+local YIELDS = { rewrite = true, access = true, content = true, timer = true }
+
+local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
+
+-- The tables in `ngx`, besides those that read and write the request by themselves.
+local PARTS = {
+  "req", "resp", "timer", "config", "re", "worker", "thread", "location", "socket",
+}
 
 local EXITS = {
   rewrite = true, access = true, content = true, balancer = true, header_filter = true,
@@ -118,13 +147,15 @@ end
 local function make_fields()
   local status = {}
 
-  function status.__index(_, name)
+  function status.__index(ngx, name)
     if name == "status" then
       return current().host:get_status()
     elseif name == "headers_sent" then
       return current().host:headers_sent()
+    elseif name == "ctx" then
+      current()
     end
-    lacking.note("ngx", name)
+    lacking.note("ngx", name, ngx)
   end
 
   function status.__newindex(ngx, name, value)
@@ -184,54 +215,43 @@ local function make_arg()
 end
 
 
-local function make_variables()
+-- The dictionaries of the worker, for code that keeps this table.
+local function make_shared()
   return setmetatable({}, {
     __index = function(_, name)
-      return requests.variable(current().request, name)
-    end,
-    __newindex = function(_, name, value)
-      if value ~= nil then
-        value = tostring(value)
-      end
-      current().request.variables[name] = value
+      local session = running.session
+      return session and session.worker and session.worker.shared[name] or nil
     end,
   })
 end
 
 
-local function make_request()
-  local req = {}
+local function make_worker()
+  return {
+    id = function()
+      return 0
+    end,
+    pid = function()
+      return 1
+    end,
+    pids = function()
+      return { 1 }
+    end,
+    count = function()
+      return 1
+    end,
+    exiting = function()
+      return false
+    end,
+  }
+end
 
-  function req.get_method()
-    return current().request.method
+
+local function no_socket(name)
+  return function()
+    error(fmt("the kit has no sockets: %s. Describe the other server in the case's services, for"
+              .. " resty.http (docs/testing.md)", name), 2)
   end
-
-  function req.http_version()
-    return current().request.http_version
-  end
-
-  function req.get_headers()
-    return fields.by_name(current().request.headers)
-  end
-
-  function req.get_uri_args()
-    return requests.arguments(current().request)
-  end
-
-  function req.get_body_data()
-    local body = current().request.body
-    return body ~= "" and body or nil
-  end
-
-  function req.read_body()
-  end
-
-  function req.is_internal()
-    return false
-  end
-
-  req.start_time = os_time
-  return req
 end
 
 
@@ -243,11 +263,21 @@ local _M = {}
 -- @treturn function
 -- @treturn function `run_timers(session)`
 function _M.new()
+  local run_timers
   local ngx = {
     header = make_header(),
     arg = make_arg(),
-    var = make_variables(),
-    req = make_request(),
+    var = variables.new(),
+    req = requests.new(),
+    re = re,
+    shared = make_shared(),
+    worker = make_worker(),
+    thread = threads.thread,
+    location = { capture = services.capture, capture_multi = services.capture_multi },
+    socket = {
+      tcp = no_socket "ngx.socket.tcp", udp = no_socket "ngx.socket.udp",
+      connect = no_socket "ngx.socket.connect",
+    },
     resp = { get_headers = response_headers },
     timer = {},
     config = {
@@ -260,19 +290,26 @@ function _M.new()
       ngx_lua_version = 10023,
     },
     null = json.null,
-    now = os_time,
-    time = os_time,
   }
   for name, value in pairs(CONSTANTS) do
     ngx[name] = value
   end
+  for name, code in pairs(text) do
+    ngx[name] = code
+  end
+  ngx.arguments = nil
 
+  -- Modules ask while they load, as under `init_by_lua*`.
   function ngx.get_phase()
-    return current().host:get_phase()
+    local session = running.session
+    return session and session.host:get_phase() or "init"
   end
 
   function ngx.log(level, ...)
-    current():write_log(level, text_of(...))
+    if type(level) ~= "number" then
+      error(fmt("bad argument #1 to 'log' (number expected, got %s)", type(level)), 2)
+    end
+    running.log(level, text_of(...))
   end
 
   function ngx.print(...)
@@ -308,7 +345,7 @@ function _M.new()
     return session:exit(status)
   end
 
-  local function run_timers(session)
+  function run_timers(session)
     session:run_timers(ngx, function(err)
       session:write_log(CONSTANTS.ERR, "lua entry thread aborted: runtime error: "
         .. tostring(err))
@@ -318,33 +355,89 @@ function _M.new()
     end)
   end
 
-  -- No test waits.
-  function ngx.sleep()
-    run_timers(current())
+  function ngx.redirect(uri, status)
+    local session = current()
+    check_phase(session, PRINTS)
+    status = status or 302
+    if not REDIRECTS[status] then
+      error("only ngx.HTTP_MOVED_TEMPORARILY, ngx.HTTP_MOVED_PERMANENTLY,"
+            .. " ngx.HTTP_PERMANENT_REDIRECT, ngx.HTTP_SEE_OTHER, and"
+            .. " ngx.HTTP_TEMPORARY_REDIRECT are allowed", 2)
+    elseif session.host:headers_sent() then
+      error("attempt to call ngx.redirect after sending out the headers", 2)
+    end
+    session.host:set_header("Location", uri)
+    return session:exit(status)
   end
 
-  function ngx.timer.at(delay, callback, ...)
-    if type(delay) ~= "number" or delay < 0 then
-      error(fmt("bad argument #1 to 'at' (delay expected, got %s)", tostring(delay)), 2)
-    elseif type(callback) ~= "function" then
-      error(fmt("bad argument #2 to 'at' (function expected, got %s)", type(callback)), 2)
-    end
-    current():add_timer(callback, ...)
+  function ngx.exec()
+    error("the kit has one location: ngx.exec", 2)
+  end
+
+  function ngx.eof()
+    local session = current()
+    check_phase(session, PRINTS)
+    session:finish()
     return 1
   end
 
-  -- Once: a test ends.
-  ngx.timer.every = ngx.timer.at
+  function ngx.on_abort()
+    return 1
+  end
+
+  -- No test waits.
+  function ngx.sleep(seconds)
+    seconds = tonumber(seconds)
+    if not seconds then
+      error("bad argument #1 to 'sleep' (number expected)", 2)
+    elseif seconds < 0 then
+      error("invalid sleep duration \"" .. seconds .. "\"", 2)
+    end
+    local session = current()
+    check_phase(session, YIELDS)
+    clock.move(seconds)
+    run_timers(session)
+  end
+
+  local function add_timer(name, delay, interval, callback, ...)
+    if type(delay) ~= "number" or delay < 0 then
+      error(fmt("bad argument #1 to '%s' (delay expected, got %s)", name, tostring(delay)), 3)
+    elseif type(callback) ~= "function" then
+      error(fmt("bad argument #2 to '%s' (function expected, got %s)", name, type(callback)), 3)
+    elseif interval == 0 then
+      error("delay cannot be zero", 3)
+    end
+    current():add_timer(delay, interval, callback, ...)
+    return 1
+  end
+
+  function ngx.timer.at(delay, callback, ...)
+    return (add_timer("at", delay, nil, callback, ...))
+  end
+
+  function ngx.timer.every(delay, callback, ...)
+    return (add_timer("every", delay, delay, callback, ...))
+  end
+
+  function ngx.timer.running_count()
+    return current().host:get_phase() == "timer" and 1 or 0
+  end
+
+  function ngx.timer.pending_count()
+    return #current().worker.timers
+  end
 
   function ngx.update_time()
   end
 
   setmetatable(ngx, make_fields())
-  for _, name in pairs { "req", "resp", "timer", "config" } do
-    setmetatable(ngx[name], { __index = lacking.index("ngx." .. name) })
+  local keeps = { keep(ngx) }
+  for i = 1, #PARTS do
+    local part = ngx[PARTS[i]]
+    setmetatable(part, { __index = lacking.index("ngx." .. PARTS[i], part) })
+    keeps[#keeps + 1] = keep(part)
   end
-
-  local keeps = { keep(ngx), keep(ngx.req), keep(ngx.resp), keep(ngx.config), keep(ngx.timer) }
+  keeps[#keeps + 1] = keep(ngx.shared)
   return ngx, function()
     for i = 1, #keeps do
       keeps[i]()

@@ -1,5 +1,9 @@
 --- The phases of a request, from a gateway's side.
 
+local fields = require "kong.response.testing.fields"
+local for_upstream = require("kong.response.testing.ngx.request").for_upstream
+
+
 local concat = table.concat
 
 
@@ -56,6 +60,9 @@ end
 -- @treturn boolean whether the request goes on
 local function run_direct(session, phase)
   local leave = session:enter(phase)
+  if phase == "rewrite" then
+    session.requests.rewrite(session.ngx.ctx)
+  end
   local outcome = session:handlers(phase, until_left)
   local goes_on = not outcome
   if outcome == "exited" then
@@ -83,6 +90,7 @@ end
 local function run_access(session)
   local leave = session:enter "access"
   local ctx = session.ngx.ctx
+  session.requests.access(ctx)
   ctx.delay_response = true
 
   local outcome = session:handlers("access", function(outcome)
@@ -121,8 +129,13 @@ end
 local function proxy(session)
   local upstream, ctx = session.upstream, session.ngx.ctx
   session.upstream_called = true
+  session.requests.proxy(ctx)
   ctx.KONG_PROXIED = true
-  session.waits = has_handler(session, "response")
+  session.waits = has_handler(session, "response") or ctx.buffered_proxying or false
+  local sent = for_upstream(session.request, session.request.variables)
+  local target = ctx.balancer_data
+  sent.host, sent.port = target.host, target.port
+  session.upstream_request = sent
 
   local failure = upstream.failure
   if failure then
@@ -133,6 +146,12 @@ local function proxy(session)
   end
 
   session.answered = true
+  if session.waits then
+    ctx.buffered_proxying = true
+    ctx.buffered_status = upstream.status
+    ctx.buffered_headers = fields.by_name(upstream.headers)
+    ctx.buffered_body = concat(upstream.chunks)
+  end
   session.host:upstream(upstream.status, upstream.headers)
 
   if session.waits then

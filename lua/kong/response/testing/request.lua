@@ -1,25 +1,22 @@
---- The request of a test, and what plugins read of it: `kong.request`, `kong.client`.
+--- The request of a test.
 
+local clock = require "kong.response.testing.clock"
 local fields = require "kong.response.testing.fields"
-local running = require "kong.response.testing.running"
 
 
 local char = string.char
 local concat = table.concat
-local current = running.current
 local error = error
 local find = string.find
 local fmt = string.format
 local gmatch = string.gmatch
 local gsub = string.gsub
 local lower = string.lower
-local match = string.match
 local pairs = pairs
 local sub = string.sub
 local tonumber = tonumber
 local tostring = tostring
 local type = type
-local upper = string.upper
 
 
 local FIELDS = {
@@ -47,6 +44,8 @@ local CLIENT_FIELDS = {
 
 local VERSIONS = { [1.0] = true, [1.1] = true, [2] = true, [3] = true }
 
+local CLIENT_PORT = 40000
+
 local REQUEST_ID = "0123456789abcdef0123456789abcdef"
 
 
@@ -57,17 +56,12 @@ local function decode(text)
 end
 
 
-local function unescape(text)
-  return decode(gsub(text, "+", " "))
-end
-
-
--- A path without `.`, `..` and empty parts; nil where it leads out of the root, unless it `stays`.
-local function resolved(path, stays)
+-- A path without `.`, `..` and empty parts; nil where it leads out of the root.
+local function resolved(path)
   local parts = {}
   for part in gmatch(sub(path, 2) .. "/", "([^/]*)/") do
     if part == ".." then
-      if #parts == 0 and not stays then
+      if #parts == 0 then
         return nil
       end
       parts[#parts] = nil
@@ -83,35 +77,6 @@ end
 -- A path as nginx has it in `$uri`: decoded, then resolved.
 local function decoded(path)
   return resolved(decode(path))
-end
-
-
--- A path as a gateway has it: what would read otherwise without it stays encoded.
-local function normalized(path)
-  return resolved((gsub(path, "%%(%x%x)", function(digits)
-    local byte = char(tonumber(digits, 16))
-    return find(byte, "[!#$&'()*+,/:;=?@%[%]%%]") and "%" .. upper(digits) or byte
-  end)), true)
-end
-
-
---- The arguments of a query: true for one without a value, an array for one that is repeated.
-local function arguments(query)
-  local found = {}
-  for item in gmatch(query, "[^&]+") do
-    local name, value = match(item, "^([^=]*)=(.*)$")
-    value = value and unescape(value) or true
-    name = unescape(name or item)
-    local before = found[name]
-    if before == nil then
-      found[name] = value
-    elseif type(before) == "table" then
-      before[#before + 1] = value
-    else
-      found[name] = { before, value }
-    end
-  end
-  return found
 end
 
 
@@ -159,22 +124,15 @@ function _M.new(given)
   local port = given.port or scheme == "https" and 443 or 80
   local ip = client.ip or "127.0.0.1"
 
-  local variables = {
-    request_id = given.id or REQUEST_ID,
-    request_method = method,
-    request_uri = target,
-    uri = uri,
-    document_uri = uri,
-    args = query ~= "" and query or nil,
-    query_string = query ~= "" and query or nil,
-    is_args = query ~= "" and "?" or "",
-    scheme = scheme,
-    host = host,
-    server_port = tostring(port),
-    remote_addr = ip,
-    content_type = fields.find(headers, "content-type"),
-    content_length = fields.find(headers, "content-length"),
-  }
+  local body = given.body or ""
+  -- A client says how long it is.
+  if body ~= "" and not fields.find(headers, "content-length")
+    and not fields.find(headers, "transfer-encoding")
+  then
+    headers[#headers + 1] = { "Content-Length", fmt("%d", #body) }
+  end
+
+  local variables = { request_id = given.id or REQUEST_ID }
   for name, value in pairs(given.variables or {}) do
     local kind = type(value)
     if type(name) ~= "string" then
@@ -187,119 +145,29 @@ function _M.new(given)
 
   return {
     method = method,
+    first_method = method,
     target = target,
-    path = normalized(path),
-    raw_path = path,
-    query = query,
+    path = path,
+    uri = uri,
+    args = query ~= "" and query or nil,
     headers = headers,
     http_version = version,
     scheme = scheme,
     host = host,
     port = port,
-    body = given.body or "",
+    body = body,
+    body_read = false,
+    started = clock.now(),
     variables = variables,
     client = {
       ip = ip,
-      port = client.port or 40000,
+      port = client.port or CLIENT_PORT,
       forwarded_ip = client.forwarded_ip or ip,
-      forwarded_port = client.forwarded_port or port,
+      forwarded_port = client.forwarded_port or client.port or CLIENT_PORT,
       consumer = client.consumer,
       credential = client.credential,
     },
   }
-end
-
-
---- A variable of nginx's: one that was given, or `$http_…` and `$arg_…`.
-function _M.variable(request, name)
-  local value = request.variables[name]
-  if value ~= nil then
-    return value
-  end
-  local kind, rest = match(name, "^(%a+)_(.+)$")
-  if kind == "http" then
-    return fields.find(request.headers, rest)
-  elseif kind == "arg" then
-    for item in gmatch(request.query, "[^&]+") do
-      local key, text = match(item, "^([^=]*)=(.*)$")
-      if key and lower(key) == lower(rest) then
-        return text
-      end
-    end
-  end
-end
-
-
---- The arguments of the query, by name.
-function _M.arguments(request)
-  return arguments(request.query)
-end
-
-
---- `kong.request`
-function _M.kong_request()
-  local function field(name)
-    return function()
-      return current().request[name]
-    end
-  end
-
-  local request = {
-    get_method = field "method",
-    get_path = field "path",
-    get_raw_path = field "raw_path",
-    get_path_with_query = field "target",
-    get_raw_query = field "query",
-    get_http_version = field "http_version",
-    get_raw_body = field "body",
-  }
-
-  for _, name in pairs { "scheme", "host", "port" } do
-    request["get_" .. name] = field(name)
-    request["get_forwarded_" .. name] = field(name)
-  end
-  request.get_forwarded_path = field "path"
-
-  function request.get_query()
-    return arguments(current().request.query)
-  end
-
-  function request.get_query_arg(name)
-    local value = arguments(current().request.query)[name]
-    if type(value) == "table" then
-      return value[1]
-    end
-    return value
-  end
-
-  function request.get_header(name)
-    return fields.find(current().request.headers, name)
-  end
-
-  function request.get_headers()
-    return fields.by_name(current().request.headers)
-  end
-
-  return request
-end
-
-
---- `kong.client`
-function _M.kong_client()
-  local client = {}
-
-  for name in pairs(CLIENT_FIELDS) do
-    client["get_" .. name] = function()
-      return current().request.client[name]
-    end
-  end
-
-  function client.authenticate(consumer, credential)
-    local details = current().request.client
-    details.consumer, details.credential = consumer, credential
-  end
-
-  return client
 end
 
 

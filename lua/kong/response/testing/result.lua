@@ -134,7 +134,7 @@ end
 local FIELDS = {
   status = true, headers = true, body = true, json = true, source = true, exited = true,
   phases = true, log = true, upstream_called = true, closed = true, truncated = true,
-  chunks = true, ctx = true, describe = true,
+  chunks = true, ctx = true, describe = true, upstream = true, services = true,
 }
 
 local result_mt = { __tostring = message }
@@ -184,6 +184,16 @@ local function unsent_status(session, ctx)
 end
 
 
+-- What the upstream has got; nil if it was not asked.
+local function sent_request(session)
+  local request = session.upstream_request
+  if request then
+    setmetatable(request.headers, headers_mt)
+  end
+  return request
+end
+
+
 local _M = {}
 
 
@@ -209,6 +219,8 @@ function _M.new(session)
     log = session.log,
     hints = session.hints,
     upstream_called = session.upstream_called,
+    upstream = { request = sent_request(session) },
+    services = session.service_calls or {},
     ctx = ctx,
     has_body = has_body,
   }, result_mt)

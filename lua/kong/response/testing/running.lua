@@ -25,6 +25,37 @@ function _M.current()
 end
 
 
+-- What modules have logged while they were loaded.
+local loading
+
+
+--- Logs a line: to the running test, or, while its plugins are loaded, for it.
+function _M.log(level, message)
+  local session = _M.session
+  if session then
+    session:write_log(level, message)
+  elseif loading then
+    loading[#loading + 1] = { level, message }
+  else
+    error("no test of kong.response.testing is running", 3)
+  end
+end
+
+
+--- Keeps what is logged from now on, for the test that runs next.
+function _M.start_loading()
+  loading = loading or {}
+end
+
+
+--- The lines that were logged while plugins were loaded.
+function _M.take_loading()
+  local lines = loading or {}
+  loading = nil
+  return lines
+end
+
+
 --- Remembers the fields of a table.
 -- @treturn function puts them back: what was added is gone, what was replaced or removed is there
 function _M.keep(table)

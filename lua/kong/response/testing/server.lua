@@ -5,6 +5,7 @@ local native = require "kong.response.testing.native"
 local coroutines = require "kong.response.testing.coroutines"
 local http = require "kong.response.http"
 local log = require "kong.response.testing.log"
+local workers = require "kong.response.testing.worker"
 
 
 local co_create = coroutines.create
@@ -14,10 +15,8 @@ local co_yield = coroutines.yield
 local concat = table.concat
 local find = string.find
 local pairs = pairs
-local select = select
 local setmetatable = setmetatable
 local sub = string.sub
-local unpack = unpack
 
 
 local EXIT = coroutines.EXIT
@@ -370,30 +369,26 @@ function Server:break_off()
 end
 
 
---- `ngx.timer.at`: no test waits, so the callback runs when the code sleeps, or behind the request.
-function Server:add_timer(callback, ...)
-  local timers = self.timers or {}
-  self.timers = timers
-  timers[#timers + 1] = { callback, select("#", ...), ... }
+--- `ngx.timer.at` and `ngx.timer.every`: no test waits, so the callback runs when the code sleeps,
+-- when the test moves the clock, or behind the request.
+function Server:add_timer(delay, interval, callback, ...)
+  self.worker:add_timer(delay, interval, callback, ...)
 end
 
 
---- Runs what timers are due. Timers that are set meanwhile are for the next time.
+--- Runs what timers are due.
 -- @tparam table ngx its `ctx` is another one in a timer
 -- @tparam function failed `failed(err)`
 function Server:run_timers(ngx, failed)
-  local timers = self.timers or {}
-  self.timers = nil
   local phase, ctx = self.host:get_phase(), ngx.ctx
-  for i = 1, #timers do
-    local timer = timers[i]
+  self.worker:run_timers(function(callback, ...)
     ngx.ctx = {}
     self.host:set_phase("timer")
-    local outcome, err = self:call(timer[1], false, unpack(timer, 3, timer[2] + 2))
+    local outcome, err = self:call(callback, ...)
     if outcome == "failed" then
       failed(err)
     end
-  end
+  end)
   ngx.ctx = ctx
   self.host:set_phase(phase)
 end
@@ -403,10 +398,11 @@ local _M = { Server = Server }
 
 
 --- A server for a request.
--- @tparam table fields `host`, `request` and `log`
+-- @tparam table fields `host`, `request`, `log` and, if it is not a new one, `worker`
 -- @tparam[opt] table class what overrides this one's methods
 function _M.new(fields, class)
   fields.chunks = {}
+  fields.worker = fields.worker or workers.new()
   fields.bound = {}
   return setmetatable(fields, class or Server)
 end

@@ -4,19 +4,24 @@
 local core = require "kong.response.core"
 local native = require "kong.response.testing.native"
 local gateway = require "kong.response.testing.gateway"
+local modules = require "kong.response.testing.modules"
 local lacking = require "kong.response.testing.lacking"
 local log = require "kong.response.testing.log"
 local position = require "kong.response.testing.position"
+local running = require "kong.response.testing.running"
 local servers = require "kong.response.testing.server"
 local strict = require "kong.response.testing.strict"
 
 
+local error = error
 local find = string.find
 local fmt = string.format
 local getmetatable = getmetatable
+local match = string.match
 local pairs = pairs
 local pcall = pcall
 local setmetatable = setmetatable
+local tonumber = tonumber
 local tostring = tostring
 local type = type
 
@@ -122,6 +127,10 @@ function Session:failed(err)
   end
   local ok, text = pcall(tostring, err)
   text = ok and text or "(error object is a " .. type(err) .. " value)"
+  local explained = modules.explain(text)
+  if find(text, "' not found:", 1, true) then
+    text = explained
+  end
   local has_position = find(text, "^[^\n]-:%d+: ")
   self:write_log(ERR, text, not has_position and position.of_function(self.handler) or nil)
   local hint = lacking.hint(text)
@@ -177,6 +186,7 @@ function Session:handlers(phase, go_on)
         handler = callable(handler)
       end
       kong_ctx.plugin = entry.ctx
+      self.ngx.ctx.plugin_id = entry.id
       if self.strict then
         self.strict:before(handler)
       end
@@ -225,6 +235,7 @@ function Session:filter_head()
   end
 
   local leave = self:enter "header_filter"
+  self.requests.header_filter(self.ngx.ctx)
   -- As `filter_body` does.
   self.ngx.ctx.KONG_RESPONSE_KEEPS_EMPTY_BODY = true
   local outcome = self:handlers("header_filter", until_failed)
@@ -268,6 +279,9 @@ function Session:filter_body()
   local host = self.host
   local leave = self:enter "body_filter"
   local given = self.strict and host:get_chunk()
+  if host:get_arg(2) then
+    self.requests.body_end(self.ngx.ctx)
+  end
   local replaced, outcome = self.ngx.ctx.response_body, nil
   if replaced then
     -- The end first: behind an empty chunk nginx would lose it.
@@ -314,6 +328,16 @@ function Session:late(what)
 end
 
 
+-- Before 1.23, nginx holds WWW-Authenticate once, and a variable has the first of several headers.
+local function is_newer(version)
+  local major, minor = match(version, "^(%d+)%.(%d+)")
+  if not major then
+    error(fmt("nginx_version must be a version such as \"1.27.1\", got %q", version), 0)
+  end
+  return tonumber(major) * 1000 + tonumber(minor) >= 1023
+end
+
+
 local _M = {}
 
 
@@ -321,10 +345,15 @@ local _M = {}
 -- @tparam table case `plugins`, `request`, `upstream`, `configuration`, `strict`
 -- @tparam table ngx
 -- @tparam table kong
-function _M.new(case, ngx, kong)
+-- @tparam table requests what `kong.response.pdk` is told of each phase
+function _M.new(case, ngx, kong, requests)
   local request = case.request
   local self = servers.new({
     ngx = ngx,
+    requests = requests,
+    services = case.services,
+    worker = case.worker,
+    joins_headers = is_newer(case.nginx_version),
     kong_ctx = kong.ctx,
     plugins = case.plugins,
     request = request,
@@ -335,6 +364,7 @@ function _M.new(case, ngx, kong)
       headers = request.headers,
       variables = request.variables,
       default_type = case.default_type or "",
+      www_authenticate_repeats = is_newer(case.nginx_version),
     },
     log = log.new(),
     hints = {},
@@ -361,6 +391,10 @@ function _M.new(case, ngx, kong)
   end
 
   self.strict = case.strict and strict.new(self) or nil
+  local loading = running.take_loading()
+  for i = 1, #loading do
+    log.add(self.log, loading[i][1], loading[i][2], "init")
+  end
   self.functions = self.bind(gateway.OPTIONS)
   return self
 end

@@ -214,6 +214,12 @@ local function is_encoded(encoding)
 end
 
 
+--- A variable was read that nginx has not.
+function Strict:unknown_variable(name, suggestion)
+  self:mistake_at(self:place(), "ngx.var.%s is no variable of nginx%s", name, suggestion)
+end
+
+
 --- The upstream's body was read. Whoever decodes it says so in the head, before that or later.
 function Strict:read_service_body()
   self.service_body_read = self:place()

@@ -1,11 +1,8 @@
---- The answer of a test's upstream, and what plugins read of it: `kong.service.response`.
+--- The answer of a test's upstream.
 
 local fields = require "kong.response.testing.fields"
-local running = require "kong.response.testing.running"
 
 
-local concat = table.concat
-local current = running.current
 local error = error
 local floor = math.floor
 local fmt = string.format
@@ -106,47 +103,6 @@ function _M.new(given)
     cut_off = cut_off,
     failure = failure,
   }
-end
-
-
---- `kong.service.response`
-function _M.kong_service_response()
-  local response = {}
-
-  local function answer()
-    local session = current()
-    return session.answered and session.upstream
-  end
-
-  function response.get_status()
-    local upstream = answer()
-    return upstream and upstream.status or nil
-  end
-
-  function response.get_header(name)
-    local upstream = answer()
-    return upstream and fields.find(upstream.headers, name) or nil
-  end
-
-  function response.get_headers()
-    local upstream = answer()
-    return fields.by_name(upstream and upstream.headers or {})
-  end
-
-  -- Only where there is a `response` handler: else the body is not complete.
-  function response.get_raw_body()
-    local upstream, session = answer(), current()
-    if not upstream or not session.waits then
-      error("service body is only available with a response handler", 2)
-    end
-    local body = concat(upstream.chunks)
-    if session.strict and body ~= "" then
-      session.strict:read_service_body()
-    end
-    return body
-  end
-
-  return response
 end
 
 

@@ -1,0 +1,119 @@
+--- What `require` finds while a test runs.
+
+local lacking = require "kong.response.testing.lacking"
+local native = require("kong.response.testing.native").ngx
+local services = require "kong.response.testing.services"
+local splits = require "kong.response.testing.ngx.split"
+local threads = require "kong.response.testing.ngx.threads"
+
+
+local error = error
+local find = string.find
+local fmt = string.format
+local gsub = string.gsub
+local loaded = package.loaded
+local match = string.match
+local pairs = pairs
+local type = type
+
+
+-- Those that need nginx, or a network.
+local OURS = {
+  ["ngx.re"] = splits,
+  ["ngx.semaphore"] = threads.semaphore,
+  ["ngx.base64"] = {
+    encode_base64url = function(text)
+      if type(text) ~= "string" then
+        return nil, "must provide a string"
+      end
+      return (gsub(native.encode_base64(text, true), "[+/]", { ["+"] = "-", ["/"] = "_" }))
+    end,
+    decode_base64url = function(text)
+      if type(text) ~= "string" then
+        return nil, "must provide a string"
+      elseif find(text, "[+/=]") then
+        return nil, "invalid input"
+      end
+      local plain = native.decode_base64((gsub(text, "[-_]", { ["-"] = "+", ["_"] = "/" })))
+      if not plain then
+        return nil, "invalid input"
+      end
+      return plain
+    end,
+  },
+  ["resty.http"] = services.http,
+}
+
+
+local _M = {}
+
+
+--- Checks what a test gives.
+function _M.check(given)
+  for name, value in pairs(given or {}) do
+    if type(name) ~= "string" then
+      error(fmt("modules must have the names of modules, got %s", type(name)), 0)
+    elseif value == nil then
+      error(fmt("modules[%q] must not be nil", name), 0)
+    end
+  end
+end
+
+
+--- Puts the modules of a test in place.
+-- @tparam[opt] table given of the test's own
+-- @tparam[opt] table plugins names of modules that are loaded anew, because they may have kept
+--   what they have required
+-- @treturn function puts back what there was
+function _M.install(given, plugins)
+  local before, added = {}, {}
+  local function replace(name, module)
+    before[name] = loaded[name]
+    added[name] = true
+    loaded[name] = module
+  end
+  for name, module in pairs(OURS) do
+    replace(name, module)
+  end
+  if given then
+    for name, module in pairs(given) do
+      replace(name, module)
+    end
+    for i = 1, #(plugins or {}) do
+      local folder = (match(plugins[i], "^(.*)%.[^.]+$") or plugins[i]) .. "."
+      for name in pairs(loaded) do
+        local is_own = name == plugins[i] or find(name, folder, 1, true) == 1
+        if is_own and not added[name] then
+          before[name], added[name] = loaded[name], true
+        end
+      end
+      added[plugins[i]] = true
+    end
+    for name in pairs(added) do
+      if not OURS[name] and given[name] == nil then
+        loaded[name] = nil
+      end
+    end
+  end
+  return function()
+    for name in pairs(added) do
+      loaded[name] = before[name]
+    end
+  end
+end
+
+
+--- A missing module in two lines; another error as it is.
+function _M.explain(message)
+  local name = type(message) == "string" and match(message, "module '([^']+)' not found:")
+  if not name then
+    local hint = type(message) == "string" and lacking.hint(message)
+    return hint and message .. "\n" .. hint or message
+  end
+  local place = match(message, "^([^\n]-:%d+: )module '") or ""
+  return fmt("%smodule '%s' not found\ngive it in the case's modules: modules = { [%q] = ... }"
+             .. " (docs/testing.md)", place, name, name)
+end
+
+
+return _M

@@ -1,0 +1,393 @@
+--- `ngx.req`: what the client has sent, and what plugins make of it. The upstream gets the latter.
+
+local fields = require "kong.response.testing.fields"
+local running = require "kong.response.testing.running"
+local text = require "kong.response.testing.ngx.text"
+
+
+local byte = string.byte
+local concat = table.concat
+local current = running.current
+local error = error
+local fmt = string.format
+local gsub = string.gsub
+local lower = string.lower
+local match = string.match
+local pairs = pairs
+local rawget = rawget
+local setmetatable = setmetatable
+local tostring = tostring
+local type = type
+
+
+local MAX_HEADERS = 100
+
+-- Where the request's body can be read.
+local READS = { rewrite = true, access = true, content = true }
+
+local METHODS = {
+  [2] = "GET", [4] = "HEAD", [8] = "POST", [16] = "PUT", [32] = "DELETE", [64] = "MKCOL",
+  [128] = "COPY", [256] = "MOVE", [512] = "OPTIONS", [1024] = "PROPFIND", [2048] = "PROPPATCH",
+  [4096] = "LOCK", [8192] = "UNLOCK", [16384] = "PATCH", [32768] = "TRACE",
+}
+
+
+local headers_mt = {
+  __index = function(headers, name)
+    if type(name) ~= "string" then
+      return nil
+    end
+    name = lower(name)
+    local value = rawget(headers, name)
+    if value == nil then
+      value = rawget(headers, (gsub(name, "_", "-")))
+    end
+    return value
+  end,
+}
+
+
+local function escape_control(value)
+  return (gsub(value, "[%z\1-\8\10-\31\127]", function(c)
+    return fmt("%%%02X", byte(c))
+  end))
+end
+
+
+-- The rules of a response read the request's headers where nginx does.
+local function update(session)
+  local request = session.request
+  session.host:set_request(request.method, request.headers)
+end
+
+
+-- As nginx sets a header of the request: the first one with the name stays in its place.
+local function write_header(request, name, value, overrides)
+  local list = request.headers
+  name, value = escape_control(name), escape_control(value)
+  if overrides then
+    local folded, at, kept = lower(name), nil, 0
+    for i = 1, #list do
+      local header = list[i]
+      if lower(header[1]) ~= folded then
+        kept = kept + 1
+        list[kept] = header
+      elseif value ~= "" and not at then
+        kept = kept + 1
+        at = kept
+        list[kept] = { header[1], value }
+      end
+    end
+    for i = #list, kept + 1, -1 do
+      list[i] = nil
+    end
+    if at then
+      return
+    end
+  end
+  if value ~= "" then
+    list[#list + 1] = { name, value }
+  end
+end
+
+
+local function set_header(name, value, overrides)
+  if name == nil then
+    error("bad 'name' argument: string expected, got nil", 3)
+  end
+  name = tostring(name)
+  local session = current()
+  local request = session.request
+  if value == nil then
+    if not overrides then
+      error("bad 'value' argument: string or table expected, got nil", 3)
+    end
+    write_header(request, name, "", true)
+  elseif type(value) == "table" then
+    if #value == 0 and not overrides then
+      error("bad 'value' argument: non-empty table expected", 3)
+    end
+    if #value == 0 then
+      write_header(request, name, "", true)
+    end
+    for i = 1, #value do
+      write_header(request, name, tostring(value[i]), overrides and i == 1)
+    end
+  else
+    write_header(request, name, tostring(value), overrides)
+  end
+  if lower(name) == "host" then
+    local host = fields.find(request.headers, "host")
+    request.host = host and lower(gsub(host, ":%d+$", "")) or ""
+  end
+  update(session)
+end
+
+
+local function check_phase()
+  local phase = current().host:get_phase()
+  if not READS[phase] then
+    error(fmt("API disabled in the context of %s_by_lua*", phase), 3)
+  end
+end
+
+
+local req = {}
+
+
+function req.get_method()
+  return current().request.method
+end
+
+
+function req.set_method(method)
+  if type(method) ~= "number" then
+    error("bad method number", 2)
+  end
+  local name = METHODS[method]
+  if not name then
+    error("unsupported HTTP method: " .. method, 2)
+  end
+  local session = current()
+  session.request.method = name
+  update(session)
+end
+
+
+function req.http_version()
+  return current().request.http_version
+end
+
+
+function req.get_headers(max, raw)
+  local list = current().request.headers
+  max = max or MAX_HEADERS
+  if max < 0 then
+    max = MAX_HEADERS
+  end
+  local count = max > 0 and max < #list and max or #list
+  local headers = {}
+  for i = 1, count do
+    local name, value = list[i][1], list[i][2]
+    if not raw then
+      name = lower(name)
+    end
+    local before = headers[name]
+    if type(before) == "table" then
+      before[#before + 1] = value
+    elseif before then
+      headers[name] = { before, value }
+    else
+      headers[name] = value
+    end
+  end
+  if not raw then
+    setmetatable(headers, headers_mt)
+  end
+  return headers, count < #list and "truncated" or nil
+end
+
+
+function req.set_header(name, value)
+  set_header(name, value, true)
+end
+
+
+function req.add_header(name, value)
+  set_header(name, value, false)
+end
+
+
+function req.clear_header(name)
+  set_header(name, nil, true)
+end
+
+
+function req.raw_header(no_request_line)
+  local request = current().request
+  local lines = {}
+  if not no_request_line then
+    lines[1] = fmt("%s %s HTTP/%.1f", request.method, request.target, request.http_version)
+  end
+  for i = 1, #request.headers do
+    lines[#lines + 1] = request.headers[i][1] .. ": " .. request.headers[i][2]
+  end
+  return concat(lines, "\r\n") .. "\r\n\r\n"
+end
+
+
+function req.get_uri_args(max)
+  return text.arguments(current().request.args or "", max)
+end
+
+
+req.get_query_args = req.get_uri_args
+
+
+function req.set_uri_args(args)
+  local kind = type(args)
+  if kind == "table" then
+    args = text.encode_args(args)
+  elseif kind ~= "string" and kind ~= "number" then
+    error(fmt("bad argument #1 to 'set_uri_args' (string, number, or table expected, but got %s)",
+              kind), 2)
+  end
+  args = escape_control(tostring(args))
+  local request = current().request
+  -- nginx has none where they are empty, and then the variable is an empty one.
+  request.args = args
+end
+
+
+function req.set_uri(uri, jump, binary)
+  if type(uri) ~= "string" then
+    error(fmt("bad argument #1 to 'set_uri' (string expected, got %s)", type(uri)), 2)
+  elseif uri == "" then
+    error("attempt to use zero-length uri", 2)
+  elseif jump ~= nil and type(jump) ~= "boolean" then
+    error(fmt("bad argument #2 to 'set_uri' (boolean expected, got %s)", type(jump)), 2)
+  end
+  local unsafe = not binary and match(uri, "[%z\1-\31\127]")
+  if unsafe then
+    local shown = gsub(uri, "[%z\1-\31\127]", function(c)
+      return fmt("\\x%02X", byte(c))
+    end)
+    error(fmt('unsafe byte "0x%02x" in uri "%s" (maybe you want to set the \'binary\' argument?)',
+              byte(unsafe), shown), 2)
+  elseif jump then
+    error("the kit has one location: ngx.req.set_uri cannot jump to another one", 2)
+  end
+  local request = current().request
+  request.uri, request.sets_uri = uri, true
+end
+
+
+function req.read_body()
+  check_phase()
+  current().request.body_read = true
+end
+
+
+function req.discard_body()
+  check_phase()
+  current().request.body = ""
+end
+
+
+function req.get_body_data()
+  local request = current().request
+  if request.body_read and request.body ~= "" then
+    return request.body
+  end
+  return nil
+end
+
+
+-- The body is in memory, whatever its size.
+function req.get_body_file()
+  return nil
+end
+
+
+function req.set_body_data(body)
+  if type(body) ~= "string" and type(body) ~= "number" then
+    error(fmt("bad argument #1 to 'set_body_data' (string expected, got %s)", type(body)), 2)
+  end
+  local session = current()
+  local request = session.request
+  if not request.body_read then
+    error("request body not read yet", 2)
+  end
+  request.body = tostring(body)
+  write_header(request, "Content-Length", tostring(#request.body), true)
+  update(session)
+end
+
+
+function req.get_post_args(max)
+  local request = current().request
+  if not request.body_read then
+    error("no request body found; maybe you should turn on lua_need_request_body?", 2)
+  end
+  return text.arguments(request.body, max)
+end
+
+
+-- nginx takes a request whose path was set for an internal one.
+function req.is_internal()
+  return current().request.sets_uri or false
+end
+
+
+function req.start_time()
+  return current().request.started
+end
+
+
+function req.socket()
+  error("the kit has no sockets: ngx.req.socket", 2)
+end
+
+
+local _M = {}
+
+
+--- `ngx.req`
+function _M.new()
+  local functions = {}
+  for name, code in pairs(req) do
+    functions[name] = code
+  end
+  return functions
+end
+
+
+-- What nginx says for itself to an upstream.
+local HIDDEN = {
+  ["host"] = true, ["connection"] = true, ["content-length"] = true, ["transfer-encoding"] = true,
+  ["te"] = true, ["keep-alive"] = true, ["expect"] = true, ["upgrade"] = true,
+}
+
+
+-- A path as nginx writes it for the upstream when a plugin has set it.
+local function escape_path(path)
+  return (gsub(path, "[%z\1-\32#%%?\127-\255]", function(c)
+    return fmt("%%%02X", byte(c))
+  end))
+end
+
+
+--- What the upstream gets: `method`, `path` with the query, `headers` in their order, `body`.
+-- @tparam table request
+-- @tparam table variables `upstream_uri` and `upstream_host`
+function _M.for_upstream(request, variables)
+  local uri = variables.upstream_uri
+  local path
+  if uri and uri ~= "" then
+    path = uri
+  else
+    path = request.sets_uri and escape_path(request.uri) or match(request.target, "^[^?]*")
+    local args = request.args
+    if args and args ~= "" then
+      path = path .. "?" .. args
+    end
+  end
+  local host = variables.upstream_host
+  local headers = { { "Host", host ~= "" and host or request.host } }
+  if request.body ~= "" or fields.find(request.headers, "content-length") then
+    headers[2] = { "Content-Length", fmt("%d", #request.body) }
+  end
+  for i = 1, #request.headers do
+    local header = request.headers[i]
+    if not HIDDEN[lower(header[1])] then
+      headers[#headers + 1] = { header[1], header[2] }
+    end
+  end
+  return {
+    method = request.method, path = path, headers = headers, body = request.body,
+    scheme = variables.upstream_scheme,
+  }
+end
+
+
+return _M

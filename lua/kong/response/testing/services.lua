@@ -1,0 +1,307 @@
+--- Other services that a test describes: `resty.http` and `ngx.location.capture` get their answers.
+
+local fields = require "kong.response.testing.fields"
+local names = require "kong.response.names"
+local running = require "kong.response.testing.running"
+local text = require "kong.response.testing.ngx.text"
+
+
+local current = running.current
+local error = error
+local find = string.find
+local fmt = string.format
+local lower = string.lower
+local match = string.match
+local pairs = pairs
+local setmetatable = setmetatable
+local sub = string.sub
+local tonumber = tonumber
+local tostring = tostring
+local type = type
+local unpack = unpack
+local upper = string.upper
+
+
+local PORTS = { http = 80, https = 443 }
+
+local ANSWER = { status = "number", headers = "table", body = "string", reason = "string" }
+
+
+-- Header values by name, in any case.
+local headers_mt = {
+  __index = function(headers, name)
+    if type(name) ~= "string" then
+      return nil
+    end
+    name = lower(name)
+    for key, value in pairs(headers) do
+      if type(key) == "string" and lower(key) == name then
+        return value
+      end
+    end
+  end,
+}
+
+
+local function copy(headers)
+  local copied = setmetatable({}, headers_mt)
+  for name, value in pairs(headers or {}) do
+    copied[name] = value
+  end
+  return copied
+end
+
+
+-- What was called, for the result.
+local function note(session, request)
+  local calls = session.service_calls or {}
+  session.service_calls = calls
+  calls[#calls + 1] = request
+end
+
+
+--- Asks a service; raises at the plugin's line where the test describes none.
+local function ask(request, level)
+  local session = current()
+  local services = session.services or {}
+  local url = request.url
+  local plain = match(url, "^[^?]*")
+  local answer = services[url]
+  if answer == nil then
+    answer = services[plain]
+  end
+  if answer == nil then
+    error(fmt("no service is described for %s %s: add [%q] to the case's services%s",
+              request.method, url, plain, names.suggestion(plain, services)), level + 1)
+  end
+  note(session, request)
+  local err
+  if type(answer) == "function" then
+    answer, err = answer(request)
+    if answer == nil then
+      return nil, err or "connection refused"
+    end
+  end
+  fields.check(answer, ANSWER, fmt("the answer of %s", plain))
+  return answer
+end
+
+
+-- A query, given as text or as a table.
+local function query_of(query)
+  if type(query) == "table" then
+    query = text.encode_args(query)
+  end
+  return query and query ~= "" and tostring(query) or nil
+end
+
+
+local function body_of(body)
+  if type(body) == "function" then
+    local pieces = {}
+    for piece in body do
+      pieces[#pieces + 1] = piece
+    end
+    return table.concat(pieces)
+  elseif type(body) == "table" then
+    return table.concat(body)
+  end
+  return body and tostring(body) or ""
+end
+
+
+local function request_of(scheme, host, port, path, options)
+  local query = query_of(options.query)
+  local given_query = match(path, "%?(.*)$")
+  path = match(path, "^[^?]*")
+  query = query or given_query
+  local authority = port == PORTS[scheme] and host or fmt("%s:%d", host, port)
+  return {
+    method = upper(options.method or "GET"),
+    url = scheme .. "://" .. authority .. path .. (query and "?" .. query or ""),
+    path = path,
+    query = query,
+    headers = copy(options.headers),
+    body = body_of(options.body),
+  }
+end
+
+
+-- An answer as resty.http has it.
+local function response_of(answer)
+  local body = answer.body or ""
+  local response = {
+    status = answer.status or 200, reason = answer.reason or "", headers = copy(answer.headers),
+    has_body = body ~= "",
+  }
+  local rest = body
+  function response.read_body()
+    local whole = rest
+    rest = ""
+    return whole
+  end
+  function response.body_reader()
+    local chunk = rest ~= "" and rest or nil
+    rest = ""
+    return chunk
+  end
+  function response.read_trailers()
+    return response
+  end
+  return response, body
+end
+
+
+local Client = {}
+Client.__index = Client
+
+
+local function accept()
+  return 1
+end
+
+
+for _, name in pairs {
+  "set_timeout", "set_timeouts", "ssl_handshake", "set_keepalive", "close", "set_proxy_options",
+  "connect_proxy",
+} do
+  Client[name] = accept
+end
+
+
+function Client.get_reused_times()
+  return 0
+end
+
+
+function Client.parse_uri(_, uri, query_in_path)
+  local scheme, authority, path = match(uri, "^(%a[%w+.-]*)://([^/?]+)(.*)$")
+  if not scheme or not PORTS[lower(scheme)] then
+    return nil, "bad uri: " .. tostring(uri)
+  end
+  scheme = lower(scheme)
+  local host, port = match(authority, "^(.-):(%d+)$")
+  host, port = host or authority, tonumber(port) or PORTS[scheme]
+  if path == "" or sub(path, 1, 1) == "?" then
+    path = "/" .. path
+  end
+  if query_in_path == false then
+    return { scheme, host, port, match(path, "^[^?]*"), match(path, "%?(.*)$") or "" }
+  end
+  return { scheme, host, port, path, "" }
+end
+
+
+function Client:connect(options, port)
+  if type(options) == "table" then
+    local scheme = options.scheme or "http"
+    self.peer = { scheme, options.host, tonumber(options.port) or PORTS[scheme] }
+  else
+    self.peer = { port == 443 and "https" or "http", options, tonumber(port) or 80 }
+  end
+  return 1
+end
+
+
+function Client:request(options)
+  local peer = self.peer
+  if not peer then
+    return nil, "not connected"
+  end
+  local request = request_of(peer[1], peer[2], peer[3], options.path or "/", options)
+  local answer, err = ask(request, 2)
+  if not answer then
+    return nil, err
+  end
+  return (response_of(answer))
+end
+
+
+function Client:request_uri(uri, options)
+  options = options or {}
+  local parsed, err = self:parse_uri(uri)
+  if not parsed then
+    return nil, err
+  end
+  local request = request_of(parsed[1], parsed[2], parsed[3], options.path or parsed[4], options)
+  local answer
+  answer, err = ask(request, 2)
+  if not answer then
+    return nil, err
+  end
+  local response, body = response_of(answer)
+  response.body = body
+  return response
+end
+
+
+local _M = {}
+
+
+--- `require("resty.http")`
+_M.http = {
+  _VERSION = "0.17.1",
+  new = function()
+    return setmetatable({}, Client)
+  end,
+}
+
+
+-- The methods of `ngx.HTTP_…`, by number.
+local function method_name(number)
+  local ngx = current().ngx
+  for name, value in pairs(ngx) do
+    if value == number and type(name) == "string" and find(name, "^HTTP_%u+$") then
+      return sub(name, 6)
+    end
+  end
+  return "GET"
+end
+
+
+local YIELDS = { rewrite = true, access = true, content = true }
+
+
+local function capture(uri, options, level)
+  local phase = current().host:get_phase()
+  if not YIELDS[phase] then
+    error(fmt("API disabled in the context of %s_by_lua*", phase), level + 1)
+  end
+  options = options or {}
+  local query = query_of(options.args) or match(uri, "%?(.*)$")
+  local path = match(uri, "^[^?]*")
+  local answer, err = ask({
+    method = options.method and method_name(options.method) or "GET",
+    url = path .. (query and "?" .. query or ""),
+    path = path,
+    query = query,
+    headers = copy(fields.by_name(current().request.headers)),
+    body = options.body or "",
+  }, level + 1)
+  if not answer then
+    error(err, level + 1)
+  end
+  return {
+    status = answer.status or 200, header = copy(answer.headers), body = answer.body or "",
+    truncated = false,
+  }
+end
+
+
+--- `ngx.location.capture`
+function _M.capture(uri, options)
+  return (capture(uri, options, 2))
+end
+
+
+--- `ngx.location.capture_multi`
+function _M.capture_multi(requests)
+  local answers = {}
+  for i = 1, #requests do
+    answers[i] = capture(requests[i][1], requests[i][2], 2)
+  end
+  return unpack(answers, 1, #requests)
+end
+
+
+return _M
