@@ -73,10 +73,13 @@ local FIELDS = {
   services = "table",
   modules = "table",
   nginx_version = "string",
+  route = "table",
+  service = "table",
+  consumers = "table",
+  upstreams = "table",
+  node = "table",
+  version = "string",
 }
-for name, expected in pairs(gateway.FIELDS) do
-  FIELDS[name] = expected
-end
 
 -- The server that gateways have.
 local NGINX_VERSION = "1.27.1"

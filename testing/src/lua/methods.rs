@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use http::Method;
 use kong_response::error::Error;
 use kong_response::host::{Host as _, Write};
 use kong_response::response::warning;
@@ -78,10 +79,11 @@ fn upstream(_: &Lua, memory: &RefCell<Memory>, code: Value, headers: Value) -> O
 
 /// `host:set_request(method, headers)`: what code has made of the request.
 fn set_request(_: &Lua, memory: &RefCell<Memory>, method: Value, headers: Value) -> Outcome<()> {
-    let method = bytes(&method).ok_or_else(|| misuse("the method must be a string".to_owned()))?;
+    let method = bytes(&method).and_then(|method| Method::from_bytes(&method).ok());
+    let method = method.ok_or_else(|| misuse("the method must be a token".to_owned()))?;
     let headers = optional_table(&headers, "headers")?;
     let headers = headers.map(|headers| pairs(&headers, "headers")).transpose()?;
-    memory.borrow_mut().change_request(&method, headers.unwrap_or_default());
+    memory.borrow_mut().change_request(method, headers.unwrap_or_default());
     Ok(())
 }
 

@@ -150,8 +150,8 @@ impl Memory {
 
     /// Changes the method and the headers of the request, as `ngx.req` does: what becomes of the connection is
     /// decided already.
-    pub fn change_request(&mut self, method: &[u8], headers: Vec<Field>) {
-        self.method = method.to_vec();
+    pub fn change_request(&mut self, method: Method, headers: Vec<Field>) {
+        self.method = method;
         self.request_headers = headers;
     }
 

@@ -54,7 +54,47 @@ local testing = {}
 ---@field default_type? string the Content-Type of a response that has none; none by default
 ---@field kong? table what else there is in `kong`
 ---@field ngx? table what else there is in `ngx`
+---@field clock? number what `ngx.now` says; by default the time of the system. It stands still
+---@field shared? table<string|integer, string> dictionaries of `ngx.shared`: names, or sizes by name (`"1m"`)
+---@field services? table<string, kong.response.testing.Answer|kong.response.testing.AnswerFunction> by URL, or by path
+---@field modules? table<string, any> what `require` finds in this test
+---@field nginx_version? string `1.27.1` by default; below 1.23 one WWW-Authenticate is sent
+---@field route? table what `kong.router.get_route` returns
+---@field service? table what `kong.router.get_service` returns
+---@field consumers? table[] for `kong.client.load_consumer`
+---@field upstreams? table<string, string[]> for `kong.service.set_upstream`: targets by name
+---@field node? table `id` and `hostname`, for `kong.node`
+---@field version? string `kong.version`
 ---@field strict? boolean fail for mistakes that production lets through; false by default
+
+---A request to another service.
+---@class kong.response.testing.ServiceRequest
+---@field method string
+---@field url string with the query
+---@field path string
+---@field query? string
+---@field headers table<string, string> by name, in any case
+---@field body string
+
+---The answer of another service.
+---@class kong.response.testing.Answer
+---@field status? number 200 by default
+---@field reason? string
+---@field headers? table<string, string>
+---@field body? string
+
+---Answers a request; nil and an error stand for a connection that fails.
+---@alias kong.response.testing.AnswerFunction fun(request: kong.response.testing.ServiceRequest): kong.response.testing.Answer?, string?
+
+---What the upstream gets.
+---@class kong.response.testing.SentRequest
+---@field method string
+---@field path string with the query
+---@field headers table an ordered list of `{ name, value }`; by name, in any case, the value, or an array of them
+---@field body string
+---@field scheme string
+---@field host string of the Service, or what a plugin has set
+---@field port number
 
 ---@class kong.response.testing.Additions
 ---@field kong? table what else there is in `kong`
@@ -91,6 +131,8 @@ local testing = {}
 ---@field phases string[] the phases that ran, in order
 ---@field log kong.response.testing.Log
 ---@field upstream_called boolean whether the gateway turned to the upstream
+---@field upstream { request?: kong.response.testing.SentRequest } what the upstream got, nil if it was not asked
+---@field services kong.response.testing.ServiceRequest[] the requests to other services, in order
 ---@field closed boolean whether the client gets no answer
 ---@field truncated boolean whether the body breaks off
 ---@field chunks string[] the body as it was sent
@@ -137,6 +179,21 @@ function testing.run(case) end
 ---@param defaults kong.response.testing.Case
 ---@return fun(case?: kong.response.testing.Case): kong.response.testing.Result run
 function testing.with(defaults) end
+
+
+---Returns a `run` with defaults, all of whose requests meet in one worker: they share dictionaries, `kong.cache`,
+---timers and the clock. Make one in each test.
+---@param defaults kong.response.testing.Case `clock` and `shared` are of the worker
+---@return fun(case?: kong.response.testing.Case): kong.response.testing.Result run
+function testing.worker(defaults) end
+
+
+---Moves the clock, and runs the timers that are due then. Their log is that of the last result.
+---
+---**Errors:**
+---* `advance needs a number of seconds, got <value>`
+---@param seconds number
+function testing.advance(seconds) end
 
 
 ---Is `require` with the globals `kong` and `ngx` in place, for modules that take them at their top.
