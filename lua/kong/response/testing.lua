@@ -213,10 +213,7 @@ local function run_session(case)
     error("ngx.ctx must be a table, got " .. type(ngx_table.ctx), 0)
   end
 
-  if not case.worker.started then
-    case.worker.started = true
-    worker_start.start(session)
-  end
+  worker_start.start(session)
   phases.run(session)
   run_timers(session)
   return session, results.new(session)

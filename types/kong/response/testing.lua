@@ -84,7 +84,8 @@ local testing = {}
 ---@field body? string
 
 ---Answers a request; nil and an error stand for a connection that fails.
----@alias kong.response.testing.AnswerFunction fun(request: kong.response.testing.ServiceRequest): kong.response.testing.Answer?, string?
+---@alias kong.response.testing.AnswerFunction
+---| fun(request: kong.response.testing.ServiceRequest): kong.response.testing.Answer?, string?
 
 ---What the upstream gets.
 ---@class kong.response.testing.SentRequest
