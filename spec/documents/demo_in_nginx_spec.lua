@@ -1,5 +1,6 @@
 --- How examples/demo shows what it shows: on a terminal, without colours, and in a file.
 
+local documents = require "spec.support.documents"
 local nginx = require "spec.support.nginx"
 
 
@@ -42,5 +43,16 @@ describe("examples/demo", function()
     assert.is_nil(text:find(ESCAPE, 1, true), text)
     assert.matches("\n\nNo key: exit(401, table, headers)\n$ curl ", text, 1, true)
     assert.matches("\n  Server: ", text, 1, true)
+  end)
+
+  it("prints the lines that README shows, in this order", function()
+    local text, position = "\n" .. run("env -u NO_COLOR TERM=xterm " .. demo), 1
+    local count = 0
+    for line in documents.find(documents.read("README.md"), "^Before: "):gmatch("[^\n]+") do
+      local _, stop = text:find("\n" .. line .. "\n", position, true)
+      assert.is_number(stop, line)
+      position, count = stop, count + 1
+    end
+    assert.equal(9, count)
   end)
 end)
