@@ -43,10 +43,16 @@ end
 local instances = setmetatable({}, { __mode = "k" })
 
 
---- The plugin itself; of a class that extends `kong.plugins.base_plugin` its one instance.
+--- Whether a plugin is a class that extends `kong.plugins.base_plugin`.
+function _M.is_class(plugin)
+  return rawget(plugin, "__index") == plugin and type(plugin.is) == "function"
+         and plugin:is(base_plugin)
+end
+
+
+--- The plugin itself; of a class its one instance.
 function _M.instance(plugin)
-  local is_class = rawget(plugin, "__index") == plugin
-  if not is_class or type(plugin.is) ~= "function" or not plugin:is(base_plugin) then
+  if not _M.is_class(plugin) then
     return plugin
   end
   local instance = instances[plugin]

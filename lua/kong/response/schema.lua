@@ -138,20 +138,11 @@ local function of(given)
 end
 
 
-local _M = {
-  --- An error table as one line.
-  line = messages.line,
-}
+-- What a row gets by itself, and no handler sees.
+local NOT_NEEDED = { id = values.NULL, created_at = values.NULL, updated_at = values.NULL }
 
 
---- Checks a config.
--- @tparam table schema
--- @tparam ?table config
--- @tparam ?table extra other fields of the plugin's row: `{ consumer = { id = "…" } }`
--- @treturn table|nil the row, with defaults filled in; absent fields are `null`
--- @treturn ?table an error table: messages by field
--- @raise what is wrong with the schema
-function _M.validate(schema, config, extra)
+local function validate_row(schema, config, extra)
   local row = of(schema)
   local given = { name = schema.name, config = config }
   for name, value in pairs(extra or {}) do
@@ -169,6 +160,24 @@ function _M.validate(schema, config, extra)
 end
 
 
+local _M = {
+  --- An error table as one line.
+  line = messages.line,
+}
+
+
+--- Checks a config.
+-- @tparam table schema
+-- @tparam ?table config
+-- @tparam ?table extra other fields of the plugin's row: `{ consumer = { id = "…" } }`
+-- @treturn table|nil the row, with defaults filled in; absent fields are `null`
+-- @treturn ?table an error table: messages by field
+-- @raise what is wrong with the schema
+function _M.validate(schema, config, extra)
+  return validate_row(schema, config, extra)
+end
+
+
 --- Makes what a plugin's handlers get of a config.
 -- @tparam table schema
 -- @tparam ?table config
@@ -177,7 +186,7 @@ end
 -- @treturn ?string what is wrong with the config
 -- @raise what is wrong with the schema
 function _M.config(schema, config, resolve)
-  local filled, errors = _M.validate(schema, config)
+  local filled, errors = validate_row(schema, config, NOT_NEEDED)
   if not filled then
     return nil, messages.line(errors)
   end

@@ -168,6 +168,9 @@ end
 
 
 local function load(name, kong, ngx)
+  if loaded[name] ~= nil then
+    return loaded[name]
+  end
   return (with_globals(kong, ngx, load_module, name))
 end
 

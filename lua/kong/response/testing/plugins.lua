@@ -143,7 +143,9 @@ local function read_entry(i, given, what, path, env)
     name, schema = name or plugin, schema or beside
     plugin = load_table(env.load, module)
   end
-  plugin = env.call(plugin_files.instance, plugin)
+  if plugin_files.is_class(plugin) then
+    plugin = env.call(plugin_files.instance, plugin)
+  end
   check_methods(plugin, fmt("the plugin of %s", what))
   local refusal = plugin_files.refusal(plugin, name or what)
   if refusal then
