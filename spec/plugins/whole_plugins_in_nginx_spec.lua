@@ -1,36 +1,37 @@
---- Twelve plugins as they are written, under the life cycle: the cases are in `cases/`.
+--- Twelve plugins as they are written: what they do in nginx under the life cycle is what they do
+-- in the test kit. The cases are in `cases/`.
 
 local served = require "spec.support.served"
 local whole_plugins = require "spec.support.whole_plugins"
 
 
-local NAMES = {
-  "audit-log", "consumer-rate-limit", "cors", "header-router", "html-injector", "idempotency",
-  "jwt-claims", "oidc-introspection", "request-firewall", "request-transformer", "response-cache",
-  "xml-to-json",
-}
-
-local scenarios = {}
-for _, name in ipairs(NAMES) do
-  for _, scenario in ipairs(dofile("spec/plugins/cases/" .. name .. ".lua")) do
-    scenarios[#scenarios + 1] = scenario
-    scenario.of = name
-  end
-end
+local scenarios = whole_plugins.scenarios()
 
 
 served.describe("in nginx, the plugin", function()
   return whole_plugins.start(scenarios)
 end, function(server)
+  whole_plugins.on_path()
+
   for number, scenario in ipairs(scenarios) do
     describe(scenario.of .. ": " .. scenario.name, function()
+      local with_gateway, without
+
       setup(function()
         whole_plugins.forget(server)
+        with_gateway = whole_plugins.worker(scenario)
+        without = whole_plugins.worker(scenario, false)
       end)
 
       for _, step in ipairs(scenario.steps) do
         it(step.name, function()
-          whole_plugins.check(step.expect, whole_plugins.in_nginx(server, number, step))
+          local real = whole_plugins.in_nginx(server, number, step)
+          whole_plugins.check(step.expect, real)
+          for _, run in ipairs { with_gateway, without } do
+            local memory = whole_plugins.in_memory(run, scenario, step)
+            whole_plugins.check(step.expect, memory)
+            assert.same(whole_plugins.comparable(real), whole_plugins.comparable(memory))
+          end
         end)
       end
     end)

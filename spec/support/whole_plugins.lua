@@ -20,17 +20,50 @@ local testing = require "kong.response.testing"
 local process = require "spec.support.process"
 
 local assert = require "luassert"
+local busted = require "busted"
 
 
 local write_file = process.write_file
 
 local HOST = "shop.example"
 
+local PLUGINS = {
+  "audit-log", "consumer-rate-limit", "cors", "header-router", "html-injector", "idempotency",
+  "jwt-claims", "oidc-introspection", "request-firewall", "request-transformer", "response-cache",
+  "xml-to-json",
+}
+
 local DICTS = { "kong_idempotency", "kong_response_cache", "kong_rate_limits" }
 
 local _M = {
   DICTS = DICTS,
 }
+
+
+--- The scenarios of all plugins; `of` is the plugin's name.
+function _M.scenarios()
+  local scenarios = {}
+  for _, name in ipairs(PLUGINS) do
+    for _, scenario in ipairs(dofile("spec/plugins/cases/" .. name .. ".lua")) do
+      scenario.of = name
+      scenarios[#scenarios + 1] = scenario
+    end
+  end
+  return scenarios
+end
+
+
+--- Lets `require` find the plugins, inside of a describe block.
+function _M.on_path()
+  local path
+  busted.setup(function()
+    path = package.path
+    package.path = "./spec/plugins/?.lua;" .. path
+  end)
+  busted.teardown(function()
+    package.path = path
+  end)
+end
 
 
 local function source_of(value)
@@ -368,7 +401,10 @@ function _M.comparable(got)
     end
   end
   table.sort(list)
-  return { got.status, list, (got.body:gsub(("%x"):rep(32), "<id>")) }
+  -- cjson writes the fields of an object in any order.
+  local body = got.body:gsub(("%x"):rep(32), "<id>")
+  local value = documents.decode(body)
+  return { got.status, list, value == nil and body or value }
 end
 
 

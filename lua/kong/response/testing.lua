@@ -39,6 +39,7 @@ local stand_ins = require "kong.response.stand_ins"
 local upstreams = require "kong.response.testing.upstream"
 local variables = require "kong.response.testing.ngx.variables"
 local vaults = require "kong.response.pdk.vault"
+local without_gateway = require "kong.response.testing.without_gateway"
 local worker_start = require "kong.response.testing.worker_start"
 local workers = require "kong.response.testing.worker"
 
@@ -68,6 +69,7 @@ local FIELDS = {
   kong = "table",
   ngx = "table",
   strict = "boolean",
+  gateway = "boolean",
   clock = "number",
   shared = "table",
   services = "table",
@@ -216,8 +218,12 @@ local function run_session(case)
     error("ngx.ctx must be a table, got " .. type(ngx_table.ctx), 0)
   end
 
-  worker_start.start(session)
-  phases.run(session)
+  if given.gateway == false then
+    without_gateway.run(session, case)
+  else
+    worker_start.start(session)
+    phases.run(session)
+  end
   run_timers(session)
   return session, results.new(session)
 end

@@ -66,6 +66,7 @@ local testing = {}
 ---@field node? table `id` and `hostname`, for `kong.node`
 ---@field version? string `kong.version`
 ---@field strict? boolean fail for mistakes that production lets through; false by default
+---@field gateway? boolean false runs the plugins under the life cycle; true by default
 
 ---A request to another service.
 ---@class kong.response.testing.ServiceRequest

@@ -37,11 +37,15 @@ local _M = {}
 _M.OPTIONS = {}
 
 
--- The description of `kong` for a case.
-local function description_of(case)
+--- The description of `kong` for a case.
+-- @tparam table case
+-- @tparam[opt=true] boolean has_gateway false if Route and Service are only those of the case
+function _M.description_of(case, has_gateway)
   local given, client = case.given, case.request.client
   local description = {
-    route = ROUTE, service = SERVICE, balancer = true, buffering = true, resolves = true,
+    route = has_gateway ~= false and ROUTE or nil,
+    service = has_gateway ~= false and SERVICE or nil,
+    balancer = true, buffering = true, resolves = true,
     configuration = case.configuration or {},
     consumer = client.consumer, credential = client.credential,
   }
@@ -118,7 +122,7 @@ function _M.new(ngx)
   local configuration = kong.configuration
 
   function requests.start(case)
-    requests.describe(description_of(case))
+    requests.describe(_M.description_of(case))
     kong.configuration = configuration
     kong.ctx.shared = {}
     rawset(kong.ctx, "plugin", nil)

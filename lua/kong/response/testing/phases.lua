@@ -126,43 +126,9 @@ local function has_handler(session, phase)
 end
 
 
-local function proxy(session)
-  local upstream, ctx = session.upstream, session.ngx.ctx
-  session.upstream_called = true
-  session.requests.proxy(ctx)
-  ctx.KONG_PROXIED = true
-  session.waits = has_handler(session, "response") or ctx.buffered_proxying or false
-  local sent = for_upstream(session.request, session.request.variables)
-  local target = ctx.balancer_data
-  sent.host, sent.port = target.host, target.port
-  session.upstream_request = sent
-
-  local failure = upstream.failure
-  if failure then
-    session:write_log(ERR, failure.log)
-    if session.waits or not upstream.cut_off then
-      return answer_error(session, failure.status)
-    end
-  end
-
-  session.answered = true
-  if session.waits then
-    ctx.buffered_proxying = true
-    ctx.buffered_status = upstream.status
-    ctx.buffered_headers = fields.by_name(upstream.headers)
-    ctx.buffered_body = concat(upstream.chunks)
-  end
-  session.host:upstream(upstream.status, upstream.headers)
-
-  if session.waits then
-    if run_direct(session, "response") then
-      answer(session, function()
-        session:print(concat(upstream.chunks))
-      end)
-    end
-    return
-  end
-
+-- The answer of the upstream, as it comes.
+local function send_answer(session)
+  local upstream = session.upstream
   if session:send_head() then
     for i = 1, #upstream.chunks do
       session:output({ upstream.chunks[i] }, false)
@@ -178,7 +144,56 @@ local function proxy(session)
 end
 
 
-local _M = {}
+-- What the upstream is asked.
+local function ask(session)
+  session.upstream_called = true
+  local sent = for_upstream(session.request, session.request.variables)
+  local target = session.ngx.ctx.balancer_data
+  sent.host, sent.port = target and target.host, target and target.port
+  session.upstream_request = sent
+  if session.upstream.failure then
+    session:write_log(ERR, session.upstream.failure.log)
+  end
+  return session.upstream.failure
+end
+
+
+local function proxy(session)
+  local upstream, ctx = session.upstream, session.ngx.ctx
+  session.requests.proxy(ctx)
+  ctx.KONG_PROXIED = true
+  session.waits = has_handler(session, "response") or ctx.buffered_proxying or false
+  local failure = ask(session)
+  if failure and (session.waits or not upstream.cut_off) then
+    return answer_error(session, failure.status)
+  end
+
+  session.answered = true
+  if session.waits then
+    ctx.buffered_proxying = true
+    ctx.buffered_status = upstream.status
+    ctx.buffered_headers = fields.by_name(upstream.headers)
+    ctx.buffered_body = session.request.method ~= "HEAD" and concat(upstream.chunks) or ""
+  end
+  session.host:upstream(upstream.status, upstream.headers)
+
+  if session.waits then
+    if run_direct(session, "response") then
+      answer(session, function()
+        session:print(concat(upstream.chunks))
+      end)
+    end
+    return
+  end
+
+  send_answer(session)
+end
+
+
+local _M = {
+  ask = ask,
+  send_answer = send_answer,
+}
 
 
 --- Runs a session's request through all phases.

@@ -143,6 +143,23 @@ function Session:failed(err)
 end
 
 
+--- A handler of the life cycle's has failed, which the log says by itself.
+function Session:handler_failed(err)
+  if is_failure(err) and not self.failure then
+    self.failure = err
+  end
+  local ok, text = pcall(tostring, err)
+  text = ok and text or "(error object is a " .. type(err) .. " value)"
+  local hint = lacking.hint(text)
+  if hint then
+    self:hint(hint)
+  end
+  if self.strict then
+    self.strict:failed(text)
+  end
+end
+
+
 --- Logs what a handler of the worker raised.
 function Session:failed_to_start(err, level, message)
   if is_failure(err) and not self.failure then

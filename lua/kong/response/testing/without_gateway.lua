@@ -1,0 +1,257 @@
+--- Tests of what plugins find without a gateway, `gateway = false`: `kong.response.lifecycle` runs
+-- the phases, over nginx's part in memory.
+
+local failures = require "kong.response.failures"
+local gateway = require "kong.response.testing.gateway"
+local phases = require "kong.response.testing.phases"
+local running = require "kong.response.testing.running"
+
+
+local concat = table.concat
+local error = error
+local getmetatable = getmetatable
+local lower = string.lower
+local pairs = pairs
+local pcall = pcall
+local rawset = rawset
+local require = require
+local setmetatable = setmetatable
+local tostring = tostring
+local type = type
+
+
+local ERR = 4
+
+
+-- What a session does in another way than one with a gateway.
+local Methods = {}
+
+
+function Methods.abandons_yields()
+  return false
+end
+
+
+function Methods:filter_head()
+  if self.strict then
+    self.strict:before_head()
+  end
+  local leave = self:enter "header_filter"
+  local outcome, err = self:call(self.life.header_filter)
+  leave()
+  if outcome == "failed" then
+    self:write_log(ERR, tostring(err))
+  end
+  return outcome ~= "failed"
+end
+
+
+function Methods:filter_body()
+  local host = self.host
+  local leave = self:enter "body_filter"
+  local given = self.strict and host:get_chunk()
+  local outcome, err = self:call(self.life.body_filter)
+  if outcome == "failed" then
+    self:write_log(ERR, tostring(err))
+  elseif self.strict then
+    local sent, ended = host:get_chunk()
+    self.strict:after_chunk(given, sent)
+    if host:body_ended() and not ended then
+      self.strict:lost_end()
+    end
+  end
+  leave()
+  return outcome ~= "failed"
+end
+
+
+-- Runs a function of the life cycle in a phase that it may end.
+-- @treturn boolean whether the request goes on
+local function run_phase(session, phase, run)
+  local leave = session:enter(phase)
+  local outcome, err = session:call(run)
+  local goes_on = false
+  if outcome == "failed" then
+    session:write_log(ERR, tostring(err))
+    session:send_page(500)
+  elseif outcome == "exited" then
+    goes_on = session:finish_exit()
+  elseif session.host:headers_sent() then
+    session:finish()
+  else
+    goes_on = true
+  end
+  session:left_plugin()
+  leave()
+  return goes_on
+end
+
+
+local function proxy(session)
+  local failure = phases.ask(session)
+  if failure and not session.upstream.cut_off then
+    session.host:set_status(failure.status)
+    return run_phase(session, "error", session.life.error_page)
+  end
+  session.answered = true
+  session.ngx.ctx.KONG_PROXIED = true
+  session.host:upstream(session.upstream.status, session.upstream.headers)
+  phases.send_answer(session)
+end
+
+
+-- As `ngx.location.capture` has them.
+local function captured_headers(list)
+  local headers, names = {}, {}
+  for i = 1, #list do
+    local name, value = list[i][1], list[i][2]
+    local known = names[lower(name)]
+    if not known then
+      names[lower(name)], headers[name] = name, value
+    elseif type(headers[known]) == "table" then
+      headers[known][#headers[known] + 1] = value
+    else
+      headers[known] = { headers[known], value }
+    end
+  end
+  return headers
+end
+
+
+-- What the subrequest to the upstream answers.
+local function fetch(session)
+  local upstream = session.upstream
+  session.waits = true
+  local failure = phases.ask(session)
+  if failure then
+    return { status = failure.status, header = {}, body = "", failed = true }
+  end
+  session.answered = true
+  return {
+    status = upstream.status, header = captured_headers(upstream.headers),
+    body = session.request.method ~= "HEAD" and concat(upstream.chunks) or "",
+  }
+end
+
+
+function Methods:entered_plugin(plugin, ctx)
+  for i = 1, #self.plugins do
+    local entry = self.plugins[i]
+    if entry.plugin == plugin then
+      self.running, self.handler = entry, plugin[self.phase]
+      rawset(self.kong_ctx, "plugin", entry.ctx)
+      ctx.plugin_id = entry.id
+      if self.strict and self.handler then
+        self.strict:before(self.handler)
+      end
+      return
+    end
+  end
+end
+
+
+function Methods:left_plugin()
+  if self.strict and self.handler then
+    self.strict:after()
+  end
+  self.running, self.handler = nil, nil
+  rawset(self.kong_ctx, "plugin", nil)
+end
+
+
+-- Lets a session know what the life cycle does.
+local function watch(requests)
+  local enter, leave, new_failure = requests.enter_plugin, requests.leave_plugin, failures.new
+
+  function requests.enter_plugin(ctx, entry, ...)
+    local outer, outer_log = enter(ctx, entry, ...)
+    running.session:entered_plugin(entry.plugin, ctx)
+    return outer, outer_log
+  end
+
+  function requests.leave_plugin(ctx, outer, ...)
+    leave(ctx, outer, ...)
+    running.session:left_plugin()
+    if outer then
+      running.session:entered_plugin(outer.plugin, ctx)
+    end
+  end
+
+  function failures.new(err, ...)
+    running.session:handler_failed(err)
+    return new_failure(err, ...)
+  end
+
+  return function()
+    requests.enter_plugin, requests.leave_plugin = enter, leave
+    failures.new = new_failure
+  end
+end
+
+
+local function make(session, case)
+  local list = {}
+  for i = 1, #session.plugins do
+    local entry = session.plugins[i]
+    list[i] = { plugin = entry.plugin, config = entry.config, name = entry.name }
+  end
+  local description = gateway.description_of(case, false)
+  description.buffering = function()
+    return fetch(session)
+  end
+  local ctx = session.kong_ctx
+  local metatable = getmetatable(ctx)
+  local life = require("kong.response.lifecycle").new(list, description)
+  -- The table is the kit's: it stays as it is.
+  setmetatable(ctx, metatable)
+  return life
+end
+
+
+local function run(session, case)
+  session.life = make(session, case)
+  local worker, ctx = session.worker, session.ngx.ctx
+  if not worker.started then
+    worker.started = true
+    session.ngx.ctx = {}
+    session.ran.init_worker = true
+    local leave = session:enter "init_worker"
+    session:call(session.life.init_worker)
+    leave()
+    session.ngx.ctx = ctx
+  end
+  if run_phase(session, "rewrite", session.life.rewrite)
+    and run_phase(session, "access", session.life.access)
+  then
+    proxy(session)
+  end
+  local leave = session:enter "log"
+  session:call(session.life.log)
+  leave()
+end
+
+
+local _M = {}
+
+
+--- Runs a session's request through all phases.
+function _M.run(session, case)
+  local class = getmetatable(session)
+  local own = {}
+  for name, method in pairs(Methods) do
+    own[name] = method
+  end
+  own.__index = setmetatable(own, class)
+  setmetatable(session, own)
+
+  local _, requests = require("kong.response.lifecycle.globals").prepare()
+  local unwatch = watch(requests)
+  local ok, err = pcall(run, session, case)
+  unwatch()
+  if not ok then
+    error(err, 0)
+  end
+end
+
+
+return _M

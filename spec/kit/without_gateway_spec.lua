@@ -1,0 +1,157 @@
+--- `gateway = false`: what plugins find under the life cycle.
+
+local testing = require "kong.response.testing"
+
+
+local function run(case)
+  case.gateway = false
+  return testing.run(case)
+end
+
+
+describe("without a gateway", function()
+  it("phases run in order, over a worker that has started", function()
+    local seen = {}
+    local plugin = {}
+    for _, phase in ipairs { "rewrite", "access", "header_filter", "body_filter", "log" } do
+      plugin[phase] = function(self, config)
+        assert.equal(plugin, self)
+        assert.equal(1, config.n)
+        seen[#seen + 1] = phase .. " " .. ngx.get_phase() .. " " .. ngx.ctx.KONG_PHASE
+      end
+    end
+    function plugin.init_worker(...)
+      seen[#seen + 1] = "init_worker " .. select("#", ...) .. " " .. ngx.get_phase()
+    end
+    function plugin.configure(_, configs)
+      seen[#seen + 1] = "configure " .. configs[1].n
+    end
+    local result = run { plugin = plugin, config = { n = 1 }, upstream = { body = "x" } }
+    assert.same({
+      "init_worker 1 init_worker", "configure 1", "rewrite rewrite 16", "access access 32",
+      "header_filter header_filter 512", "body_filter body_filter 1024",
+      "body_filter body_filter 1024", "log log 8192",
+    }, seen)
+    assert.same({ "rewrite", "access", "header_filter", "body_filter", "log" }, result.phases)
+    assert.equal("service", result.source)
+    assert.equal("x", result.body)
+  end)
+
+  it("there is no Route, unless the test has one", function()
+    local seen
+    local plugin = { access = function()
+      seen = tostring((kong.router.get_route() or {}).id)
+    end }
+    run { plugin = plugin }
+    assert.equal("nil", seen)
+    run { plugin = plugin, route = { id = "r" } }
+    assert.equal("r", seen)
+    testing.run { plugin = plugin }
+    assert.not_equal("nil", seen)
+  end)
+
+  it("an exit ends rewrite and access for all plugins", function()
+    for _, phase in ipairs { "rewrite", "access" } do
+      local ran = {}
+      local result = run { plugins = {
+        { plugin = { PRIORITY = 2, [phase] = function()
+          kong.ctx.shared.who = "one"
+          kong.response.exit(403, { no = kong.ctx.shared.who })
+        end, log = function() ran[#ran + 1] = "log" end } },
+        { plugin = { PRIORITY = 1, access = function() ran[#ran + 1] = "access" end,
+                     header_filter = function() ran[#ran + 1] = "header_filter" end } },
+      } }
+      assert.equal(403, result.status)
+      assert.same({ no = "one" }, result.json())
+      assert.equal("exit", result.source)
+      assert.is_false(result.upstream_called)
+      assert.same({ "header_filter", "log" }, ran)
+    end
+  end)
+
+  it("a handler that yields goes on", function()
+    local result = run { plugin = { access = function()
+      ngx.sleep(0.1)
+      coroutine.yield()
+      return kong.response.exit(200, "went on")
+    end } }
+    assert.equal("went on", result.body)
+  end)
+
+  it("a failure is a 500, and the log says what the life cycle logs", function()
+    for _, phase in ipairs { "rewrite", "access", "header_filter" } do
+      local result = run {
+        name = "mine", request = { id = "4711" },
+        plugin = { [phase] = function() error "boom" end },
+        upstream = { headers = { ["X-Secret"] = "1" }, body = "x" },
+      }
+      assert.equal(500, result.status)
+      assert.equal("An unexpected error occurred", result.json().message)
+      assert.is_nil(result.headers["X-Secret"])
+      assert.equal("error", result.source)
+      assert.matches("without_gateway_spec%.lua:%d+: boom %(the " .. phase
+        .. ' handler of plugin "mine" failed', result.log.err[1])
+    end
+  end)
+
+  it("a failure in body_filter breaks the answer off", function()
+    local result = run {
+      plugin = { body_filter = function() error "boom" end }, upstream = { body = "x" },
+    }
+    assert.is_true(result.truncated)
+    assert.matches("boom %(the body_filter handler", result.log.err[1])
+  end)
+
+  it("the response phase has the whole answer", function()
+    local result = run {
+      plugin = { response = function()
+        kong.response.set_header("X-Body", kong.service.response.get_raw_body())
+        kong.response.set_header("X-Source", kong.response.get_source())
+      end },
+      upstream = { status = 201, headers = { ["X-Two"] = { "a", "b" } }, body = "coffee" },
+    }
+    assert.equal(201, result.status)
+    assert.equal("coffee", result.body)
+    assert.equal("coffee", result.headers["X-Body"])
+    assert.equal("service", result.headers["X-Source"])
+    assert.equal("6", result.headers["Content-Length"])
+    assert.same({ "a", "b" }, result.headers["X-Two"])
+  end)
+
+  it("an upstream that fails is an error document", function()
+    for _, plugin in ipairs { { access = function() end }, { response = error } } do
+      local result = run { plugin = plugin, upstream = { failure = "timeout" } }
+      assert.equal(504, result.status)
+      assert.equal("The upstream server is timing out", result.json().message)
+      assert.equal("error", result.source)
+    end
+  end)
+
+  it("an assertion in a handler fails the test", function()
+    for _, phase in ipairs { "access", "header_filter", "log" } do
+      assert.error_matches(function()
+        run { plugin = { [phase] = function() assert.equal(1, 2) end } }
+      end, "Expected objects to be equal")
+    end
+  end)
+
+  it("nothing stays behind", function()
+    local seen = {}
+    local function look()
+      seen[#seen + 1] = { kong.ctx.plugin.x or "none", getmetatable(kong.ctx) or "none" }
+      kong.ctx.plugin.x = 1
+    end
+    testing.run { plugin = { access = look } }
+    run { plugin = { access = look } }
+    testing.run { plugin = { access = look } }
+    assert.is_nil(rawget(_G, "kong"))
+    assert.equal("none", seen[3][1])
+    assert.equal(seen[1][2], seen[3][2])
+  end)
+
+  it("a plugin that the life cycle refuses is refused", function()
+    assert.error_matches(function()
+      run { plugin = { access = setmetatable({}, { __call = function() end }) } }
+    end, "plugins%[1%]: access must be a function, got table")
+  end)
+end)
