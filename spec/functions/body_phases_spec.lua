@@ -25,10 +25,10 @@ local NAMES = {
 
 
 hosts.each("the phase check of the body functions", {
-  style = "inline", both_bindings = true, gateway = true, locations = bodies.LOCATIONS,
+  both_bindings = true, gateway = true, locations = bodies.LOCATIONS,
 }, function(server)
-  local function ask(...)
-    return server:ask(...)
+  local function run(...)
+    return server:run(...)
   end
 
 
@@ -40,35 +40,37 @@ hosts.each("the phase check of the body functions", {
     note(pcall(function() response.set_raw_body(1) end))
   ]]
 
-  local function refusals(phase, message)
+  local function refusals(message)
     return {
-      "(false)", message,
-      "(false)", message,
-      "(false)", phase .. ".lua:3: " .. message,
-      "(false)", phase .. ".lua:4: " .. message,
+      false, message,
+      false, message,
+      false, "plugin.lua:3: " .. message,
+      false, "plugin.lua:4: " .. message,
     }
   end
 
   it("lets them through in the body filter", function()
-    local r = ask("/content", {
+    local r = run {
+      path = "/content",
       content = THREE_CHUNKS,
       body_filter = [[
         ngx.ctx.KONG_PHASE = 0x400
         local body = response.get_raw_body()
         if body then response.set_raw_body(body:upper()) end
       ]],
-    })
+    }
     assert.equal("ONE TWO THREE", r.body)
   end)
 
   it("names the phase that KONG_PHASE tells", function()
     for bit, name in pairs(NAMES) do
-      local r, notes = ask("/return", {
+      local r = run {
+        path = "/return",
         body_filter = "ngx.ctx.KONG_PHASE = " .. bit .. " " .. CALL,
-      })
+      }
       assert.equal("all at once", r.body)
-      assert.same(refusals("body_filter", "function cannot be called in " .. name
-        .. " phase (only in: body_filter)"), notes)
+      assert.same(refusals("function cannot be called in " .. name
+        .. " phase (only in: body_filter)"), r.notes)
     end
   end)
 
@@ -79,38 +81,44 @@ hosts.each("the phase check of the body functions", {
       [0x200] = "header_filter",
       [0x2000] = "log",
     } do
-      local _, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = "ngx.exit(200)",
         [phase] = "ngx.ctx.KONG_PHASE = " .. bit .. " " .. CALL,
-      })
-      assert.same(refusals(phase, "function cannot be called in " .. phase
-        .. " phase (only in: body_filter)"), notes)
+      }
+      assert.same(refusals("function cannot be called in " .. phase
+        .. " phase (only in: body_filter)"), r.notes)
     end
   end)
 
   it("takes nginx's content phase for the Admin API", function()
-    local _, notes = ask("/content", { content = CALL .. " ngx.print('text')" })
-    assert.same(refusals("content",
-      "function cannot be called in admin_api phase (only in: body_filter)"), notes)
+    local r = run { path = "/content", content = CALL .. " ngx.print('text')" }
+    assert.same(refusals(
+      "function cannot be called in admin_api phase (only in: body_filter)"), r.notes)
   end)
 
   it("asks for a phase where there is none", function()
     for _, phase in ipairs { "rewrite", "access", "header_filter", "body_filter", "log" } do
-      local r, notes = ask("/content", { content = "ngx.exit(200)", [phase] = CALL })
+      local r = run {
+        path = "/content",
+        content = "ngx.exit(200)",
+        [phase] = "ngx.ctx.KONG_PHASE = nil " .. CALL,
+      }
       assert.equal(200, r.status)
-      assert.same(refusals(phase,
-        "no phase in ngx.ctx.KONG_PHASE, (need one of body_filter)"), notes)
+      assert.same(refusals(
+        "no phase in ngx.ctx.KONG_PHASE, (need one of body_filter)"), r.notes)
     end
   end)
 
   it("is not made without the global kong or without kong.ctx", function()
     for _, hide in ipairs { "kong = nil", "kong = {}" } do
-      local r, notes = ask("/return", {
+      local r = run {
+        path = "/return",
         body_filter = "local saved = kong " .. hide .. " note(response.get_raw_body()) "
           .. "response.set_raw_body('new at once') kong = saved",
-      })
+      }
       assert.equal("new at once", r.body)
-      assert.same({ "all at once" }, notes)
+      assert.same({ "all at once" }, r.notes)
     end
   end)
 end)

@@ -2,7 +2,7 @@
 
 local body_calls = require "spec.support.body_calls"
 local hosts = require "spec.support.hosts"
-local inline = require "spec.support.inline"
+local stages = require "spec.support.stages"
 local nginx = require "spec.support.nginx"
 local pem = require "spec.support.pem"
 
@@ -46,8 +46,8 @@ local HTTP = [[
   }
 ]]
 
-local LOCATIONS = inline.location("= /set", 'set_by_lua_block $set { require("phases").run("set") }'
-  .. inline.phase "content") .. [[
+local LOCATIONS = stages.location("= /set", 'set_by_lua_block $set { require("stages").run("set") }'
+  .. stages.phase "content") .. [[
     location = /results {
       content_by_lua_block { ngx.print(table.concat(results, "|")) }
     }
@@ -61,11 +61,11 @@ local TLS = [[
     ssl_certificate_key %{dir}/tls.pem;
     ssl_client_hello_by_lua_block {
       CLAIM
-      require("phases").note(require("calls")())
+      table.insert(handshake, require("calls")())
     }
     ssl_certificate_by_lua_block {
       CLAIM
-      require("phases").note(require("calls")())
+      table.insert(handshake, require("calls")())
     }
     return 204;
   }
@@ -73,15 +73,15 @@ local TLS = [[
 
 for name, options in pairs(body_calls.GATEWAYS) do
   local settings = body_calls.options(options)
-  settings.init = "init_result = require('calls')()"
+  settings.init = "handshake = {} init_result = require('calls')()"
   settings.http = HTTP:gsub("CLAIM", options.claim)
   settings.nginx_locations = LOCATIONS
   settings.servers = TLS:gsub("CLAIM", options.claim)
   settings.files = { ["calls.lua"] = CALLS, ["tls.pem"] = pem.make() }
 
   hosts.nginx("the body functions " .. name, settings, function(server)
-    local function ask(...)
-      return server:ask(...)
+    local function run(...)
+      return server:run(...)
     end
 
     local LEAVE_BUFFER = options.claim .. "response.get_raw_body()"
@@ -94,33 +94,36 @@ for name, options in pairs(body_calls.GATEWAYS) do
     it("are refused in the log phase when the client hung up in the middle", function()
       for _ = 1, 5 do
         local connection = server:connect()
-        connection:send("GET " .. inline.path("/proxy", {
+        connection:send("GET " .. server:target {
+          path = "/proxy",
           upstream = "ngx.print(('secret '):rep(20000)) ngx.flush(true) note('sent') "
             .. "ngx.sleep(3)",
           body_filter = LEAVE_BUFFER,
           log = options.claim .. CALL,
-        }) .. " HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert.same({ "sent" }, inline.wait_notes(server, 1))
+        } .. " HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert.same({ "sent" }, server:noted(1))
         connection:reset()
-        assert.same(refusals("log"), inline.wait_notes(server, 10))
+        assert.same({ "sent", unpack(refusals()) }, server:noted(11))
       end
     end)
 
     it("are refused while a variable is set", function()
-      local _, notes = ask("/set", {
+      local r = run {
+        path = "/set",
         set = options.claim .. CALL,
         content = "ngx.print('text')",
-      })
-      assert.same(refusals("set"), notes)
+      }
+      assert.same(refusals(), r.notes)
     end)
 
     it("are refused in light threads of the content phase", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = options.claim .. "ngx.thread.wait(ngx.thread.spawn(function() " .. CALL
           .. " end)) ngx.print('x')",
-      })
+      }
       assert.equal("x", r.body)
-      assert.same(refusals("content"), notes)
+      assert.same(refusals(), r.notes)
     end)
 
     it("are refused where there is no request", function()
@@ -138,30 +141,34 @@ for name, options in pairs(body_calls.GATEWAYS) do
     end)
 
     it("are refused during a TLS handshake", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content?tls=" .. server.ports.tls_port,
         content = [[
           local sock = ngx.socket.tcp()
-          assert(sock:connect("127.0.0.1", ngx.var.arg_port))
+          assert(sock:connect("127.0.0.1", ngx.var.arg_tls))
           assert(sock:sslhandshake())
+          note(unpack(handshake))
+          handshake = {}
           ngx.print("done")
         ]],
-        port = tostring(server.ports.tls_port),
-      })
+      }
       assert.equal("done", r.body)
-      assert.same({ REFUSED, REFUSED }, notes)
+      assert.same({ REFUSED, REFUSED }, r.notes)
     end)
 
     it("are refused to a subrequest's header filter while the main body is buffered", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = ("ngx.print('main ') ngx.print(ngx.location.capture(%q).body)"):format(
-          inline.path("/content", {
+          server:target {
+            path = "/content",
             content = "ngx.print('sub')",
             header_filter = options.claim .. CALL,
-          })),
+          }),
         body_filter = LEAVE_BUFFER,
-      })
+      }
       assert.equal("main sub", r.body)
-      assert.same(refusals("header_filter"), notes)
+      assert.same(refusals(), r.notes)
     end)
   end)
 end

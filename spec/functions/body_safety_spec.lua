@@ -11,8 +11,8 @@ local refusals = body_calls.refusals
 
 for name, options in pairs(body_calls.GATEWAYS) do
   hosts.each("the body functions " .. name, body_calls.options(options), function(server)
-    local function ask(...)
-      return server:ask(...)
+    local function run(...)
+      return server:run(...)
     end
 
     local LEAVE_BUFFER = options.claim .. "response.get_raw_body()"
@@ -25,102 +25,112 @@ for name, options in pairs(body_calls.GATEWAYS) do
     for _, phase in ipairs { "rewrite", "access", "header_filter", "log" } do
       it("are refused in the phase " .. phase, function()
         for _, http2 in ipairs { false, true } do
-          local r, notes = ask("/proxy", {
+          local r = run {
+            path = "/proxy", http2 = http2,
             upstream = "ngx.print('body')",
             [phase] = options.claim .. CALL,
-          }, { http2 = http2 })
+          }
           assert.equal(0, r.exit)
           assert.equal("body", r.body)
-          assert.same(refusals(phase), notes)
+          assert.same(refusals(), r.notes)
         end
       end)
     end
 
     it("are refused in the phase content, before and after output", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = options.claim .. CALL,
-      })
+      }
       assert.equal("", r.body)
-      assert.same(refusals("content"), notes)
+      assert.same(refusals(), r.notes)
 
-      r, notes = ask("/content", {
+      r = run {
+        path = "/content",
         content = options.claim .. CALL:gsub("^", "ngx.print('one ') ngx.flush(true) ")
           .. "ngx.print('two')",
         body_filter = options.claim .. "local body = response.get_raw_body() note(body)",
-      })
+      }
       assert.equal("one two", r.body)
       local refused = {}
-      for _, value in ipairs(notes) do
+      for _, value in ipairs(r.notes) do
         if value ~= "(nil)" and value ~= "one two" then
           refused[#refused + 1] = value
         end
       end
-      assert.same(refusals("content"), refused)
+      assert.same(refusals(), refused)
     end)
 
     it("are refused in the log phase after the body has been buffered", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = "ngx.print('one ') ngx.print('two')",
         body_filter = LEAVE_BUFFER,
         log = options.claim .. CALL,
-      })
+      }
       assert.equal("one two", r.body)
-      assert.same(refusals("log"), notes)
+      assert.same(refusals(), r.notes)
     end)
 
     it("are refused in the log phase when the upstream died in the middle", function()
-      local _, notes = ask("/proxy", {
+      local r = run {
+        path = "/proxy",
         upstream = "ngx.header.content_length = 1000000 " .. UPSTREAM
           .. " ngx.flush(true) ngx.exit(444)",
         body_filter = LEAVE_BUFFER,
         log = options.claim .. CALL,
-      })
-      assert.same(refusals("log"), notes)
+      }
+      assert.same(refusals(), r.notes)
     end)
 
     it("are refused in the balancer", function()
-      local r, notes = ask("/balanced", {
+      local r = run {
+        path = "/balanced",
         upstream = "ngx.print('body')",
         balancer = options.claim .. CALL,
-      })
+      }
       assert.equal("body", r.body)
-      assert.same(refusals("balancer"), notes)
+      assert.same(refusals(), r.notes)
     end)
 
     it("are refused in timers", function()
-      local _, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = "assert(ngx.timer.at(0, function(premature) " .. options.claim .. CALL
           .. " end)) ngx.sleep(0.05)",
-      })
-      assert.same(refusals("content"), notes)
+      }
+      assert.same(refusals(), r.notes)
     end)
 
     it("are refused in timers that run while a body is being buffered", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = "ngx.print('one ') "
           .. "assert(ngx.timer.at(0, function() " .. options.claim .. CALL:gsub("\n", " ")
           .. " end)) ngx.sleep(0.05) ngx.print('two')",
         body_filter = LEAVE_BUFFER,
-      })
+      }
       assert.equal("one two", r.body)
-      assert.equal(10, #notes)
+      assert.equal(10, #r.notes)
       for i = 1, 10, 2 do
-        assert.equal("(false)", notes[i])
-        assert.matches(DISABLED .. "$", notes[i + 1])
+        assert.equal(false, r.notes[i])
+        assert.matches(DISABLED .. "$", r.notes[i + 1])
       end
     end)
 
     it("are refused in coroutines of the content phase", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = options.claim .. ("coroutine.wrap(function() %s end)()"):format(CALL)
           .. " ngx.print('x')",
-      })
+      }
       assert.equal("x", r.body)
-      assert.same(refusals("content"), notes)
+      assert.same(refusals(), r.notes)
     end)
 
     it("work in a coroutine of the body filter", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = "ngx.print('one ') ngx.print('two')",
         body_filter = options.claim .. [[
           note(coroutine.wrap(function()
@@ -131,20 +141,21 @@ for name, options in pairs(body_calls.GATEWAYS) do
             return body
           end)())
         ]],
-      })
+      }
       assert.equal("ONE TWO", r.body)
-      assert.same({ "(nil)", "(nil)", "one two" }, notes)
+      assert.same({ "(nil)", "(nil)", "one two" }, r.notes)
     end)
 
     it("serve the next request as ever", function()
       for _, phase in ipairs { "rewrite", "access", "header_filter", "log" } do
-        ask("/proxy", { upstream = UPSTREAM, [phase] = options.claim .. CALL })
-        local r = ask("/proxy", {
+        run { path = "/proxy", upstream = UPSTREAM, [phase] = options.claim .. CALL }
+        local r = run {
+          path = "/proxy",
           upstream = "ngx.print('body')",
           body_filter = options.claim .. "local body = response.get_raw_body() "
             .. "if body then response.set_raw_body(body:upper()) end",
           header_filter = "ngx.header.content_length = nil",
-        })
+        }
         assert.equal("BODY", r.body)
       end
     end)

@@ -37,7 +37,7 @@ local PLACES = {
 }
 
 
-hosts.each("a header of the connection", { style = "stages", gateway = true }, function(server)
+hosts.each("a header of the connection", { gateway = true }, function(server)
   local lines = 0
 
   -- A warning may be given once for a line of a plugin.

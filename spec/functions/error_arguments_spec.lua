@@ -5,7 +5,7 @@ local module = require "spec.support.module"
 local lines = hosts.lines
 
 
-hosts.each("error", { style = "stages", gateway = true }, function(server)
+hosts.each("error", { gateway = true }, function(server)
   describe("refuses", function()
     local function refused(message, call)
       local r = server:run {
@@ -134,7 +134,7 @@ hosts.each("error", { style = "stages", gateway = true }, function(server)
           "ngx.print('content')"
         ),
       }
-      assert.same({ "string plugin.lua:3: " .. module.refused_in(nil).error }, server:noted())
+      assert.same({ "string", "plugin.lua:3: " .. module.refused_in(nil).error }, server:noted())
     end)
   end)
 end)

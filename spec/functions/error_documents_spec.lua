@@ -10,7 +10,7 @@ local shown = documents.shown
 
 
 hosts.each("error", {
-  style = "stages", gateway = true, add_headers = { ["Request-Id"] = "$request_id" },
+  gateway = true, add_headers = { ["Request-Id"] = "$request_id" },
 }, function(server)
   describe("writes", function()
     for accept, kind in pairs {

@@ -7,7 +7,7 @@ local assert_document = documents.check
 
 
 hosts.each("error", {
-  style = "stages", gateway = true, add_headers = { ["Request-Id"] = "$request_id" },
+  gateway = true, add_headers = { ["Request-Id"] = "$request_id" },
 }, function(server)
   describe("negotiates", function()
     --- Checks what a request with these Accept headers gets.

@@ -5,7 +5,7 @@ local lines = hosts.lines
 
 
 hosts.each("exit", {
-  style = "stages", gateway = true, locations = { ["/underscores"] = { underscores = true } },
+  gateway = true, locations = { ["/underscores"] = { underscores = true } },
 }, function(server)
   describe("headers", function()
     --- The headers beginning with X- of an answer with these headers, given as Lua.

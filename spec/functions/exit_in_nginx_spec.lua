@@ -148,7 +148,7 @@ end, function(server)
       }
       assert.equal(403, r.status)
       assert.equal("thread", r.body)
-      assert.same({ "log" }, server:noted())
+      assert.same({ "log" }, r.notes)
     end)
   end)
 end)

@@ -1,8 +1,7 @@
 -- Where the JIT is on, calls through LuaJIT's FFI stand before the small native functions. Whatever
 -- a plugin does, both have to answer alike.
 
-local inline = require "spec.support.inline"
-local nginx = require "spec.support.nginx"
+local stages = require "spec.support.stages"
 
 
 local CALLS = [[
@@ -116,9 +115,8 @@ describe("with the JIT on and off", function()
 
   setup(function()
     for _, jit_mode in ipairs { "on", "off" } do
-      servers[jit_mode] = nginx.start(inline.options {
+      servers[jit_mode] = stages.start({
         init = "jit." .. jit_mode .. "() require 'kong.response'",
-        locations = inline.location("= /", [[content_by_lua_block { ngx.print("body") }]]),
       })
     end
   end)
@@ -132,13 +130,14 @@ describe("with the JIT on and off", function()
   local function play(jit_mode, surroundings)
     local server = servers[jit_mode]
     server:clear_log()
-    local r, notes = inline.ask(server, "/", {
+    local r = server:run {
+      path = "/",
       header_filter = CODE:format(CALLS, SURROUNDINGS[surroundings]),
-    })
+    }
     local warnings = select(2, server:log():gsub("manually setting Transfer%-Encoding", ""))
     return {
-      kind = table.remove(notes, 1),
-      notes = notes,
+      kind = table.remove(r.notes, 1),
+      notes = r.notes,
       warnings = warnings,
       head = (r.head or ""):gsub("Date:[^\n]*\n", ""),
       status = r.status,

@@ -1,7 +1,7 @@
 local hosts = require "spec.support.hosts"
 
 
-local OPTIONS = { style = "plugins", both_bindings = true }
+local OPTIONS = { gateway = true, both_bindings = true, upstream_underscores = true }
 
 
 hosts.each("reading a header", OPTIONS, function(server)
@@ -12,11 +12,11 @@ hosts.each("reading a header", OPTIONS, function(server)
 
   describe("get_header()", function()
     it("wants a string", function()
-      local r = run { fails = true, header_filter = [[
+      local r = run { raises = true, header_filter = [[
         for _, name in ipairs { 1, 1.5, true, {}, print, ngx.null, 1LL } do
-          see(fails(response.get_header, name))
+          note(fails(response.get_header, name))
         end
-        see(fails(response.get_header), fails(response.get_header, nil))
+        note(fails(response.get_header), fails(response.get_header, nil))
         local value = response.get_header(1)
         return value
       ]] }
@@ -24,7 +24,7 @@ hosts.each("reading a header", OPTIONS, function(server)
       for _, message in ipairs(r.seen.header_filter) do
         assert.equal("header name must be a string", message)
       end
-      assert.equal("header_filter.lua:5: header name must be a string", r.errors.header_filter)
+      assert.equal("plugin.lua:5: header name must be a string", r.errors.header_filter)
     end)
 
     it("finds a header in any spelling", function()
@@ -39,7 +39,7 @@ hosts.each("reading a header", OPTIONS, function(server)
             "X-Custom-Header", "x-custom-header", "x_custom_header", "X_CUSTOM-HEADER",
             "X-Another", "x_another",
           } do
-            see(response.get_header(name))
+            note(response.get_header(name))
           end
         ]],
       }
@@ -51,7 +51,7 @@ hosts.each("reading a header", OPTIONS, function(server)
         for _, name in ipairs {
           "X-None", "", " ", "-", "_", "\0", "X-None\0", "a b", "X-None: y", ("x"):rep(100000),
         } do
-          see(select("#", response.get_header(name)), response.get_header(name) == nil)
+          note(select("#", response.get_header(name)), response.get_header(name) == nil)
         end
       ]] }
       for i = 1, 20, 2 do
@@ -111,17 +111,17 @@ hosts.each("reading a header", OPTIONS, function(server)
       local r = run {
         access = [[
           ngx.ctx.KONG_PHASE = 0x80
-          see(response.get_header("X-One") == nil)
+          note(response.get_header("X-One") == nil)
           response.set_header("X-One", "1")
-          see(response.get_header("X-One"))
+          note(response.get_header("X-One"))
           response.add_header("X-One", "2")
-          see(response.get_header("X-One"))
+          note(response.get_header("X-One"))
           ngx.header["X-One"] = "3"
-          see(response.get_header("X-One"))
+          note(response.get_header("X-One"))
           response.clear_header("X-One")
-          see(response.get_header("X-One") == nil)
+          note(response.get_header("X-One") == nil)
           response.add_header("X-One", "4")
-          see(response.get_header("X-One"))
+          note(response.get_header("X-One"))
         ]],
         log = "return response.get_header('x-one')",
       }
@@ -178,11 +178,11 @@ hosts.each("reading a header", OPTIONS, function(server)
           ngx.print("12345")
         ]],
         header_filter = [[
-          see(response.get_header("Content-Type"), response.get_header("content_length"))
+          note(response.get_header("Content-Type"), response.get_header("content_length"))
           response.clear_header("Content-Length")
-          see(response.get_header("Content-Length") == nil)
+          note(response.get_header("Content-Length") == nil)
           response.set_header("Content-Length", 5)
-          see(response.get_header("Content-Length"))
+          note(response.get_header("Content-Length"))
         ]],
         log = "return response.get_header('content-type'), response.get_header('content-length')",
       }
@@ -217,9 +217,9 @@ hosts.each("reading a header", OPTIONS, function(server)
       r = run { header_filter = [[
         local status = response.get_status()
         response.set_status(101)
-        see(response.get_header("Connection"))
+        note(response.get_header("Connection"))
         response.set_status(status)
-        see(response.get_header("CONNECTION"))
+        note(response.get_header("CONNECTION"))
       ]] }
       assert.same({ "upgrade", "keep-alive" }, r.seen.header_filter)
     end)
@@ -245,7 +245,7 @@ hosts.each("reading a header", OPTIONS, function(server)
     it("has Server and Date only when somebody set them", function()
       local r = run {
         header_filter = [[
-          see(response.get_header("Server") == nil, response.get_header("Date") == nil)
+          note(response.get_header("Server") == nil, response.get_header("Date") == nil)
         ]],
         log = "return response.get_header('server') == nil, response.get_header('date') == nil",
       }

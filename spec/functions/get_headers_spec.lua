@@ -27,8 +27,9 @@ local COUNT = [[
 
 
 local OPTIONS = {
-  style = "plugins",
+  gateway = true,
   both_bindings = true,
+  upstream_underscores = true,
   files = { ["compare.lua"] = [[
   local function same(a, b)
     if type(a) ~= "table" or type(b) ~= "table" then
@@ -59,18 +60,18 @@ hosts.each("reading the headers", OPTIONS, function(server)
 
   describe("get_headers()", function()
     it("wants a number from 1 to 1000", function()
-      local r = run { fails = true, header_filter = [[
+      local r = run { raises = true, header_filter = [[
         for _, max in ipairs { "10", true, {}, print, ngx.null, 10LL } do
-          see(fails(response.get_headers, max))
+          note(fails(response.get_headers, max))
         end
-        see(fails(response.get_headers, false))
+        note(fails(response.get_headers, false))
         for _, max in ipairs { 0, -1, 0.9, -1/0, 1001, 1000.1, 1e300, 1/0 } do
-          see(fails(response.get_headers, max))
+          note(fails(response.get_headers, max))
         end
         for _, max in ipairs { 1, 2, 999, 1000 } do
-          see(fails(response.get_headers, max))
+          note(fails(response.get_headers, max))
         end
-        see(fails(response.get_headers, nil))
+        note(fails(response.get_headers, nil))
         local headers = response.get_headers(0)
         return headers
       ]] }
@@ -85,7 +86,7 @@ hosts.each("reading the headers", OPTIONS, function(server)
       add("max_headers must be <= 1000", 4)
       add(false, 5)
       assert.same(expected, r.seen.header_filter)
-      assert.equal("header_filter.lua:12: max_headers must be >= 1", r.errors.header_filter)
+      assert.equal("plugin.lua:12: max_headers must be >= 1", r.errors.header_filter)
     end)
 
     it("has each header under its lower-case name", function()
@@ -137,8 +138,8 @@ hosts.each("reading the headers", OPTIONS, function(server)
         ]],
         header_filter = [[
           local headers = response.get_headers()
-          see(rawget(headers, "x_both"), rawget(headers, "x-both"), rawget(headers, "x_only"))
-          see(headers.x_both, headers.X_Both, headers["X-Both"], headers.X_Only,
+          note(rawget(headers, "x_both"), rawget(headers, "x-both"), rawget(headers, "x_only"))
+          note(headers.x_both, headers.X_Both, headers["X-Both"], headers.X_Only,
             headers["X-Only"] == nil)
         ]],
       }
@@ -151,7 +152,7 @@ hosts.each("reading the headers", OPTIONS, function(server)
     it("stops after a hundred", function()
       local r = run {
         upstream = upstream_with(100),
-        header_filter = COUNT .. "see(count()) see(select('#', response.get_headers(nil)))",
+        header_filter = COUNT .. "note(count()) note(select('#', response.get_headers(nil)))",
       }
       assert.equal(100, r.seen.header_filter[1])
       assert.is_false(r.seen.header_filter[2])
@@ -159,10 +160,10 @@ hosts.each("reading the headers", OPTIONS, function(server)
       r = run {
         upstream = upstream_with(101),
         header_filter = COUNT .. [[
-          see(count())
-          see(count(nil))
+          note(count())
+          note(count(nil))
           local headers = response.get_headers()
-          see(headers["content-length"], headers.connection, headers["x-h-1"])
+          note(headers["content-length"], headers.connection, headers["x-h-1"])
         ]],
       }
       assert.same({ 100, "truncated", 100, "truncated", "4", "keep-alive", "1" },
@@ -174,10 +175,10 @@ hosts.each("reading the headers", OPTIONS, function(server)
         upstream = upstream_with(300),
         header_filter = COUNT .. [[
           for _, max in ipairs { 5, 99, 299, 300, 301, 1000 } do
-            see(count(max))
+            note(count(max))
           end
           local headers, err = response.get_headers(1)
-          see(next(headers) ~= nil, err)
+          note(next(headers) ~= nil, err)
         ]],
       }
       assert.same({
@@ -191,14 +192,14 @@ hosts.each("reading the headers", OPTIONS, function(server)
         upstream = upstream_with(200),
         header_filter = COUNT .. [[
           kong.configuration = { lua_max_resp_headers = 10 }
-          see(count())
-          see(count(20))
+          note(count())
+          note(count(20))
           kong.configuration = { lua_max_resp_headers = 150 }
-          see(count())
+          note(count())
           kong.configuration = {}
-          see(count())
+          note(count())
           kong.configuration = nil
-          see(count())
+          note(count())
         ]],
       }
       assert.same({
@@ -214,9 +215,9 @@ hosts.each("reading the headers", OPTIONS, function(server)
         end
         response.set_header("X-Many", values)
         local headers, err = response.get_headers()
-        see(#headers["x-many"], headers["x-many"][97], err)
+        note(#headers["x-many"], headers["x-many"][97], err)
         headers, err = response.get_headers(150)
-        see(#headers["x-many"], headers["x-many"][147], err or false)
+        note(#headers["x-many"], headers["x-many"][147], err or false)
       ]] }
       assert.same({ 97, "97", "truncated", 147, "147", false }, r.seen.header_filter)
     end)
@@ -226,10 +227,10 @@ hosts.each("reading the headers", OPTIONS, function(server)
         upstream = upstream_with(100),
         header_filter = COUNT .. [[
           response.clear_header("X-H-50")
-          see(count())
+          note(count())
           response.add_header("X-New", "1")
-          see(select(2, count()))
-          see(count(101))
+          note(select(2, count()))
+          note(count(101))
         ]],
       }
       assert.same({ 99, false, "truncated", 100, false }, r.seen.header_filter)
@@ -241,7 +242,7 @@ hosts.each("reading the headers", OPTIONS, function(server)
         for _, max in ipairs { 5, 6, 7, 8, 50, 100, 1000 } do
           local ours, our_err = response.get_headers(max)
           local theirs, their_err = ngx.resp.get_headers(max)
-          see(max, same(ours, theirs), our_err == their_err)
+          note(max, same(ours, theirs), our_err == their_err)
         end
       ]]
       local r = run {

@@ -3,7 +3,7 @@
 
 local bodies = require "spec.support.bodies"
 local hosts = require "spec.support.hosts"
-local inline = require "spec.support.inline"
+local stages = require "spec.support.stages"
 
 
 local BIG = bodies.BIG
@@ -16,14 +16,14 @@ local each_version = bodies.each_version
 local UPSTREAM = "proxy_pass http://127.0.0.1:%{upstream_port}/;\n"
 
 local LOCATIONS = table.concat {
-  inline.location("= /sub", inline.phase "content"),
-  inline.location("= /surrounded", "addition_types *; add_before_body /before;"
+  stages.location("= /sub", stages.phase "content"),
+  stages.location("= /surrounded", "addition_types *; add_before_body /before;"
     .. "add_after_body /after;" .. UPSTREAM),
-  inline.location("= /file", "alias %{dir}/file.txt;"),
-  inline.location("= /gzip", "gzip on; gzip_types *; gzip_min_length 1;" .. UPSTREAM),
-  inline.location("= /compressed", "proxy_http_version 1.1;"
+  stages.location("= /file", "alias %{dir}/file.txt;"),
+  stages.location("= /gzip", "gzip on; gzip_types *; gzip_min_length 1;" .. UPSTREAM),
+  stages.location("= /compressed", "proxy_http_version 1.1;"
     .. "proxy_pass http://127.0.0.1:%{gzip_port}/gzip;"),
-  inline.location("= /dead", "error_page 502 = /sub?$args;"
+  stages.location("= /dead", "error_page 502 = /sub?$args;"
     .. "proxy_pass http://127.0.0.1:%{dead_port};"),
   [[
     location = /before {
@@ -51,31 +51,32 @@ local SERVERS = [[
       gzip on;
       gzip_types *;
       gzip_min_length 1;
-      ]] .. inline.phase("upstream", "content") .. [[
+      ]] .. stages.phase("upstream", "content") .. [[
     }
   }
 ]]
 
 
 hosts.nginx("get_raw_body", {
-  style = "inline", both_bindings = true,
+  both_bindings = true,
   locations = bodies.LOCATIONS,
   nginx_locations = LOCATIONS,
   servers = SERVERS,
   files = { ["file.txt"] = ("a file, read from disk\n"):rep(20000) },
 }, function(server)
-  local function ask(...)
-    return server:ask(...)
+  local function run(...)
+    return server:run(...)
   end
 
 
   describe("with clients", function()
     it("sends nothing before the last chunk", function()
       local connection = server:connect()
-      connection:send("GET " .. inline.path("/content", {
+      connection:send("GET " .. server:target {
+        path = "/content",
         content = [[ngx.print("early") ngx.flush(true) ngx.sleep(0.4) ngx.print(" late")]],
         body_filter = "response.get_raw_body()",
-      }) .. " HTTP/1.0\r\n\r\n")
+      } .. " HTTP/1.0\r\n\r\n")
       local first = connection:read { seconds = 0.2 }
       local rest, closed = connection:read()
       connection:close()
@@ -88,10 +89,11 @@ hosts.nginx("get_raw_body", {
       local specs = {}
       for i = 1, 24 do
         specs[i] = {
-          path = inline.path("/content", {
+          path = server:target {
+            path = "/content",
             content = "for i = 1, 20 do ngx.print(" .. i .. ", '.', i, ' ') ngx.sleep(0.002) end",
             body_filter = WRAP,
-          }),
+          },
           http2 = i % 2 == 0,
         }
       end
@@ -106,10 +108,11 @@ hosts.nginx("get_raw_body", {
 
     it("keeps requests apart that share a connection", function()
       local connection = server:connect()
-      local path = inline.path("/content", {
+      local path = server:target {
+        path = "/content",
         content = [[ngx.print("piece ") ngx.print(ngx.var.http_x_number)]],
         body_filter = WRAP,
-      })
+      }
       local requests = {}
       for i = 1, 20 do
         requests[i] = ("GET %s HTTP/1.1\r\nHost: a\r\nX-Number: %02d\r\n%s\r\n"):format(
@@ -133,25 +136,27 @@ hosts.nginx("get_raw_body", {
     it("is forgotten when the client hangs up in the middle", function()
       for _ = 1, 20 do
         local connection = server:connect()
-        connection:send("GET " .. inline.path("/proxy11", {
+        connection:send("GET " .. server:target {
+          path = "/proxy11",
           upstream = [[ngx.print("stale ") ngx.flush(true) note("sent") ngx.sleep(0.2)]],
           body_filter = "response.get_raw_body()",
-        }) .. " HTTP/1.1\r\nHost: a\r\n\r\n")
-        inline.wait_notes(server, 1)
+        } .. " HTTP/1.1\r\nHost: a\r\n\r\n")
+        server:noted(1)
         connection:reset()
-        local r = ask("/proxy11", { upstream = "ngx.print('fresh')", body_filter = WRAP })
+        local r = run { path = "/proxy11", upstream = "ngx.print('fresh')", body_filter = WRAP }
         assert.equal("<hserf>", r.body)
       end
     end)
 
     it("reaches a client of HTTP/1.0", function()
       local connection = server:connect()
-      connection:send("GET " .. inline.path("/proxy11", {
+      connection:send("GET " .. server:target {
+        path = "/proxy11",
         upstream = [[
           ngx.print("hello ") ngx.flush(true) ngx.sleep(0.01) ngx.print("world")
         ]],
         body_filter = WRAP,
-      }) .. " HTTP/1.0\r\n\r\n")
+      } .. " HTTP/1.0\r\n\r\n")
       local answer, closed = connection:read()
       connection:close()
       assert.is_true(closed)
@@ -162,81 +167,91 @@ hosts.nginx("get_raw_body", {
 
   describe("with subrequests", function()
     it("keeps their bodies and the main request's apart", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = ("ngx.print('main ') ngx.print(ngx.location.capture(%q).body, ' end')"):format(
-          inline.path("/sub", {
+          server:target {
+            path = "/sub",
             content = [[ngx.print("sub ") ngx.print("body")]],
             body_filter = [[
               local body = response.get_raw_body()
               note(body)
               if body then ngx.arg[1] = "<" .. body .. ">" end
             ]],
-          })),
+          }),
         body_filter = KEEP,
-      })
+      }
       assert.equal("main <sub body> end", r.body)
       assert.same({
         "(nil)", -- "main "
         "(nil)", "(nil)", "sub body",
         "(nil)", -- "<sub body> end"
         "main <sub body> end",
-      }, notes)
+      }, r.notes)
     end)
 
     it("keeps two of them apart that run at the same time", function()
       local function sub(name)
-        return ("{ %q }"):format(inline.path("/sub", {
+        return ("{ %q }"):format(server:target {
+          path = "/sub",
           content = "for i = 1, 10 do ngx.print('" .. name
             .. "', i, ' ') ngx.sleep(0.002) end",
           body_filter = WRAP,
-        }))
+        })
       end
-      local r = ask("/content", {
+      local r = run {
+        path = "/content",
         content = "ngx.print('main ') local a, b = ngx.location.capture_multi { "
           .. sub("a") .. ", " .. sub("b") .. " } ngx.print(a.body, b.body)",
         body_filter = WRAP,
-      })
+      }
       local a = "<" .. ("a1 a2 a3 a4 a5 a6 a7 a8 a9 a10 "):reverse() .. ">"
       local b = "<" .. ("b1 b2 b3 b4 b5 b6 b7 b8 b9 b10 "):reverse() .. ">"
       assert.equal("<" .. ("main " .. a .. b):reverse() .. ">", r.body)
     end)
 
     it("forgets what was buffered for one that broke off", function()
-      local r = ask("/content", {
+      local r = run {
+        path = "/content",
         content = ([[
           ngx.print("main ")
           local broken = ngx.location.capture(%q)
           local whole = ngx.location.capture(%q)
           ngx.print(tostring(broken.truncated), broken.body, whole.body)
         ]]):format(
-          inline.path("/proxy", {
+          server:target {
+            path = "/proxy",
             upstream = [[
               ngx.header.content_length = 100
               ngx.print("part") ngx.flush(true) ngx.exit(444)
             ]],
             body_filter = "response.get_raw_body()",
-          }),
-          inline.path("/sub", { content = "ngx.print('whole')", body_filter = WRAP })),
+          },
+          server:target { path = "/sub", content = "ngx.print('whole')", body_filter = WRAP }),
         body_filter = WRAP,
-      })
+      }
       assert.equal("<" .. ("main true<elohw>"):reverse() .. ">", r.body)
     end)
 
   it("has set_raw_body set the body of a subrequest only", function()
-    local r = ask("/content", {
+    local r = run {
+      raises = true,
+      path = "/content",
       content = ("ngx.print('main ') ngx.print(ngx.location.capture(%q).body, ' end')"):format(
-        inline.path("/sub", {
+        server:target {
+          path = "/sub",
           content = THREE_CHUNKS,
           body_filter = "response.set_raw_body('new')",
-        })),
+        }),
       body_filter = "response.get_raw_body()",
-    })
+    }
     assert.equal("main new end", r.body)
   end)
 
     it("serves those that nginx puts around a body", function()
       each_version(function(options)
-        local r = ask("/surrounded", {
+        local r = run({
+          path = "/surrounded",
           upstream = [[ngx.print("the ") ngx.flush(true) ngx.print("main body")]],
         }, options)
         assert.equal("BEFORE the main body AFTER", r.body)
@@ -258,7 +273,8 @@ hosts.nginx("get_raw_body", {
     end
 
     it("joins the buffers of one chain", function()
-      local r, notes = ask("/small_buffers", {
+      local r = run {
+        path = "/small_buffers",
         upstream = BIG .. "ngx.header.content_length = 300000 ngx.print(big:sub(1, 300000))",
         body_filter = [[
           local ffi = require "ffi"
@@ -274,8 +290,8 @@ hosts.nginx("get_raw_body", {
             note(ngx.md5(body))
           end
         ]],
-      })
-      assert.equal("several", notes[1])
+      }
+      assert.equal("several", r.notes[1])
       local big = loadstring(BIG .. "return big")()
       assert.is_true(r.body == big:sub(1, 300000))
     end)
@@ -283,50 +299,53 @@ hosts.nginx("get_raw_body", {
     it("reads a file from disk", function()
       local text = ("a file, read from disk\n"):rep(20000)
       each_version(function(options)
-        local r = ask("/file", { header_filter = CLEAR_LENGTH, body_filter = WRAP }, options)
+        local r = run({ path = "/file", header_filter = CLEAR_LENGTH, body_filter = WRAP }, options)
         assert.equal(0, r.exit)
         assert.is_true(r.body == "<" .. text:reverse() .. ">")
       end)
-      local r = ask("/file", { body_filter = KEEP }, { headers = { "Range: bytes=2-5" } })
+      local r = run { path = "/file", headers = { "Range: bytes=2-5" }, body_filter = KEEP }
       assert.equal(206, r.status)
       assert.equal("file", r.body)
     end)
 
     it("is passed as compressed bytes", function()
       local text = ("some text, "):rep(1000)
-      local r, notes = ask("/compressed", {
+      local r = run {
+        path = "/compressed", headers = { "Accept-Encoding: gzip" },
         upstream = "ngx.print(('some text, '):rep(1000))",
         body_filter = "local body = response.get_raw_body() if body then note(body) end",
-      }, { headers = { "Accept-Encoding: gzip" } })
+      }
       assert.equal("gzip", r:header("Content-Encoding"))
       assert.equal("\31\139", r.body:sub(1, 2))
       assert.is_true(#r.body < #text)
-      assert.same({ r.body }, notes)
+      assert.same({ r.body }, r.notes)
 
       assert.is_true(uncompressed(r.body) == text)
     end)
 
     it("is compressed for the client after the plugins", function()
-      local r = ask("/gzip", {
+      local r = run {
+        path = "/gzip", headers = { "Accept-Encoding: gzip" },
         upstream = "ngx.print(('some text, '):rep(1000))",
         body_filter = WRAP,
-      }, { headers = { "Accept-Encoding: gzip" } })
+      }
       assert.equal("gzip", r:header("Content-Encoding"))
       local expected = "<" .. ("some text, "):rep(1000):reverse() .. ">"
       assert.is_true(uncompressed(r.body) == expected)
     end)
 
     it("is the fallback's when the upstream cannot be reached", function()
-      local r = ask("/dead", {
+      local r = run {
+        path = "/dead",
         content = [[ngx.print("fall") ngx.print("back")]],
         body_filter = WRAP,
-      })
+      }
       assert.equal("<kcabllaf>", r.body)
     end)
 
     it("may be none: HEAD of a file", function()
       each_version(function(options)
-        local r = ask("/file", { body_filter = KEEP }, { http2 = options.http2, method = "HEAD" })
+        local r = run { path = "/file", http2 = options.http2, method = "HEAD", body_filter = KEEP }
         assert.equal(200, r.status)
         assert.equal(0, r.exit)
         assert.equal("", r.body)

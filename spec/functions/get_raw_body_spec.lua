@@ -9,43 +9,46 @@ local each_version = bodies.each_version
 
 
 hosts.each("get_raw_body", {
-  style = "inline", both_bindings = true, locations = bodies.LOCATIONS,
+  both_bindings = true, locations = bodies.LOCATIONS,
 }, function(server)
-  local function ask(...)
-    return server:ask(...)
+  local function run(...)
+    return server:run(...)
   end
 
 
   describe("chunk by chunk", function()
     it("returns nil until the last chunk, then the whole", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = [[ngx.print("one ") ngx.print("two ") ngx.print("three")]],
         body_filter = KEEP,
-      })
+      }
       assert.equal("one two three", r.body)
-      assert.same({ "(nil)", "(nil)", "(nil)", "one two three" }, notes)
+      assert.same({ "(nil)", "(nil)", "(nil)", "one two three" }, r.notes)
     end)
 
     it("takes away the chunk while it buffers", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = [[ngx.print("one ") ngx.print("two")]],
         body_filter = [[
           response.get_raw_body()
           note(ngx.arg[1], ngx.arg[2])
         ]],
-      })
+      }
       assert.equal("one two", r.body)
       -- nginx shows a chunk that was set to nil as ""
-      assert.same({ "", "(false)", "", "(false)", "one two", "(true)" }, notes)
+      assert.same({ "", false, "", false, "one two", true }, r.notes)
     end)
 
     it("returns a body of one chunk at once", function()
       each_version(function(options)
-        local r, notes = ask("/return", {
+        local r = run({
+          path = "/return",
           body_filter = "note(ngx.arg[2], response.get_raw_body(), ngx.arg[1], ngx.arg[2])",
         }, options)
         assert.equal("all at once", r.body)
-        assert.same({ "(true)", "all at once", "all at once", "(true)" }, notes)
+        assert.same({ true, "all at once", "all at once", true }, r.notes)
       end)
     end)
 
@@ -58,7 +61,8 @@ hosts.each("get_raw_body", {
           ["/proxy11"] = "",
           ["/unbuffered"] = "",
         } do
-          local r, notes = ask(path, {
+          local r = run({
+            path = path,
             content = content,
             upstream = "ngx.header.content_length = 0",
             body_filter = KEEP,
@@ -66,37 +70,40 @@ hosts.each("get_raw_body", {
           assert.equal(200, r.status)
           assert.equal(0, r.exit)
           assert.equal("", r.body)
-          assert.equal("", notes[#notes])
-          for i = 1, #notes - 1 do
-            assert.equal("(nil)", notes[i])
+          assert.equal("", r.notes[#r.notes])
+          for i = 1, #r.notes - 1 do
+            assert.equal("(nil)", r.notes[i])
           end
         end
       end)
     end)
 
     it("keeps a chunked body that is empty apart from no body", function()
-      local r, notes = ask("/proxy11", {
+      local r = run {
+        path = "/proxy11",
         upstream = [[ngx.print("") ngx.flush(true)]],
         body_filter = KEEP,
-      })
+      }
       assert.equal(0, r.exit)
       assert.equal("", r.body)
-      assert.equal("", notes[#notes])
+      assert.equal("", r.notes[#r.notes])
     end)
 
     it("skips empty chunks", function()
-      local r = ask("/content", {
+      local r = run {
+        path = "/content",
         content = [[
           ngx.flush(true) ngx.print("") ngx.print("a") ngx.print("")
           ngx.flush(true) ngx.print("b") ngx.flush(true)
         ]],
         body_filter = WRAP,
-      })
+      }
       assert.equal("<ba>", r.body)
     end)
 
     it("takes what is there from the first call on", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = [[ngx.print("one ") ngx.print("two ") ngx.print("three")]],
         body_filter = [[
           ngx.ctx.chunks = (ngx.ctx.chunks or 0) + 1
@@ -106,13 +113,14 @@ hosts.each("get_raw_body", {
             if body then response.set_raw_body("[" .. body .. "]") end
           end
         ]],
-      })
+      }
       assert.equal("one [two three]", r.body)
-      assert.same({ "(nil)", "(nil)", "two three" }, notes)
+      assert.same({ "(nil)", "(nil)", "two three" }, r.notes)
     end)
 
     it("leaves the chunks between two calls to the client", function()
-      local r = ask("/content", {
+      local r = run {
+        path = "/content",
         content = [[ngx.print("1") ngx.print("2") ngx.print("3") ngx.print("4")]],
         body_filter = [[
           ngx.ctx.chunks = (ngx.ctx.chunks or 0) + 1
@@ -120,13 +128,14 @@ hosts.each("get_raw_body", {
             response.get_raw_body()
           end
         ]],
-      })
+      }
       assert.equal("2134", r.body)
     end)
 
     it("keeps every byte", function()
       each_version(function(options)
-        local r, notes = ask("/content", {
+        local r = run({
+          path = "/content",
           content = [[
             for byte = 0, 255 do
               ngx.print(string.char(byte))
@@ -135,15 +144,16 @@ hosts.each("get_raw_body", {
           body_filter = "local body = response.get_raw_body() if body then note(body) end",
         }, options)
         assert.equal(all_bytes(), r.body)
-        assert.same({ all_bytes() }, notes)
+        assert.same({ all_bytes() }, r.notes)
       end)
     end)
 
     it("does so in code that the compiler has got hold of", function()
-      local r = ask("/content", {
+      local r = run {
+        path = "/content",
         content = "for i = 1, 3000 do ngx.print(i, ',') end",
         body_filter = WRAP,
-      })
+      }
       local expected = {}
       for i = 1, 3000 do
         expected[i] = i .. ","
@@ -152,7 +162,7 @@ hosts.each("get_raw_body", {
     end)
 
     it("ignores arguments", function()
-      local r = ask("/return", { body_filter = "note(response.get_raw_body(1, {}, nil))" })
+      local r = run { path = "/return", body_filter = "note(response.get_raw_body(1, {}, nil))" }
       assert.equal("all at once", r.body)
     end)
   end)
@@ -160,20 +170,21 @@ hosts.each("get_raw_body", {
 
   describe("called again", function()
     it("adds nothing when the chunk was taken already", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = [[ngx.print("one ") ngx.print("two")]],
         body_filter = [[
           note(response.get_raw_body())
           note(response.get_raw_body())
           note(response.get_raw_body())
         ]],
-      })
+      }
       assert.equal("one two", r.body)
       assert.same({
         "(nil)", "(nil)", "(nil)",
         "(nil)", "(nil)", "(nil)",
         "one two", "one two", "one two",
-      }, notes)
+      }, r.notes)
     end)
 
     it("adds what somebody put into the chunk since", function()
@@ -184,31 +195,34 @@ hosts.each("get_raw_body", {
         ["nil"] = "",
         ['""'] = "",
       } do
-        local r, notes = ask("/content", {
+        local r = run {
+          path = "/content",
           content = [[ngx.print("one ") ngx.print("two")]],
           body_filter = "note(response.get_raw_body())"
             .. "if not ngx.arg[2] then ngx.arg[1] = " .. value .. " end "
             .. "note(response.get_raw_body())",
-        })
+        }
         local body = "one " .. text .. "two" .. text
         assert.equal(body, r.body)
-        assert.same({ "(nil)", "(nil)", "(nil)", "(nil)", body, body }, notes)
+        assert.same({ "(nil)", "(nil)", "(nil)", "(nil)", body, body }, r.notes)
       end
     end)
 
     it("adds what somebody put in front of the call", function()
-      local r = ask("/content", {
+      local r = run {
+        path = "/content",
         content = [[ngx.print("one ") ngx.print("two")]],
         body_filter = [[
           ngx.arg[1] = ngx.arg[1]:upper() .. (ngx.arg[2] and "." or "")
           response.get_raw_body()
         ]],
-      })
+      }
       assert.equal("ONE TWO.", r.body)
     end)
 
     it("returns the whole when somebody ends the body early", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = [[ngx.print("one ") ngx.print("two ") ngx.print("three")]],
         body_filter = [[
           ngx.ctx.chunks = (ngx.ctx.chunks or 0) + 1
@@ -219,13 +233,14 @@ hosts.each("get_raw_body", {
             note(response.get_raw_body())
           end
         ]],
-      })
+      }
       assert.equal("one two end", r.body)
-      assert.same({ "(nil)", "(nil)", "one two end" }, notes)
+      assert.same({ "(nil)", "(nil)", "one two end" }, r.notes)
     end)
 
     it("has let go of the body after the last chunk", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = [[ngx.print("one ") ngx.print("two")]],
         body_filter = [[
           local body = response.get_raw_body()
@@ -234,13 +249,14 @@ hosts.each("get_raw_body", {
             note(body, response.get_raw_body(), ngx.arg[1])
           end
         ]],
-      })
+      }
       assert.equal("other", r.body)
-      assert.same({ "one two", "other", "other" }, notes)
+      assert.same({ "one two", "other", "other" }, r.notes)
     end)
 
     it("keeps the whole when the last chunk is taken away after it", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = [[ngx.print("one ") ngx.print("two")]],
         body_filter = [[
           local body = response.get_raw_body()
@@ -249,9 +265,9 @@ hosts.each("get_raw_body", {
             note(body, response.get_raw_body())
           end
         ]],
-      })
+      }
       assert.equal("", r.body)
-      assert.same({ "one two", "" }, notes)
+      assert.same({ "one two", "" }, r.notes)
     end)
   end)
 
@@ -259,7 +275,8 @@ hosts.each("get_raw_body", {
   describe("with several plugins", function()
     it("gives each what the one before has left", function()
       each_version(function(options)
-        local r = ask("/content", {
+        local r = run({
+          path = "/content",
           content = [[ngx.print("one ") ngx.print("two ") ngx.print("three")]],
           body_filter = [[
             for _, mark in ipairs { "A", "B", "C" } do
@@ -275,7 +292,8 @@ hosts.each("get_raw_body", {
     end)
 
     it("composes with one that changes chunk by chunk before it", function()
-      local r = ask("/content", {
+      local r = run {
+        path = "/content",
         content = [[ngx.print("one ") ngx.print("two")]],
         body_filter = [[
           ngx.arg[1] = ngx.arg[1]:upper()
@@ -284,34 +302,36 @@ hosts.each("get_raw_body", {
             response.set_raw_body("(" .. body .. ")")
           end
         ]],
-      })
+      }
       assert.equal("(ONE TWO)", r.body)
     end)
 
     it("composes with one that changes chunk by chunk after it", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = [[ngx.print("one ") ngx.print("two")]],
         body_filter = [[
           response.get_raw_body()
           note(ngx.arg[1])
           ngx.arg[1] = ngx.arg[1]:upper()
         ]],
-      })
+      }
       assert.equal("ONE TWO", r.body)
-      assert.same({ "", "", "one two" }, notes)
+      assert.same({ "", "", "one two" }, r.notes)
     end)
 
     it("keeps the body when the next plugin only reads", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = [[ngx.print("one ") ngx.print("two")]],
         body_filter = [[
           local body = response.get_raw_body()
           if body then response.set_raw_body(body:upper()) end
           note(response.get_raw_body())
         ]],
-      })
+      }
       assert.equal("ONE TWO", r.body)
-      assert.same({ "(nil)", "(nil)", "ONE TWO" }, notes)
+      assert.same({ "(nil)", "(nil)", "ONE TWO" }, r.notes)
     end)
   end)
 end)

@@ -1,7 +1,7 @@
 local hosts = require "spec.support.hosts"
 
 
-local OPTIONS = { style = "plugins", both_bindings = true }
+local OPTIONS = { gateway = true, both_bindings = true }
 
 
 hosts.each("the source", OPTIONS, function(server)
@@ -17,7 +17,7 @@ hosts.each("the source", OPTIONS, function(server)
           ngx.ctx.KONG_UNEXPECTED = unexpected
           ngx.ctx.KONG_EXITED = exited
           ngx.ctx.KONG_PROXIED = proxied
-          see(response.get_source())
+          note(response.get_source())
         end
         source(nil, nil, nil)
         source(nil, nil, true)
@@ -44,7 +44,7 @@ hosts.each("the source", OPTIONS, function(server)
       local r = run {
         balancer = "ngx.ctx.KONG_PROXIED = true",
         header_filter = code,
-        body_filter = "see(response.get_source())",
+        body_filter = "note(response.get_source())",
         log = code,
       }
       assert.same({ "service" }, r.seen.header_filter)
@@ -54,7 +54,7 @@ hosts.each("the source", OPTIONS, function(server)
       r = run {
         access = "ngx.ctx.KONG_PROXIED = true response.exit(403, 'no')",
         header_filter = code,
-        body_filter = "see(response.get_source())",
+        body_filter = "note(response.get_source())",
         log = code,
       }
       assert.same({ "exit" }, r.seen.header_filter)
@@ -73,7 +73,7 @@ hosts.each("the source", OPTIONS, function(server)
 
     it("is not an exit when the call was refused", function()
       local r = run {
-        access = "see(fails(response.exit, 1)) see(fails(response.error, 200))",
+        access = "note(fails(response.exit, 1)) note(fails(response.error, 200))",
         header_filter = "return response.get_source(), ngx.ctx.KONG_EXITED == nil",
       }
       assert.same({ "error", true }, r.seen.header_filter)
@@ -81,7 +81,7 @@ hosts.each("the source", OPTIONS, function(server)
 
     it("is asked of a given table in any phase", function()
       local asks = [[
-        see(response.get_source({}), response.get_source { KONG_PROXIED = true },
+        note(response.get_source({}), response.get_source { KONG_PROXIED = true },
           response.get_source { KONG_EXITED = true, KONG_PROXIED = true },
           response.get_source { KONG_UNEXPECTED = true, KONG_EXITED = true })
       ]]
@@ -110,7 +110,7 @@ hosts.each("the source", OPTIONS, function(server)
         local r = run { [phase] = [[
           ngx.ctx.KONG_PHASE = 0x2000
           ngx.ctx.KONG_PROXIED = true
-          see(response.get_source(), select("#", response.get_source()))
+          note(response.get_source(), select("#", response.get_source()))
         ]] }
         assert.same({ "service", 1 }, r.seen[phase], phase)
       end
@@ -131,8 +131,11 @@ hosts.each("the source", OPTIONS, function(server)
     end)
 
     it("shows the plugin's line", function()
-      local r = run { fails = true, access = "\nlocal source = response.get_source()\nsee(source)" }
-      assert.equal("access.lua:2: function cannot be called in access phase (only in: "
+      local r = run {
+        raises = true,
+        access = "\nlocal source = response.get_source()\nnote(source)",
+      }
+      assert.equal("plugin.lua:2: function cannot be called in access phase (only in: "
         .. "response, header_filter, body_filter, log, error, admin_api)", r.errors.access)
     end)
   end)

@@ -20,7 +20,7 @@ local NAME_OF = {
 local GRPC = { "Content-Type: application/grpc", "TE: trailers" }
 
 
-hosts.each("exit on gRPC", { style = "stages" }, function(server)
+hosts.each("exit on gRPC", {}, function(server)
   describe("by the response's Content-Type", function()
     for name, http2 in pairs { ["HTTP/1.1"] = false, ["HTTP/2"] = true } do
       describe("over " .. name, function()
@@ -343,7 +343,7 @@ hosts.each("exit on gRPC", { style = "stages" }, function(server)
       assert.equal("", r.body)
       assert.same({ "7" }, r:values("grpc-status"))
       assert.same({ "no" }, r:values("grpc-message"))
-      assert.same({ "true" }, server:noted())
+      assert.same({ true }, r.notes)
 
       server:clear_log()
       r = server:run {
@@ -354,7 +354,7 @@ hosts.each("exit on gRPC", { style = "stages" }, function(server)
       }
       assert.equal("no", r.body)
       assert.is_nil(r:header("grpc-status"))
-      assert.same({ "true" }, server:noted())
+      assert.same({ true }, r.notes)
     end)
 
     it("not for a request of another Content-Type", function()
@@ -364,7 +364,7 @@ hosts.each("exit on gRPC", { style = "stages" }, function(server)
           local r = server:run { headers = headers, access = counted("2", code), log = AFTER }
           assert.equal(403, r.status)
           assert.is_nil(r:header("grpc-status"))
-          assert.same({ "false" }, server:noted())
+          assert.same({ false }, r.notes)
         end
       end
     end)
@@ -377,7 +377,7 @@ hosts.each("exit on gRPC", { style = "stages" }, function(server)
       }
       assert.equal("", r.body)
       assert.same({ "7" }, r:values("grpc-status"))
-      assert.same({ "true" }, server:noted())
+      assert.same({ true }, r.notes)
     end)
 
     it("and takes no answer for no gRPC", function()

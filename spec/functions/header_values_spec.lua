@@ -1,7 +1,7 @@
 local hosts = require "spec.support.hosts"
 
 
-hosts.each("what the setters send", { style = "plugins", both_bindings = true }, function(server)
+hosts.each("what the setters send", { gateway = true, both_bindings = true }, function(server)
   local function run(case)
     return server:run(case)
   end
@@ -18,7 +18,7 @@ hosts.each("what the setters send", { style = "plugins", both_bindings = true },
           response.set_header("X-Set-" .. i, value)
           response.add_header("X-Add-" .. i, value)
           response.set_headers { ["X-All-" .. i] = value }
-          see(tostring(value))
+          note(tostring(value))
         end
       ]] }
       assert.equal(22, #r.seen.header_filter)

@@ -2,7 +2,7 @@ local hosts = require "spec.support.hosts"
 local json = require "spec.support.json"
 
 
-hosts.each("a table body", { style = "stages", files = json.FILES }, function(server)
+hosts.each("a table body", { files = json.FILES }, function(server)
   describe("with metatables", function()
     it("takes the text of what their functions throw", function()
       local throws = "function() error('thrown', 0) end"

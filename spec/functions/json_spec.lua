@@ -3,7 +3,7 @@ local json = require "spec.support.json"
 local vectors = require "spec.support.json_vectors"
 
 
-hosts.each("a table body", { style = "stages", files = json.FILES }, function(server)
+hosts.each("a table body", { files = json.FILES }, function(server)
   it("is written as a gateway's encoder does", function()
     json.check_vectors(json.results(server, server.dir .. "/vectors.lua"))
   end)

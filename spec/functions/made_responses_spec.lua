@@ -32,7 +32,7 @@ local CLIENTS = {
 local WARNING = "changing Content-Length before the response is made. Ignored."
 
 
-hosts.each("Content-Length", { style = "stages", gateway = true }, function(server)
+hosts.each("Content-Length", { gateway = true }, function(server)
   local lines = 0
 
   local function ask(case, client)

@@ -1,5 +1,5 @@
 local ffi = require "ffi"
-local inline = require "spec.support.inline"
+local stages = require "spec.support.stages"
 local nginx = require "spec.support.nginx"
 local served = require "spec.support.served"
 
@@ -17,12 +17,12 @@ package.loaded.gate = { opened = false, hostile = 0 }
 ]]
 
 local LOCATIONS = table.concat {
-  inline.location("= /content", inline.phase "content"),
-  inline.location("= /return", 'return 200 "' .. ("r"):rep(LIMIT + 1) .. '";'),
-  inline.location("= /proxy", "proxy_http_version 1.1;"
+  stages.location("= /content", stages.phase "content"),
+  stages.location("= /return", 'return 200 "' .. ("r"):rep(LIMIT + 1) .. '";'),
+  stages.location("= /proxy", "proxy_http_version 1.1;"
     .. "proxy_pass http://127.0.0.1:%{upstream_port}/;"),
-  inline.location("= /hostile", "proxy_http_version 1.1; proxy_buffering off;"
-    .. "proxy_pass http://127.0.0.1:%{upstream_port}/hostile;"),
+  stages.location("= /hostile", "proxy_http_version 1.1; proxy_buffering off;"
+    .. "proxy_pass http://127.0.0.1:%{hostile_port};"),
   [[
     location = /open { content_by_lua_block { require("gate").opened = true } }
     location = /arrived { content_by_lua_block { ngx.print(require("gate").hostile) } }
@@ -31,12 +31,8 @@ local LOCATIONS = table.concat {
 
 local SERVERS = [[
   server {
-    listen 127.0.0.1:%{upstream_port};
-    default_type text/plain;
+    listen 127.0.0.1:%{hostile_port};
     location / {
-      ]] .. inline.phase("upstream", "content") .. [[
-    }
-    location = /hostile {
       lua_check_client_abort on;
       content_by_lua_block {
         ngx.header.content_length = "1000000000000"
@@ -68,14 +64,14 @@ end
 
 for _, jit_mode in ipairs { "on", "off" } do
   served.checked("max_body_size with the JIT " .. jit_mode, function()
-    return nginx.start(inline.options {
+    return stages.start({
       init = "jit." .. jit_mode .. "()\n" .. INIT,
       locations = LOCATIONS,
       servers = SERVERS,
     })
   end, function(server)
-    local function ask(...)
-      return inline.ask(server, ...)
+    local function run(...)
+      return server:run(...)
     end
 
     --- What was logged by the library, in order.
@@ -88,13 +84,14 @@ for _, jit_mode in ipairs { "on", "off" } do
     end
 
     it("lets a body of just that size be read and changed", function()
-      local r = ask("/content", {
+      local r = run {
+        path = "/content",
         content = CHUNKS:format(2, LIMIT / 2),
         body_filter = [[
           local body, err = response.get_raw_body()
           if body then response.set_raw_body("<" .. body .. ">" .. tostring(err)) end
         ]],
-      })
+      }
       assert.equal("<" .. chunks(2, LIMIT / 2) .. ">nil", r.body)
       assert.same({}, warnings())
     end)
@@ -102,19 +99,21 @@ for _, jit_mode in ipairs { "on", "off" } do
     it("lets a larger one pass, with what was held, and says so once", function()
       for _, http2 in ipairs { false, true } do
         server:clear_log()
-        local r, notes = ask("/content", {
+        local r = run {
+          path = "/content", http2 = http2,
           content = CHUNKS:format(5, 400),
           body_filter = KEEP,
-        }, { http2 = http2 })
+        }
         assert.equal(chunks(5, 400), r.body)
-        assert.same({ "(nil)", "(nil)", "(nil)", "(nil)", "(nil)", "(nil)", TOO_LARGE }, notes)
+        assert.same({ "(nil)", "(nil)", "(nil)", "(nil)", "(nil)", "(nil)", TOO_LARGE }, r.notes)
         assert.same({ PASSES }, warnings())
       end
     end)
 
     it("sends what was held before the end has arrived", function()
       local connection = server:connect()
-      connection:send("GET " .. inline.path("/content", {
+      connection:send("GET " .. server:target {
+        path = "/content",
         content = [[
           require("gate").opened = false
           ngx.print(("a"):rep(600)) ngx.print(("b"):rep(600)) ngx.flush(true)
@@ -122,7 +121,7 @@ for _, jit_mode in ipairs { "on", "off" } do
           ngx.print("c")
         ]],
         body_filter = KEEP,
-      }) .. " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+      } .. " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
       local first, closed = connection:read { pattern = "ab+\r\n$", seconds = 10 }
       assert.is_false(closed)
       assert.matches("\r\n\r\n4b0\r\n" .. ("a"):rep(600) .. ("b"):rep(600) .. "\r\n$", first)
@@ -136,10 +135,11 @@ for _, jit_mode in ipairs { "on", "off" } do
 
     it("leaves a large body of an upstream whole, and its Content-Length", function()
       for _, http2 in ipairs { false, true } do
-        local r = ask("/proxy", {
+        local r = run {
+          path = "/proxy", http2 = http2,
           upstream = "ngx.header.content_length = 8000000\n" .. CHUNKS:format(1000, 8000),
           body_filter = "response.get_raw_body()",
-        }, { http2 = http2 })
+        }
         assert.equal(0, r.exit)
         assert.equal("8000000", r:header("Content-Length"))
         assert.is_true(r.body == chunks(1000, 8000))
@@ -147,7 +147,8 @@ for _, jit_mode in ipairs { "on", "off" } do
     end)
 
     it("lets a plugin that waits for the body do without it", function()
-      local r = ask("/proxy", {
+      local r = run {
+        path = "/proxy",
         upstream = CHUNKS:format(5, 400),
         header_filter = "ngx.header.content_length = nil",
         body_filter = [[
@@ -158,12 +159,13 @@ for _, jit_mode in ipairs { "on", "off" } do
             note(err)
           end
         ]],
-      })
+      }
       assert.equal(chunks(5, 400), r.body)
     end)
 
     it("keeps set_raw_body from spoiling a body that is on its way", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = CHUNKS:format(5, 400),
         body_filter = [[
           local body = response.get_raw_body()
@@ -172,42 +174,45 @@ for _, jit_mode in ipairs { "on", "off" } do
             note(response.set_raw_body("short"))
           end
         ]],
-      })
+      }
       assert.equal(chunks(5, 400), r.body)
       local expected = {}
       for i = 1, 8, 2 do
         expected[i], expected[i + 1] = "(nil)", TOO_LARGE
       end
-      assert.same(expected, notes)
+      assert.same(expected, r.notes)
       assert.same({ PASSES, STAYS }, warnings())
     end)
 
     it("leaves the checks of set_raw_body as they are", function()
-      local _, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = CHUNKS:format(5, 400),
         body_filter = "response.get_raw_body() note(select(2, pcall(response.set_raw_body, 1)))",
-      })
-      for i = 1, #notes do
-        assert.equal("body must be a string", notes[i])
+      }
+      for i = 1, #r.notes do
+        assert.equal("body must be a string", r.notes[i])
       end
     end)
 
     it("counts for a body of one chunk, which can still be replaced", function()
-      local r, notes = ask("/return", { body_filter = KEEP .. KEEP })
+      local r = run { path = "/return", body_filter = KEEP .. KEEP }
       assert.equal(("r"):rep(LIMIT + 1), r.body)
-      assert.same({ "(nil)", TOO_LARGE, "(nil)", TOO_LARGE }, notes)
+      assert.same({ "(nil)", TOO_LARGE, "(nil)", TOO_LARGE }, r.notes)
       assert.same({ PASSES }, warnings())
 
-      r, notes = ask("/return", {
+      r = run {
+        path = "/return",
         header_filter = "ngx.header.content_length = nil",
         body_filter = KEEP .. "note(response.set_raw_body('short'))" .. KEEP,
-      })
+      }
       assert.equal("short", r.body)
-      assert.same({ "(nil)", TOO_LARGE, "(nil)", "short" }, notes)
+      assert.same({ "(nil)", TOO_LARGE, "(nil)", "short" }, r.notes)
     end)
 
     it("can be replaced in the chunk that is too large and the last", function()
-      local r = ask("/content", {
+      local r = run {
+        path = "/content",
         content = [[ngx.print(("a"):rep(900)) ngx.print("end")]],
         body_filter = [[
           if ngx.arg[1] == "end" then
@@ -217,39 +222,42 @@ for _, jit_mode in ipairs { "on", "off" } do
           local body, err = response.get_raw_body()
           if err then response.set_raw_body("too large") end
         ]],
-      })
+      }
       assert.equal("too large", r.body)
     end)
 
     it("is the instance's that is asked, and what is gone is gone for all", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = CHUNKS:format(3, 8),
         body_filter = "note(other.unlimited.get_raw_body()) note(other.small.get_raw_body())",
-      })
+      }
       local small = "body is larger than max_body_size (10 bytes)"
       assert.equal(chunks(3, 8), r.body)
       assert.same({ "(nil)", "(nil)", "(nil)", "(nil)", "(nil)", "(nil)",
-                    "(nil)", small, "(nil)", small }, notes)
+                    "(nil)", small, "(nil)", small }, r.notes)
       assert.equal(1, #warnings())
 
-      r, notes = ask("/content", {
+      r = run {
+        path = "/content",
         content = CHUNKS:format(5, 400),
         body_filter = "note(other.unlimited.get_raw_body())",
-      })
+      }
       assert.equal(chunks(5, 400), r.body)
-      assert.equal(chunks(5, 400), notes[#notes])
+      assert.equal(chunks(5, 400), r.notes[#r.notes])
     end)
 
     it("is counted anew for each request of a connection", function()
       local connection = server:connect()
       local function get(count, last)
-        connection:send("GET " .. inline.path("/content", {
+        connection:send("GET " .. server:target {
+          path = "/content",
           content = CHUNKS:format(count, 400),
           body_filter = [[
             local body = response.get_raw_body()
             if body then response.set_raw_body("read") end
           ]],
-        }) .. " HTTP/1.1\r\nHost: a\r\n" .. (last and "Connection: close\r\n" or "") .. "\r\n")
+        } .. " HTTP/1.1\r\nHost: a\r\n" .. (last and "Connection: close\r\n" or "") .. "\r\n")
         local answer = connection:read { pattern = "\r\n0\r\n\r\n$" }
         return answer
       end
@@ -260,10 +268,11 @@ for _, jit_mode in ipairs { "on", "off" } do
     end)
 
     it("is no concern of a body that nobody reads", function()
-      local r = ask("/content", {
+      local r = run {
+        path = "/content",
         content = CHUNKS:format(5, 400),
         body_filter = "if ngx.arg[2] then response.set_raw_body('end') end",
-      })
+      }
       assert.equal(chunks(5, 400) .. "end", r.body)
       assert.same({}, warnings())
     end)
@@ -273,7 +282,7 @@ end
 
 describe("a hostile Content-Length", function()
   it("reserves no more than 1 MiB beyond what has arrived", function()
-    nginx.once(inline.options {
+    stages.once({
       init = "package.loaded.gate = { opened = false, hostile = 0 }",
       locations = LOCATIONS,
       servers = SERVERS,
@@ -283,7 +292,8 @@ describe("a hostile Content-Length", function()
         local connections = {}
         for i = 1, count do
           connections[i] = server:connect()
-          connections[i]:send("GET " .. inline.path("/hostile", {
+          connections[i]:send("GET " .. server:target {
+            path = "/hostile",
             body_filter = [[
               local before = ngx.ctx.arrived or 0
               ngx.ctx.arrived = before + #ngx.arg[1]
@@ -292,7 +302,7 @@ describe("a hostile Content-Length", function()
                 require("gate").hostile = require("gate").hostile + 1
               end
             ]],
-          }) .. " HTTP/1.1\r\nHost: a\r\n\r\n")
+          } .. " HTTP/1.1\r\nHost: a\r\n\r\n")
         end
         return connections
       end

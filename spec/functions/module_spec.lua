@@ -107,7 +107,7 @@ local INIT = [[
 
 
 hosts.each("the module", {
-  style = "plugins", both_bindings = true, init = INIT,
+  gateway = true, both_bindings = true, init = INIT,
 }, function(server)
   local function run(case)
     return server:run(case)
@@ -118,7 +118,7 @@ hosts.each("the module", {
     it("has thirteen functions and nothing else", function()
       local r = run { access = [[
         for name, value in pairs(response) do
-          see { name, type(value) }
+          note { name, type(value) }
         end
       ]] }
       local found = {}
@@ -167,12 +167,12 @@ hosts.each("the module", {
     it("comes before every other check", function()
       local r = run {
         log = [[
-          see(fails(response.set_status, "x"), fails(response.set_raw_body, 1))
+          note(fails(response.set_status, "x"), fails(response.set_raw_body, 1))
         ]],
         body_filter = [[
           if not ngx.ctx.once then
             ngx.ctx.once = true
-            see(fails(response.exit, "x"))
+            note(fails(response.exit, "x"))
           end
         ]],
       }
@@ -187,23 +187,24 @@ hosts.each("the module", {
 
     it("shows the plugin's line", function()
       local r = run {
-        fails = true,
+        raises = true,
         log = "\n\nresponse.set_status(200)\nreturn 1",
         access = "\nlocal status = response.get_status()\nreturn status",
       }
-      assert.equal("log.lua:3: function cannot be called in log phase (only in: " .. WRITERS .. ")",
+      assert.equal("plugin.lua:3: function cannot be called in log phase (only in: "
+        .. WRITERS .. ")",
         r.errors.log)
-      assert.equal("access.lua:2: function cannot be called in access phase (only in: " .. READERS
+      assert.equal("plugin.lua:2: function cannot be called in access phase (only in: " .. READERS
         .. ")", r.errors.access)
     end)
 
     it("shows the plugin's line for each function", function()
       for _, name in ipairs(FUNCTIONS) do
         local r = run {
-          fails = true,
+          raises = true,
           log = "ngx.ctx.KONG_PHASE = 0x1\n\nresponse." .. name .. "()\nreturn 1",
         }
-        assert.equal("log.lua:3: function cannot be called in init_worker phase (only in: "
+        assert.equal("plugin.lua:3: function cannot be called in init_worker phase (only in: "
           .. RIGHT_PHASE[name][1] .. ")", r.errors.log)
       end
     end)
@@ -212,7 +213,7 @@ hosts.each("the module", {
       local r = run { access = [[
         for _, phase in ipairs { 0, 0.5, 2^31, 2^40, 2^53, 0/0 } do
           ngx.ctx.KONG_PHASE = phase
-          see(fails(response.set_status, 200))
+          note(fails(response.set_status, 200))
         end
       ]] }
       assert.equal(6, #r.seen.access)
@@ -226,7 +227,7 @@ hosts.each("the module", {
       local r = run { access = [[
         for _, phase in ipairs { 0x20, 0x10 + 0x400, 32.4, 2^40 + 0x20, -1 } do
           ngx.ctx.KONG_PHASE = phase
-          see(pcall(response.set_status, 200))
+          note(pcall(response.set_status, 200))
         end
       ]] }
       assert.same({ true, true, true, true, true }, r.seen.access)
@@ -239,7 +240,7 @@ hosts.each("the module", {
             ngx.ctx.once = true
             ngx.ctx.KONG_PHASE = nil
             ]] .. ALL_CALLS .. [[
-            see(results)
+            note(results)
           end
         ]] }
         assert.same({ module.refused_in(nil) }, r.seen[phase])
@@ -255,9 +256,9 @@ hosts.each("the module", {
         response.set_headers { ["X-Two"] = "2" }
         response.set_header("X-Three", "3")
         response.clear_header("X-Three")
-        see(response.get_status(), response.get_header("x-one"), response.get_headers()["x-two"],
+        note(response.get_status(), response.get_header("x-one"), response.get_headers()["x-two"],
           response.get_source())
-        see(fails(response.get_raw_body), fails(response.set_raw_body, "x"))
+        note(fails(response.get_raw_body), fails(response.set_raw_body, "x"))
         ngx.print("content")
       ]] }
       assert.same({
@@ -275,7 +276,7 @@ hosts.each("the module", {
     it("prefers KONG_PHASE to nginx's content phase", function()
       local r = run { content = [[
         ngx.ctx.KONG_PHASE = 0x2000
-        see(fails(response.set_status, 200), fails(response.get_status))
+        note(fails(response.set_status, 200), fails(response.get_status))
         ngx.print("content")
       ]] }
       assert.same({
@@ -289,11 +290,11 @@ hosts.each("the module", {
           ngx.ctx.KONG_PHASE = nil
           local gateway = kong
           rawset(_G, "kong", nil)
-          see(fails(response.set_header, "X-One", "1"), fails(response.get_header, "X-One"))
+          note(fails(response.set_header, "X-One", "1"), fails(response.get_header, "X-One"))
           rawset(_G, "kong", {})
-          see(fails(response.set_header, "X-Two", "2"), fails(response.get_status))
+          note(fails(response.set_header, "X-Two", "2"), fails(response.get_status))
           rawset(_G, "kong", gateway)
-          see(fails(response.set_header, "X-Three", "3"))
+          note(fails(response.set_header, "X-Three", "3"))
         ]],
       }
       assert.same({
@@ -312,7 +313,7 @@ hosts.each("the module", {
       for _, phase in ipairs { "rewrite", "access", "header_filter", "log", "content" } do
         local r = run { [phase] = [[
           ngx.ctx.KONG_PHASE = 0x400
-          see(fails(response.get_raw_body), fails(response.set_raw_body, "x"))
+          note(fails(response.get_raw_body), fails(response.set_raw_body, "x"))
           if ngx.get_phase() == "content" then
             ngx.print("content")
           end
@@ -359,7 +360,7 @@ hosts.each("the module", {
         log = [[
           ngx.ctx.KONG_PHASE = 0x200
         ]] .. ALL_CALLS .. [[
-          see(results)
+          note(results)
         ]],
       }
       assert.same({ all("headers have already been sent", {
@@ -373,7 +374,7 @@ end)
 
 
 hosts.each("the module", {
-  style = "plugins", both_bindings = true, gateway = false, init = INIT,
+  both_bindings = true, init = INIT,
 }, function(server)
   local function run(case)
     return server:run(case)
@@ -386,18 +387,18 @@ hosts.each("the module", {
         rewrite = [[
           ngx.ctx.KONG_PHASE = nil
           response.set_header("X-One", "1")
-          see(response.get_header("X-One"), response.get_source())
+          note(response.get_header("X-One"), response.get_source())
         ]],
         access = [[
           ngx.ctx.KONG_PHASE = 0x2000
           response.add_header("X-One", "2")
-          see(response.get_headers()["x-one"])
+          note(response.get_headers()["x-one"])
         ]],
         header_filter = [[
           ngx.ctx.KONG_PHASE = 0x1
           response.set_status(404)
           response.clear_header("Content-Length")
-          see(response.get_status())
+          note(response.get_status())
         ]],
         body_filter = [[
           ngx.ctx.KONG_PHASE = nil
@@ -408,7 +409,7 @@ hosts.each("the module", {
         ]],
         log = [[
           ngx.ctx.KONG_PHASE = nil
-          see(response.get_status(), response.get_header("X-One"))
+          note(response.get_status(), response.get_header("X-One"))
         ]],
       }
       assert.same({ "1", "error" }, r.seen.rewrite)
@@ -422,9 +423,9 @@ hosts.each("the module", {
 
     it("nginx's own limits apply", function()
       local r = run {
-        header_filter = "see(fails(response.get_raw_body), fails(response.set_raw_body, 'x'))",
+        header_filter = "note(fails(response.get_raw_body), fails(response.set_raw_body, 'x'))",
         log = [[
-          see(fails(response.set_status, 200), fails(response.set_header, "X", "1"),
+          note(fails(response.set_status, 200), fails(response.set_header, "X", "1"),
             fails(response.exit, 200), fails(response.error, 500), fails(response.get_raw_body))
         ]],
       }

@@ -39,7 +39,7 @@ local CLIENTS = {
 }
 
 
-hosts.each("exit(204)", { style = "stages", gateway = true }, function(server)
+hosts.each("exit(204)", { gateway = true }, function(server)
   local function assert_no_content(r, told)
     assert.equal(0, r.exit, told)
     assert.equal(204, r.status, told)

@@ -54,7 +54,7 @@ local function source(headers)
 end
 
 
-hosts.each("exit(304)", { style = "stages", gateway = true }, function(server)
+hosts.each("exit(304)", { gateway = true }, function(server)
   local function each_client(case, check)
     for name, client in pairs(CLIENTS) do
       local request = {}

@@ -1,7 +1,6 @@
 -- In nginx only: where there is no request, requests that a call ends, a full stack, and what
 -- memory a worker keeps.
 
-local inline = require "spec.support.inline"
 local nginx = require "spec.support.nginx"
 local served = require "spec.support.served"
 
@@ -90,7 +89,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       assert.equal(201, r.status)
       assert.equal("201", r:header("X-Status"))
       assert.equal('["sane"]!', r.body)
-      assert.same({}, inline.alarms(server))
+      assert.same({}, server:alarms())
       assert.same(pids, server:worker_pids())
     end
 
@@ -131,7 +130,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       server:request { path = "/raise", max_time = 300 }
       local growth = server:rss(pids[1]) - before
       assert.is_true(growth < 16 * MB, "grew by " .. growth / MB .. " MB")
-      assert.same({}, inline.alarms(server))
+      assert.same({}, server:alarms())
       assert.same(pids, server:worker_pids())
     end)
   end)

@@ -12,7 +12,7 @@ local PHASES = {
 
 
 hosts.each("odd arguments", {
-  style = "stages", both_bindings = true, files = { ["walk.lua"] = nginx.read "walk.lua" },
+  both_bindings = true, files = { ["walk.lua"] = nginx.read "walk.lua" },
 }, function(server)
   for phase, ending in pairs(PHASES) do
     it("raise only strings in " .. phase, function()

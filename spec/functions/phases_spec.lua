@@ -2,7 +2,7 @@ local hosts = require "spec.support.hosts"
 local tour = require "spec.support.tour"
 
 
-hosts.each("requests", { style = "plugins", both_bindings = true }, function(server)
+hosts.each("requests", { gateway = true, both_bindings = true }, function(server)
   local function run(case)
     return server:run(case)
   end
@@ -47,7 +47,7 @@ hosts.each("requests", { style = "plugins", both_bindings = true }, function(ser
         co()
         return (co():match("[^/]*$"))
       ]] }
-      assert.same({ "access.lua:6: header name must be a string" }, r.seen.access)
+      assert.same({ "plugin.lua:6: header name must be a string" }, r.seen.access)
       assert.same({ "1", "2" }, r:values("X-One"))
     end)
 
@@ -60,7 +60,7 @@ hosts.each("requests", { style = "plugins", both_bindings = true }, function(ser
         local ok, err = coroutine.resume(co)
         return ok, (err:match("[^/]*$")), coroutine.status(co)
       ]] }
-      assert.same({ false, "access.lua:2: code must be a number between 100 and 599", "dead" },
+      assert.same({ false, "plugin.lua:2: code must be a number between 100 and 599", "dead" },
         r.seen.access)
     end)
 
@@ -101,7 +101,7 @@ hosts.each("requests", { style = "plugins", both_bindings = true }, function(ser
       assert.same({ "one", "two" }, r:values("X-Name"))
       assert.is_truthy(r:header("X-Sorted"))
       assert.equal("1", r:header("X-Handler"))
-      assert.same({ 'access.lua:15: invalid header value for "X-Foo": got nil, '
+      assert.same({ 'plugin.lua:15: invalid header value for "X-Foo": got nil, '
         .. "expected array of string, string, number or boolean" }, r.seen.access)
     end)
   end)

@@ -3,7 +3,7 @@
 local hosts = require "spec.support.hosts"
 
 
-hosts.each("output", { style = "stages" }, function(server)
+hosts.each("output", {}, function(server)
   for _, phase in ipairs { "rewrite", "access" } do
     it("of " .. phase .. " is the answer to HTTP/1.1, whether it exits or not", function()
       for _, path in ipairs { "/", "/proxied" } do
@@ -37,7 +37,9 @@ hosts.each("output", { style = "stages" }, function(server)
   end
 
   it("makes room for an error page where it was kept, and the code behind it fails", function()
-    local r = server:run { http_version = "1.0", access = "ngx.print('early') error('x')" }
+    local r = server:run {
+      raises = true, http_version = "1.0", access = "ngx.print('early') error('x')",
+    }
     assert.equal(500, r.status)
     assert.matches("500 Internal Server Error", r.body, 1, true)
     assert.matches("runtime error: plugin.lua:1: x", server:log(), 1, true)

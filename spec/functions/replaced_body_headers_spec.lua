@@ -67,15 +67,14 @@ end
 
 
 hosts.each("the headers of an upstream's body", {
-  style = "inline",
   locations = { ["/proxied"] = { upstream = true } },
 }, function(server)
   local UPSTREAM = setting(DESCRIBING) .. setting(OTHERS) .. "ngx.print('upstream')"
 
   local function ask(upstream, header_filter, client)
-    return (server:ask("/proxied", {
-      upstream = upstream, header_filter = header_filter, body_filter = SEND,
-    }, client))
+    return server:run({
+      path = "/proxied", upstream = upstream, header_filter = header_filter, body_filter = SEND,
+    }, client)
   end
 
   for _, call in ipairs(CALLS) do

@@ -16,80 +16,87 @@ local ODD_BODIES = {
 
 
 hosts.each("set_raw_body", {
-  style = "inline", both_bindings = true, locations = bodies.LOCATIONS,
+  both_bindings = true, locations = bodies.LOCATIONS,
 }, function(server)
-  local function ask(...)
-    return server:ask(...)
+  local function run(...)
+    return server:run(...)
   end
 
 
   describe("refuses", function()
     it("a body that is not a string, at the plugin's line", function()
       for _, value in ipairs(ODD_BODIES) do
-        local r, notes = ask("/content", {
+        local r = run {
+          path = "/content",
           content = THREE_CHUNKS,
           body_filter = "note(pcall(function()\n\n  response.set_raw_body(" .. value
             .. ")\nend))",
-        })
+        }
         assert.equal("one two three", r.body)
-        assert.equal(8, #notes)
-        for i = 1, #notes, 2 do
-          assert.equal("(false)", notes[i])
-          assert.equal("body_filter.lua:3: body must be a string", notes[i + 1])
+        assert.equal(8, #r.notes)
+        for i = 1, #r.notes, 2 do
+          assert.equal(false, r.notes[i])
+          assert.equal("plugin.lua:3: body must be a string", r.notes[i + 1])
         end
       end
     end)
 
     it("a body that is not a string, with no position when there is no plugin", function()
       for _, value in ipairs(ODD_BODIES) do
-        local r, notes = ask("/return", {
+        local r = run {
+          path = "/return",
           body_filter = "note(pcall(response.set_raw_body"
             .. (value == "" and "" or ", " .. value) .. "))",
-        })
+        }
         assert.equal("all at once", r.body)
-        assert.same({ "(false)", "body must be a string" }, notes)
+        assert.same({ false, "body must be a string" }, r.notes)
       end
     end)
 
     it("with an error that nginx can log", function()
-      local r = ask("/content", {
+      local r = run {
+        raises = true,
+        path = "/content",
         content = THREE_CHUNKS,
         body_filter = "\nresponse.set_raw_body(nil)",
-      })
+      }
       assert.not_equal(0, r.exit)
       assert.truthy(server:wait_log(
-        "failed to run body_filter_by_lua%*: body_filter.lua:2: body must be a string"))
+        "failed to run body_filter_by_lua%*: plugin.lua:2: body must be a string"))
     end)
 
     it("without touching what is buffered", function()
-      local r, notes = ask("/content", {
+      local r = run {
+        path = "/content",
         content = THREE_CHUNKS,
         body_filter = [[
           local body = response.get_raw_body()
           pcall(response.set_raw_body, nil)
           note(body, ngx.arg[1], ngx.arg[2])
         ]],
-      })
+      }
       assert.equal("one two three", r.body)
       assert.same({
-        "(nil)", "", "(false)", "(nil)", "", "(false)", "(nil)", "", "(false)",
-        "one two three", "one two three", "(true)",
-      }, notes)
+        "(nil)", "", false, "(nil)", "", false, "(nil)", "", false,
+        "one two three", "one two three", true,
+      }, r.notes)
     end)
   end)
 
 
   it("returns nothing", function()
-    local _, notes = ask("/return", {
+    local r = run {
+      path = "/return",
       header_filter = CLEAR_LENGTH,
       body_filter = "note(select('#', response.set_raw_body('text')))",
-    })
-    assert.same({ "(0)" }, notes)
+    }
+    assert.same({ 0 }, r.notes)
   end)
 
   it("replaces a body of one chunk", function()
     each_version(function(options)
-      local r, notes = ask("/return", {
+      local r = run({
+        path = "/return",
         header_filter = CLEAR_LENGTH,
         body_filter = [[
           response.set_raw_body("something longer than it was")
@@ -98,7 +105,7 @@ hosts.each("set_raw_body", {
       }, options)
       assert.equal(0, r.exit)
       assert.equal("something longer than it was", r.body)
-      assert.same({ "something longer than it was", "(true)" }, notes)
+      assert.same({ "something longer than it was", true }, r.notes)
     end)
   end)
 
@@ -110,7 +117,8 @@ hosts.each("set_raw_body", {
         ["/proxy11"] = "",
         ["/unbuffered"] = "",
       } do
-        local r = ask(path, {
+        local r = run({
+          path = path,
           content = content,
           upstream = "ngx.header.content_length = 0",
           header_filter = CLEAR_LENGTH,
@@ -124,17 +132,20 @@ hosts.each("set_raw_body", {
 
   it("ends the body: later chunks are dropped", function()
     each_version(function(options)
-      local r, notes = ask("/content", {
+      local r = run({
+        raises = true,
+        path = "/content",
         content = THREE_CHUNKS,
         body_filter = "note(ngx.arg[1]) response.set_raw_body('new') note(ngx.arg[2])",
       }, options)
       assert.equal(0, r.exit)
       assert.equal("new", r.body)
       -- nginx has no reason to call the filter again
-      assert.same({ "one ", "(true)" }, notes)
+      assert.same({ "one ", true }, r.notes)
 
       for _, path in ipairs { "/proxy11", "/unbuffered" } do
-        r = ask(path, {
+        r = run({
+          path = path,
           upstream = [[
             for i = 1, 20 do
               ngx.print(("x"):rep(1000))
@@ -151,29 +162,33 @@ hosts.each("set_raw_body", {
   end)
 
   it("ends the body in the middle", function()
-    local r = ask("/content", {
+    local r = run {
+      path = "/content",
       content = THREE_CHUNKS,
       body_filter = [[
         if ngx.arg[1] == "two " then
           response.set_raw_body("new")
         end
       ]],
-    })
+    }
     assert.equal(0, r.exit)
     assert.equal("one new", r.body)
   end)
 
   it("sends a line end for the empty string", function()
     each_version(function(options)
-      local r, notes = ask("/content", {
+      local r = run({
+        raises = true,
+        path = "/content",
         content = THREE_CHUNKS,
         body_filter = "response.set_raw_body('') note(ngx.arg[1], ngx.arg[2])",
       }, options)
       assert.equal(0, r.exit)
       assert.equal("\n", r.body)
-      assert.same({ "\n", "(true)" }, notes)
+      assert.same({ "\n", true }, r.notes)
 
-      r = ask("/content", {
+      r = run({
+        path = "/content",
         content = THREE_CHUNKS,
         body_filter = "if response.get_raw_body() then response.set_raw_body('') end",
       }, options)
@@ -185,7 +200,8 @@ hosts.each("set_raw_body", {
   it("sends every byte", function()
     local bytes = all_bytes()
     each_version(function(options)
-      local r = ask("/return", {
+      local r = run({
+        path = "/return",
         header_filter = CLEAR_LENGTH,
         body_filter = [[
           local bytes = {}
@@ -196,7 +212,8 @@ hosts.each("set_raw_body", {
         ]],
       }, options)
       assert.equal(bytes:rep(3), r.body)
-      r = ask("/return", {
+      r = run({
+        path = "/return",
         header_filter = CLEAR_LENGTH,
         body_filter = [[response.set_raw_body("\0")]],
       }, options)
@@ -207,7 +224,9 @@ hosts.each("set_raw_body", {
   it("sends 16 MB", function()
     local big = loadstring(BIG .. "return big")()
     each_version(function(options)
-      local r = ask("/content", {
+      local r = run({
+        raises = true,
+        path = "/content",
         content = THREE_CHUNKS,
         body_filter = BIG .. "response.set_raw_body(big)",
       }, options)
@@ -218,42 +237,49 @@ hosts.each("set_raw_body", {
   end)
 
   it("takes the last of several bodies", function()
-    local r = ask("/content", {
+    local r = run {
+      raises = true,
+      path = "/content",
       content = THREE_CHUNKS,
       body_filter = [[
         response.set_raw_body("first")
         response.set_raw_body("second")
         response.set_raw_body("third")
       ]],
-    })
+    }
     assert.equal("third", r.body)
   end)
 
   it("is seen by the plugins behind", function()
-    local r, notes = ask("/content", {
+    local r = run {
+      raises = true,
+      path = "/content",
       content = THREE_CHUNKS,
       body_filter = [[
         response.set_raw_body("new")
         note(response.get_raw_body(), response.get_raw_body(), ngx.arg[1], ngx.arg[2])
       ]],
-    })
+    }
     assert.equal("new", r.body)
-    assert.same({ "new", "new", "new", "(true)" }, notes)
+    assert.same({ "new", "new", "new", true }, r.notes)
   end)
 
   it("can be changed by the plugins behind", function()
-    local r = ask("/content", {
+    local r = run {
+      raises = true,
+      path = "/content",
       content = THREE_CHUNKS,
       body_filter = [[
         response.set_raw_body("new")
         ngx.arg[1] = ngx.arg[1]:upper()
       ]],
-    })
+    }
     assert.equal("NEW", r.body)
   end)
 
   it("drops what was buffered", function()
-    local r, notes = ask("/content", {
+    local r = run {
+      path = "/content",
       content = THREE_CHUNKS,
       body_filter = [[
         ngx.ctx.chunks = (ngx.ctx.chunks or 0) + 1
@@ -263,13 +289,14 @@ hosts.each("set_raw_body", {
           note(response.get_raw_body())
         end
       ]],
-    })
+    }
     assert.equal("new", r.body)
-    assert.same({ "new" }, notes)
+    assert.same({ "new" }, r.notes)
   end)
 
   it("drops what was buffered also when nobody asks again", function()
-    local r = ask("/content", {
+    local r = run {
+      path = "/content",
       content = THREE_CHUNKS,
       body_filter = [[
         ngx.ctx.chunks = (ngx.ctx.chunks or 0) + 1
@@ -279,7 +306,7 @@ hosts.each("set_raw_body", {
           response.set_raw_body("new")
         end
       ]],
-    })
+    }
     assert.equal("new", r.body)
   end)
 
@@ -291,7 +318,8 @@ hosts.each("set_raw_body", {
         ["body:upper()"] = "ONE TWO THREE",
         ["body:sub(1, 3)"] = "one",
       } do
-        local r = ask("/content", {
+        local r = run({
+          path = "/content",
           content = THREE_CHUNKS,
           body_filter = "local body = response.get_raw_body() if body then response.set_raw_body("
             .. change .. ") end",
@@ -303,18 +331,20 @@ hosts.each("set_raw_body", {
 
   it("sends the string even if the chunk has been changed since get_raw_body", function()
     for _, change in ipairs { "'other'", "nil", "body:upper()", "{ 'one two', ' three' }" } do
-      local r = ask("/content", {
+      local r = run {
+        path = "/content",
         content = THREE_CHUNKS,
         body_filter = "local body = response.get_raw_body() if body then ngx.arg[1] = " .. change
           .. " response.set_raw_body(body) end",
-      })
+      }
       assert.equal("one two three", r.body)
     end
   end)
 
   it("sends the string that another request's get_raw_body returned", function()
     for _ = 1, 3 do
-      local r = ask("/content", {
+      local r = run {
+        path = "/content",
         content = THREE_CHUNKS,
         body_filter = [[
           local body = response.get_raw_body()
@@ -323,13 +353,14 @@ hosts.each("set_raw_body", {
             response.set_raw_body(last_body)
           end
         ]],
-      })
+      }
       assert.equal("one two three", r.body)
     end
   end)
 
   it("ends the body again after somebody said it goes on", function()
-    local r = ask("/content", {
+    local r = run {
+      path = "/content",
       content = THREE_CHUNKS,
       body_filter = [[
         local body = response.get_raw_body()
@@ -339,23 +370,25 @@ hosts.each("set_raw_body", {
           note(ngx.arg[2])
         end
       ]],
-    })
+    }
     assert.equal(0, r.exit)
     assert.equal("one two three", r.body)
   end)
 
   it("leaves Content-Length alone", function()
-    local r = ask("/proxy11", {
+    local r = run {
+      path = "/proxy11", max_time = 2,
       upstream = "ngx.header.content_length = 10 ngx.print('0123456789')",
       body_filter = "response.set_raw_body('new')",
-    }, { max_time = 2 }) -- the client waits for seven more bytes
+    } -- the client waits for seven more bytes
     assert.equal("10", r:header("Content-Length"))
     assert.equal("new", r.body)
 
-    r = ask("/proxy11", {
+    r = run {
+      path = "/proxy11",
       upstream = "ngx.header.content_length = 10 ngx.print('0123456789')",
       body_filter = "response.set_raw_body('abcdefghij')",
-    })
+    }
     assert.equal(0, r.exit)
     assert.equal("abcdefghij", r.body)
   end)
@@ -363,7 +396,8 @@ hosts.each("set_raw_body", {
   it("does not bring a body to HEAD, 204 and 304", function()
     each_version(function(options)
       options.method = "HEAD"
-      local r = ask("/proxy11", {
+      local r = run({
+        path = "/proxy11",
         upstream = "ngx.header.content_length = 5 ngx.print('hello')",
         body_filter = "response.set_raw_body('new')",
       }, options)
@@ -372,7 +406,8 @@ hosts.each("set_raw_body", {
       assert.equal("", r.body)
       options.method = nil
       for _, status in ipairs { 204, 304 } do
-        r = ask("/proxy11", {
+        r = run({
+          path = "/proxy11",
           upstream = "ngx.exit(" .. status .. ")",
           body_filter = "response.set_raw_body('new')",
         }, options)

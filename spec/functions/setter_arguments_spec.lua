@@ -6,7 +6,7 @@ local ONE = "expected array of string, string, number or boolean"
 local EACH = "expected string, number, boolean or array of strings"
 
 
-hosts.each("errors of the setters", { style = "plugins", both_bindings = true }, function(server)
+hosts.each("errors of the setters", { gateway = true, both_bindings = true }, function(server)
   local function run(case)
     return server:run(case)
   end
@@ -17,11 +17,11 @@ hosts.each("errors of the setters", { style = "plugins", both_bindings = true },
       local r = run { access = [[
         local table_name = {}
         for _, f in ipairs { response.set_header, response.add_header } do
-          see(fails(f, nil, "x"), fails(f, 1, "x"), fails(f, 1.5, "x"), fails(f, true, "x"),
+          note(fails(f, nil, "x"), fails(f, 1, "x"), fails(f, 1.5, "x"), fails(f, true, "x"),
             fails(f, ngx.null, "x"), fails(f), fails(f, 1LL, "x"))
-          see(fails(f, table_name, "x") == string.format(
+          note(fails(f, table_name, "x") == string.format(
             'invalid header name %q: got table, expected string', tostring(table_name)))
-          see(fails(f, print, "x") == string.format(
+          note(fails(f, print, "x") == string.format(
             'invalid header name %q: got function, expected string', tostring(print)))
         end
       ]] }
@@ -43,9 +43,9 @@ hosts.each("errors of the setters", { style = "plugins", both_bindings = true },
     it("want a value that can be sent", function()
       local r = run { access = [[
         for _, f in ipairs { response.set_header, response.add_header } do
-          see(fails(f, "X-Foo"), fails(f, "X-Foo", print), fails(f, "X-Foo", ngx.null),
+          note(fails(f, "X-Foo"), fails(f, "X-Foo", print), fails(f, "X-Foo", ngx.null),
             fails(f, "X-Foo", 1LL), fails(f, "X-Foo", coroutine.create(function() end)))
-          see(fails(f, "X-Foo", { 1 }), fails(f, "X-Foo", { "a", true }),
+          note(fails(f, "X-Foo", { 1 }), fails(f, "X-Foo", { "a", true }),
             fails(f, "X-Foo", { "a", "b", {} }), fails(f, "X-Foo", { print }),
             fails(f, "X-Foo", { 1LL, "a" }))
         end
@@ -111,9 +111,9 @@ hosts.each("errors of the setters", { style = "plugins", both_bindings = true },
     it("wants a string", function()
       local r = run { access = [[
         for _, name in ipairs { 1, true, {}, print, ngx.null } do
-          see(fails(response.clear_header, name))
+          note(fails(response.clear_header, name))
         end
-        see(fails(response.clear_header))
+        note(fails(response.clear_header))
       ]] }
       assert.equal(6, #r.seen.access)
       for _, message in ipairs(r.seen.access) do
@@ -127,9 +127,9 @@ hosts.each("errors of the setters", { style = "plugins", both_bindings = true },
     it("wants a table", function()
       local r = run { access = [[
         for _, headers in ipairs { 1, true, "X-Foo: bar", print, ngx.null } do
-          see(fails(response.set_headers, headers))
+          note(fails(response.set_headers, headers))
         end
-        see(fails(response.set_headers))
+        note(fails(response.set_headers))
       ]] }
       assert.equal(6, #r.seen.access)
       for _, message in ipairs(r.seen.access) do
@@ -140,11 +140,11 @@ hosts.each("errors of the setters", { style = "plugins", both_bindings = true },
     it("checks each pair", function()
       local r = run { access = [[
         local set = response.set_headers
-        see(fails(set, { "x" }), fails(set, { [1.5] = "x" }), fails(set, { [true] = "x" }),
+        note(fails(set, { "x" }), fails(set, { [1.5] = "x" }), fails(set, { [true] = "x" }),
           fails(set, { { "X-Foo", "bar" } }))
-        see(fails(set, { ["X-Foo"] = print }), fails(set, { ["X-Foo"] = ngx.null }),
+        note(fails(set, { ["X-Foo"] = print }), fails(set, { ["X-Foo"] = ngx.null }),
           fails(set, { ["X-Foo"] = 1LL }))
-        see(fails(set, { ["X-Foo"] = { 1 } }), fails(set, { ["X-Foo"] = { "a", {} } }))
+        note(fails(set, { ["X-Foo"] = { 1 } }), fails(set, { ["X-Foo"] = { "a", {} } }))
       ]] }
       assert.same({
         'invalid header name "1": got number, expected string',
@@ -187,13 +187,13 @@ hosts.each("errors of the setters", { style = "plugins", both_bindings = true },
 
     for _, call in ipairs(CALLS) do
       it("shows the plugin's line: " .. call[1], function()
-        local r = run { fails = true, access = "\n\n" .. call[1] .. "\nreturn 1" }
-        assert.equal("access.lua:3: " .. call[2], r.errors.access)
+        local r = run { raises = true, access = "\n\n" .. call[1] .. "\nreturn 1" }
+        assert.equal("plugin.lua:3: " .. call[2], r.errors.access)
       end)
     end
 
     it("shows the line of the function that called", function()
-      local r = run { fails = true, access = [[
+      local r = run { raises = true, access = [[
         local function set(name)
           response.clear_header(name)
           return true
@@ -203,19 +203,18 @@ hosts.each("errors of the setters", { style = "plugins", both_bindings = true },
         end
         plugin()
       ]] }
-      assert.equal("access.lua:2: header name must be a string", r.errors.access)
+      assert.equal("plugin.lua:2: header name must be a string", r.errors.access)
     end)
 
     it("shows a line out of compiled code too", function()
-      local r = run { fails = true, header_filter = [[
-        for i = 1, 500 do
+      local r = run { header_filter = [[
+        note(fails(function() for i = 1, 500 do
           local value = i
           if i == 500 then value = nil end
           response.set_header("X-Foo", value)
-        end
+        end end))
       ]] }
-      assert.equal('header_filter.lua:4: invalid header value for "X-Foo": got nil, ' .. ONE,
-        r.errors.header_filter)
+      assert.same({ 'plugin.lua:4: invalid header value for "X-Foo": got nil, ' .. ONE }, r.notes)
       assert.same({ "X-Foo: 499" }, r:own_headers(": "))
     end)
 
@@ -229,18 +228,18 @@ hosts.each("errors of the setters", { style = "plugins", both_bindings = true },
 
     it("says first that headers have been sent", function()
       local r = run {
-        fails = true,
+        raises = true,
         content = [[
           ngx.print("content")
           ngx.flush(true)
           ngx.ctx.KONG_PHASE = nil -- the filters have run
-          see(fails(response.set_header), fails(response.add_header), fails(response.clear_header),
+          note(fails(response.set_header), fails(response.add_header), fails(response.clear_header),
             fails(response.set_headers), fails(response.set_header, "X-Foo", "1"))
           response.set_header("X-Foo", "1")
         ]],
       }
       assert.same({ SENT, SENT, SENT, SENT, SENT }, r.seen.content)
-      assert.equal("content.lua:6: " .. SENT, r.errors.content)
+      assert.equal("plugin.lua:6: " .. SENT, r.errors.content)
       assert.equal("content", r.body)
     end)
 

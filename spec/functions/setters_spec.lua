@@ -3,7 +3,7 @@ local nginx = require "spec.support.nginx"
 
 
 hosts.each("the setters", {
-  style = "plugins", both_bindings = true,
+  gateway = true, both_bindings = true,
   files = { ["header_model.lua"] = nginx.read "header_model.lua" },
 }, function(server)
   local function run(case)
@@ -30,7 +30,7 @@ hosts.each("the setters", {
           response.clear_header("Content-Type")
           response.clear_header("X-None")
           response.clear_header("")
-          see(response.get_header("Content-Type") == nil, response.get_header("X-Foo") == nil)
+          note(response.get_header("Content-Type") == nil, response.get_header("X-Foo") == nil)
         ]],
       }
       assert.same({ "X-Foo-Bar: 4" }, r:own_headers(": "))
@@ -184,12 +184,12 @@ hosts.each("the setters", {
               ours = type(ours) == "table" and table.concat(ours, "|") or ours
               theirs = theirs and table.concat(theirs, "|")
               if ours ~= theirs or response.get_header(name) ~= (model.values[name] or {})[1] then
-                see(step, call, name, tostring(ours), tostring(theirs))
+                note(step, call, name, tostring(ours), tostring(theirs))
                 return
               end
             end
           end
-          see(model.values)
+          note(model.values)
           model.values = {}
         ]] }
         local values = r.seen.header_filter[1]

@@ -6,7 +6,7 @@ local ONE = "expected array of string, string, number or boolean"
 local EACH = "expected string, number, boolean or array of strings"
 
 
-hosts.each("special headers", { style = "plugins", both_bindings = true }, function(server)
+hosts.each("special headers", { gateway = true, both_bindings = true }, function(server)
   local function run(case)
     return server:run(case)
   end
@@ -54,7 +54,7 @@ hosts.each("special headers", { style = "plugins", both_bindings = true }, funct
     it("is checked like any other header before it is ignored", function()
       server:clear_log()
       local r = run { header_filter = [[
-        see(fails(response.set_header, "Transfer-Encoding"),
+        note(fails(response.set_header, "Transfer-Encoding"),
           fails(response.add_header, "Transfer-Encoding", { 1 }),
           fails(response.set_headers, { ["Transfer-Encoding"] = print }),
           fails(response.set_headers, { ["Transfer-Encoding"] = "gzip", ["X-Foo"] = print }))
@@ -87,7 +87,7 @@ hosts.each("special headers", { style = "plugins", both_bindings = true }, funct
             fails(response.set_headers, { ["Content-Length"] = value }),
           } do
             if err ~= expected and not (type(value) == "string" and value:find("[%z\n]")) then
-              see(value, err)
+              note(value, err)
             end
           end
           if type(value) == "string" then
@@ -97,14 +97,14 @@ hosts.each("special headers", { style = "plugins", both_bindings = true }, funct
               fails(response.set_headers, { ["Content-Length"] = { value } }),
             } do
               if err ~= expected and not value:find("[%z\n]") then
-                see({ value }, err)
+                note({ value }, err)
               end
             end
           end
           assert(fails(response.set_header, "Content-Length", value))
         end
         ngx.ctx.KONG_PHASE = 0x80
-        see(response.get_header("Content-Length") == nil)
+        note(response.get_header("Content-Length") == nil)
       ]] }
       assert.same({ true }, r.seen.access)
       assert.equal("upstream", r.body)
@@ -118,7 +118,7 @@ hosts.each("special headers", { style = "plugins", both_bindings = true }, funct
             fails(response.add_header, name, "abc") or "no error",
             fails(response.set_headers, { [name] = "abc" }) or "no error",
           } do
-            see(err:match(': (got "abc", expected a non%-negative integer)$') or err)
+            note(err:match(': (got "abc", expected a non%-negative integer)$') or err)
           end
         end
       ]] }
@@ -132,10 +132,10 @@ hosts.each("special headers", { style = "plugins", both_bindings = true }, funct
       local r = run { header_filter = [[
         for _, value in ipairs { "0", 0, 7, "9223372036854775807", "1000000000000000", "8" } do
           response.set_header("Content-Length", value)
-          see(response.get_header("Content-Length"))
+          note(response.get_header("Content-Length"))
         end
         response.add_header("content_length", { "3", "8" })
-        see(response.get_header("Content-Length"))
+        note(response.get_header("Content-Length"))
       ]] }
       assert.same({ "0", "0", "7", "9223372036854775807", "1000000000000000", "8", "8" },
         r.seen.header_filter)

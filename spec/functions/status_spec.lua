@@ -5,7 +5,7 @@ local NOT_A_NUMBER = "code must be a number"
 local OUT_OF_RANGE = "code must be a number between 100 and 599"
 
 
-local OPTIONS = { style = "plugins", both_bindings = true }
+local OPTIONS = { gateway = true, both_bindings = true }
 
 
 hosts.each("the status", OPTIONS, function(server)
@@ -64,9 +64,9 @@ hosts.each("the status", OPTIONS, function(server)
       local r = run {
         header_filter = [[
           ngx.status = 418
-          see(select("#", response.get_status()), response.get_status())
+          note(select("#", response.get_status()), response.get_status())
           response.set_status(201)
-          see(response.get_status(), ngx.status)
+          note(response.get_status(), ngx.status)
         ]],
       }
       assert.same({ 1, 418, 201, 201 }, r.seen.header_filter)
@@ -79,9 +79,9 @@ hosts.each("the status", OPTIONS, function(server)
     it("wants a number", function()
       local r = run { access = [[
         for _, value in ipairs { "200", true, {}, print, ngx.null, 200LL } do
-          see(fails(response.set_status, value))
+          note(fails(response.set_status, value))
         end
-        see(fails(response.set_status), fails(response.set_status, nil))
+        note(fails(response.set_status), fails(response.set_status, nil))
       ]] }
       assert.equal(8, #r.seen.access)
       for _, message in ipairs(r.seen.access) do
@@ -94,7 +94,7 @@ hosts.each("the status", OPTIONS, function(server)
         for _, value in ipairs {
           99, 600, 99.9, 599.1, 0, -1, -200, 1e300, -1e300, 1/0, -1/0, 0/0, 2^32 + 200,
         } do
-          see(fails(response.set_status, value))
+          note(fails(response.set_status, value))
         end
       ]] }
       assert.equal(13, #r.seen.access)
@@ -104,10 +104,10 @@ hosts.each("the status", OPTIONS, function(server)
     end)
 
     it("shows the plugin's line", function()
-      local r = run { fails = true, access = "\nresponse.set_status('x')\nreturn 1",
+      local r = run { raises = true, access = "\nresponse.set_status('x')\nreturn 1",
         header_filter = "local function set(status)\n  response.set_status(status)\nend\nset(600)" }
-      assert.equal("access.lua:2: " .. NOT_A_NUMBER, r.errors.access)
-      assert.equal("header_filter.lua:2: " .. OUT_OF_RANGE, r.errors.header_filter)
+      assert.equal("plugin.lua:2: " .. NOT_A_NUMBER, r.errors.access)
+      assert.equal("plugin.lua:2: " .. OUT_OF_RANGE, r.errors.header_filter)
     end)
 
     it("says first that headers have been sent", function()
@@ -117,14 +117,14 @@ hosts.each("the status", OPTIONS, function(server)
           ngx.print("content")
           ngx.flush(true)
           ngx.ctx.KONG_PHASE = nil -- the filters have run
-          see(fails(response.set_status, 200), fails(response.set_status, "x"))
+          note(fails(response.set_status, 200), fails(response.set_status, "x"))
           response.set_status(404)
         ]],
-        fails = true,
+        raises = true,
       }
       assert.same({ "headers have already been sent", "headers have already been sent" },
         r.seen.content)
-      assert.equal("content.lua:6: headers have already been sent", r.errors.content)
+      assert.equal("plugin.lua:6: headers have already been sent", r.errors.content)
       assert.equal(202, r.status)
     end)
 
@@ -132,7 +132,7 @@ hosts.each("the status", OPTIONS, function(server)
       local r = run { header_filter = [[
         for _, status in ipairs { 100, 101, 199, 299, 598, 599 } do
           response.set_status(status)
-          see(response.get_status())
+          note(response.get_status())
         end
       ]] }
       assert.same({ 100, 101, 199, 299, 598, 599 }, r.seen.header_filter)
@@ -142,9 +142,9 @@ hosts.each("the status", OPTIONS, function(server)
     it("drops a fraction", function()
       local r = run { header_filter = [[
         response.set_status(200.9)
-        see(response.get_status())
+        note(response.get_status())
         response.set_status(404.5)
-        see(response.get_status())
+        note(response.get_status())
       ]] }
       assert.same({ 200, 404 }, r.seen.header_filter)
       assert.equal(404, r.status)

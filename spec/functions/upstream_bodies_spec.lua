@@ -10,10 +10,10 @@ local each_version = bodies.each_version
 
 
 hosts.each("get_raw_body", {
-  style = "inline", both_bindings = true, locations = bodies.LOCATIONS,
+  both_bindings = true, locations = bodies.LOCATIONS,
 }, function(server)
-  local function ask(...)
-    return server:ask(...)
+  local function run(...)
+    return server:run(...)
   end
 
 
@@ -32,7 +32,8 @@ hosts.each("get_raw_body", {
       for _, path in ipairs { "/proxy", "/proxy11", "/unbuffered", "/small_buffers" } do
         it(name .. " gives the whole through " .. path, function()
           each_version(function(options)
-            local r = ask(path, {
+            local r = run({
+              path = path,
               upstream = upstream,
               header_filter = CLEAR_LENGTH,
               body_filter = WRAP,
@@ -41,7 +42,7 @@ hosts.each("get_raw_body", {
             assert.equal(0, r.exit)
             assert.equal("<dlrow olleh>", r.body)
 
-            r = ask(path, { upstream = upstream, body_filter = KEEP }, options)
+            r = run({ path = path, upstream = upstream, body_filter = KEEP }, options)
             assert.equal(0, r.exit)
             assert.equal("hello world", r.body)
           end)
@@ -54,7 +55,8 @@ hosts.each("get_raw_body", {
         it("of 16 MB in " .. framing .. " gives the whole through " .. path, function()
           local big = loadstring(BIG .. "return big")()
           each_version(function(options)
-            local r = ask(path, {
+            local r = run({
+              path = path,
               upstream = BIG
                 .. (framing == "chunks" and "" or "ngx.header.content_length = #big ")
                 .. "ngx.print(big)",
@@ -73,7 +75,8 @@ hosts.each("get_raw_body", {
     it("of 16 MB is sent as it came when nobody changes it", function()
       local big = loadstring(BIG .. "return big")()
       each_version(function(options)
-        local r = ask("/proxy11", {
+        local r = run({
+          path = "/proxy11",
           upstream = BIG .. "ngx.header.content_length = #big ngx.print(big)",
           body_filter = "response.get_raw_body()",
         }, options)
@@ -85,7 +88,8 @@ hosts.each("get_raw_body", {
 
     it("joins the buffers of nginx's own page, which come as one last chunk", function()
       each_version(function(options)
-        local r, notes = ask("/content", {
+        local r = run({
+          path = "/content",
           access = "ngx.exit(403)",
           body_filter = [[
             note(ngx.arg[2])
@@ -96,10 +100,10 @@ hosts.each("get_raw_body", {
           header_filter = CLEAR_LENGTH,
         }, options)
         assert.equal(403, r.status)
-        assert.equal("(true)", notes[1])
-        assert.equal(2, #notes)
-        assert.matches("^<html>.*<h1>403 Forbidden</h1>.*</html>\r\n$", notes[2])
-        assert.equal(notes[2]:upper(), r.body)
+        assert.equal(true, r.notes[1])
+        assert.equal(2, #r.notes)
+        assert.matches("^<html>.*<h1>403 Forbidden</h1>.*</html>\r\n$", r.notes[2])
+        assert.equal(r.notes[2]:upper(), r.body)
       end)
     end)
 
@@ -107,7 +111,8 @@ hosts.each("get_raw_body", {
       for _, path in ipairs { "/proxy", "/proxy11", "/unbuffered" } do
         each_version(function(options)
           for _ = 1, 5 do
-            local r, notes = ask(path, {
+            local r = run({
+              path = path,
               upstream = [[
                 ngx.header.content_length = 1000
                 ngx.print(("x"):rep(400)) ngx.flush(true) ngx.sleep(0.01) ngx.exit(444)
@@ -116,12 +121,13 @@ hosts.each("get_raw_body", {
             }, options)
             assert.not_equal(0, r.exit)
             assert.equal("", r.body)
-            assert.is_true(#notes > 0)
-            for _, value in ipairs(notes) do
+            assert.is_true(#r.notes > 0)
+            for _, value in ipairs(r.notes) do
               assert.equal("(nil)", value)
             end
             -- nginx gives the next request the memory of this one
-            r = ask(path, {
+            r = run({
+              path = path,
               upstream = "ngx.print('fresh')",
               header_filter = CLEAR_LENGTH,
               body_filter = WRAP,
@@ -136,7 +142,9 @@ hosts.each("get_raw_body", {
     it("is never whole when a plugin fails in the middle", function()
       each_version(function(options)
         for _ = 1, 5 do
-          local r = ask("/content", {
+          local r = run({
+            raises = true,
+            path = "/content",
             content = [[ngx.print("one ") ngx.print("two ") ngx.print("three")]],
             body_filter = [[
               ngx.ctx.chunks = (ngx.ctx.chunks or 0) + 1
@@ -146,7 +154,9 @@ hosts.each("get_raw_body", {
           }, options)
           assert.not_equal(0, r.exit)
           assert.is_nil((r.body or ""):find("one", 1, true))
-          r = ask("/content", { content = "ngx.print('fresh')", body_filter = WRAP }, options)
+          r = run({
+            path = "/content", content = "ngx.print('fresh')", body_filter = WRAP,
+          }, options)
           assert.equal("<hserf>", r.body)
         end
       end)
@@ -156,10 +166,10 @@ hosts.each("get_raw_body", {
       each_version(function(options)
         local function none(path, phases, method)
           phases.body_filter = KEEP
-          local r, notes = ask(path, phases, { http2 = options.http2, method = method })
+          local r = run(phases, { path = path, http2 = options.http2, method = method })
           assert.equal(0, r.exit)
           assert.equal("", r.body)
-          for _, value in ipairs(notes) do
+          for _, value in ipairs(r.notes) do
             assert.is_true(value == "(nil)" or value == "")
           end
           return r
@@ -181,10 +191,11 @@ hosts.each("get_raw_body", {
     end)
 
     it("reaches a client of HTTP/1.0", function()
-      local r = ask("/proxy11", {
+      local r = run {
+        path = "/proxy11", http_version = "1.0",
         upstream = ANSWERS["without Content-Length"],
         body_filter = WRAP,
-      }, { http_version = "1.0" })
+      }
       assert.same({ "close" }, r:values("Connection"))
       assert.equal("<dlrow olleh>", r.body)
     end)

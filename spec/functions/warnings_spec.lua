@@ -71,7 +71,7 @@ local LOG = "function(level, text) ngx.log(ngx.NOTICE, level, ' told: ', text) e
 
 
 hosts.each("warnings", {
-  style = "inline", both_bindings = true,
+  both_bindings = true,
   locations = { ["= /content"] = {}, ["= /proxy"] = { upstream = true } },
 }, function(server)
   local PHASES = { "access", "content", "header_filter", "body_filter" }
@@ -93,7 +93,8 @@ hosts.each("warnings", {
     request.headers = { "Connection: close", unpack(request.headers or {}) }
     request.max_time = 5
     server:clear_log()
-    local r = server:ask(case.upstream and "/proxy" or "/content", phases, request)
+    request.path = case.upstream and "/proxy" or "/content"
+    local r = server:run(phases, request)
     local lines = {}
     for line in server:log():gmatch("[^\n]+") do
       local text = line:match("5 told: (.*)") or line:match("%[warn%](.*)")

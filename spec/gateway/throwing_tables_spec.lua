@@ -1,7 +1,6 @@
 -- A gateway whose own tables throw: that may be anything, but what a plugin gets is a string.
 
-local inline = require "spec.support.inline"
-local nginx = require "spec.support.nginx"
+local stages = require "spec.support.stages"
 local served = require "spec.support.served"
 
 
@@ -28,9 +27,8 @@ local THROWN = {
 
 for _, jit_mode in ipairs { "on", "off" } do
   served.describe("a gateway whose tables throw, with the JIT " .. jit_mode, function()
-    return nginx.start(inline.options {
+    return stages.start({
       init = "jit." .. jit_mode .. "()",
-      locations = inline.location("= /", [[content_by_lua_block { ngx.print("body") }]]),
     })
   end, function(server)
     --- Notes what `call` raises while the global `kong` is `kong`.
@@ -44,8 +42,7 @@ for _, jit_mode in ipairs { "on", "off" } do
           note(ok, type(err), err)
         end
       ]]):format(kong, call)
-      local _, notes = inline.ask(server, "/", { [phase] = code })
-      return notes
+      return server:run({ path = "/", [phase] = code }).notes
     end
 
     for phase, calls in pairs(CALLS) do
@@ -53,7 +50,7 @@ for _, jit_mode in ipairs { "on", "off" } do
         it(call .. " raises a string", function()
           for _, case in ipairs(THROWN) do
             local kong = THROWING:format("{}", case[1])
-            assert.same({ "(false)", "string", phase .. ".lua:4: " .. case[2] },
+            assert.same({ false, "string", "plugin.lua:4: " .. case[2] },
                         raised(phase, kong, call))
           end
         end)
@@ -69,7 +66,7 @@ for _, jit_mode in ipairs { "on", "off" } do
         } do
           local notes = raised("header_filter", "(function() ngx.ctx.KONG_PHASE = 0x200 return "
             .. kong .. " end)()", "get_headers()")
-          assert.same({ "(false)", "string", "header_filter.lua:4: " .. case[2] }, notes)
+          assert.same({ false, "string", "plugin.lua:4: " .. case[2] }, notes)
         end
       end
     end)
@@ -77,7 +74,7 @@ for _, jit_mode in ipairs { "on", "off" } do
     it("a kong.ctx behind an __index counts", function()
       local kong = "setmetatable({}, { __index = function(_, name) return name == 'ctx' end })"
       local _, _, message = unpack(raised("header_filter", kong, "get_status()"))
-      assert.equal("header_filter.lua:4: no phase in ngx.ctx.KONG_PHASE, (need one of response,"
+      assert.equal("plugin.lua:4: no phase in ngx.ctx.KONG_PHASE, (need one of response,"
                    .. " header_filter, body_filter, log, error, admin_api)", message)
     end)
   end)

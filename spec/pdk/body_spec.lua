@@ -16,25 +16,25 @@ pdk.each("bodies of requests", {}, function(server)
       for _, body in ipairs { "a=b", "\0\255", ("x"):rep(8000) } do
         for _, version in ipairs { "1.0", "1.1", "2" } do
           assert.same({ body }, seen {
-            body = body, access = "see(kong.request.get_raw_body())",
+            body = body, access = "note(kong.request.get_raw_body())",
             http2 = version == "2" or nil, http_version = version ~= "2" and version or nil,
           })
         end
       end
-      assert.same({ "" }, seen { access = "see(kong.request.get_raw_body())" })
-      assert.same({ "" }, seen { method = "GET", access = "see(kong.request.get_raw_body())" })
+      assert.same({ "" }, seen { access = "note(kong.request.get_raw_body())" })
+      assert.same({ "" }, seen { method = "GET", access = "note(kong.request.get_raw_body())" })
     end)
 
     it("reads a file up to a limit", function()
       local found = seen {
         body = ("x"):rep(20000),
         access = [[
-          see(kong.request.get_raw_body())
+          note(kong.request.get_raw_body())
           for _, limit in ipairs { false, -1, 19999 } do
-            see(kong.request.get_raw_body(limit))
+            note(kong.request.get_raw_body(limit))
           end
           for _, limit in ipairs { 0, 20000, 1e6 } do
-            see(#kong.request.get_raw_body(limit))
+            note(#kong.request.get_raw_body(limit))
           end
         ]],
       }
@@ -51,7 +51,7 @@ pdk.each("bodies of requests", {}, function(server)
           ngx.req.read_body()
           os.remove(ngx.req.get_body_file())
           local _, err = kong.request.get_raw_body(0)
-          see((err:gsub("'.-'", "<file>", 1)))
+          note((err:gsub("'.-'", "<file>", 1)))
         ]],
         port = "content_port",
       }
@@ -62,16 +62,16 @@ pdk.each("bodies of requests", {}, function(server)
       assert.same({ "old", "new" }, seen {
         body = "old",
         access = [[
-          see(kong.request.get_raw_body())
+          note(kong.request.get_raw_body())
           kong.service.request.set_raw_body("new")
-          see(kong.request.get_raw_body())
+          note(kong.request.get_raw_body())
         ]],
       })
     end)
   end)
 
   describe("get_body()", function()
-    local CODE = "see(kong.request.get_body())"
+    local CODE = "note(kong.request.get_body())"
 
     local function body(content_type, text, code)
       return seen { body = text, headers = { "Content-Type: " .. content_type },
@@ -95,8 +95,8 @@ pdk.each("bodies of requests", {}, function(server)
         { a = "1" },
       }, body("application/x-www-form-urlencoded", "a=1&b=2", [[
         local get_body = kong.request.get_body
-        see(fails(get_body, nil, "x"), fails(get_body, nil, 0), fails(get_body, nil, 1001))
-        see((get_body(nil, 1)))
+        note(fails(get_body, nil, "x"), fails(get_body, nil, 0), fails(get_body, nil, 1001))
+        note((get_body(nil, 1)))
       ]]))
     end)
 
@@ -110,7 +110,7 @@ pdk.each("bodies of requests", {}, function(server)
       assert.same({ true, true, true }, body(JSON, '{"a":null,"b":[],"c":{}}', [[
         local json = require "kong.response.json"
         local value = kong.request.get_body()
-        see(value.a == json.null, getmetatable(value.b) == json.array_mt,
+        note(value.a == json.null, getmetatable(value.b) == json.array_mt,
             getmetatable(value.c) == nil)
       ]]))
       for _, text in ipairs { "", "1", "null", '"x"', "true", "{", "[1,]", "{} x" } do
@@ -118,7 +118,7 @@ pdk.each("bodies of requests", {}, function(server)
       end
       assert.same({ nil, NOT_IN_MEMORY, JSON }, body(JSON, '"' .. ("x"):rep(20000) .. '"'))
       assert.same({ { ("x"):rep(20000) }, nil, JSON },
-        body(JSON, '["' .. ("x"):rep(20000) .. '"]', "see(kong.request.get_body(nil, nil, 0))"))
+        body(JSON, '["' .. ("x"):rep(20000) .. '"]', "note(kong.request.get_body(nil, nil, 0))"))
     end)
 
     it("reads multipart", function()
@@ -152,10 +152,10 @@ pdk.each("bodies of requests", {}, function(server)
       local part = '--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
       local content_type = "multipart/form-data; boundary=b"
       assert.same({ 100 }, body(content_type, part:rep(100) .. "--b--",
-        "see(#kong.request.get_body().a)"))
+        "note(#kong.request.get_body().a)"))
       -- Reading the rest of the body for each part would take longer than clients wait.
       assert.same({ {} }, body(content_type, ("--b\r\nx\r\n"):rep(100000) .. "--b--",
-        "see((kong.request.get_body(nil, nil, 0)))"))
+        "note((kong.request.get_body(nil, nil, 0)))"))
     end)
 
     it("refuses other types", function()
@@ -166,7 +166,7 @@ pdk.each("bodies of requests", {}, function(server)
 
     it("takes a type for the client's", function()
       assert.same({ { a = 1 }, nil, "application/json" }, body("text/plain", '{"a":1}',
-        "see(kong.request.get_body('application/json'))"))
+        "note(kong.request.get_body('application/json'))"))
     end)
   end)
 end)

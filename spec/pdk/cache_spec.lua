@@ -14,10 +14,10 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
         calls = calls + 1
         return { a = a, b = b }
       end
-      see(cache:get("k", nil, load, "x", "y"))
+      note(cache:get("k", nil, load, "x", "y"))
       local one = cache:get("k", nil, load)
       local other, err, level = cache:get("k")
-      see(one == other, err, level, calls)
+      note(one == other, err, level, calls)
     ]])
   end)
 
@@ -25,25 +25,25 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
     assert.same({ nil, nil, 3, nil, nil, 1, false, nil, 3, false, nil, 1 }, seen [[
       local function none() return nil end
       local function no() return false end
-      see(cache:get("none", nil, none))
-      see(cache:get("none", nil, no))
-      see(cache:get("no", nil, no))
-      see(cache:get("no", nil, none))
+      note(cache:get("none", nil, none))
+      note(cache:get("none", nil, no))
+      note(cache:get("no", nil, no))
+      note(cache:get("no", nil, none))
     ]])
   end)
 
   it("keeps nothing that went wrong", function()
     local found = seen [[
-      see(cache:get("k", nil, function() return nil, "broken" end))
-      see(cache:get("k"))
+      note(cache:get("k", nil, function() return nil, "broken" end))
+      note(cache:get("k"))
       local value, err, level = cache:get("k", nil, function() error("thrown") end)
-      see(value, err:match("^[^\n]*"), level)
-      see(cache:get("k", nil, function() return 1 end))
-      see(fails(cache.get, cache, "f", nil, function() return print end))
+      note(value, err:match("^[^\n]*"), level)
+      note(cache:get("k", nil, function() return 1 end))
+      note(fails(cache.get, cache, "f", nil, function() return print end))
     ]]
     assert.same({
       nil, "failed to get from node cache: broken", nil, nil, -1, nil,
-      "failed to get from node cache: callback threw an error: access.lua:3: thrown", nil,
+      "failed to get from node cache: callback threw an error: plugin.lua:3: thrown", nil,
       1, nil, 3, "cannot cache value of type function",
     }, found)
   end)
@@ -55,17 +55,17 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
       end
       local function one() return 1 end
       local function none() return nil end
-      see(level("k", { ttl = 0.05 }, one), level("k", nil, one))
+      note(level("k", { ttl = 0.05 }, one), level("k", nil, one))
       ngx.sleep(0.1)
-      see(level("k", { ttl = 0 }, one))
-      see(level("own", { ttl = 100 }, function() return 1, nil, 0.05 end))
-      see(level("n", { neg_ttl = 0.05 }, none))
+      note(level("k", { ttl = 0 }, one))
+      note(level("own", { ttl = 100 }, function() return 1, nil, 0.05 end))
+      note(level("n", { neg_ttl = 0.05 }, none))
       ngx.sleep(0.1)
-      see(level("own", nil, one), level("k", nil, one))
+      note(level("own", nil, one), level("k", nil, one))
     ]])
     assert.same({ 1, nil, 3, nil, nil, -1 }, seen [[
-      see(cache:get("k", nil, function() return 1, nil, -1 end))
-      see(cache:get("k"))
+      note(cache:get("k", nil, function() return 1, nil, -1 end))
+      note(cache:get("k"))
     ]])
   end)
 
@@ -74,11 +74,11 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
       local function broken() return nil, "broken" end
       cache:get("k", { ttl = 0.05 }, function() return 1 end)
       ngx.sleep(0.1)
-      see(cache:get("k", nil, broken))
-      see(cache:get("k", nil, broken))
+      note(cache:get("k", nil, broken))
+      note(cache:get("k", nil, broken))
       cache:get("l", { ttl = 0.05 }, function() return 1 end)
       ngx.sleep(0.1)
-      see(cache:get("l", { resurrect_ttl = 0 }, broken))
+      note(cache:get("l", { resurrect_ttl = 0 }, broken))
     ]])
   end)
 
@@ -86,8 +86,8 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
     assert.same({ "<a>", nil, 3, "<a>", nil, 1 }, seen [[
       local opts = { l1_serializer = function(value) return "<" .. value .. ">" end }
       local function load() return "a" end
-      see(cache:get("k", opts, load))
-      see(cache:get("k", opts, load))
+      note(cache:get("k", opts, load))
+      note(cache:get("k", opts, load))
     ]])
   end)
 
@@ -97,20 +97,20 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
       nil, "failed to renew key in node cache: broken", 3,
     }, seen [[
       cache:get("k", nil, function() return 1 end)
-      see(cache:probe("k"))
+      note(cache:probe("k"))
       cache:get("t", { ttl = 100 }, function() return 1 end)
       local ttl = cache:probe("t")
-      see(ttl > 90 and ttl <= 100)
+      note(ttl > 90 and ttl <= 100)
       cache:invalidate("k")
       cache:invalidate_local("t")
-      see(cache:probe("k"), cache:probe("t"))
-      see(cache:renew("k", nil, function() return 2 end))
-      see((cache:get("k")))
+      note(cache:probe("k"), cache:probe("t"))
+      note(cache:renew("k", nil, function() return 2 end))
+      note((cache:get("k")))
       cache:safe_set("s", 3)
-      see((cache:get("s")), cache:renew("s", { ttl = 10 }, function() return 3 end) == 3)
-      see(cache:renew("k", nil, function() return nil, "broken" end))
+      note((cache:get("s")), cache:renew("s", { ttl = 10 }, function() return 3 end) == 3)
+      note(cache:renew("k", nil, function() return nil, "broken" end))
       cache:renew("k", nil, function() return 3 end)
-      see((cache:get("k")))
+      note((cache:get("k")))
     ]])
   end)
 
@@ -121,7 +121,7 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
         "b", nil, function(argument) return argument end, "x",
         n = 8,
       }
-      see(results[1], results[2], results[3], results[4], results[5], results[6], results.n)
+      note(results[1], results[2], results[3], results[4], results[5], results[6], results.n)
     ]])
   end)
 
@@ -135,7 +135,7 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
       end
       cache:get("first", nil, one)
       cache:get("more", nil, one)
-      see((select(3, cache:get("first"))), (select(3, cache:get("second"))),
+      note((select(3, cache:get("first"))), (select(3, cache:get("second"))),
           (select(3, cache:get("more"))))
     ]])
   end)
@@ -152,7 +152,7 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
       local other = ngx.thread.spawn(cache.get, cache, "k", nil, load)
       local _, first = ngx.thread.wait(one)
       local _, second = ngx.thread.wait(other)
-      see(first, second, calls)
+      note(first, second, calls)
     ]])
   end)
 
@@ -162,7 +162,7 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
         kong.cache:purge()
         local done
         ngx.timer.at(0, function()
-          see(kong.cache:get("k", nil, function() return 1 end))
+          note(kong.cache:get("k", nil, function() return 1 end))
           done = true
         end)
         for _ = 1, 200 do
@@ -170,7 +170,7 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
           ngx.sleep(0.01)
         end
       ]],
-      log = "see(kong.cache:get('k', nil, function() return 2 end))",
+      log = "note(kong.cache:get('k', nil, function() return 2 end))",
     }
     assert.same({ 1, nil, 3 }, r.seen.access)
     assert.same({ 1, nil, 1 }, r.seen.log)
@@ -183,14 +183,14 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
       "opts.resurrect_ttl must be >= 0", "key must be a string", "key must be a string",
       "callback must be a function",
     }, seen [[
-      see(fails(cache.get, cache, 1), fails(cache.get, cache, "k", nil, 1),
+      note(fails(cache.get, cache, 1), fails(cache.get, cache, "k", nil, 1),
           fails(cache.get, cache, "k", 1), fails(cache.get, cache, "k", { ttl = "1" }),
           fails(cache.get, cache, "k", { ttl = -1 }),
           fails(cache.get, cache, "k", { neg_ttl = {} }),
           fails(cache.get, cache, "k", { resurrect_ttl = -1 }), fails(cache.probe, cache, 1),
           fails(cache.invalidate, cache), fails(cache.renew, cache, "k"))
     ]])
-    local r = server:run { fails = true, access = "\nkong.cache:get(1)" }
-    assert.equal("access.lua:2: key must be a string", r.errors.access)
+    local r = server:run { raises = true, access = "\nkong.cache:get(1)" }
+    assert.equal("plugin.lua:2: key must be a string", r.errors.access)
   end)
 end)

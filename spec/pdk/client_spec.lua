@@ -15,7 +15,7 @@ pdk.each("kong.client", {
   it("has the address of the connection", function()
     local r = server:run { access = [[
       local client = kong.client
-      see(client.get_ip(), client.get_forwarded_ip(),
+      note(client.get_ip(), client.get_forwarded_ip(),
           client.get_port() == client.get_forwarded_port(),
           client.get_port() == tonumber(ngx.var.remote_port))
     ]] }
@@ -26,14 +26,14 @@ pdk.each("kong.client", {
     local r = server:run {
       rewrite = [[
         local client = kong.client
-        see(fails(client.get_credential), fails(client.get_consumer), fails(client.load_consumer),
+        note(fails(client.get_credential), fails(client.get_consumer), fails(client.load_consumer),
             fails(client.get_protocol), fails(client.authenticate))
       ]],
       log = [[
-        see(fails(kong.client.authenticate, {}))
+        note(fails(kong.client.authenticate, {}))
         ngx.ctx.KONG_PHASE = 0x1
         for _, name in ipairs { "get_ip", "get_forwarded_ip", "get_port", "get_forwarded_port" } do
-          see(fails(kong.client[name]))
+          note(fails(kong.client[name]))
         end
       ]],
     }
@@ -52,15 +52,15 @@ pdk.each("kong.client", {
     local r = server:run {
       access = [[
         local client = kong.client
-        see(client.get_consumer() == nil, client.get_credential() == nil)
+        note(client.get_consumer() == nil, client.get_credential() == nil)
         client.authenticate({ id = "c" }, { key = "k" })
-        see(client.get_consumer(), client.get_credential())
+        note(client.get_consumer(), client.get_credential())
         client.authenticate(nil, { key = "l" })
-        see(client.get_consumer() == nil, client.get_credential())
+        note(client.get_consumer() == nil, client.get_credential())
         client.authenticate({ id = "d" })
-        see(client.get_consumer(), client.get_credential() == nil)
+        note(client.get_consumer(), client.get_credential() == nil)
       ]],
-      log = "see(kong.client.get_consumer())",
+      log = "note(kong.client.get_consumer())",
     }
     assert.same({
       true, true, { id = "c" }, { key = "k" }, true, { key = "l" }, { id = "d" }, true,
@@ -71,7 +71,7 @@ pdk.each("kong.client", {
   it("refuses what is no consumer", function()
     local r = server:run { access = [[
       local authenticate = kong.client.authenticate
-      see(fails(authenticate, 1), fails(authenticate, {}, 1), fails(authenticate))
+      note(fails(authenticate, 1), fails(authenticate, {}, 1), fails(authenticate))
     ]] }
     assert.same({
       "consumer must be a table or nil", "credential must be a table or nil",
@@ -82,10 +82,10 @@ pdk.each("kong.client", {
   it("loads consumers", function()
     local r = server:run { access = ([[
       local load = kong.client.load_consumer
-      see(load("%s").username, load("alice", true).id, load("%s", true).username,
+      note(load("%s").username, load("alice", true).id, load("%s", true).username,
           load("bob", true).username, select("#", load("none", true)),
           load("00000000-0000-0000-0000-000000000000") == nil)
-      see(fails(load), fails(load, 1), fails(load, "alice"))
+      note(fails(load), fails(load, 1), fails(load, "alice"))
     ]]):format(ID, ID:upper()) }
     assert.same({
       "alice", ID, "alice", "bob", 0, true,
@@ -99,11 +99,11 @@ pdk.each("kong.client", {
       headers = { "X-Forwarded-Proto: https" },
       access = [[
         local get_protocol = kong.client.get_protocol
-        see(get_protocol(), get_protocol(true))
+        note(get_protocol(), get_protocol(true))
         ngx.ctx.route = { protocols = { "grpc" } }
-        see(get_protocol())
+        note(get_protocol())
         ngx.ctx.route = nil
-        see(get_protocol())
+        note(get_protocol())
       ]],
     }
     assert.same({ "http", "http", "grpc", nil, "No active route found" }, r.seen.access)
@@ -112,10 +112,10 @@ pdk.each("kong.client", {
   it("replaces the result of the client's certificate", function()
     local r = server:run { access = [[
       local tls = kong.client.tls
-      see(fails(tls.set_client_verify, "maybe"))
+      note(fails(tls.set_client_verify, "maybe"))
       for _, value in ipairs { "SUCCESS", "NONE", "FAILED:expired" } do
         tls.set_client_verify(value)
-        see(ngx.ctx.CLIENT_VERIFY_OVERRIDE)
+        note(ngx.ctx.CLIENT_VERIFY_OVERRIDE)
       end
     ]] }
     assert.same({
@@ -139,7 +139,7 @@ pdk.each("kong.client behind a trusted proxy", {
       headers = { "X-Real-IP: 192.0.2.7:4321" },
       access = [[
         local client = kong.client
-        see(client.get_ip(), client.get_forwarded_ip(), client.get_forwarded_port(),
+        note(client.get_ip(), client.get_forwarded_ip(), client.get_forwarded_port(),
             client.get_port() == tonumber(ngx.var.realip_remote_port))
       ]],
     }
@@ -147,7 +147,7 @@ pdk.each("kong.client behind a trusted proxy", {
   end)
 
   it("tells the protocol of the terminated connection", function()
-    local code = "see(kong.client.get_protocol(), kong.client.get_protocol(true))"
+    local code = "note(kong.client.get_protocol(), kong.client.get_protocol(true))"
     assert.same({ "http", "https" },
       server:run({ headers = { "X-Forwarded-Proto: HTTPS" }, access = code }).seen.access)
     assert.same({ "http", "http" },

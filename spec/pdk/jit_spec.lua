@@ -34,7 +34,7 @@ pdk.each("LuaJIT compiles", { log_level = "warn" }, function(server)
     it(call, function()
       local r = server:run {
         headers = { "X-Foo: bar" },
-        access = COMPILE .. ("see(is_compiled(function() local _ = %s end))"):format(call),
+        access = COMPILE .. ("note(is_compiled(function() local _ = %s end))"):format(call),
       }
       assert.same({ true }, r.seen.access)
     end)
@@ -42,7 +42,7 @@ pdk.each("LuaJIT compiles", { log_level = "warn" }, function(server)
 
   it("no string.gsub, so that the others say something", function()
     assert.same({ false }, server:run({
-      access = COMPILE .. "see(is_compiled(function() local _ = ('x'):gsub('x', 'y') end))",
+      access = COMPILE .. "note(is_compiled(function() local _ = ('x'):gsub('x', 'y') end))",
     }).seen.access)
   end)
 end)

@@ -28,7 +28,7 @@ pdk.each("kong.log", { log_level = "debug", both_bindings = true }, function(ser
       "notice", "debug", "info", "notice", "warn", "error", "crit", "alert", "emerg",
     } do
       local line = i == 1 and 1 or i <= 4 and 2 or i == 5 and 3 or 4
-      expected[i] = ("%s access.lua:%d [test-plugin] %s")
+      expected[i] = ("%s plugin.lua:%d [test-plugin] %s")
         :format(level, line, ("abcdefghi"):sub(i, i))
     end
     assert.same(expected, lines(r))
@@ -43,19 +43,19 @@ pdk.each("kong.log", { log_level = "debug", both_bindings = true }, function(ser
       kong.log("")
     ]] }
     assert.same({
-      "warn access.lua:1 [test-plugin] a11.5niltruefalse<x>nil",
-      "error access.lua:4 [test-plugin] nil",
-      "notice access.lua:5 [test-plugin] ",
+      "warn plugin.lua:1 [test-plugin] a11.5niltruefalse<x>nil",
+      "error plugin.lua:4 [test-plugin] nil",
+      "notice plugin.lua:5 [test-plugin] ",
     }, lines(r))
   end)
 
   it("refuses a call without arguments", function()
     local r = server:run {
-      fails = true,
-      access = "see(fails(kong.log)) see(kong.log.error == nil)\nkong.log.err()",
+      raises = true,
+      access = "note(fails(kong.log)) note(kong.log.error == nil)\nkong.log.err()",
     }
     assert.same({ "bad argument #1 to 'select' (index out of range)", true }, r.seen.access)
-    assert.equal("access.lua:2: bad argument #1 to 'select' (index out of range)",
+    assert.equal("plugin.lua:2: bad argument #1 to 'select' (index out of range)",
       r.errors.access)
   end)
 
@@ -79,11 +79,11 @@ pdk.each("kong.log", { log_level = "debug", both_bindings = true }, function(ser
       log = "kong.log.warn('in log')",
     }
     assert.same({
-      "warn rewrite.lua:1 [test-plugin] in rewrite",
-      "warn access.lua:3 in a timer, context: ngx.timer",
-      "warn access.lua:11 in the core",
-      "warn header_filter.lua:1 [test-plugin] in header_filter",
-      "warn log.lua:1 [test-plugin] in log",
+      "warn plugin.lua:1 [test-plugin] in rewrite",
+      "warn plugin.lua:3 in a timer, context: ngx.timer",
+      "warn plugin.lua:11 in the core",
+      "warn plugin.lua:1 [test-plugin] in header_filter",
+      "warn plugin.lua:1 [test-plugin] in log",
     }, lines(r))
   end)
 
@@ -102,17 +102,17 @@ pdk.each("kong.log", { log_level = "debug", both_bindings = true }, function(ser
       kong.log.new("theirs").info("e")
     ]] }
     assert.same({
-      "warn a%b|mine|access.lua|4|named|%other 100%",
+      "warn a%b|mine|plugin.lua|4|named|%other 100%",
       "error only c",
-      "error access.lua:10 [mine] d",
-      "info access.lua:11 [theirs] e",
+      "error plugin.lua:10 [mine] d",
+      "info plugin.lua:11 [theirs] e",
     }, lines(r))
   end)
 
   it("refuses other names and formats", function()
     local r = server:run { access = [[
       local log = kong.log
-      see(fails(log.new), fails(log.new, 1), fails(log.new, ""), fails(log.new, "a", 1),
+      note(fails(log.new), fails(log.new, 1), fails(log.new, ""), fails(log.new, "a", 1),
           fails(log.new, "a", ""), fails(log.set_format, 1))
     ]] }
     assert.same({
@@ -142,7 +142,7 @@ pdk.each("kong.log", { log_level = "debug", both_bindings = true }, function(ser
         texts[#texts + 1] = "notice " .. line:gsub(", client: .*$", "")
       end
     end
-    assert.equal("notice access.lua:?:2 [mine] " .. ("-"):rep(92) .. "+", found[1])
+    assert.equal("notice plugin.lua:?:2 [mine] " .. ("-"):rep(92) .. "+", found[1])
     assert.same({
       framed "{ 1, \"two\", {",
       framed "    three = true",
@@ -170,14 +170,14 @@ pdk.each("kong.log", { log_level = "debug", both_bindings = true }, function(ser
     ]] }
     local found = lines(r)
     assert.same({
-      "warn access.lua:1 [test-plugin] a 1 (deprecated after 1.0, scheduled for removal in 2.0)",
-      "warn access.lua:2 [test-plugin] b (deprecated after 1.0)",
-      "warn access.lua:3 [test-plugin] c (scheduled for removal in 2.0)",
-      "warn access.lua:4 [test-plugin] d",
-      "warn access.lua:5 [test-plugin] e",
-      "warn access.lua:6 [test-plugin] f",
+      "warn plugin.lua:1 [test-plugin] a 1 (deprecated after 1.0, scheduled for removal in 2.0)",
+      "warn plugin.lua:2 [test-plugin] b (deprecated after 1.0)",
+      "warn plugin.lua:3 [test-plugin] c (scheduled for removal in 2.0)",
+      "warn plugin.lua:4 [test-plugin] d",
+      "warn plugin.lua:5 [test-plugin] e",
+      "warn plugin.lua:6 [test-plugin] f",
     }, { unpack(found, 1, 6) })
-    assert.matches("g \nstack traceback:\n\taccess.lua:7:", r.log, 1, true)
+    assert.matches("g \nstack traceback:\n\tplugin.lua:7:", r.log, 1, true)
   end)
 end)
 
@@ -195,12 +195,12 @@ pdk.each("kong.log over a filter of levels", { log_level = "warn" }, function(se
         kong.log.notice(value)
         kong.log(value)
       end
-      see(asked)
+      note(asked)
       kong.log.warn(value)
-      see(asked)
+      note(asked)
     ]] }
     assert.same({ 0, 1 }, r.seen.access)
-    assert.same({ "warn access.lua:12 [test-plugin] x" }, lines(r))
+    assert.same({ "warn plugin.lua:12 [test-plugin] x" }, lines(r))
   end)
 end)
 

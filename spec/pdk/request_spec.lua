@@ -18,7 +18,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
         for _, name in ipairs(names) do
           for _, phase in ipairs { 0x1, 0x2, 0x3 } do
             ngx.ctx.KONG_PHASE = phase
-            see(name .. ": " .. tostring(fails(kong.request[name], "x")))
+            note(name .. ": " .. tostring(fails(kong.request[name], "x")))
           end
         end
       ]] }
@@ -47,7 +47,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
 
     it("the body cannot be read once the upstream was asked", function()
       local code = [[
-        see(fails(kong.request.get_raw_body), fails(kong.request.get_body))
+        note(fails(kong.request.get_raw_body), fails(kong.request.get_body))
       ]]
       local r = server:run { header_filter = code, log = code }
       for _, phase in ipairs { "header_filter", "log" } do
@@ -62,13 +62,13 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
         port = "content_port",
         content = [[
           ngx.ctx.KONG_PHASE = nil
-          see(kong.request.get_method(), fails(kong.request.get_port),
+          note(kong.request.get_method(), fails(kong.request.get_port),
               fails(kong.client.get_consumer))
         ]],
         access = [[
           local done
           ngx.timer.at(0, function()
-            see(fails(kong.request.get_method), fails(kong.request.get_port))
+            note(fails(kong.request.get_method), fails(kong.request.get_port))
             done = true
           end)
           for _ = 1, 200 do
@@ -90,15 +90,15 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
 
     it("the phase is checked before the arguments, and both at the plugin's line", function()
       local r = server:run {
-        fails = true,
+        raises = true,
         access = "\nlocal value = kong.request.get_header(1)\nreturn value",
         header_filter = "\n\nlocal value = kong.request.get_body(1)\nreturn value",
         log = "local value = kong.request.get_query(0)\nreturn value",
       }
-      assert.equal("access.lua:2: header name must be a string", r.errors.access)
-      assert.equal("header_filter.lua:3: function cannot be called in header_filter phase"
+      assert.equal("plugin.lua:2: header name must be a string", r.errors.access)
+      assert.equal("plugin.lua:3: function cannot be called in header_filter phase"
         .. " (only in: " .. BODY_PHASES .. ")", r.errors.header_filter)
-      assert.equal("log.lua:1: max_args must be >= 1", r.errors.log)
+      assert.equal("plugin.lua:1: max_args must be >= 1", r.errors.log)
     end)
   end)
 
@@ -111,7 +111,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
         headers = { "Host: Example.COM:8080" },
         access = [[
           local request = kong.request
-          see(request.get_method(), request.get_path(), request.get_raw_path(),
+          note(request.get_method(), request.get_path(), request.get_raw_path(),
               request.get_path_with_query(), request.get_raw_query(), request.get_http_version(),
               request.get_scheme(), request.get_host())
         ]],
@@ -129,7 +129,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
           http_version = version ~= "2" and version or nil,
           path = "/x?a=b",
           access = [[
-            see(kong.request.get_http_version(), kong.request.get_method(),
+            note(kong.request.get_http_version(), kong.request.get_method(),
                 kong.request.get_path_with_query(), kong.request.get_header("x-foo"))
           ]],
           headers = { "X-Foo: bar" },
@@ -162,7 +162,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
         local r = server:run {
           -- nginx itself refuses some of these.
           path = "/",
-          access = ("ngx.ctx.request_uri = %q see(kong.request.get_path())"):format(case[1]),
+          access = ("ngx.ctx.request_uri = %q note(kong.request.get_path())"):format(case[1]),
         }
         assert.same({ case[2] }, r.seen.access, case[1])
       end
@@ -172,7 +172,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       local r = server:run { access = [[
         for _, target in ipairs { "/%zz/%4", "/a?", "/?b", "?x/y?z", "", "/a?b?c" } do
           ngx.ctx.request_uri = target
-          see(kong.request.get_path(), kong.request.get_raw_path())
+          note(kong.request.get_path(), kong.request.get_raw_path())
         end
       ]] }
       assert.same({
@@ -182,7 +182,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
 
     it("is what the client has sent, whatever plugins change", function()
       local code = [[
-        see(kong.request.get_path(), kong.request.get_path_with_query(), kong.request.get_host(),
+        note(kong.request.get_path(), kong.request.get_path_with_query(), kong.request.get_host(),
             kong.request.get_scheme(), kong.request.get_raw_query(), kong.request.get_method())
       ]]
       local r = server:run {
@@ -206,9 +206,9 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       local r = server:run {
         headers = { "Host: one" },
         rewrite = [[
-          see(kong.request.get_host())
+          note(kong.request.get_host())
           ngx.req.set_header("Host", "two")
-          see(kong.request.get_host())
+          note(kong.request.get_host())
         ]],
       }
       assert.same({ "one", "two" }, r.seen.rewrite)
@@ -220,7 +220,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
         method = "PATCH",
         header_filter = [[
           ngx.ctx.KONG_PHASE, ngx.ctx.KONG_UNEXPECTED = 0x1000000, true
-          see(kong.request.get_method(), kong.request.get_query())
+          note(kong.request.get_method(), kong.request.get_query())
         ]],
         access = [[ ngx.req.set_uri_args("other") ngx.req.set_method(ngx.HTTP_PUT) ]],
       }
@@ -230,9 +230,9 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
     it("the time of the start is in milliseconds", function()
       local r = server:run {
         access = [[
-          see(math.abs(kong.request.get_start_time() - ngx.now() * 1000) < 60000)
+          note(math.abs(kong.request.get_start_time() - ngx.now() * 1000) < 60000)
           ngx.ctx.KONG_PROCESSING_START = 5
-          see(kong.request.get_start_time())
+          note(kong.request.get_start_time())
         ]],
       }
       assert.same({ true, 5 }, r.seen.access)
@@ -241,13 +241,13 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
     it("captures of the path come from the router", function()
       local r = server:run { access = [[
         local none = kong.request.get_uri_captures()
-        see(none, getmetatable(none.unnamed) == require("kong.response.json").array_mt)
+        note(none, getmetatable(none.unnamed) == require("kong.response.json").array_mt)
         ngx.ctx.router_matches = {
           uri_captures = { [0] = "/a/b", "a", "b", name = "a", [true] = 1 },
         }
         local some = kong.request.get_uri_captures()
-        see(some.unnamed[0], some.unnamed[1], some.unnamed[2], some.named)
-        see(kong.request.get_uri_captures({}))
+        note(some.unnamed[0], some.unnamed[1], some.unnamed[2], some.named)
+        note(kong.request.get_uri_captures({}))
       ]] }
       assert.same({
         { unnamed = {}, named = {} }, true, "/a/b", "a", "b", { name = "a" },
@@ -263,7 +263,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       local r = server:run {
         path = "/?a=1&b&a=2&c=&%64+e=f%20+g&=x&a&&h=%zz",
         access = [[
-          see(kong.request.get_query(), kong.request.get_query_arg("a"),
+          note(kong.request.get_query(), kong.request.get_query_arg("a"),
               kong.request.get_query_arg("b"), kong.request.get_query_arg("c"),
               kong.request.get_query_arg("none") == nil)
         ]],
@@ -290,11 +290,11 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
             end
             return n, err or "all"
           end
-          see(count())
-          see(count(10))
-          see(count(1000))
-          see(count(1))
-          see(kong.request.get_query_arg("a150"))
+          note(count())
+          note(count(10))
+          note(count(1000))
+          note(count(1))
+          note(kong.request.get_query_arg("a150"))
         ]],
       }
       assert.same({ 100, "truncated", 10, "truncated", 150, "all", 1, "truncated", "150" },
@@ -305,12 +305,12 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       local r = server:run { access = [[
         local request = kong.request
         for _, value in ipairs { "1", true, {}, 0, -1, 0 / 0, 0.9, 1001 } do
-          see(fails(request.get_query, value))
+          note(fails(request.get_query, value))
         end
         for _, value in ipairs { 1, true, {}, ngx.null } do
-          see(fails(request.get_query_arg, value))
+          note(fails(request.get_query_arg, value))
         end
-        see(fails(request.get_query_arg))
+        note(fails(request.get_query_arg))
       ]] }
       local expected = {}
       for _, rest in ipairs {
@@ -331,7 +331,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
         access = [[
           local first = kong.request.get_query()
           kong.service.request.set_query { c = "d" }
-          see(first, kong.request.get_query(), kong.request.get_raw_query())
+          note(first, kong.request.get_query(), kong.request.get_raw_query())
         ]],
       }
       assert.same({ { a = "b" }, { c = "d" }, "c=d" }, r.seen.access)
@@ -348,7 +348,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
             "X-Foo-Bar", "x-foo-bar", "x_foo_bar", "X-FOO_BAR", "x-under", "X_Under", "x-empty",
             "x-none", "", " ", "x-foo-bar\0", "x-foo-bar:", ("x"):rep(10000),
           } do
-            see(kong.request.get_header(name) or false)
+            note(kong.request.get_header(name) or false)
           end
         ]],
       }
@@ -365,7 +365,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
         },
         access = [[
           for _, name in ipairs { "X-Dup", "X-List", "X-Both", "x_both", "Cookie", "X-Commas" } do
-            see(kong.request.get_header(name))
+            note(kong.request.get_header(name))
           end
         ]],
       }
@@ -391,10 +391,10 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
             end
             return n, err or "all"
           end
-          see(count())
-          see(count(5))
-          see((select(2, count(1000))))
-          see(kong.request.get_header("X-H-1"), kong.request.get_header("x-h-150"))
+          note(count())
+          note(count(5))
+          note((select(2, count(1000))))
+          note(kong.request.get_header("X-H-1"), kong.request.get_header("x-h-150"))
         ]],
       }
       assert.same({ 100, "truncated", 5, "truncated", "all", "1, x", "150, x" }, r.seen.access)
@@ -405,13 +405,13 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
         headers = { "X-Foo-Bar: one", "X-Dup: 1", "X-Dup: 2" },
         access = [[
           local headers = kong.request.get_headers()
-          see(headers["x-foo-bar"], headers["X-Foo-Bar"], headers.x_foo_bar, headers["x-dup"],
+          note(headers["x-foo-bar"], headers["X-Foo-Bar"], headers.x_foo_bar, headers["x-dup"],
               headers["none"] == nil)
           headers["x-foo-bar"] = "changed"
-          see(kong.request.get_headers()["x-foo-bar"])
+          note(kong.request.get_headers()["x-foo-bar"])
           kong.service.request.set_header("X-Foo-Bar", "two")
           kong.service.request.clear_header("X-Dup")
-          see(kong.request.get_headers()["x-foo-bar"], kong.request.get_header("X-Foo-Bar"),
+          note(kong.request.get_headers()["x-foo-bar"], kong.request.get_header("X-Foo-Bar"),
               kong.request.get_header("X-Dup") == nil)
         ]],
       }
@@ -423,12 +423,12 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       local r = server:run { access = [[
         local request = kong.request
         for _, value in ipairs { "1", false, {}, 0, 0 / 0, 1001 } do
-          see(fails(request.get_headers, value))
+          note(fails(request.get_headers, value))
         end
         for _, value in ipairs { 1, true, {}, print } do
-          see(fails(request.get_header, value))
+          note(fails(request.get_header, value))
         end
-        see(fails(request.get_header))
+        note(fails(request.get_header))
       ]] }
       local expected = {}
       for _, rest in ipairs {
@@ -454,7 +454,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
               wrong = wrong + 1
             end
           end
-          see(wrong)
+          note(wrong)
         ]],
       }
       assert.same({ 0 }, r.seen.access)
@@ -472,11 +472,11 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
         },
         access = [[
           local request = kong.request
-          see(request.get_forwarded_scheme(), request.get_forwarded_host(),
+          note(request.get_forwarded_scheme(), request.get_forwarded_host(),
               request.get_forwarded_port() == request.get_port(), request.get_forwarded_path(),
               request.get_forwarded_prefix() == nil)
           ngx.ctx.host_port = 443
-          see(request.get_forwarded_port())
+          note(request.get_forwarded_port())
         ]],
       }
       assert.same({ "http", "host", true, "/x", true, 443 }, r.seen.access)
@@ -491,7 +491,7 @@ pdk.each("kong.request behind a trusted proxy", {
   local CODE = [[
     local request = kong.request
     local port = request.get_forwarded_port()
-    see(request.get_forwarded_scheme(), request.get_forwarded_host(),
+    note(request.get_forwarded_scheme(), request.get_forwarded_host(),
         port == request.get_port() and "own" or port,
         request.get_forwarded_path(), request.get_forwarded_prefix() or "none")
   ]]

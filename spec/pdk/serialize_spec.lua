@@ -18,21 +18,21 @@ pdk.each("kong.log.serialize", {
       log = [[
         local document = kong.log.serialize()
         local request, response = document.request, document.response
-        see(request.uri, request.url == "http://h.example:" .. ngx.var.server_port .. "/p?a=1&b",
+        note(request.uri, request.url == "http://h.example:" .. ngx.var.server_port .. "/p?a=1&b",
             request.method, request.querystring, request.headers.authorization,
             request.headers["proxy-authorization"], request.headers["x-foo"], request.size > 50,
             #request.id, request.tls == nil)
-        see(response.status, response.headers["x-added"], response.size > 50)
-        see(document.upstream_uri, document.upstream_status, document.client_ip, document.source,
+        note(response.status, response.headers["x-added"], response.size > 50)
+        note(document.upstream_uri, document.upstream_status, document.client_ip, document.source,
             document.workspace_name)
-        see(document.route, document.service.id, document.consumer, document.authenticated_entity)
+        note(document.route, document.service.id, document.consumer, document.authenticated_entity)
         local latencies = document.latencies
-        see(latencies.kong >= 0, latencies.proxy >= 0, latencies.request >= 0,
+        note(latencies.kong >= 0, latencies.proxy >= 0, latencies.request >= 0,
             latencies.receive >= 0, document.started_at == kong.request.get_start_time())
-        see(#document.tries, document.tries[1].ip,
+        note(#document.tries, document.tries[1].ip,
             getmetatable(document.tries) == require("kong.response.json").array_mt)
         document.route.id = "changed"
-        see(kong.router.get_route().id)
+        note(kong.router.get_route().id)
       ]],
     }
     assert.same({
@@ -49,9 +49,9 @@ pdk.each("kong.log.serialize", {
   it("says when no upstream was asked", function()
     local r = server:run { port = "content_port", log = [[
       local document = kong.log.serialize()
-      see(document.source, document.upstream_status, document.latencies.receive, #document.tries)
+      note(document.source, document.upstream_status, document.latencies.receive, #document.tries)
       ngx.ctx.KONG_PROXIED, ngx.ctx.KONG_EXITED = true, true
-      see(kong.log.serialize().source)
+      note(kong.log.serialize().source)
     ]] }
     assert.same({ "kong", "", "kong" }, { r.seen.log[1], r.seen.log[2], r.seen.log[5] })
     assert.equal(0, r.seen.log[4])
@@ -59,8 +59,8 @@ pdk.each("kong.log.serialize", {
 
   it("is there in the log phase only", function()
     local r = server:run {
-      access = "see(fails(kong.log.serialize))",
-      log = "ngx.ctx.KONG_PHASE = 0x40 see(fails(kong.log.set_serialize_value, 'a', 1))",
+      access = "note(fails(kong.log.serialize))",
+      log = "ngx.ctx.KONG_PHASE = 0x40 note(fails(kong.log.set_serialize_value, 'a', 1))",
     }
     assert.same({ "function cannot be called in access phase (only in: log)" }, r.seen.access)
     assert.same({
@@ -88,9 +88,9 @@ pdk.each("kong.log.serialize", {
       ]],
       log = [[
         local document = kong.log.serialize()
-        see(document.a, document.b, document.request.method, document.client_ip == nil,
+        note(document.a, document.b, document.request.method, document.client_ip == nil,
             document.new, document.none == nil, document.x == nil, document.t)
-        see(kong.log.serialize().t)
+        note(kong.log.serialize().t)
       ]],
     }
     local t = { 1, { z = true }, more = 7 }
@@ -101,10 +101,10 @@ pdk.each("kong.log.serialize", {
 
   it("refuses other keys, modes and values", function()
     local r = server:run {
-      fails = true,
+      raises = true,
       access = [[
         local set = kong.log.set_serialize_value
-        see(fails(set), fails(set, 1), fails(set, "a", 1, { mode = "other" }))
+        note(fails(set), fails(set, 1), fails(set, "a", 1, { mode = "other" }))
       ]],
       log = [[
         local function serialize(key, value)
@@ -115,7 +115,7 @@ pdk.each("kong.log.serialize", {
         local loop = {}
         loop.loop = loop
         local twice = {}
-        see(serialize("a", print), serialize("a", loop), serialize("a", { twice, twice }),
+        note(serialize("a", print), serialize("a", loop), serialize("a", { twice, twice }),
             serialize("a", { [{}] = 1 }), serialize("a", { b = { io.stdout } }),
             serialize("a", ngx.null), serialize("request.method.x", 1))
         kong.log.set_serialize_value("a", print)
@@ -132,6 +132,6 @@ pdk.each("kong.log.serialize", {
       "The key 'request.method.x' could not be used as a serialize value. Subkey 'method' is not "
         .. "a table. It's GET",
     }, r.seen.log)
-    assert.matches("^log.lua:13: The key 'request.method.x'", r.errors.log)
+    assert.matches("^plugin.lua:13: The key 'request.method.x'", r.errors.log)
   end)
 end)

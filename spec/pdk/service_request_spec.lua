@@ -24,7 +24,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
         end
         table.sort(names)
         for _, name in ipairs(names) do
-          see(name .. ": " .. tostring(fails(kong.service.request[name])))
+          note(name .. ": " .. tostring(fails(kong.service.request[name])))
         end
       ]] }
       local expected = {}
@@ -75,7 +75,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       end
       -- nginx sends no upstream a TRACE.
       local r = server:run {
-        access = "kong.service.request.set_method('TRACE') see(kong.request.get_method())",
+        access = "kong.service.request.set_method('TRACE') note(kong.request.get_method())",
       }
       assert.same({ "TRACE" }, r.seen.access)
     end)
@@ -83,7 +83,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
     it("refuses others", function()
       local r = server:run { access = [[
         local set_method = kong.service.request.set_method
-        see(fails(set_method), fails(set_method, 1), fails(set_method, "get"),
+        note(fails(set_method), fails(set_method, 1), fails(set_method, "get"),
             fails(set_method, "FOO"), fails(set_method, ""))
       ]] }
       assert.same({
@@ -120,7 +120,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
     it("refuses others", function()
       local r = server:run { access = [[
         local set_path = kong.service.request.set_path
-        see(fails(set_path), fails(set_path, 1), fails(set_path, ""), fails(set_path, "a/b"))
+        note(fails(set_path), fails(set_path, 1), fails(set_path, ""), fails(set_path, "a/b"))
       ]] }
       assert.same({
         "path must be a string", "path must be a string", "path must start with /",
@@ -134,11 +134,11 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
     it("checks and sets the scheme", function()
       local r = server:run { access = [[
         local set_scheme = kong.service.request.set_scheme
-        see(fails(set_scheme), fails(set_scheme, 1), fails(set_scheme, "HTTP"),
+        note(fails(set_scheme), fails(set_scheme, 1), fails(set_scheme, "HTTP"),
             fails(set_scheme, "ftp"), fails(set_scheme, "https"))
-        see(ngx.var.upstream_scheme)
+        note(ngx.var.upstream_scheme)
         set_scheme("http")
-        see(ngx.var.upstream_scheme)
+        note(ngx.var.upstream_scheme)
       ]] }
       assert.same({
         "scheme must be a string", "scheme must be a string", "invalid scheme: HTTP",
@@ -160,7 +160,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
         assert.equal(sent, r.upstream.target)
       end
       local r = server:run { access = [[
-        see(fails(kong.service.request.set_raw_query), fails(kong.service.request.set_raw_query, 1))
+        note(fails(kong.service.request.set_raw_query), fails(kong.service.request.set_raw_query, 1))
       ]] }
       assert.same({ "query must be a string", "query must be a string" }, r.seen.access)
     end)
@@ -183,7 +183,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
     it("set_query() refuses others", function()
       local r = server:run { path = "/p?old=1", access = [[
         local set_query = kong.service.request.set_query
-        see(fails(set_query), fails(set_query, "a"), fails(set_query, { "a" }),
+        note(fails(set_query), fails(set_query, "a"), fails(set_query, { "a" }),
             fails(set_query, { a = { {} } }),
             fails(set_query, { a = print }))
       ]] }
@@ -210,7 +210,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
         assert.equal(sent, r.upstream.target)
       end
       local r = server:run { access = [[
-        see(fails(kong.service.request.clear_query_arg, 1))
+        note(fails(kong.service.request.clear_query_arg, 1))
       ]] }
       assert.same({ "query argument name must be a string" }, r.seen.access)
     end)
@@ -257,8 +257,8 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
         assert.same({ name }, r.upstream.headers.host)
       end
       local r = server:run { access = [[
-        see(kong.service.request.set_header(":authority", "x"))
-        see(ngx.var.upstream_host)
+        note(kong.service.request.set_header(":authority", "x"))
+        note(ngx.var.upstream_host)
       ]] }
       assert.same({ nil, "cannot set :authority pseudo-header on non-grpc requests", "" },
         r.seen.access)
@@ -305,7 +305,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
           clear_header("x-foo")
           clear_header("X_A")
           clear_header("X-None")
-          see(fails(clear_header), fails(clear_header, 1))
+          note(fails(clear_header), fails(clear_header, 1))
         ]],
       }
       assert.is_nil(r.upstream.headers["x-foo"])
@@ -318,11 +318,11 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
         headers = { "X-Foo: old" },
         access = [[
           local set_headers = kong.service.request.set_headers
-          see(fails(set_headers), fails(set_headers, "x"),
+          note(fails(set_headers), fails(set_headers, "x"),
               fails(set_headers, { ["X-Foo"] = "new", "x" }),
               fails(set_headers, { ["X-Foo"] = "new", ["X-Bad"] = print }),
               fails(set_headers, { ["X-Foo"] = "new", ["X-Bad"] = { 1 } }))
-          see(kong.request.get_header("X-Foo"))
+          note(kong.request.get_header("X-Foo"))
           set_headers { ["X-Foo"] = "new", ["X-List"] = { "a", "b" }, ["X-N"] = 1, ["X-Z"] = "z" }
         ]],
       }
@@ -342,10 +342,10 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
     it("set_header() and add_header() refuse others, at the plugin's line", function()
       for _, name in ipairs { "set_header", "add_header" } do
         local r = server:run {
-          fails = true,
+          raises = true,
           access = ([[
             local call = kong.service.request.%s
-            see(fails(call), fails(call, 1, "x"), fails(call, "X", nil), fails(call, "X", print),
+            note(fails(call), fails(call, 1, "x"), fails(call, "X", nil), fails(call, "X", print),
                 fails(call, "X", { "a", 1 }), fails(call, true, {}))
             call("X", print)
           ]]):format(name),
@@ -359,7 +359,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
           'invalid header value in array "X": got number, expected string',
           'invalid header name "true": got boolean, expected string',
         }, r.seen.access)
-        assert.equal('access.lua:4: invalid header value for "X": got function, ' .. value,
+        assert.equal('plugin.lua:4: invalid header value for "X": got function, ' .. value,
           r.errors.access)
       end
     end)
@@ -382,7 +382,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       for _, call in ipairs { "set_header('Host', ...)", "set_headers { host = ... }" } do
         local r = server:run {
           access = ("local function call(...) kong.service.request.%s end call('h\\r\\nX-Bar: b')"
-            .. " see(ngx.var.upstream_host)"):format(call),
+            .. " note(ngx.var.upstream_host)"):format(call),
         }
         assert.same({ "h%0D%0AX-Bar: b" }, r.seen.access)
         -- An upstream may refuse such a host.
@@ -422,7 +422,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
             http_version = options.http_version,
             access = ([[
               kong.service.request.set_raw_body(("%s"):gsub("%%%%", "\0"):rep(%d))
-              see(#kong.request.get_raw_body())
+              note(#kong.request.get_raw_body())
             ]]):format(body:sub(1, 1) == "y" and "y" or body == "\0\255" and "%\255" or body,
                        #body == 50000 and 50000 or 1),
           }
@@ -439,7 +439,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
     it("set_raw_body() refuses others", function()
       local r = server:run { access = [[
         local set_raw_body = kong.service.request.set_raw_body
-        see(fails(set_raw_body), fails(set_raw_body, 1), fails(set_raw_body, {}))
+        note(fails(set_raw_body), fails(set_raw_body, 1), fails(set_raw_body, {}))
       ]] }
       local text = "body must be a string"
       assert.same({ text, text, text }, r.seen.access)
@@ -449,7 +449,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       local r = server:run {
         method = "POST",
         access = [[
-          see(kong.service.request.set_body({ b = "x y", a = { 1, true } },
+          note(kong.service.request.set_body({ b = "x y", a = { 1, true } },
               "application/x-www-form-urlencoded; charset=x"))
         ]],
       }
@@ -475,7 +475,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
         access = [[
           kong.service.request.set_body({ b = "x\r\ny", a = 1, c = true },
             'multipart/form-data; boundary="b d"')
-          see(kong.request.get_body())
+          note(kong.request.get_body())
         ]],
       }
       assert.equal("--b d\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n"
@@ -495,16 +495,16 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
 
     it("set_body() refuses others", function()
       local r = server:run {
-        fails = true,
+        raises = true,
         access = [[
           local set_body = kong.service.request.set_body
-          see(fails(set_body), fails(set_body, "x"), fails(set_body, {}, 1),
+          note(fails(set_body), fails(set_body, "x"), fails(set_body, {}, 1),
               fails(set_body, {}, "text/plain"), fails(set_body, {}, "APPLICATION/JSON"),
               fails(set_body, { a = print }, "application/json"),
               fails(set_body, { "x" }, "application/x-www-form-urlencoded"),
               fails(set_body, { "x" }, "multipart/form-data"),
               fails(set_body, { a = {} }, "multipart/form-data"))
-          see(set_body({}))
+          note(set_body({}))
           set_body({ a = print }, "application/json; x")
         ]],
       }
@@ -516,14 +516,14 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
         'invalid value "a": got table, expected string, number or boolean',
         nil, "content type was neither explicitly given as an argument or received as a header",
       }, r.seen.access)
-      assert.equal("access.lua:9: Cannot serialise function: type not supported",
+      assert.equal("plugin.lua:9: Cannot serialise function: type not supported",
         r.errors.access)
     end)
   end)
 
 
   it("enable_buffering() says that nothing is buffered here", function()
-    local r = server:run { access = "see(fails(kong.service.request.enable_buffering))" }
+    local r = server:run { access = "note(fails(kong.service.request.enable_buffering))" }
     assert.same({ "kong.service.request.enable_buffering needs a server that buffers answers" },
       r.seen.access)
   end)
@@ -540,17 +540,17 @@ pdk.each("kong.service.request without variables", { plain = true }, function(se
       assert.equal(case[2] .. "?q=1", r.upstream.target)
     end
     local r = server:run {
-      fails = true,
+      raises = true,
       access = "\nkong.service.request.set_path('/a%2Fb')",
     }
-    assert.equal("access.lua:2: kong.service.request.set_path needs the variable $upstream_uri: "
+    assert.equal("plugin.lua:2: kong.service.request.set_path needs the variable $upstream_uri: "
       .. "add `set $upstream_uri \"\";` to nginx's location and use it in proxy_pass",
       r.errors.access)
   end)
 
   it("set_scheme() needs one", function()
     local r = server:run {
-      access = "see(fails(kong.service.request.set_scheme, 'https'))",
+      access = "note(fails(kong.service.request.set_scheme, 'https'))",
     }
     assert.same({
       "kong.service.request.set_scheme needs the variable $upstream_scheme: add "

@@ -24,7 +24,7 @@ pdk.each("kong.service.response", { both_bindings = true }, function(server)
       for _, name in ipairs {
         "get_status", "get_header", "get_headers", "get_raw_body", "get_body",
       } do
-        see(fails(response[name]))
+        note(fails(response[name]))
       end
     ]] }
     local text = "function cannot be called in access phase (only in: " .. PHASES .. ")"
@@ -33,10 +33,10 @@ pdk.each("kong.service.response", { both_bindings = true }, function(server)
 
   it("refuses other arguments, and bodies that were not buffered", function()
     local r = server:run {
-      fails = true,
+      raises = true,
       header_filter = [[
         local response = kong.service.response
-        see(fails(response.get_header), fails(response.get_header, 1),
+        note(fails(response.get_header), fails(response.get_header, 1),
             fails(response.get_headers, "x"), fails(response.get_headers, 0),
             fails(response.get_headers, 1001), fails(response.get_raw_body),
             fails(response.get_body))
@@ -47,18 +47,18 @@ pdk.each("kong.service.response", { both_bindings = true }, function(server)
       "name must be a string", "name must be a string", "max_headers must be a number",
       "max_headers must be >= 1", "max_headers must be <= 1000", NOT_BUFFERED, NOT_BUFFERED,
     }, r.seen.header_filter)
-    assert.equal("header_filter.lua:6: " .. NOT_BUFFERED, r.errors.header_filter)
+    assert.equal("plugin.lua:6: " .. NOT_BUFFERED, r.errors.header_filter)
   end)
 
   it("is what the upstream sent, whatever plugins make of it", function()
     local code = [[
       local response = kong.service.response
-      see(response.get_status())
+      note(response.get_status())
       for _, name in ipairs {
         "X-One", "x_one", "X-Dup", "X-List", "X-Gone", "X-Changed", "X-Added", "Content-Type",
         "X-None",
       } do
-        see(response.get_header(name) or false)
+        note(response.get_header(name) or false)
       end
     ]]
     local r = server:run {
@@ -91,7 +91,7 @@ pdk.each("kong.service.response", { both_bindings = true }, function(server)
             listed[name] = value
           end
         end
-        see(listed, headers["X-One"], headers.x_one, headers["X-Gone"], headers.x_added == nil,
+        note(listed, headers["X-One"], headers.x_one, headers["X-Gone"], headers.x_added == nil,
             headers["X-None"] == nil, headers[1] == nil)
       ]],
     }
@@ -121,10 +121,10 @@ pdk.each("kong.service.response", { both_bindings = true }, function(server)
           end
           return n <= ((...) or 100) and n > 0, err or "all"
         end
-        see(count())
-        see(count(10))
-        see(count(1000))
-        see(kong.service.response.get_header("X-H-150"))
+        note(count())
+        note(count(10))
+        note(count(1000))
+        note(kong.service.response.get_header("X-H-150"))
       ]],
     }
     assert.same({ true, "truncated", true, "truncated", true, "all", "150" }, r.seen.header_filter)
@@ -133,7 +133,7 @@ pdk.each("kong.service.response", { both_bindings = true }, function(server)
   it("has nothing where no upstream was asked", function()
     local code = [[
       local response = kong.service.response
-      see(response.get_status() == nil, response.get_header("Content-Type") == nil,
+      note(response.get_status() == nil, response.get_header("Content-Type") == nil,
           next(response.get_headers()) == nil)
     ]]
     assert.same({ true, true, true },
@@ -144,7 +144,7 @@ pdk.each("kong.service.response", { both_bindings = true }, function(server)
   end)
 
   it("has the status of the last attempt", function()
-    local r = server:run { port = "broken_port", log = "see(kong.service.response.get_status())" }
+    local r = server:run { port = "broken_port", log = "note(kong.service.response.get_status())" }
     assert.same({ 502 }, r.seen.log)
   end)
 
@@ -153,20 +153,20 @@ pdk.each("kong.service.response", { both_bindings = true }, function(server)
       local ctx = ngx.ctx
       ctx.buffered_proxying, ctx.buffered_status = true, 418
       local response = kong.service.response
-      see(response.get_raw_body(), next(response.get_headers()) == nil, response.get_status())
-      see(response.get_body())
+      note(response.get_raw_body(), next(response.get_headers()) == nil, response.get_status())
+      note(response.get_body())
       ctx.buffered_body = '{"a":1}'
       ctx.buffered_headers = {
         ["Content-Type"] = "application/json", ["X-Dup"] = { "a", "b" }, ["X-Foo"] = "bar",
       }
-      see(response.get_raw_body(), response.get_header("x_foo"), response.get_header("X-Dup"),
+      note(response.get_raw_body(), response.get_header("x_foo"), response.get_header("X-Dup"),
           response.get_headers()["X-Foo"])
-      see(response.get_body())
+      note(response.get_body())
       ctx.buffered_body = "a=1&a=2&b"
-      see(response.get_body("application/x-www-form-urlencoded"))
-      see(response.get_body("text/plain"))
-      see(response.get_body("application/json"))
-      see(fails(response.get_body, nil, 0))
+      note(response.get_body("application/x-www-form-urlencoded"))
+      note(response.get_body("text/plain"))
+      note(response.get_body("application/json"))
+      note(fails(response.get_body, nil, 0))
     ]] }
     assert.same({
       "", true, 418, nil, "missing content type",

@@ -25,7 +25,7 @@ pdk.each("kong.service", { description = DESCRIPTION, servers = SERVERS }, funct
       for _, name in ipairs {
         "set_upstream", "set_target", "set_target_retry_callback", "set_retries", "set_timeouts",
       } do
-        see(fails(kong.service[name]))
+        note(fails(kong.service[name]))
       end
     ]] }
     local text = "function cannot be called in log phase (only in: access)"
@@ -38,16 +38,16 @@ pdk.each("kong.service", { description = DESCRIPTION, servers = SERVERS }, funct
   it("refuses other arguments", function()
     local r = server:run { access = [[
       local service = kong.service
-      see(fails(service.set_upstream), fails(service.set_target), fails(service.set_target, "h"),
+      note(fails(service.set_upstream), fails(service.set_target), fails(service.set_target, "h"),
           fails(service.set_target, "h", "80"), fails(service.set_target, "h", 1.5),
           fails(service.set_target, "h", 65536), fails(service.set_target, "h", -1),
           fails(service.set_target_retry_callback, 1))
-      see(fails(service.set_retries), fails(service.set_retries, -1),
+      note(fails(service.set_retries), fails(service.set_retries, -1),
           fails(service.set_retries, 32768), fails(service.set_retries, 1.5))
-      see(fails(service.set_timeouts), fails(service.set_timeouts, 0, 1, 1),
+      note(fails(service.set_timeouts), fails(service.set_timeouts, 0, 1, 1),
           fails(service.set_timeouts, 1, "x", 1), fails(service.set_timeouts, 1, 1),
           fails(service.set_timeouts, 1, 2147483647, 1), fails(service.set_timeouts, 1, 1, 0.5))
-      see(service.set_upstream("none"))
+      note(service.set_upstream("none"))
     ]] }
     assert.same({
       "host must be a string", "host must be a string", "port must be an integer",
@@ -69,13 +69,13 @@ pdk.each("kong.service", { description = DESCRIPTION, servers = SERVERS }, funct
 
   it("names the plugin's line", function()
     local r = server:run {
-      fails = true,
+      raises = true,
       rewrite = "\nkong.service.set_target('h', 65536)",
-      access = "\nkong.service.set_target('name.example', 80)",
     }
-    assert.equal("rewrite.lua:2: port must be an integer between 0 and 65535: given 65536",
+    assert.equal("plugin.lua:2: port must be an integer between 0 and 65535: given 65536",
       r.errors.rewrite)
-    assert.equal('access.lua:2: kong.service.set_target: "name.example" is not an IP address, and '
+    r = server:run { raises = true, access = "\nkong.service.set_target('name.example', 80)" }
+    assert.equal('plugin.lua:2: kong.service.set_target: "name.example" is not an IP address, and '
       .. "the balancer cannot resolve names", r.errors.access)
   end)
 
@@ -83,7 +83,7 @@ pdk.each("kong.service", { description = DESCRIPTION, servers = SERVERS }, funct
     for _, host in ipairs { "127.0.0.1", "localhost" } do
       local r = server:run {
         access = ([[
-          see(select("#", kong.service.set_target(%q, %%{one_port})), ngx.var.upstream_host)
+          note(select("#", kong.service.set_target(%q, %%{one_port})), ngx.var.upstream_host)
         ]]):format(host):gsub("%%{one_port}", server.ports.one_port),
       }
       assert.equal("one", r.body)
@@ -94,7 +94,7 @@ pdk.each("kong.service", { description = DESCRIPTION, servers = SERVERS }, funct
   it("set_upstream() takes the servers of an upstream in turn", function()
     local bodies = {}
     for i = 1, 4 do
-      bodies[i] = server:run({ access = "see(kong.service.set_upstream('both'))" }).body
+      bodies[i] = server:run({ access = "note(kong.service.set_upstream('both'))" }).body
     end
     assert.same({ "one", "two", "one", "two" }, bodies)
   end)
@@ -110,7 +110,7 @@ pdk.each("kong.service", { description = DESCRIPTION, servers = SERVERS }, funct
       ]],
       log = [[
         local tries = ngx.ctx.balancer_data.tries
-        see(ngx.ctx.retried, #tries, tries[1].state, tries[1].ip, tries[2].state == nil)
+        note(ngx.ctx.retried, #tries, tries[1].state, tries[1].ip, tries[2].state == nil)
       ]],
     }
     assert.equal("one", r.body)
@@ -149,7 +149,7 @@ pdk.each("kong.service without a balancer", {
   it("says what it needs", function()
     local r = server:run { access = [[
       local service = kong.service
-      see(fails(service.set_target, "127.0.0.1", 80), fails(service.set_upstream, "both"),
+      note(fails(service.set_target, "127.0.0.1", 80), fails(service.set_upstream, "both"),
           fails(service.set_retries, 1), fails(service.set_timeouts, 1, 1, 1),
           fails(service.set_target_retry_callback, print))
     ]] }

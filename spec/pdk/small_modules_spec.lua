@@ -4,7 +4,7 @@ local pdk = require "spec.support.pdk"
 pdk.each("kong.ctx", {}, function(server)
   it("has a table of the request, and one of the plugin in it", function()
     local code = [[
-      see(kong.ctx.shared.n, kong.ctx.plugin.n, kong.ctx.other == nil)
+      note(kong.ctx.shared.n, kong.ctx.plugin.n, kong.ctx.other == nil)
     ]]
     local r = server:run {
       rewrite = "kong.ctx.shared.n, kong.ctx.plugin.n = 1, 2",
@@ -12,9 +12,9 @@ pdk.each("kong.ctx", {}, function(server)
         local namespaces = ngx.ctx.KONG_NAMESPACES
         local handler = namespaces.plugin
         namespaces.plugin = {}
-        see(kong.ctx.shared.n, kong.ctx.plugin.n == nil)
+        note(kong.ctx.shared.n, kong.ctx.plugin.n == nil)
         namespaces.plugin = nil
-        see(kong.ctx.plugin == nil)
+        note(kong.ctx.plugin == nil)
         namespaces.plugin = handler
       ]],
       log = code,
@@ -22,7 +22,7 @@ pdk.each("kong.ctx", {}, function(server)
     assert.same({ 1, 2, true, 1, true, true }, r.seen.access)
     assert.same({ 1, 2, true }, r.seen.log)
     assert.same({ true, true }, server:run({
-      access = "see(kong.ctx.shared.n == nil, kong.ctx.plugin.n == nil)",
+      access = "note(kong.ctx.shared.n == nil, kong.ctx.plugin.n == nil)",
     }).seen.access)
   end)
 
@@ -31,7 +31,7 @@ pdk.each("kong.ctx", {}, function(server)
       kong.ctx.shared.n = 1
       local done
       ngx.timer.at(0, function()
-        see(kong.ctx.shared.n == nil, kong.ctx.plugin == nil)
+        note(kong.ctx.shared.n == nil, kong.ctx.plugin == nil)
         done = true
       end)
       for _ = 1, 200 do
@@ -44,10 +44,10 @@ pdk.each("kong.ctx", {}, function(server)
 
   it("cannot be changed itself", function()
     local r = server:run { access = [[
-      see(fails(function() kong.ctx.mine = 1 end))
+      note(fails(function() kong.ctx.mine = 1 end))
     ]] }
     assert.same({
-      "access.lua:1: kong.ctx cannot be changed, only kong.ctx.shared and kong.ctx.plugin",
+      "plugin.lua:1: kong.ctx cannot be changed, only kong.ctx.shared and kong.ctx.plugin",
     }, r.seen.access)
   end)
 end)
@@ -57,11 +57,11 @@ pdk.each("kong.table", {}, function(server)
   it("makes, merges and empties tables", function()
     local r = server:run { access = [[
       local tables = kong.table
-      see(tables.new(1, 1), tables.merge({ 1, 2, a = 1 }, { 3, b = 2 }), tables.merge(),
+      note(tables.new(1, 1), tables.merge({ 1, 2, a = 1 }, { 3, b = 2 }), tables.merge(),
           tables.merge({ 1 }), tables.merge(nil, { 1 }))
       local t = { 1, a = 2 }
-      see(select("#", tables.clear(t)), t)
-      see(fails(tables.new), fails(tables.new, 1), fails(tables.new, 1, "x"))
+      note(select("#", tables.clear(t)), t)
+      note(fails(tables.new), fails(tables.new, 1), fails(tables.new, 1, "x"))
     ]] }
     assert.same({
       {}, { 3, 2, a = 1, b = 2 }, {}, { 1 }, { 1 }, 0, {},
@@ -123,7 +123,7 @@ end)
 
 pdk.each("kong.node", { http = "lua_shared_dict kong 100k;" }, function(server)
   it("has one id for all workers, and the name of its host", function()
-    local code = "see(kong.node.get_id(), kong.node.get_hostname())"
+    local code = "note(kong.node.get_id(), kong.node.get_hostname())"
     local one, other = server:run { access = code }, server:run { access = code }
     assert.matches("^%x+%-%x%x%x%x%-4%x%x%x%-[89ab]%x%x%x%-%x+$", one.seen.access[1])
     assert.equal(36, #one.seen.access[1])
@@ -139,13 +139,13 @@ pdk.each("kong.node", { http = "lua_shared_dict kong 100k;" }, function(server)
     local r = server:run { access = [[
       local stats = kong.node.get_memory_stats()
       local kong_dict, worker = stats.lua_shared_dicts.kong, stats.workers_lua_vms[1]
-      see(kong_dict.capacity, kong_dict.allocated_slabs < kong_dict.capacity,
+      note(kong_dict.capacity, kong_dict.allocated_slabs < kong_dict.capacity,
           worker.pid == ngx.worker.pid(), worker.http_allocated_gc > 10000)
-      see(kong.node.get_memory_stats("k", 1).lua_shared_dicts.kong.capacity,
+      note(kong.node.get_memory_stats("k", 1).lua_shared_dicts.kong.capacity,
           kong.node.get_memory_stats("M").lua_shared_dicts.kong.capacity,
           kong.node.get_memory_stats("g", 0).lua_shared_dicts.kong.capacity)
       local get = kong.node.get_memory_stats
-      see(fails(get, "x"), fails(get, 1), fails(get, "k", -1), fails(get, "k", "x"))
+      note(fails(get, "x"), fails(get, 1), fails(get, "k", -1), fails(get, "k", "x"))
     ]] }
     assert.same({
       102400, true, true, true, "100.0 KiB", "0.10 MiB", "0 GiB",
@@ -168,14 +168,14 @@ pdk.each("small modules", {
     consumer = { id = "consumer-1" }, credential = { key = "k" },
   ]],
   init_worker = [[
-    see(kong.version, fails(kong.request.get_path), fails(kong.client.get_ip))
-    see((kong.cache:get("init", nil, function() return "loaded" end)))
+    note(kong.version, fails(kong.request.get_path), fails(kong.client.get_ip))
+    note((kong.cache:get("init", nil, function() return "loaded" end)))
     kong.log.notice("in init_worker")
   ]],
 }, function(server)
   it("kong.node, kong.plugin, kong.nginx, kong.version", function()
     local r = server:run { access = [[
-      see(kong.node.get_id(), kong.node.get_hostname(), kong.plugin.get_id(),
+      note(kong.node.get_id(), kong.node.get_hostname(), kong.plugin.get_id(),
           kong.nginx.get_subsystem(), kong.version, kong.version_num)
       local statistics = kong.nginx.get_statistics()
       local missing = {}
@@ -187,7 +187,7 @@ pdk.each("small modules", {
           missing[#missing + 1] = name
         end
       end
-      see(missing, statistics.total_requests >= 1, statistics.connections_active >= 1)
+      note(missing, statistics.total_requests >= 1, statistics.connections_active >= 1)
     ]] }
     assert.same({ "node-1", "host-1", "plugin-1", "http", "3.9.1", 3009001, {}, true, true },
       r.seen.access)
@@ -203,9 +203,9 @@ pdk.each("small modules", {
   end)
 
   it("kong.router knows route and service once they are known", function()
-    local code = "see(kong.router.get_route(), kong.router.get_service().id)"
+    local code = "note(kong.router.get_route(), kong.router.get_service().id)"
     local r = server:run {
-      rewrite = "see(fails(kong.router.get_route), fails(kong.router.get_service))",
+      rewrite = "note(fails(kong.router.get_route), fails(kong.router.get_service))",
       access = code,
       log = code,
     }
@@ -222,15 +222,15 @@ pdk.each("small modules", {
       path = "/?a=1&b=2&c=3",
       access = [[
         local configuration = kong.configuration
-        see(configuration.role, configuration.trusted_ips, configuration.none == nil,
+        note(configuration.role, configuration.trusted_ips, configuration.none == nil,
             fails(function() configuration.role = "x" end))
-        see((select(2, kong.request.get_query())), (select(2, kong.request.get_headers())),
+        note((select(2, kong.request.get_query())), (select(2, kong.request.get_headers())),
             kong.request.get_forwarded_port())
-        see(kong.client.get_consumer(), kong.client.get_credential())
+        note(kong.client.get_consumer(), kong.client.get_credential())
       ]],
     }
     assert.same({
-      "traditional", { "10.0.0.0/8" }, true, "access.lua:3: cannot write to configuration",
+      "traditional", { "10.0.0.0/8" }, true, "plugin.lua:3: cannot write to configuration",
       "truncated", "truncated", 443, { id = "consumer-1" }, { key = "k" },
     }, r.seen.access)
   end)
@@ -244,7 +244,7 @@ pdk.each("small modules", {
         .. "init_worker)",
       "loaded",
     }, pdk.init_worker_seen(server))
-    assert.same({ "loaded", nil, 1 }, server:run({ access = "see(kong.cache:get('init'))" })
+    assert.same({ "loaded", nil, 1 }, server:run({ access = "note(kong.cache:get('init'))" })
       .seen.access)
   end)
 end)
@@ -255,14 +255,14 @@ pdk.each("kong.vault", { main = [[env PLAIN=open; env 'JSON={"a":"b","n":1}';]] 
     it("knows references", function()
       local r = server:run { access = [[
         local vault = kong.vault
-        see(vault.is_reference("{vault://env/x}"), vault.is_reference("{vault://"),
+        note(vault.is_reference("{vault://env/x}"), vault.is_reference("{vault://"),
             vault.is_reference("x"), vault.is_reference(1), vault.is_reference(nil))
-        see(vault.parse_reference("{vault://env/cert/key?prefix=SSL_#1}"))
-        see(vault.parse_reference("{vault://env/x}"))
+        note(vault.parse_reference("{vault://env/cert/key?prefix=SSL_#1}"))
+        note(vault.parse_reference("{vault://env/x}"))
         for _, reference in ipairs {
           "x", 1, "{vault://env}", "{vault://env/}", "{vault://env/x#y}",
         } do
-          see(vault.parse_reference(reference))
+          note(vault.parse_reference(reference))
         end
       ]] }
       assert.same({
@@ -279,11 +279,11 @@ pdk.each("kong.vault", { main = [[env PLAIN=open; env 'JSON={"a":"b","n":1}';]] 
     it("reads the environment", function()
       local r = server:run { access = [[
         local vault = kong.vault
-        see(vault.get("{vault://env/plain}"), vault.get("{vault://env/json/a}"))
-        see(vault.get("{vault://env/none}"))
-        see(vault.get("{vault://env/json/none}"))
-        see(vault.get("{vault://aws/x}"))
-        see(vault.get("x"))
+        note(vault.get("{vault://env/plain}"), vault.get("{vault://env/json/a}"))
+        note(vault.get("{vault://env/none}"))
+        note(vault.get("{vault://env/json/none}"))
+        note(vault.get("{vault://aws/x}"))
+        note(vault.get("x"))
       ]] }
       assert.same({
         "open", "b",
@@ -304,13 +304,13 @@ pdk.each("kong.vault", { main = [[env PLAIN=open; env 'JSON={"a":"b","n":1}';]] 
           inner = { ["$refs"] = { c = "{vault://env/plain}" } },
         }
         conf.self = conf.inner
-        see(vault.update(conf) == conf, conf.a, conf.b, conf.inner.c)
+        note(vault.update(conf) == conf, conf.a, conf.b, conf.inner.c)
         local calls = 0
-        see(vault.try(function(options)
+        note(vault.try(function(options)
           calls = calls + 1
           return calls == 2 and options.a or nil, "no"
         end, conf))
-        see(vault.try(function() return nil, "once" end, {}))
+        note(vault.try(function() return nil, "once" end, {}))
       ]] }
       assert.same({ true, "open", { "open", "" }, "open", "open", "no", nil, "once" },
         r.seen.access)

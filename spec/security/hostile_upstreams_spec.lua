@@ -11,10 +11,10 @@ local each_version = bodies.each_version
 
 
 hosts.nginx("get_raw_body", {
-  style = "inline", both_bindings = true, locations = bodies.LOCATIONS,
+  both_bindings = true, locations = bodies.LOCATIONS,
 }, function(server)
-  local function ask(...)
-    return server:ask(...)
+  local function run(...)
+    return server:run(...)
   end
 
 
@@ -35,14 +35,15 @@ hosts.nginx("get_raw_body", {
         local before = server:rss(nil, "VmHWM")
         for _, path in ipairs { "/proxy", "/proxy11", "/unbuffered" } do
           each_version(function(options)
-            local r, notes = ask(path, {
+            local r = run({
+              path = path,
               upstream = hostile(length),
               body_filter = KEEP,
             }, options)
             assert.not_equal(0, r.exit)
             assert.equal("", r.body)
-            assert.is_true(#notes > 0)
-            for _, value in ipairs(notes) do
+            assert.is_true(#r.notes > 0)
+            for _, value in ipairs(r.notes) do
               assert.equal("(nil)", value)
             end
           end)
@@ -59,14 +60,15 @@ hosts.nginx("get_raw_body", {
         local before = server:rss(nil, "VmHWM")
         each_version(function(options)
           -- nginx takes such a length for none, newer ones answer 502
-          local r, notes = ask("/proxy", {
+          local r = run({
+            path = "/proxy",
             upstream = hostile(length),
             body_filter = WRAP .. " note(body)",
             header_filter = CLEAR_LENGTH,
           }, options)
           if r.status == 502 then
             assert.matches("^>.*<$", r.body:reverse())
-            assert.matches("502 Bad Gateway", notes[#notes])
+            assert.matches("502 Bad Gateway", r.notes[#r.notes])
           else
             assert.equal(200, r.status)
             assert.equal("<trohs>", r.body)
@@ -77,11 +79,12 @@ hosts.nginx("get_raw_body", {
     end
 
     it("takes what came when more came than was said", function()
-      local r = ask("/proxy", {
+      local r = run {
+        path = "/proxy",
         upstream = hostile("3"),
         header_filter = CLEAR_LENGTH,
         body_filter = WRAP,
-      })
+      }
       assert.equal("<ohs>", r.body)
     end)
   end)

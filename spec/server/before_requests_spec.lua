@@ -1,9 +1,9 @@
 -- In nginx only: init, init_worker and the phases of a TLS handshake, where there is no request.
 -- The tests of plugins have one.
 
+local hosts = require "spec.support.hosts"
 local module = require "spec.support.module"
 local pem = require "spec.support.pem"
-local plugins = require "spec.support.plugins"
 
 
 local ALL_CALLS, all, NO_REQUEST = module.ALL_CALLS, module.all, module.NO_REQUEST
@@ -36,46 +36,8 @@ local INIT = FAILS .. [[
 ]]
 
 
-plugins.each_binding(function(run, server)
-  describe("where there is no request", function()
-    it("every function is disabled in init", function()
-      local r = run { access = "return init_results" }
-      assert.same({ { all(NO_REQUEST), all(NO_REQUEST) } }, r.seen.access)
-    end)
-
-    it("a source that is asked of a given table is known in init too", function()
-      assert.same({ "exit" }, run({ access = "return source_in_init" }).seen.access)
-    end)
-
-    it("init_worker gets the phase check's text first", function()
-      local results = run({ access = "return worker_results" }).seen.access[1]
-      assert.same(module.refused_in(nil), results[1])
-      assert.same(module.refused_in("init_worker"), results[2])
-      assert.same(all(NO_REQUEST, {
-        get_source = false,
-        get_raw_body = module.refused_in("header_filter").get_raw_body,
-        set_raw_body = module.refused_in("header_filter").set_raw_body,
-      }), results[3])
-    end)
-
-    it("so do the phases of a TLS handshake", function()
-      local r = run { access = ([[
-        local sock = ngx.socket.tcp()
-        assert(sock:connect("127.0.0.1", %d))
-        assert(sock:sslhandshake())
-        return hello_results, certificate_results
-      ]]):format(server().ports.tls_port) }
-      assert.same({ module.refused_in("client_hello"), module.refused_in("certificate") },
-                  r.seen.access)
-    end)
-
-    it("a field ngx.ctx is read where there is nothing else, in init too", function()
-      local r = run { access = "return replaced_results" }
-      assert.same({ module.refused_in("init_worker"), "exit" }, r.seen.access[1])
-    end)
-  end)
-end, {
-  kong = false, init = INIT,
+local OPTIONS = {
+  both_bindings = true, init = INIT,
   http = [[
     init_worker_by_lua_block {
       _G.worker_results = { every_call() }
@@ -102,20 +64,63 @@ end, {
     }
   ]],
   files = { ["tls.pem"] = pem.make() },
-})
+}
 
 
-plugins.each_binding(function(run)
-  describe("without a gateway", function()
-    it("init has no request", function()
-      assert.same({ all(NO_REQUEST) }, run({ access = "return init_results" }).seen.access)
+hosts.nginx("in a gateway", OPTIONS, function(server)
+  describe("where there is no request", function()
+    it("every function is disabled in init", function()
+      local r = server:run { access = "return init_results" }
+      assert.same({ { all(NO_REQUEST), all(NO_REQUEST) } }, r.seen.access)
+    end)
+
+    it("a source that is asked of a given table is known in init too", function()
+      assert.same({ "exit" }, server:run({ access = "return source_in_init" }).seen.access)
+    end)
+
+    it("init_worker gets the phase check's text first", function()
+      local results = server:run({ access = "return worker_results" }).seen.access[1]
+      assert.same(module.refused_in(nil), results[1])
+      assert.same(module.refused_in("init_worker"), results[2])
+      assert.same(all(NO_REQUEST, {
+        get_source = false,
+        get_raw_body = module.refused_in("header_filter").get_raw_body,
+        set_raw_body = module.refused_in("header_filter").set_raw_body,
+      }), results[3])
+    end)
+
+    it("so do the phases of a TLS handshake", function()
+      local r = server:run { access = ([[
+        local sock = ngx.socket.tcp()
+        assert(sock:connect("127.0.0.1", %d))
+        assert(sock:sslhandshake())
+        return hello_results, certificate_results
+      ]]):format(server.ports.tls_port) }
+      assert.same({ module.refused_in("client_hello"), module.refused_in("certificate") },
+                  r.seen.access)
+    end)
+
+    it("a field ngx.ctx is read where there is nothing else, in init too", function()
+      local r = server:run { access = "return replaced_results" }
+      assert.same({ module.refused_in("init_worker"), "exit" }, r.seen.access[1])
     end)
   end)
-end, { kong = false, init = FAILS .. [[
+end)
+
+
+hosts.nginx("in nginx", {
+  both_bindings = true, init = FAILS .. [[
   local response = require "kong.response"
   local function calls()
 ]] .. ALL_CALLS .. [[
     return results
   end
   _G.init_results = calls()
-]] })
+]],
+}, function(server)
+  describe("without a gateway", function()
+    it("init has no request", function()
+      assert.same({ all(NO_REQUEST) }, server:run({ access = "return init_results" }).seen.access)
+    end)
+  end)
+end)

@@ -1,7 +1,8 @@
 -- In nginx only: its scheduler (requests at the same time, light threads), subrequests, internal
 -- redirects, and what its workers do.
 
-local plugins = require "spec.support.plugins"
+local hosts = require "spec.support.hosts"
+local stages = require "spec.support.stages"
 local tour = require "spec.support.tour"
 
 
@@ -26,7 +27,7 @@ local LOCATIONS = [[
       rewrite_by_lua_block {
         ngx.ctx.KONG_PHASE = 0x10
         require("kong.response").set_header("X-Before", "1")
-        ngx.exec("/", ngx.var.args)
+        ngx.exec("/balanced", ngx.var.args)
       }
     }
     location = /capture {
@@ -80,14 +81,20 @@ local LOCATIONS = [[
 ]]
 
 
-plugins.each_binding(function(run, server)
+hosts.nginx("in nginx's phases", {
+  gateway = true, both_bindings = true, nginx_locations = LOCATIONS,
+}, function(server)
+  local function run(case)
+    return server:run(case)
+  end
+
   describe("nginx's scheduler", function()
     it("can be one of many at the same time", function()
       local specs = {}
       for i = 1, 40 do
         specs[i] = { path = "/busy?id=" .. i, http2 = i % 2 == 0 }
       end
-      for i, r in ipairs(server():requests(specs, 20)) do
+      for i, r in ipairs(server:requests(specs, 20)) do
         assert.equal(tostring(i), r.body)
         assert.equal(210 + i, r.status)
         assert.same({ tostring(i) }, r:values("X-Id"))
@@ -113,7 +120,7 @@ plugins.each_binding(function(run, server)
         end
         for i = 1, 3 do
           local ok, err = ngx.thread.wait(threads[i])
-          see(ok, err)
+          note(ok, err)
         end
       ]] }
       local values = r:values("X-Thread")
@@ -128,23 +135,23 @@ plugins.each_binding(function(run, server)
 
   describe("a call from", function()
     it("a subrequest concerns the subrequest", function()
-      local r = server():get("/capture_first")
+      local r = server:get("/capture_first")
       assert.equal(202, r.status)
       assert.equal("404 child nil 202", r.body)
       assert.equal("1", r:header("X-Parent"))
       assert.equal("child", r:header("X-Late"))
       assert.is_nil(r:header("X-Child"))
 
-      server():clear_log()
-      r = server():get("/capture")
+      server:clear_log()
+      r = server:get("/capture")
       assert.equal(200, r.status)
       assert.equal("404 child", r.body)
       assert.is_nil(r:header("X-Late"))
-      assert.truthy(server():wait_log("headers have already been sent", 1))
+      assert.truthy(server:wait_log("headers have already been sent", 1))
     end)
 
     it("the error phase works", function()
-      local r = server():get("/error_page")
+      local r = server:get("/error_page")
       assert.equal(503, r.status)
       assert.equal("sorry: error", r.body)
       assert.equal("502", r:header("X-Error"))
@@ -157,12 +164,12 @@ plugins.each_binding(function(run, server)
       assert.same({ "1", "2" }, r:values("X-Before"))
     end)
   end)
-end, { locations = LOCATIONS })
+end)
 
 
 describe("a worker", function()
   it("that opens the library for each request serves each alike", function()
-    local server = plugins.start { code_cache = false }
+    local server = stages.start { gateway = true, code_cache = false }
     finally(function()
       server:stop()
     end)
@@ -170,12 +177,12 @@ describe("a worker", function()
       tour.check(server:run(tour.CASE))
       tour.check(server:run(tour.with { http2 = true }))
     end
-    local r = server:run { fails = true, access = "\nresponse.set_status('x')\nreturn" }
-    assert.equal("access.lua:2: code must be a number", r.errors.access)
+    local r = server:run { raises = true, access = "\nresponse.set_status('x')\nreturn" }
+    assert.equal("plugin.lua:2: code must be a number", r.errors.access)
   end)
 
   it("is one of several, and its successors after a reload serve alike", function()
-    local server = plugins.start { workers = 2 }
+    local server = stages.start { gateway = true, workers = 2 }
     finally(function()
       server:stop()
     end)
@@ -190,7 +197,8 @@ describe("a worker", function()
 
   it("may load the library in init, in init_worker or with the first request", function()
     for _, at in ipairs { "init", "init_worker", "request" } do
-      local server = plugins.start {
+      local server = stages.start {
+        gateway = true,
         init = at == "init" and "require 'kong.response'" or "",
         http = at == "init_worker" and "init_worker_by_lua_block { require 'kong.response' }" or "",
       }
@@ -203,7 +211,7 @@ describe("a worker", function()
   end)
 
   it("says nothing in the log of a request without fault", function()
-    local server = plugins.start()
+    local server = stages.start { gateway = true }
     finally(function()
       server:stop()
     end)

@@ -1,6 +1,5 @@
 -- In nginx only: Lua VMs that come and go with requests, and reloads.
 
-local inline = require "spec.support.inline"
 local nginx = require "spec.support.nginx"
 
 
@@ -100,7 +99,7 @@ describe("without the code cache", function()
   end)
 
   after_each(function()
-    assert.same({}, inline.alarms(server))
+    assert.same({}, server:alarms())
     assert.same(pids, server:worker_pids())
   end)
 
@@ -261,6 +260,6 @@ describe("a reload", function()
       assert.not_equal(pids[2], pid)
     end
     assert.equal("<" .. BODY .. "last>", server:get("/?number=last").body)
-    assert.same({}, inline.alarms(server))
+    assert.same({}, server:alarms())
   end)
 end)

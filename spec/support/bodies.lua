@@ -3,7 +3,7 @@
 local _M = {}
 
 
---- Locations for `hosts.each`, in the style `inline`.
+--- Locations for `hosts.each`.
 _M.LOCATIONS = {
   ["= /content"] = {},
   ["= /return"] = { reply = "all at once" },

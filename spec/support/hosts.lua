@@ -1,25 +1,22 @@
 --- One text, two hosts: describes the same cases in a real nginx and in the in-memory host.
 --
---     hosts.each("get_status()", { style = "plugins" }, function(server)
+--     hosts.each("get_status()", { gateway = true }, function(server)
 --       it("is the status of the plugin that exited", function()
 --         local r = server:run { access = "response.exit(403)" }
 --         assert.equal(403, r.status)
 --       end)
 --     end)
 --
--- `server` is that of `plugins.lua`, `stages.lua` or `inline.lua`, as `style` says, or one in
--- memory that answers alike. `busted --tags=memory spec/functions` leaves nginx out.
+-- `server` is that of `stages.lua`, or one in memory that answers alike. `busted --tags=memory
+-- spec/functions` leaves nginx out.
 --
--- Locations that a spec needs beside those of its style are tables, by what nginx calls them
+-- Locations that a spec needs beside those of `stages.lua` are tables, by what nginx calls them
 -- ("/x", "= /x"): `reply` (nginx's own answer with this text, or status), `upstream = true` with
 -- `http_version` and `balancer = true`, `refused = true` (there is no upstream),
 -- `underscores = true` (they stay in names), `directives` (for nginx); else the code for the
 -- content phase runs.
 
-local inline = require "spec.support.inline"
 local memory = require "spec.support.memory"
-local nginx = require "spec.support.nginx"
-local plugins = require "spec.support.plugins"
 local served = require "spec.support.served"
 local stages = require "spec.support.stages"
 
@@ -52,79 +49,31 @@ local function is_content(location)
 end
 
 
-local function locations_of(options, content)
+local function locations_of(locations)
   local blocks = {}
-  for match, location in pairs(options.locations or {}) do
+  for match, location in pairs(locations or {}) do
     local text = directives_of(location)
     if is_content(location) then
-      text = text .. content
+      text = text .. "\n" .. stages.phase "content"
     end
-    blocks[#blocks + 1] = options.style == "inline" and inline.location(match, text)
-      or "location " .. match .. " {\n" .. text .. "\n}\n"
+    blocks[#blocks + 1] = "location " .. match .. " {\n" .. text .. "\n}\n"
   end
   return concat(blocks)
 end
 
 
-local BALANCED = [[
-  upstream balanced {
-    server 0.0.0.1;
-    balancer_by_lua_block {
-      require("phases").run("balancer")
-      assert(require("ngx.balancer").set_current_peer("127.0.0.1", %{upstream_port}))
-    }
-  }
-]]
-
-local STAGES_CONTENT = [[ content_by_lua_block { require("stages").run("content") } ]]
-
-local UPSTREAM = [[
-  server {
-    listen 127.0.0.1:%{upstream_port};
-    default_type text/plain;
-    location / {
-      ]] .. inline.phase("upstream", "content") .. [[
-    }
-  }
-]]
-
-local STARTS = {
-  plugins = function(settings)
-    return plugins.start(settings)
-  end,
-  stages = function(settings, options)
-    settings.locations = locations_of(options, STAGES_CONTENT) .. (options.nginx_locations or "")
-    settings.init = settings.init_jit .. (settings.init or "")
-    return stages.start(settings)
-  end,
-  inline = function(settings, options)
-    settings.locations = locations_of(options, inline.phase "content")
-      .. (options.nginx_locations or "")
-    settings.servers = UPSTREAM .. (settings.servers or "")
-    settings.http = BALANCED .. settings.http
-    settings.init = settings.init_jit .. (options.gateway and "kong = { ctx = {} } " or "")
-      .. (settings.init or "")
-    local server = nginx.start(inline.options(settings))
-    server.ask = inline.ask
-    return server
-  end,
-}
-
-
 local function start_nginx(options, jit_on)
-  local settings = {}
-  for name, value in pairs(options) do
-    settings[name] = value
-  end
-  settings.jit = jit_on
-  settings.init_jit = jit_on and "" or "jit.off() "
-  settings.kong = options.gateway ~= false
   local added = {}
   for name, value in pairs(options.add_headers or {}) do
     added[#added + 1] = ("add_header %s %s always;\n"):format(name, value)
   end
-  settings.http = concat(added) .. (options.http or "")
-  return STARTS[options.style](settings, options)
+  return stages.start(stages.merge(options, {
+    jit = jit_on,
+    locations = locations_of(options.locations) .. (options.nginx_locations or ""),
+    http = concat(added) .. (options.http or ""),
+    upstream_directives = options.upstream_underscores
+      and "lua_transform_underscores_in_response_headers off;",
+  }))
 end
 
 
@@ -139,14 +88,7 @@ local function start(options, host)
   if host.name == "nginx" then
     return start_nginx(options, host.jit)
   end
-  local settings = {}
-  for key, value in pairs(options) do
-    settings[key] = value
-  end
-  if options.style == "plugins" then
-    settings.gateway = options.gateway ~= false
-  end
-  return memory.start(settings)
+  return memory.start(options)
 end
 
 
@@ -170,9 +112,9 @@ end
 
 --- Describes the cases on each host.
 -- @tparam string name
--- @tparam table options `style`; `gateway` (the globals that a gateway has; in the style `plugins`
---   unless it is false), `both_bindings` (nginx also with the JIT off), `locations`, `files`,
---   `init`, `add_headers`
+-- @tparam table options `gateway` (the globals and phases that a gateway has), `both_bindings`
+--   (nginx also with the JIT off), `locations`, `files`, `init`, `add_headers`,
+--   `upstream_underscores` (the upstream keeps underscores in names)
 -- @tparam function body `body(server, host)`, inside of a describe block
 function _M.each(name, options, body)
   for _, host in ipairs(HOSTS) do

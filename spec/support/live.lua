@@ -108,11 +108,6 @@ local TUNNEL = [[
   }
 ]]
 
-local CODE_OF_GATEWAY = [[
-  local code = ngx.var.arg_upstream
-  assert(loadstring(code and ngx.unescape_uri(code) or "ngx.print('upstream')", "@upstream.lua"))()
-]]
-
 local GATEWAY_INIT = [[
   kong.response = require("kong.pdk.response").new(kong)
   package.loaded["kong.response"] = kong.response
@@ -161,12 +156,8 @@ end
 local function prepared_for_gateway(self, case)
   local request = copy(case)
   request.body_filter = case.body_filter or GATEWAY_BODY_FILTER
+  request.path = case.path or "/"
   request.path = self:target(request)
-  if case.upstream then
-    request.path = request.path .. "&upstream=" .. case.upstream:gsub("[^%w]", function(byte)
-      return ("%%%02X"):format(byte:byte())
-    end)
-  end
   return request
 end
 
@@ -220,7 +211,7 @@ end
 
 local STARTS = {
   gateway = function(options)
-    local settings = settings_of(options, "", CODE_OF_GATEWAY)
+    local settings = settings_of(options, "", [[ require("stages").run("upstream") ]])
     settings.gateway = true
     settings.init = GATEWAY_INIT .. (options.init or "")
     local server = stages.start(settings)

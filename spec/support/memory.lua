@@ -1,26 +1,32 @@
---- A server in memory, for specs that run on both hosts: what `nginx.lua` and the styles of phase
--- code are for nginx. A request takes the time of its code; nothing is started and nothing is left.
+--- A server in memory, for specs that run on both hosts: what `nginx.lua` and `stages.lua`
+-- are for nginx. A request takes the time of its code; nothing is started and nothing is left.
 
 local coroutines = require "kong.response.testing.coroutines"
-local inline = require "spec.support.inline"
 local instance = require "kong.response.instance"
 local kit = require "kong.response.testing.nginx"
 local log = require "kong.response.testing.log"
 local nginx = require "spec.support.nginx"
 local phase_code = require "spec.support.phase_code"
-local plugins = require "spec.support.plugins"
 local reason = require "kong.response.testing.reasons"
 local Request = require "spec.support.memory_request"
 local requests = require "kong.response.testing.request"
 local running = require "kong.response.testing.running"
 local stages = require "spec.support.stages"
-local styles = require "spec.support.memory_styles"
 
 
 local ngx_table, restore_ngx, run_timers = kit.new()
 
 -- What curl tells of an answer: all is well, it was cut off, there was none.
 local OK, PARTIAL, EMPTY = 0, 18, 52
+
+-- The locations of `stages.lua`.
+local LOCATIONS = {
+  ["/"] = {},
+  ["/proxied"] = { upstream = true },
+  ["/balanced"] = { upstream = true, balancer = true },
+  ["/underscores"] = { upstream = true, balancer = true, underscores = true },
+  ["/broken"] = { refused = true },
+}
 
 local Server = {}
 Server.__index = Server
@@ -132,6 +138,28 @@ end
 local count = 0
 
 
+local function ignore()
+end
+
+
+-- Runs the phases of the case that a request names.
+local function runner(self, request)
+  local case = self.cases[tonumber(requests.variable(request, "arg_case"))]
+  local function record(phase, ...)
+    local items = { ... }
+    for i = 1, select("#", ...) do
+      -- as it is now
+      items[i] = assert(loadstring("return " .. phase_code.source_of(items[i])))()
+    end
+    case.records:add(phase, unpack(items, 1, select("#", ...)))
+  end
+  return function(phase)
+    phase_code.run(phase, case and case.code[phase], self.response, case and record or ignore,
+                   self.gateway and phase ~= "upstream")
+  end
+end
+
+
 --- Sends one request; see `nginx.lua`.
 function Server:request(spec)
   count = count + 1
@@ -143,12 +171,15 @@ function Server:request(spec)
     http_version = spec.http2 and 2 or tonumber(spec.http_version or 1.1),
     id = ("%032x"):format(count),
   }
+  local run = runner(self, request)
   local session = Request.new {
     request = request,
     location = setmetatable({}, { __index = find_location(self.locations, request.path) }),
-    code = self.style.code(self, spec, request),
-    upstream_code = self.style.upstream(self, spec),
-    upstream_underscores = self.style.upstream_underscores,
+    code = run,
+    upstream_code = function()
+      run "upstream"
+    end,
+    upstream_underscores = self.upstream_underscores,
     underscores = find_location(self.locations, request.path).underscores,
     log = self.lines,
   }
@@ -185,43 +216,24 @@ function Server:requests(specs)
 end
 
 
---- Sends one request with the code of a case, in the style of the server.
-function Server:run(case)
-  local spec = {}
-  for key, value in pairs(case) do
-    spec[key] = value
-  end
-  if self.style == styles.plugins then
-    self.seen, self.errors, self.counts = {}, {}, {}
-    spec.path = case.path or case.content and "/content" or "/"
-    local r = self:request(spec)
-    r.seen, r.errors = self.seen, self.errors
-    return plugins.check(case, r)
-  end
-  spec.path = stages.target(self, case)
-  return self:request(spec)
+--- See `stages.lua`.
+function Server:target(case)
+  self.cases[#self.cases + 1] = { code = case, records = stages.records() }
+  return stages.target_of(case, #self.cases)
 end
 
 
-Server.target = stages.target
-
-
---- What the code has noted since the last time, in the style of `inline.lua`.
-function Server:take_notes()
-  local notes = self.notes
-  self.notes = {}
-  return notes
+--- See `stages.lua`.
+function Server:run(case, more)
+  local spec = stages.merge(case, more)
+  spec.path = self:target(spec)
+  return stages.finish(spec, self:request(spec), self.cases[#self.cases].records)
 end
 
 
---- See `inline.ask`.
-function Server:ask(path, phases, options)
-  local spec = { path = inline.path(path, phases) }
-  for name, value in pairs(options or {}) do
-    spec[name] = value
-  end
-  local r = self:request(spec)
-  return r, self:take_notes()
+--- What the last case has noted: nothing is on its way.
+function Server:noted()
+  return self.cases[#self.cases].records.notes
 end
 
 
@@ -241,19 +253,12 @@ function Server:clear_log()
 end
 
 
+Server.alarms = nginx.Server.alarms
+
+
 --- What the log has: nothing is on its way.
 function Server:wait_log(pattern)
   return self:log():match(pattern)
-end
-
-
---- What the code has noted, in the style of `stages.lua`.
-function Server:noted()
-  local notes = {}
-  for _, line in ipairs(self.lines) do
-    notes[#notes + 1] = line.message:match("^noted <<(.*)>>$")
-  end
-  return notes
 end
 
 
@@ -270,15 +275,15 @@ end
 local _M = {}
 
 
---- Starts a server. Options: `style` (`plugins`, `stages`, `inline`), `gateway` (the globals that a
--- gateway has), `init` (Lua), `locations` (see `hosts.lua`), `files` (name to text), `add_headers`.
+--- Starts a server. Options: see `hosts.each`.
 function _M.start(options)
   local pipe = io.popen("mktemp -d")
   local dir = pipe:read("*l")
   pipe:close()
   local server = setmetatable({
     dir = dir,
-    style = styles[options.style],
+    cases = {},
+    upstream_underscores = options.upstream_underscores,
     gateway = options.gateway,
     add_headers = options.add_headers,
     locations = {},
@@ -286,13 +291,9 @@ function _M.start(options)
     globals = { kong = options.gateway and { ctx = {} } or nil },
     modules = {},
     loaded = {},
-    notes = {},
     response = instance.for_tests({}),
   }, Server)
-  function server.note(...)
-    phase_code.add_notes(server.notes, ...)
-  end
-  for _, locations in ipairs { server.style.locations, options.locations or {} } do
+  for _, locations in ipairs { LOCATIONS, options.locations or {} } do
     for match, location in pairs(locations) do
       server.locations[match] = location
     end

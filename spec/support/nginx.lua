@@ -127,6 +127,21 @@ function Server:clear_log()
 end
 
 
+--- The lines of the error log that no spec wants to see.
+function Server:alarms()
+  local lines = {}
+  for line in self:log():gmatch("[^\n]+") do
+    if line:find("%[alert%]") or line:find("%[emerg%]") or line:find("%[crit%]")
+      or line:find("exited on signal", 1, true) or line:find("unknown reason", 1, true)
+      or line:find("panicked at", 1, true)
+    then
+      lines[#lines + 1] = line
+    end
+  end
+  return lines
+end
+
+
 --- Waits until the error log has `pattern`; returns what the pattern captures, or nil.
 function Server:wait_log(pattern, seconds)
   local captured = wait_until(seconds or 5, function()
@@ -380,6 +395,7 @@ end
 
 
 local _M = {
+  Server = Server,
   root = root,
   lualib = lualib,
   now = now,
@@ -432,9 +448,8 @@ function _M.start(options)
 end
 
 
---- Starts a server, calls `use(server)` and stops the server, also after an error.
-function _M.once(options, use)
-  local server = _M.start(options)
+--- Calls `use(server)` and stops the server, also after an error.
+function _M.use(server, use)
   local ok, err = xpcall(function()
     use(server)
   end, function(reason)
@@ -444,6 +459,12 @@ function _M.once(options, use)
   if not ok then
     error(err, 0)
   end
+end
+
+
+--- Starts a server, calls `use(server)` and stops the server, also after an error.
+function _M.once(options, use)
+  _M.use(_M.start(options), use)
 end
 
 

@@ -3,21 +3,20 @@
 --
 --     pdk.each("kong.request", {}, function(server)
 --       it("has the path", function()
---         local r = server:run { path = "/a?b=c", access = "see(kong.request.get_path())" }
+--         local r = server:run { path = "/a?b=c", access = "return kong.request.get_path()" }
 --         assert.same({ "/a" }, r.seen.access)
 --         assert.equal("/a?b=c", r.upstream.target)
 --       end)
 --     end)
 --
--- The code of a phase is a chunk with the locals `see(...)`, which records values, and `fails(f,
--- ...)`, the error that f raises or false. In messages its file is `access.lua`, `log.lua`, … . It
--- runs as the plugin "test-plugin" with the id "plugin-1".
+-- A case is written as `stages.lua` describes, but its code has no `response`. It runs as the plugin
+-- "test-plugin" with the id "plugin-1".
 --
 -- A case is data and text only, so that another host than nginx can run it.
 
 local busted = require "busted"
 local nginx = require "spec.support.nginx"
-local plugins = require "spec.support.plugins"
+local stages = require "spec.support.stages"
 
 
 local DRIVER = [==[
@@ -52,7 +51,7 @@ local function recorder(dir)
       items[#items + 1] = phase_code.source_of((select(i, ...)))
     end
     local report = assert(io.open(dir .. "/report", "ab"))
-    report:write("see(", table.concat(items, ","), ")\n")
+    report:write("record(", table.concat(items, ","), ")\n")
     report:close()
   end
 end
@@ -62,8 +61,12 @@ local function run_code(phase)
   if dir then
     local ctx = ngx.ctx
     requests.enter_plugin(ctx, HANDLER, "test-plugin", "plugin-1")
-    phase_code.plugins(phase, read(dir .. "/" .. phase .. ".lua"), nil, recorder(dir))
+    local ok, err = pcall(phase_code.run, phase, read(dir .. "/" .. phase .. ".lua"), nil,
+                          recorder(dir), true)
     requests.leave_plugin(ctx)
+    if not ok then
+      error(err, 0)
+    end
   end
 end
 
@@ -112,11 +115,11 @@ _M.balance = requests.balance
 function _M.init_worker()
   local seen = {}
   local code = [=[ngx.ctx.KONG_PHASE = 0x1 %{init_worker}]=]
-  phase_code.plugins("init_worker", code, nil, function(_, ...)
+  phase_code.run("init_worker", code, nil, function(_, ...)
     for i = 1, select("#", ...) do
       seen[#seen + 1] = (select(i, ...))
     end
-  end)
+  end, true)
   _M.init_worker_seen = phase_code.source_of(seen)
 end
 
@@ -259,8 +262,8 @@ end
 
 --- Sends one request through the code of a case, by phase (rewrite, access, content, header_filter,
 -- body_filter, log, upstream), with the fields of `server:request`; `port` is "content_port"
--- or "broken_port" for another server than the one that asks the upstream. `fails = true`
--- when code may raise (`r.errors` by phase).
+-- or "broken_port" for another server than the one that asks the upstream. `raises = true`
+-- when code may raise.
 local function run(server, case)
   server.cases = (server.cases or 0) + 1
   local folder = server.dir .. "/case/" .. server.cases
@@ -285,17 +288,17 @@ local function run(server, case)
     return done and done:close()
   end)
 
-  local counts = {}
-  r.seen, r.errors, r.upstreams = {}, {}, {}
-  load_report(folder .. "/report", { see = function(phase, ...)
-    plugins.record(r.seen, r.errors, counts, phase, ...)
+  local records = stages.records()
+  r.upstreams = {}
+  load_report(folder .. "/report", { record = function(...)
+    records:add(...)
   end })
   load_report(folder .. "/upstream", { add = function(record)
     r.upstreams[#r.upstreams + 1] = upstream_request(record)
   end })
   r.upstream = r.upstreams[1]
   r.log = server:log()
-  return plugins.check(case, r)
+  return stages.finish(case, r, records)
 end
 
 

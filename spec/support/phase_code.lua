@@ -1,5 +1,5 @@
---- Runs the code that a spec has for a phase: in nginx, whose workers load this file, and in
--- memory. There are three styles of such code: `plugins.lua`, `stages.lua`, `inline.lua`.
+--- Runs the code that a spec has for a phase, in nginx's workers and in memory. `stages.lua`
+-- describes what the code sees.
 
 local BITS = {
   rewrite = 0x10,
@@ -46,39 +46,57 @@ local function fails(f, ...)
 end
 
 
---- The style of `plugins.lua`: what the code sees, returns and raises is recorded.
--- @tparam string phase
--- @tparam ?string code
--- @tparam table response the functions
--- @tparam function record `record(phase, ...)`
-function _M.plugins(phase, code, response, record)
-  ngx.ctx.KONG_PHASE = BITS[phase]
-  if not code then
-    return
+local chunks = {}
+
+
+--- The code of a phase as a function; compiled once, so that code which runs often gets hot.
+local function load(phase, code)
+  local key = phase .. code
+  if not chunks[key] then
+    local chunk, err = loadstring("local response, note, fails = ... " .. code,
+                                  "@plugin.lua")
+    if not chunk then
+      return nil, err
+    end
+    chunks[key] = chunk
   end
-  local chunk, err = loadstring("local response, see, fails = ... " .. code,
-                                "@" .. phase .. ".lua")
-  if not chunk then
-    return record("error " .. phase, err)
-  end
-  local function see(...)
-    record(phase, ...)
-  end
-  local function result(ok, ...)
-    record(ok and phase or "error " .. phase, ...)
-  end
-  result(pcall(chunk, response, see, fails))
+  return chunks[key]
 end
 
 
-local function run_stage(stage, code, environment)
-  if code then
-    local chunk = assert(loadstring(code, "@plugin.lua"))
-    setfenv(chunk, environment)
-    chunk()
-  elseif stage == "content" then
+local function run_code(phase, code, response, record)
+  local function note(...)
+    -- a function may return nothing instead of nil
+    if select("#", ...) == 0 then
+      record(phase, nil)
+    else
+      record(phase, ...)
+    end
+  end
+  local function result(ok, ...)
+    if not ok then
+      record("error " .. phase, (...))
+      return false, (...)
+    elseif select("#", ...) > 0 then
+      record(phase, ...)
+    end
+    return true
+  end
+  local chunk, err = load(phase, code)
+  if not chunk then
+    return result(false, err)
+  end
+  return result(pcall(chunk, response, note, fails))
+end
+
+
+local function run_default(phase)
+  if phase == "content" then
     ngx.print("content")
-  elseif stage == "body_filter" and ngx.ctx.response_body then
+  elseif phase == "upstream" then
+    ngx.header["Content-Length"] = 8
+    ngx.print("upstream")
+  elseif phase == "body_filter" and ngx.ctx.response_body then
     -- the end first: set after an empty chunk it gets lost, and the client waits for ever
     ngx.arg[2] = true
     ngx.arg[1] = ngx.ctx.response_body
@@ -86,63 +104,30 @@ local function run_stage(stage, code, environment)
 end
 
 
---- The style of `stages.lua`: the code is a whole file.
--- @tparam string stage
--- @tparam ?string code
--- @tparam table environment
--- @tparam boolean gateway whether phases are told by `KONG_PHASE`
-function _M.stages(stage, code, environment, gateway)
-  -- the filters run inside of the phase that prints
-  local before = ngx.ctx.KONG_PHASE
-  if gateway then
-    ngx.ctx.KONG_PHASE = BITS[stage]
-  end
-  run_stage(stage, code, environment)
-  if gateway then
-    ngx.ctx.KONG_PHASE = before
-  end
-end
-
-
-local loaded = {}
-
-
---- The style of `inline.lua`: the code has `response` and `note`.
+--- Runs a phase of a case. Raises what the code raises.
 -- @tparam string phase
 -- @tparam ?string code
 -- @tparam table response the functions
--- @tparam function note `note(...)`
-function _M.inline(phase, code, response, note)
-  if not code then
-    return
+-- @tparam function record `record(phase, ...)`
+-- @tparam boolean gateway whether `KONG_PHASE` tells the phase
+function _M.run(phase, code, response, record, gateway)
+  -- the filters run inside of the phase that prints
+  local before = gateway and ngx.ctx.KONG_PHASE
+  if gateway then
+    ngx.ctx.KONG_PHASE = BITS[phase]
   end
-  -- kept, so that code that runs often is compiled as that of a plugin is
-  local chunk = loaded[phase .. code]
-  if not chunk then
-    chunk = assert(loadstring("local response, note = ...; " .. code, "@" .. phase .. ".lua"))
-    loaded[phase .. code] = chunk
+  local ok, err = true, nil
+  if code then
+    ok, err = run_code(phase, code, response, record)
+  else
+    run_default(phase)
   end
-  chunk(response, note)
-end
-
-
---- What a style notes of values: strings as they are, anything else as "(nil)", "(true)" ….
-function _M.add_notes(notes, ...)
-  -- a function may return nothing instead of nil
-  for i = 1, math.max(1, select("#", ...)) do
-    local value = select(i, ...)
-    notes[#notes + 1] = type(value) == "string" and value or "(" .. tostring(value) .. ")"
+  if gateway then
+    ngx.ctx.KONG_PHASE = before
   end
-end
-
-
---- The text of a note that is one line of a log.
-function _M.note_text(...)
-  local texts = { ... }
-  for i = 1, select("#", ...) do
-    texts[i] = tostring(texts[i])
+  if not ok then
+    error(err, 0)
   end
-  return table.concat(texts, " ")
 end
 
 

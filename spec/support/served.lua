@@ -11,7 +11,6 @@
 -- The error log is empty before each case. `checked` also fails each case that leaves another
 -- worker or an alarming line in the log.
 
-local inline = require "spec.support.inline"
 
 local assert = require "luassert"
 local busted = require "busted"
@@ -72,7 +71,7 @@ function _M.checked(name, start, body)
     end)
 
     busted.after_each(function()
-      assert.same({}, inline.alarms(server))
+      assert.same({}, server:alarms())
       assert.same(pids, server:worker_pids())
     end)
 

@@ -1,46 +1,109 @@
---- A server that runs, in each phase of nginx, the Lua a test hands it: the test's code and what it
--- expects stand side by side, and a spec file needs one nginx.
+--- A server that runs, in each phase, the Lua which a spec has for it: the code of a case and what
+-- the case expects stand side by side.
 --
---     local server = stages.start { gateway = true }
---     local r = server:run { access = [[ response.exit(403) ]], headers = { "Accept: text/html" } }
+--     local r = server:run {
+--       access = "response.exit(403)",
+--       header_filter = "return response.get_source()",
+--       headers = { "Accept: text/html" },
+--     }
+--     assert.equal(403, r.status)
+--     assert.same({ "exit" }, r.seen.header_filter)
 --
--- The code is a chunk named `plugin.lua`, its first line is line 1. It sees `response`
--- (kong.response) and `note(...)`, which writes to the log what `server:noted()` waits for.
+-- A case has the fields of `server:request` (see `nginx.lua`) and code: rewrite, access, content,
+-- balancer, header_filter, body_filter, log, and upstream, which answers as the upstream.
+--
+-- The code sees `response` (the library), `note(...)`, which records values, and `fails(f, ...)`,
+-- which returns the error that f raises, or false. Returned values are recorded too. Messages name
+-- the file `plugin.lua`; the first line of the code is line 1.
+--
+-- `r.seen[phase]` has the values of a phase. `r.notes` has those of all phases in their order, with
+-- the string "(nil)" for nil. `r.errors[phase]` has what a phase raised. Errors go on to nginx. A
+-- case that may raise says `raises = true`; otherwise `run` fails.
+--
+-- Paths: the code for `content` answers `/`. The upstream answers `/proxied`, `/balanced` and
+-- `/underscores`, which keeps underscores in names; the upstream of `/broken` refuses. A case
+-- without a path goes to `/` if it has code for `content`, otherwise to `/balanced`. Specs add
+-- locations of their own.
 
 local nginx = require "spec.support.nginx"
 
 
-local STAGES = { "rewrite", "access", "content", "header_filter", "body_filter", "log", "balancer" }
+local PHASES = {
+  "set", "rewrite", "access", "content", "balancer", "header_filter", "body_filter", "log",
+  "upstream",
+}
 
-local DRIVER = [[
+local DRIVER = [==[
 local phase_code = require "phase_code"
+
+local response = require "kong.response"
+local gateway = rawget(_G, "kong") ~= nil
 
 local _M = {}
 
-local environment = setmetatable({
-  response = require "kong.response",
-  note = function(...)
-    ngx.log(ngx.NOTICE, "noted <<", phase_code.note_text(...), ">>")
-  end,
-}, { __index = _G })
+local codes = {}
 
-local gateway = rawget(_G, "kong") ~= nil
+local function read(path)
+  if codes[path] == nil then
+    local file = io.open(path, "rb")
+    codes[path] = file and file:read("*a") or false
+    if file then
+      file:close()
+    end
+  end
+  return codes[path] or nil
+end
 
-function _M.run(stage)
-  local code = ngx.var["arg_" .. stage]
-  phase_code.stages(stage, code and ngx.unescape_uri(code), environment, gateway)
+local function recorder(path)
+  return function(phase, ...)
+    local items = { string.format("%q", phase) }
+    for i = 1, select("#", ...) do
+      items[i + 1] = phase_code.source_of((select(i, ...)))
+    end
+    local report = assert(io.open(path .. "report", "ab"))
+    report:write("record(", table.concat(items, ","), ")\n")
+    report:close()
+  end
+end
+
+local function ignore()
+end
+
+local function path_of(case)
+  return "%{dir}/case." .. case .. "."
+end
+
+function _M.run(phase)
+  local case = ngx.var.arg_case
+  local code, record = nil, ignore
+  if case then
+    code = read(path_of(case) .. phase)
+    -- what a subrequest records belongs to the main request
+    record = recorder(path_of(ngx.var.request_uri:match("[?&]case=(%d+)") or case))
+  end
+  phase_code.run(phase, code, response, record, gateway and phase ~= "upstream")
+end
+
+function _M.log()
+  local ok, err = pcall(_M.run, "log")
+  local case = ngx.var.arg_case
+  if case then
+    assert(io.open(path_of(case) .. "done", "wb")):close()
+  end
+  if not ok then
+    error(err, 0)
+  end
 end
 
 return _M
-]]
+]==]
 
-local FILTERS = [[
-  rewrite_by_lua_block { require("stages").run("rewrite") }
-  access_by_lua_block { require("stages").run("access") }
-  header_filter_by_lua_block { require("stages").run("header_filter") }
-  body_filter_by_lua_block { require("stages").run("body_filter") }
-  log_by_lua_block { require("stages").run("log") }
-]]
+
+--- The directive that runs the code which a case has for `phase`.
+local function phase_directive(phase, directive)
+  return ('%s_by_lua_block { require("stages").run("%s") }\n'):format(directive or phase, phase)
+end
+
 
 local HTTP = [[
 large_client_header_buffers 4 128k;
@@ -53,71 +116,167 @@ upstream balanced {
 }
 ]]
 
-local LOCATIONS = [[
-location / {
-  content_by_lua_block { require("stages").run("content") }
-}
+local LOCATIONS = "location / {\n" .. phase_directive "content" .. "}\n" .. [[
 location /proxied {
+  proxy_http_version 1.1;
   proxy_pass http://127.0.0.1:%{upstream_port};
 }
 location /balanced {
+  proxy_http_version 1.1;
   proxy_pass http://balanced;
 }
-]] .. FILTERS
+location /underscores {
+  lua_transform_underscores_in_response_headers off;
+  proxy_http_version 1.1;
+  proxy_pass http://balanced;
+}
+location /broken {
+  proxy_pass http://127.0.0.1:%{refused_port};
+}
+]] .. phase_directive "rewrite" .. phase_directive "access" .. phase_directive "header_filter"
+  .. phase_directive "body_filter" .. [[log_by_lua_block { require("stages").log() }]] .. "\n"
 
 local UPSTREAM = [[
 server {
   listen 127.0.0.1:%{upstream_port};
+  default_type text/plain;
+  %{upstream_directives}
   location / {
-    default_type text/plain;
-    add_header X-Upstream yes;
-    return 200 "upstream";
+    ]] .. phase_directive("upstream", "content") .. [[
   }
 }
 ]]
 
 
-local function escape(text)
-  return (text:gsub("[^%w]", function(byte)
-    return ("%%%02X"):format(byte:byte())
-  end))
+local _M = {
+  --- The directive that runs the code of a phase: `stages.phase "content"` for a location.
+  phase = phase_directive,
+}
+
+
+--- A location: `stages.location("= /x", "return 204;")`.
+function _M.location(match, directives)
+  return "location " .. match .. " {\n" .. directives .. "\n}\n"
 end
 
 
-local _M = {}
+local function write(path, text)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+end
 
 
---- The path and query that make the server run the code of a case.
-function _M.target(_, case)
-  local query = {}
-  for _, stage in ipairs(STAGES) do
-    if case[stage] then
-      query[#query + 1] = stage .. "=" .. escape(case[stage])
+--- The path of a case that has none.
+function _M.path_of(case)
+  return case.path or case.content and "/" or "/balanced"
+end
+
+
+--- Names a case: its path, with its number in the query.
+function _M.target_of(case, number)
+  local path = _M.path_of(case)
+  return path .. (path:find("?", 1, true) and "&" or "?") .. "case=" .. number
+end
+
+
+--- What a case has recorded.
+local Records = {}
+Records.__index = Records
+
+
+function _M.records()
+  return setmetatable({ seen = {}, notes = {}, errors = {}, counts = {} }, Records)
+end
+
+
+function Records:add(phase, ...)
+  local failed = phase:match("^error (.*)")
+  if failed then
+    self.errors[failed] = (...)
+    return
+  end
+  local list, count = self.seen[phase] or {}, self.counts[phase] or 0
+  for i = 1, select("#", ...) do
+    local value = select(i, ...)
+    list[count + i] = value
+    self.notes[#self.notes + 1] = value == nil and "(nil)" or value
+  end
+  self.seen[phase], self.counts[phase] = list, count + select("#", ...)
+end
+
+
+--- Hands what was recorded to a response; fails for what was raised unless it may be.
+function _M.finish(case, r, records)
+  r.seen, r.notes, r.errors = records.seen, records.notes, records.errors
+  local phase, err = next(r.errors)
+  if phase and not case.raises then
+    error(phase .. ": " .. tostring(err), 3)
+  end
+  return r
+end
+
+
+--- The case with the fields of `more` in it.
+function _M.merge(case, more)
+  local merged = {}
+  for key, value in pairs(case) do
+    merged[key] = value
+  end
+  for key, value in pairs(more or {}) do
+    merged[key] = value
+  end
+  return merged
+end
+
+
+--- Gives a case to the server; returns the path and query of requests that run its code.
+local function target(self, case)
+  self.cases = (self.cases or 0) + 1
+  for _, phase in ipairs(PHASES) do
+    if case[phase] then
+      write(("%s/case.%d.%s"):format(self.dir, self.cases, phase), case[phase])
     end
   end
-  return (case.path or "/") .. "?" .. table.concat(query, "&")
+  return _M.target_of(case, self.cases)
 end
 
 
---- Sends a request (see `nginx`) that runs the code of the case: { content = [[...]], ... }.
-local function run(self, case)
-  local request = {}
-  for key, value in pairs(case) do
-    request[key] = value
+local function read_report(self, number)
+  local records = _M.records()
+  local file = io.open(("%s/case.%d.report"):format(self.dir, number), "rb")
+  if file then
+    local chunk = assert(loadstring(file:read("*a")))
+    file:close()
+    setfenv(chunk, { record = function(...)
+      records:add(...)
+    end })
+    chunk()
   end
-  request.path = _M.target(self, case)
-  return self:request(request)
+  return records
 end
 
 
---- What the test's code noted, in order, once there are `count` (1) notes.
+--- Sends one request that runs the code of a case, and waits for the end of its log phase. `more`
+-- has further fields.
+local function run(self, case, more)
+  local request = _M.merge(case, more)
+  request.path = self:target(request)
+  local number = self.cases
+  local r = self:request(request)
+  nginx.wait_until(5, function()
+    local done = io.open(("%s/case.%d.done"):format(self.dir, number), "rb")
+    return done and done:close()
+  end)
+  return _M.finish(request, r, read_report(self, number))
+end
+
+
+--- What the last case has noted, once there are `count` (1) notes: for code behind the log phase.
 local function noted(self, count)
   local notes
   nginx.wait_until(5, function()
-    notes = {}
-    for note in self:log():gmatch("noted <<(.-)>>") do
-      notes[#notes + 1] = note
-    end
+    notes = read_report(self, self.cases).notes
     return #notes >= (count or 1)
   end)
   return notes
@@ -125,27 +284,29 @@ end
 
 
 --- Takes the options of `nginx.start`; `gateway = true` adds what a gateway has: the global `kong`
--- and, in every phase but content, `ngx.ctx.KONG_PHASE`. `/` is answered by the code for `content`,
--- `/proxied` and `/balanced` by an upstream.
+-- and, in every phase but content, `ngx.ctx.KONG_PHASE`. `jit = false` turns the JIT compiler off,
+-- `upstream_directives` are for the upstream.
 function _M.start(options)
-  local settings = {}
-  for key, value in pairs(options or {}) do
-    settings[key] = value
-  end
+  local settings = _M.merge(options or {})
   settings.http = HTTP .. (settings.http or "")
   settings.locations = LOCATIONS .. (settings.locations or "")
-  settings.servers = UPSTREAM .. (settings.servers or "")
-  settings.files = { ["stages.lua"] = DRIVER, ["phase_code.lua"] = nginx.read "phase_code.lua" }
-  for name, text in pairs(options and options.files or {}) do
-    settings.files[name] = text
-  end
-  if settings.gateway then
-    settings.init = "kong = { ctx = {} }\n" .. (settings.init or "")
-  end
+  settings.servers = UPSTREAM:gsub("%%{upstream_directives}", settings.upstream_directives or "")
+    .. (settings.servers or "")
+  settings.files = _M.merge(settings.files or {}, {
+    ["stages.lua"] = DRIVER, ["phase_code.lua"] = nginx.read "phase_code.lua",
+  })
+  settings.init = (settings.jit == false and "jit.off() " or "")
+    .. (settings.gateway and "kong = { ctx = {} } " or "") .. (settings.init or "")
 
   local server = nginx.start(settings)
-  server.target, server.run, server.noted = _M.target, run, noted
+  server.target, server.run, server.noted = target, run, noted
   return server
+end
+
+
+--- Starts a server, calls `use(server)` and stops the server, also after an error.
+function _M.once(options, use)
+  nginx.use(_M.start(options), use)
 end
 
 

@@ -20,14 +20,14 @@ _M.CASE = {
   header_filter = [[
     response.add_header("X-Service", "3")
     response.set_status(200 + response.get_status())
-    see(response.get_status(), response.get_header("X-Rewrite"), response.get_source(),
+    note(response.get_status(), response.get_header("X-Rewrite"), response.get_source(),
       response.get_headers()["x-service"])
     response.clear_header("Content-Length")
   ]],
   body_filter = [[
     local body = response.get_raw_body()
     if body then
-      see(response.get_status(), response.get_header("X-Service"), response.get_source(),
+      note(response.get_status(), response.get_header("X-Service"), response.get_source(),
         response.get_headers()["x-rewrite"], body)
       response.set_raw_body(body:upper())
     end
