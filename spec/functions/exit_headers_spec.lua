@@ -5,7 +5,7 @@ local lines = hosts.lines
 
 
 hosts.each("exit", {
-  gateway = true, locations = { ["/underscores"] = { underscores = true } },
+  gateway = true, locations = { ["/literal"] = { underscores = true } },
 }, function(server)
   describe("headers", function()
     --- The headers beginning with X- of an answer with these headers, given as Lua.
@@ -103,7 +103,7 @@ hosts.each("exit", {
 
     it("keep their underscores where nginx is told so", function()
       local r = server:run {
-        path = "/underscores",
+        path = "/literal",
         content = [[
           response.exit(200, "hello", {
             x_a = "1", ["x-b"] = "2", transfer_encoding = "chunked", content_length = "9",

@@ -104,7 +104,7 @@ for _, jit_mode in ipairs { "on", "off" } do
     end
 
     it("raise only strings in init, and where there is no request", function()
-      walk(20000, { "/nothing", "/timer" })
+      walk(6000, { "/nothing", "/timer" })
     end)
 
     it("raise only strings from exit and error, which else end the request", function()

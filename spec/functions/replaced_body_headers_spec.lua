@@ -66,9 +66,7 @@ local function setting(headers)
 end
 
 
-hosts.each("the headers of an upstream's body", {
-  locations = { ["/proxied"] = { upstream = true } },
-}, function(server)
+hosts.each("the headers of an upstream's body", {}, function(server)
   local UPSTREAM = setting(DESCRIBING) .. setting(OTHERS) .. "ngx.print('upstream')"
 
   local function ask(upstream, header_filter, client)

@@ -160,7 +160,8 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
         assert.equal(sent, r.upstream.target)
       end
       local r = server:run { access = [[
-        note(fails(kong.service.request.set_raw_query), fails(kong.service.request.set_raw_query, 1))
+        note(fails(kong.service.request.set_raw_query))
+        note(fails(kong.service.request.set_raw_query, 1))
       ]] }
       assert.same({ "query must be a string", "query must be a string" }, r.seen.access)
     end)

@@ -184,7 +184,7 @@ describe("no header is split or added", function()
   end)
 
   local function ask(case)
-    client:send("GET", server:target(case))
+    client:send("GET", server:target(stages.merge({ path = "/" }, case)))
     local response, err = client:receive("GET")
     assert.is_nil(err)
     assert.equal("", client.rest)

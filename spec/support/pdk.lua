@@ -9,8 +9,8 @@
 --       end)
 --     end)
 --
--- A case is written as `stages.lua` describes, but its code has no `response`. It runs as the plugin
--- "test-plugin" with the id "plugin-1".
+-- A case is written as `stages.lua` describes, but its code has no `response`. It runs as the
+-- plugin "test-plugin" with the id "plugin-1".
 --
 -- A case is data and text only, so that another host than nginx can run it.
 

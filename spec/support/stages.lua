@@ -142,6 +142,8 @@ server {
   default_type text/plain;
   %{upstream_directives}
   location / {
+    # not those of the level http
+    add_header X-Empty "";
     ]] .. phase_directive("upstream", "content") .. [[
   }
 }
