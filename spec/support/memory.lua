@@ -12,6 +12,7 @@ local Request = require "spec.support.memory_request"
 local requests = require "kong.response.testing.request"
 local running = require "kong.response.testing.running"
 local stages = require "spec.support.stages"
+local variables = require "kong.response.testing.ngx.variables"
 
 
 local ngx_table, restore_ngx, run_timers = kit.new()
@@ -144,7 +145,7 @@ end
 
 -- Runs the phases of the case that a request names.
 local function runner(self, request)
-  local case = self.cases[tonumber(requests.variable(request, "arg_case"))]
+  local case = self.cases[tonumber(variables.get({ request = request }, "arg_case"))]
   local function record(phase, ...)
     local items = { ... }
     for i = 1, select("#", ...) do
