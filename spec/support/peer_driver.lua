@@ -3,7 +3,7 @@
 local cases = require "spec.support.peer_cases"
 
 local sides = { ours = require "kong.response", peer = require "bench.peer.response" }
-local BITS = { access = 0x20, header_filter = 0x200, body_filter = 0x400 }
+local BITS = require("kong.response.core").phases
 
 local _M = {}
 

@@ -1,14 +1,7 @@
 --- Runs the code that a spec has for a phase, in nginx's workers and in memory. `stages.lua`
 -- describes what the code sees.
 
-local BITS = {
-  rewrite = 0x10,
-  access = 0x20,
-  balancer = 0x40,
-  header_filter = 0x200,
-  body_filter = 0x400,
-  log = 0x2000,
-}
+local BITS = require("kong.response.core").phases
 
 local _M = {
   --- What a header filter sets in front of a body filter that keeps the end of an empty body.

@@ -143,7 +143,7 @@ impl Allocator {
     ///
     /// Nobody uses it any more.
     unsafe fn unmap(&self, mapping: Mapping) {
-        // SAFETY: by contract; whoever has taken the spare is its only owner.
+        // SAFETY: the caller says that nobody uses the mapping. `swap` gives the spare to one owner only.
         unsafe {
             if mapping.length > LARGEST_SPARE || !mapping.discard() {
                 return mapping.unmap();
@@ -165,7 +165,7 @@ impl Allocator {
     ///
     /// # Safety
     ///
-    /// As [`GlobalAlloc::realloc`].
+    /// As [`GlobalAlloc::realloc`]: the block was made here with `old` bytes, and only the caller uses it.
     unsafe fn remap(&self, block: NonNull<u8>, old: usize, new: usize) -> Option<NonNull<u8>> {
         let (mapping, is_lent) = self.mapping_of(block, old);
         let length = mapped_length(new)?;
@@ -176,7 +176,7 @@ impl Allocator {
             // Once it has moved, its old place may become somebody else's.
             self.lent.store(null_mut(), Ordering::Relaxed);
         }
-        // SAFETY: by contract the block is the caller's alone, who has no use for it as it was.
+        // SAFETY: only the caller uses the block, and after this only where it is then.
         unsafe {
             let resized = mapping.resized(length);
             if resized.is_none() && is_lent {
@@ -205,7 +205,7 @@ fn or_null(block: Option<NonNull<u8>>) -> *mut u8 {
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match kind(layout) {
-            // SAFETY: by contract.
+            // SAFETY: the caller of `alloc` gives a layout that is not empty.
             Kind::Plain => unsafe { System.alloc(layout) },
             Kind::Pooled { class } => match self.take(class) {
                 Some(block) => block.as_ptr(),
@@ -220,7 +220,7 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: by contract; a block has its layout's size.
+        // SAFETY: the caller gives a layout that is not empty; a block has at least the size of its layout.
         unsafe {
             if kind(layout) == Kind::Plain {
                 return System.alloc_zeroed(layout);
@@ -234,7 +234,8 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: by contract the block was made here with this layout, and nobody uses it any more.
+        // SAFETY: the caller says that the block was made here with this layout, and that nobody uses it. So its
+        // kind is the one that it was made as, and it is not null.
         unsafe {
             match kind(layout) {
                 Kind::Plain => System.dealloc(block, layout),
@@ -256,7 +257,8 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: by contract the block was made here with this layout, and the new size makes a layout.
+        // SAFETY: the caller says that the block was made here with this layout, that only it uses the block, and
+        // that the new size makes a layout. The copy is of two blocks, and of no more bytes than each has.
         unsafe {
             let new = Layout::from_size_align_unchecked(size, layout.align());
             match (kind(layout), kind(new)) {

@@ -283,7 +283,7 @@ fn threads_may_share_it() {
                     assert_eq!(start.cast::<usize>().read_unaligned(), thread);
                 }
             }
-            // SAFETY: as above.
+            // SAFETY: the block was made with this layout by the allocator of the test, and is not used after.
             unsafe { allocator.dealloc(start, layout(size)) };
         }
     };

@@ -14,6 +14,7 @@ use super::nginx::Nginx;
 use crate::error::Error;
 use crate::host::nginx;
 use crate::phase;
+use crate::response::source::Source;
 use crate::response::status;
 
 /// Its address is the sentinel of an empty array where the host's cjson has none.
@@ -41,14 +42,14 @@ const fn functions<S: Server>() -> [(&'static CStr, lua_CFunction); 14] {
 }
 
 /// Opens the module for a Lua VM: a table with `version`, `nginx`, `stream`, `json`, `statuses`, `phases`,
-/// `read_phases`, `write_phases`, `most_headers`, `null` and `empty_array`.
+/// `read_phases`, `write_phases`, `sources`, `declarations`, `max_headers`, `null` and `empty_array`.
 ///
 /// # Safety
 ///
-/// Called by Lua's `require`.
+/// Lua calls it, in `require` or `package.loadlib`.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls; nothing of Rust is alive.
+    // SAFETY: running, slots: 4 at most. It may raise for want of memory; nothing of Rust is alive then.
     unsafe {
         ffi::lua_createtable(state, 0, 16);
         push_bytes(state, env!("CARGO_PKG_VERSION").as_bytes());
@@ -72,8 +73,12 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
             ffi::lua_rawset(state, -3);
         }
         ffi::lua_setfield(state, -2, c"phases".as_ptr());
+        push_sources(state);
+        ffi::lua_setfield(state, -2, c"sources".as_ptr());
+        push_bytes(state, fast_paths::DECLARATIONS.as_bytes());
+        ffi::lua_setfield(state, -2, c"declarations".as_ptr());
         ffi::lua_pushnumber(state, fast_paths::MAX_HEADERS as f64);
-        ffi::lua_setfield(state, -2, c"most_headers".as_ptr());
+        ffi::lua_setfield(state, -2, c"max_headers".as_ptr());
         let address: *const u8 = &EMPTY_ARRAY;
         ffi::lua_pushlightuserdata(state, address.cast_mut().cast::<c_void>());
         ffi::lua_setfield(state, -2, c"empty_array".as_ptr());
@@ -92,12 +97,12 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
 ///
 /// # Safety
 ///
-/// Called by Lua.
+/// Lua calls it.
 #[cfg(feature = "fault-injection")]
 unsafe extern "C-unwind" fn order_fault(state: *mut lua_State) -> c_int {
     use super::edge::stack::string;
     use crate::fault::{Fault, order};
-    // SAFETY: Lua calls; reading a string and a number runs nothing.
+    // SAFETY: running. Reads of a string and a number run no code.
     unsafe {
         ffi::lua_settop(state, 2);
         let chances = ffi::lua_tonumber(state, 2) as u32;
@@ -120,9 +125,10 @@ unsafe extern "C-unwind" fn order_fault(state: *mut lua_State) -> c_int {
 ///
 /// # Safety
 ///
-/// Called by Lua.
+/// Lua calls it.
 unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls this C function with a stack of its own; no value of Rust is alive.
+    // SAFETY: running, slots. `attempt` leaves at most a message, which `raise_plain` drops; the main thread was
+    // found in this VM.
     unsafe {
         match attempt(|| Ok(nginx::load().err())) {
             Ok(None) => (),
@@ -153,8 +159,8 @@ unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
 ///
 /// Lua calls it.
 unsafe extern "C-unwind" fn bind_json(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua gives a C function 20 slots, and no value of Rust is alive. No `ngx` is needed: an empty
-    // table takes its place.
+    // SAFETY: running, slots; no value of Rust is alive, so `push_functions` may raise. No `ngx` is needed: an
+    // empty table takes its place.
     unsafe {
         ffi::lua_settop(state, 1);
         ffi::lua_createtable(state, 0, 0);
@@ -167,9 +173,9 @@ unsafe extern "C-unwind" fn bind_json(state: *mut lua_State) -> c_int {
 ///
 /// # Safety
 ///
-/// Called by Lua.
+/// Lua calls it.
 unsafe extern "C-unwind" fn bind_stream(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls this C function with a stack of its own; no value of Rust is alive.
+    // SAFETY: running, slots; no value of Rust is alive, so `push_functions` may raise.
     unsafe {
         ffi::lua_settop(state, 2);
         push_functions(state, &stream::FUNCTIONS)
@@ -181,16 +187,20 @@ unsafe extern "C-unwind" fn bind_stream(state: *mut lua_State) -> c_int {
 ///
 /// # Safety
 ///
-/// Lua's `pcall` or `require` has called the running C function, and no value of Rust is alive that needs
-/// dropping: this raises where `ngx` or the services are no table.
+/// Running, slots. It raises, also where `ngx` or the services are no table.
 pub unsafe fn bind<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: the caller's contract is the same.
+    // SAFETY: the contract of `push_functions` is the same.
     unsafe { push_functions(state, &functions::<S>()) }
 }
 
 /// Pushes a table of `functions` that share the three values of [`bind`].
+///
+/// # Safety
+///
+/// As [`bind`].
 unsafe fn push_functions(state: *mut lua_State, functions: &[(&CStr, lua_CFunction)]) -> c_int {
-    // SAFETY: by contract.
+    // SAFETY: running, slots, and it may raise. Each closure gets the upvalues in the order of `upvalue`: this is
+    // what makes a function *bound*.
     unsafe {
         ffi::lua_settop(state, 3);
         guard(state, Caller::Direct, || {
@@ -218,8 +228,12 @@ unsafe fn push_functions(state: *mut lua_State, functions: &[(&CStr, lua_CFuncti
 }
 
 /// Pushes a table in which `table[status]` is true for every status that can be set.
+///
+/// # Safety
+///
+/// Running, slots. It raises.
 unsafe fn push_statuses(state: *mut lua_State) {
-    // SAFETY: as its caller's.
+    // SAFETY: running, slots; only an array of booleans is alive when lua_createtable raises.
     unsafe {
         let may_be_set = guard(state, Caller::Direct, || {
             Ok(std::array::from_fn::<_, 1000, _>(|code| status::check(code as f64).is_ok()))
@@ -232,9 +246,31 @@ unsafe fn push_statuses(state: *mut lua_State) {
     }
 }
 
-/// Pushes the array of what is [`Slot`]: services out of the table at 2, and strings.
+/// Pushes a table of the sources of a response, by the flags of `ngx.ctx` as a number: 4 for
+/// `KONG_UNEXPECTED`, 2 for `KONG_EXITED`, 1 for `KONG_PROXIED`.
+///
+/// # Safety
+///
+/// Running, slots. It raises.
+unsafe fn push_sources(state: *mut lua_State) {
+    // SAFETY: running, slots; nothing of Rust is alive that needs dropping.
+    unsafe {
+        ffi::lua_createtable(state, 8, 0);
+        for flags in 0..8 {
+            let source = Source::of(flags & 4 != 0, flags & 2 != 0, flags & 1 != 0);
+            push_bytes(state, source.name().as_bytes());
+            ffi::lua_rawseti(state, -2, flags);
+        }
+    }
+}
+
+/// Pushes the array of what [`Slot`] names: services from the table at 2, and strings.
+///
+/// # Safety
+///
+/// Running, slots; a table is at 2. It raises.
 unsafe fn push_slots(state: *mut lua_State) {
-    // SAFETY: as its caller's.
+    // SAFETY: running, slots, a table at 2; nothing of Rust is alive that needs dropping.
     unsafe {
         ffi::lua_createtable(state, Slot::MainThread.index(), 0);
         for &(service, field) in SERVICES {

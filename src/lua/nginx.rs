@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::host::nginx::{Api, NgxRequest, Probe, Request, api};
 use crate::host::{Callbacks, Client, Level};
 
-/// nginx's request of the running code.
+/// The request of the running code.
 #[derive(Clone, Copy)]
 pub struct Nginx {
     api: &'static Api,
@@ -24,8 +24,8 @@ impl Server for Nginx {
     type Request<'call> = Request<'call>;
 
     unsafe fn current(state: *mut lua_State) -> Result<(Self, Client), Error> {
-        // SAFETY: the functions are bound only where the API is whole, and called by nginx's Lua, so the
-        // request is that of the running code.
+        // SAFETY: running, bound. `bind_nginx` binds functions only where all of the API was found. The request
+        // of the running thread is null, or nginx's and alive, because nginx runs this code for it.
         unsafe {
             let api = api().ok_or(Error::Disabled)?;
             let request = current_request(state, api);
@@ -43,20 +43,20 @@ impl Server for Nginx {
         let Some(request) = NonNull::new(self.request) else {
             unreachable!("a call without a request does not begin")
         };
-        // SAFETY: `current` has found that this is the client's request of the running code, and nginx
-        // does not go on before the call returns, which outlives `'call` by contract.
+        // SAFETY: the caller says that `current` has found this request, a client's, in the running call. nginx
+        // does not go on before that returns, and it outlives `'call`.
         unsafe { Request::new(self.api, request, callbacks) }
     }
 
     unsafe fn has_ctx(state: *mut lua_State, client: Client) -> bool {
-        // SAFETY: by contract the upvalues are there.
+        // SAFETY: running, bound, slots, as `ctx_is_replaced` needs them.
         client != Client::Absent || unsafe { ctx_is_replaced(state) }
     }
 
     /// lua-nginx-module keeps the table of each request in the registry. The Lua code behind `ngx.ctx`
     /// reads it there, and makes it where there is none yet.
     unsafe fn push_ctx(self, state: *mut lua_State) -> Option<c_int> {
-        // SAFETY: by contract the upvalues, the slots and the request are there. Raw reads run no Lua code.
+        // SAFETY: running, bound, slots; the caller says that there is a request. Raw reads run no Lua code.
         unsafe {
             push_slot(state, Slot::Ctx);
             // A program may have put a table of its own there.
@@ -78,7 +78,7 @@ impl Server for Nginx {
     /// which it resumes while the main one is idle. Where the main thread is not known, code in another one
     /// is refused.
     unsafe fn may_filter_body(state: *mut lua_State) -> bool {
-        // SAFETY: by contract the upvalues and the slots are there; the main thread lives as long as its VM.
+        // SAFETY: running, bound, slots. The main thread lives as long as its VM, which runs this.
         unsafe { main_thread(state).is_some_and(|main| is_running(main)) }
     }
 }
@@ -97,9 +97,13 @@ impl Callbacks for NoCallbacks {
 }
 
 /// Whether a program has put a table of its own in the place of `ngx.ctx`: then it works everywhere.
+///
+/// # Safety
+///
+/// Running, bound, slots. Guarded.
 unsafe fn ctx_is_replaced(state: *mut lua_State) -> bool {
-    // SAFETY: every function has `ngx` as an upvalue, which `bind` has checked to be a table; a raw read
-    // runs no Lua code.
+    // SAFETY: bound, so `ngx` is an upvalue; `push_functions` has checked that it is a table. A raw read runs no
+    // Lua code.
     unsafe {
         push_slot(state, Slot::Ctx);
         let is_table =
@@ -115,13 +119,17 @@ unsafe fn ctx_is_replaced(state: *mut lua_State) -> bool {
 /// # Errors
 ///
 /// `this coroutine belongs to another request`
+///
+/// # Safety
+///
+/// Running, bound, slots. Guarded.
 unsafe fn refuse_another_request(
     state: *mut lua_State,
     api: &Api,
     request: *mut NgxRequest,
 ) -> Result<(), Error> {
-    // SAFETY: the upvalues are there; lua_getexdata takes any state, and the main one lives as long as
-    // its VM. Requests are compared here, never followed.
+    // SAFETY: running, bound, slots. lua_getexdata takes any thread that is alive, and the main one lives as long
+    // as the VM. Requests are compared, and not followed.
     unsafe {
         let (Some(lua_getexdata), Some(main)) = (api.lua_getexdata, main_thread(state)) else {
             return Ok(());
@@ -135,9 +143,14 @@ unsafe fn refuse_another_request(
 }
 
 /// nginx's request of the running coroutine; null where there is none.
+///
+/// # Safety
+///
+/// Running, slots. Guarded with `lua_getexdata`; without it, reading a global runs what a metatable of the
+/// globals has.
 unsafe fn current_request(state: *mut lua_State, api: &Api) -> *mut NgxRequest {
-    // SAFETY: lua_getexdata takes any state. Without it, the module keeps a light userdata among the
-    // globals.
+    // SAFETY: running. lua_getexdata takes any thread; LuaJIT without it has the request as a light userdata
+    // among the globals.
     unsafe {
         if let Some(lua_getexdata) = api.lua_getexdata {
             return lua_getexdata(state);

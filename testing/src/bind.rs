@@ -24,8 +24,8 @@ impl Server for InMemory {
     type Request<'call> = Shared<'call>;
 
     unsafe fn current(state: *mut lua_State) -> std::result::Result<(Self, Client), Error> {
-        // SAFETY: by contract the upvalue is there: the table `{ id, host }` of glue.lua. Raw reads run no
-        // Lua code.
+        // SAFETY: running, bound, slots: the upvalue is the table `{ id, host }` of glue.lua. Raw reads run no Lua
+        // code.
         let id = unsafe {
             ffi::lua_rawgeti(state, ffi::lua_upvalueindex(upvalue::SERVER), 1);
             let id = ffi::lua_tonumber(state, -1);
@@ -40,14 +40,14 @@ impl Server for InMemory {
     }
 
     unsafe fn lend<'call>(self, callbacks: &'call dyn Callbacks) -> Shared<'call> {
-        // SAFETY: the host is reachable from the running function's upvalue, so the request lives as long
-        // as the call, which outlives `'call` by contract.
+        // SAFETY: the upvalue of the running function keeps the host, and that the request, as long as the call
+        // lasts. The caller says that this outlives `'call`.
         Shared::new(unsafe { &*self.0.as_ptr() }, callbacks)
     }
 
     unsafe fn push_ctx(self, state: *mut lua_State) -> Option<c_int> {
-        // SAFETY: by contract the upvalue is there, a table: the kit's `ngx`, which has `ctx` as a field. A
-        // raw read runs no Lua code.
+        // SAFETY: running, bound, slots: the upvalue is the kit's `ngx`, a table that has `ctx` as a field. A raw
+        // read runs no Lua code.
         unsafe {
             ffi::lua_pushstring(state, c"ctx".as_ptr());
             let kind = ffi::lua_rawget(state, ffi::lua_upvalueindex(upvalue::NGX));
@@ -58,7 +58,7 @@ impl Server for InMemory {
 
 /// `bind(ngx, services, { id, host })`: the functions of an instance, for the host.
 unsafe extern "C-unwind" fn bind(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls this function, and no value of Rust is alive.
+    // SAFETY: running: the Lua code of glue.lua calls this function. No value of Rust is alive.
     unsafe { lua::bind::<InMemory>(state) }
 }
 

@@ -22,36 +22,15 @@ local C = ffi.C
 local READ = core.read_phases
 local WRITE = core.write_phases
 local STATUSES = core.statuses
+local SOURCES = core.sources
 
-local DONE, FOUND = 0, 1
+local DONE, FOUND, LISTED, SYNTHESISED = 0, 1, 2, 3
 
--- Up to how many headers `set_headers` takes along.
-local MOST = core.most_headers
+-- How many headers the fast path of `set_headers` takes at most.
+local MAX_HEADERS = core.max_headers
 
 
-ffi.cdef [[
-  bool kong_response_runs(void *thread);
-  int kong_response_get_header(void *request, const char *name, size_t length,
-                               const char **value, size_t *value_length);
-  int kong_response_write_header(void *request, const char *name, size_t length,
-                                 const char *value, size_t value_length, int add);
-  int kong_response_set_headers(void *request, size_t count,
-                                const char **names, const size_t *lengths,
-                                const char **values, const size_t *value_lengths);
-
-  // lua-nginx-module's own, where nothing of ours stands between.
-  int kong_response_ngx_ctx(void *request, int *in_ssl_phase, int *ssl_ctx)
-    __asm__("ngx_http_lua_ffi_get_ctx_ref");
-  int kong_response_ngx_status(void *request) __asm__("ngx_http_lua_ffi_get_resp_status");
-  int kong_response_ngx_set_status(void *request, int status)
-    __asm__("ngx_http_lua_ffi_set_resp_status");
-  int kong_response_ngx_headers_sent(void *request) __asm__("ngx_http_lua_ffi_headers_sent");
-  int kong_response_ngx_set_header(void *request, const char *name, size_t length, int is_nil,
-                                   const char *value, size_t value_length,
-                                   const void *values, size_t count, int override,
-                                   char **message)
-    __asm__("ngx_http_lua_ffi_set_resp_header");
-]]
+ffi.cdef(core.declarations)
 
 
 --- Makes the functions that stand before those of `native`.
@@ -59,10 +38,10 @@ ffi.cdef [[
 -- @tparam table ngx
 -- @tparam userdata main the VM's main thread
 -- @tparam userdata main_request where nginx's request of that thread is
--- @tparam function all_headers `all_headers(max) -> table, err`
+-- @tparam table services what the native functions ask Lua for
 -- @tparam function default_limit `default_limit() -> max`, which may raise
 -- @treturn table they, by name; empty where the JIT is off, or the library has no file
-return function(native, ngx, main, main_request, all_headers, default_limit)
+return function(native, ngx, main, main_request, services, default_limit)
   local has_exdata, exdata = pcall(require, "thread.exdata")
   local has_exdata2, exdata2 = pcall(require, "thread.exdata2")
   if not jit.status() or not has_exdata or not has_exdata2 or not core.path then
@@ -76,10 +55,13 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
   local registry = debug.getregistry()
   local found_value = ffi.new("const char *[1]")
   local found_length = ffi.new("size_t[1]")
-  local message = ffi.new("char *[1]")
 
-  local names, lengths = ffi.new("const char *[?]", MOST), ffi.new("size_t[?]", MOST)
-  local values, value_lengths = ffi.new("const char *[?]", MOST), ffi.new("size_t[?]", MOST)
+  local names = ffi.new("const char *[?]", MAX_HEADERS)
+  local lengths = ffi.new("size_t[?]", MAX_HEADERS)
+  local values = ffi.new("const char *[?]", MAX_HEADERS)
+  local value_lengths = ffi.new("size_t[?]", MAX_HEADERS)
+
+  local all_headers, listed_header = services.all_headers, services.listed_header
 
   local native_get_status = native.get_status
   local native_get_header = native.get_header
@@ -191,10 +173,17 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
     end
     local found = library.kong_response_get_header(request, name, #name,
                                                    found_value, found_length)
-    if found < 0 then
-      return native_get_header(name)
+    if found == FOUND then
+      return ffi_string(found_value[0], found_length[0])
+    elseif found == DONE then
+      return nil
+    elseif found == LISTED or found == SYNTHESISED then
+      local ok, value = pcall(listed_header, name, found == SYNTHESISED)
+      if ok and (value == nil or type(value) == "string") then
+        return value
+      end
     end
-    return found == FOUND and ffi_string(found_value[0], found_length[0]) or nil
+    return native_get_header(name)
   end
 
 
@@ -207,12 +196,8 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
     if (type(phase) ~= "number" or band(phase, READ) == 0) and not has_no_gateway() then
       return native_get_source()
     end
-    if ctx.KONG_UNEXPECTED then
-      return "error"
-    elseif ctx.KONG_EXITED then
-      return "exit"
-    end
-    return ctx.KONG_PROXIED and "service" or "error"
+    return SOURCES[(ctx.KONG_UNEXPECTED and 4 or 0) + (ctx.KONG_EXITED and 2 or 0)
+                   + (ctx.KONG_PROXIED and 1 or 0)]
   end
 
 
@@ -250,8 +235,8 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
 
   function fast_paths.clear_header(name)
     local request = current_request()
-    if type(name) ~= "string" or #name == #"Content-Length" or not may_change(request)
-      or C.kong_response_ngx_set_header(request, name, #name, 1, nil, 0, nil, 0, 1, message) ~= 0
+    if type(name) ~= "string" or not may(WRITE, request)
+      or library.kong_response_clear_header(request, name, #name) ~= DONE
     then
       return native_clear_header(name)
     end
@@ -266,7 +251,7 @@ return function(native, ngx, main, main_request, all_headers, default_limit)
     local count = 0
     -- The table keeps its strings alive.
     for name, value in next, headers do
-      if count == MOST or type(name) ~= "string" or type(value) ~= "string" then
+      if count == MAX_HEADERS or type(name) ~= "string" or type(value) ~= "string" then
         return native_set_headers(headers)
       end
       names[count], lengths[count] = name, #name

@@ -175,7 +175,7 @@ return function(options, ngx, host)
   local response = copy(native)
   response.flush = nil
   if main then
-    for name, fast_path in pairs(fast_paths(native, ngx, main, request, services.all_headers,
+    for name, fast_path in pairs(fast_paths(native, ngx, main, request, services,
                                             default_limit)) do
       response[name] = fast_path
     end

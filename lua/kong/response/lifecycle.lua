@@ -260,7 +260,7 @@ function _M.new(plugins, description)
     for i = 1, #list do
       local ok, failure = call(requests, state, list[i], "header_filter")
       if not ok then
-        responses.clear_headers()
+        responses.clear_headers(ngx)
         state.replaced = true
         return responses.send_unexpected(kong, ctx, failure,
                                failures.handler(failure, list[i], "header_filter"))

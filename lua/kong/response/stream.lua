@@ -20,12 +20,6 @@ return function(options, ngx)
 
   -- Always a tail call, so that an error names the line of the function's caller.
   local function send(code, body, line)
-    if not code then
-      -- Delayed. Gateways never resume this coroutine.
-      coroutine.yield()
-      return
-    end
-
     if line then
       if log then
         log(ngx.ERR, line)
@@ -43,6 +37,11 @@ return function(options, ngx)
     end
 
     ngx.ctx.KONG_EXITED = true
+    if not code then
+      -- Delayed. Gateways never resume this coroutine.
+      coroutine.yield()
+      return
+    end
     return ngx.exit(code)
   end
 

@@ -29,6 +29,7 @@ local modules = require "kong.response.testing.modules"
 local nginx = require "kong.response.testing.nginx"
 local phases = require "kong.response.testing.phases"
 local plugin_files = require "kong.response.plugin_files"
+local plugin_phases = require "kong.response.plugin_phases"
 local plugins = require "kong.response.testing.plugins"
 local requests = require "kong.response.testing.request"
 local results = require "kong.response.testing.result"
@@ -259,7 +260,7 @@ local function run(given, worker)
   if running.session then
     error("a test is running already", 0)
   end
-  if type(given) == "table" and given.plugins == nil and plugins.is_plugin(given) then
+  if type(given) == "table" and given.plugins == nil and plugin_phases.is_plugin(given) then
     error("the test is a plugin itself: write { plugin = ..., config = ... }", 0)
   end
   fields.check(given, FIELDS, "the test", "")
@@ -336,7 +337,9 @@ end
 
 -- What is wrong with defaults is said where they are made. Plugins are not loaded yet.
 local function check_defaults(defaults)
-  if type(defaults) == "table" and defaults.plugins == nil and plugins.is_plugin(defaults) then
+  if type(defaults) == "table" and defaults.plugins == nil
+    and plugin_phases.is_plugin(defaults)
+  then
     error("the defaults are a plugin themselves: write { plugin = ..., config = ... }", 0)
   end
   fields.check(defaults, FIELDS, "the defaults", "")

@@ -15,7 +15,8 @@ pub fn add(
     request: NonNull<NgxRequest>,
     handler: unsafe extern "C" fn(*mut c_void),
 ) -> bool {
-    // SAFETY: the request is alive. With no size asked for, nginx leaves `data` to us.
+    // SAFETY: `Request` holds the request, which is alive during its call. nginx returns null or a cleanup of that
+    // request, and leaves `data` to the caller where the size is 0.
     unsafe {
         let Some(cleanup) = (api.cleanup_add)(request.as_ptr(), 0).as_mut() else { return false };
         cleanup.data = request.as_ptr().cast();

@@ -84,7 +84,7 @@ impl<'call> Request<'call> {
         if request.is_null() {
             return Probe::Absent;
         }
-        // SAFETY: not null, so by contract a request that is alive.
+        // SAFETY: it is not null, so the caller gives the request of the running code, which is alive.
         match unsafe { (api.headers_sent)(request) } {
             NO_REQ_CTX => Probe::Absent,
             BAD_CONTEXT => Probe::Fake,
@@ -98,7 +98,8 @@ impl<'call> Request<'call> {
     ///
     /// As [`Request::probe`], but `request` is not null.
     pub unsafe fn ctx_reference(api: &Api, request: *mut NgxRequest) -> c_int {
-        // SAFETY: by contract; without places to write them to, nothing of TLS phases is told.
+        // SAFETY: the caller gives the request of the running code. Where the pointers for TLS phases are
+        // null, the module does not write to them.
         unsafe { (api.get_ctx_ref)(request, ptr::null_mut(), ptr::null_mut()) }
     }
 
@@ -123,7 +124,7 @@ impl<'call> Request<'call> {
     ) -> Option<T> {
         const NONE: FfiTableElt = FfiTableElt { key: FfiStr::EMPTY, value: FfiStr::EMPTY };
         let mut truncated = 0;
-        // SAFETY: the module keeps the request alive for 'call; 0 asks for all headers.
+        // SAFETY: the caller of `Request::new` keeps the request alive for 'call; 0 asks for all headers.
         let count = unsafe { (self.api.req_get_headers_count)(self.raw(), 0, &mut truncated) };
         let length = usize::try_from(count).ok()?;
         let (mut few, mut many) = ([NONE; FEW_HEADERS], Vec::new());
@@ -134,8 +135,8 @@ impl<'call> Request<'call> {
                 &mut many[..]
             }
         };
-        // SAFETY: `fields` has `count` elements, and the module writes no more. Raw (1) leaves the names
-        // as they came.
+        // SAFETY: `fields` has `count` elements, and the module writes no more. Raw (1) leaves the names as
+        // they came.
         let code = unsafe { (self.api.req_get_headers)(self.raw(), fields.as_mut_ptr(), count, 1) };
         let bytes = |text: FfiStr| {
             // SAFETY: nginx keeps names and values in the request's pool or buffers until it ends.
@@ -165,8 +166,8 @@ impl<'call> Request<'call> {
         let mut value: *mut c_uchar = ptr::null_mut();
         let mut length = 0;
         let mut message: *mut c_char = ptr::null_mut();
-        // SAFETY: the request is alive; name and its length belong together; lowcase has room for the
-        // name; the three outputs are valid for writes.
+        // SAFETY: the caller of `Request::new` keeps the request alive for 'call; name and its length belong
+        // together; lowcase has room for the name; the three outputs are valid for writes.
         let code = unsafe {
             (self.api.var_get)(
                 self.raw(),
@@ -186,18 +187,18 @@ impl<'call> Request<'call> {
 
 impl Host for Request<'_> {
     fn headers_sent(&self) -> bool {
-        // SAFETY: the request is alive.
+        // SAFETY: the caller of `Request::new` keeps the request alive for 'call.
         unsafe { (self.api.headers_sent)(self.raw()) == 1 }
     }
 
     fn status(&self) -> Result<u16, Error> {
-        // SAFETY: the request is alive.
+        // SAFETY: the caller of `Request::new` keeps the request alive for 'call.
         let status = unsafe { (self.api.get_resp_status)(self.raw()) };
         u16::try_from(status).map_err(|_| Error::Disabled)
     }
 
     fn set_status(&mut self, status: StatusCode) -> Result<(), Error> {
-        // SAFETY: the request is alive.
+        // SAFETY: the caller of `Request::new` keeps the request alive for 'call.
         match unsafe { (self.api.set_resp_status)(self.raw(), c_int::from(status.as_u16())) } {
             NGX_OK => Ok(()),
             NGX_DECLINED => Err(Error::HeadersSent),
@@ -216,8 +217,8 @@ impl Host for Request<'_> {
         };
         let mut value = FfiStr::EMPTY;
         let mut message: *mut c_char = ptr::null_mut();
-        // SAFETY: the request is alive; `dashed` has room for the name, of which the module writes a copy
-        // where it has a `_`; one value fits into `value`.
+        // SAFETY: the caller of `Request::new` keeps the request alive for 'call; `dashed` has room for the
+        // name, of which the module writes a copy where it has a `_`; one value fits into `value`.
         let count = unsafe {
             (self.api.get_resp_header)(
                 self.raw(),
@@ -318,13 +319,14 @@ impl Host for Request<'_> {
     }
 
     fn is_subrequest(&self) -> bool {
-        // SAFETY: the module keeps the request alive for 'call.
+        // SAFETY: the caller of `Request::new` keeps the request alive for 'call.
         unsafe { (self.api.is_subrequest)(self.raw()) == 1 }
     }
 
     fn log(&self, level: Level, message: &[u8]) {
         if !self.callbacks.log(level, message) {
-            // SAFETY: the request is alive; the module copies the message.
+            // SAFETY: the caller of `Request::new` keeps the request alive for 'call; the module copies the
+            // message.
             unsafe {
                 (self.api.raw_log)(self.raw(), level as c_int, message.as_ptr(), message.len())
             };
@@ -345,8 +347,8 @@ impl BodyFilter for Request<'_> {
         }
         let mut data: *mut c_uchar = ptr::null_mut();
         let mut length = 0;
-        // SAFETY: in the body filter of this request the module's chain is this request's; both
-        // outputs are valid for writes.
+        // SAFETY: in the body filter of this request the module's chain is this request's; both outputs are
+        // valid for writes.
         let (last, code) = unsafe {
             let last = (self.api.body_eof)(self.raw()) == 1;
             (last, (self.api.body_chunk)(self.raw(), &mut data, &mut length))
@@ -364,8 +366,8 @@ impl BodyFilter for Request<'_> {
     fn gather(&self, into: &mut Vec<u8>) {
         if let Ok(Chunk { bytes: ChunkBytes::Scattered(length), .. }) = self.chunk() {
             into.reserve(length);
-            // SAFETY: this is the body filter, and the module copies just the length that it has told,
-            // for which there is room: so many bytes more are there behind that.
+            // SAFETY: this is the body filter, and the module copies just the length that it has told, for
+            // which there is room: so many bytes more are there behind that.
             unsafe {
                 let room = into.spare_capacity_mut().as_mut_ptr();
                 (self.api.copy_body_chunk)(self.raw(), room.cast());
@@ -400,8 +402,8 @@ impl Request<'_> {
         let one = one.unwrap_or_default();
         let many_data = if many.is_empty() { ptr::null() } else { many.as_ptr() };
         let mut message: *mut c_char = ptr::null_mut();
-        // SAFETY: the request is alive; pointers and lengths belong together; the module copies names
-        // and values into the request's pool.
+        // SAFETY: the caller of `Request::new` keeps the request alive for 'call; pointers and lengths belong
+        // together; the module copies names and values into the request's pool.
         let code = unsafe {
             (self.api.set_resp_header)(
                 self.raw(),
@@ -448,6 +450,6 @@ unsafe fn slice<'a>(data: *const c_uchar, length: usize) -> &'a [u8] {
     if length == 0 || data.is_null() {
         return &[];
     }
-    // SAFETY: by contract.
+    // SAFETY: it is not empty, so the caller says that it is valid for reads for `'a`; it is not null.
     unsafe { std::slice::from_raw_parts(data, length) }
 }

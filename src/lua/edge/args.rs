@@ -15,9 +15,9 @@ use crate::response::header::Headers;
 ///
 /// # Safety
 ///
-/// `index` is acceptable.
+/// Running; `index` is acceptable. Guarded.
 pub unsafe fn number(state: *mut lua_State, index: c_int) -> Option<f64> {
-    // SAFETY: index is acceptable; reading a number runs nothing.
+    // SAFETY: running. Of a number, lua_tonumber reads the value and runs no code.
     unsafe {
         let is_number = ffi::lua_type(state, index) == ffi::LUA_TNUMBER;
         is_number.then(|| ffi::lua_tonumber(state, index))
@@ -46,9 +46,9 @@ impl Scalar {
 ///
 /// # Safety
 ///
-/// `index` is valid; the upvalues are there; there are two slots on the stack.
+/// Running, bound, slots; `index` is valid. Guarded.
 pub unsafe fn scalar(state: *mut lua_State, index: c_int) -> Result<Option<Scalar>, Error> {
-    // SAFETY: by contract; reading numbers and booleans runs nothing.
+    // SAFETY: running, bound, slots. Reads of booleans and numbers run no code; `number_text` is protected.
     unsafe {
         Ok(match ffi::lua_type(state, index) {
             ffi::LUA_TBOOLEAN if ffi::lua_toboolean(state, index) != 0 => {
@@ -74,7 +74,7 @@ pub unsafe fn scalar(state: *mut lua_State, index: c_int) -> Result<Option<Scala
 
 /// A number as LuaJIT's `tostring` writes it; C's `%.14g` rounds ties another way.
 unsafe fn number_text(state: *mut lua_State, number: f64) -> Result<Vec<u8>, Error> {
-    // SAFETY: as its caller's; the conversion allocates, so it is protected.
+    // SAFETY: `scalar` passes on running, bound and slots. The conversion allocates, so `protect` runs it.
     unsafe {
         stack::protect(state, 0, 1, &mut |state| {
             ffi::lua_pushnumber(state, number);
@@ -92,9 +92,9 @@ unsafe fn number_text(state: *mut lua_State, number: f64) -> Result<Vec<u8>, Err
 ///
 /// # Safety
 ///
-/// `index` is absolute and valid; the upvalues are there; there are two slots on the stack.
+/// Running, bound, slots; `index` is absolute and valid. Guarded.
 pub unsafe fn display(state: *mut lua_State, index: c_int) -> Vec<u8> {
-    // SAFETY: by contract; tostring may run a metamethod, and is called protected.
+    // SAFETY: running, bound, slots. tostring may run a metamethod, so it is called with pcall.
     unsafe {
         push_slot(state, Slot::ToString);
         ffi::lua_pushvalue(state, index);
@@ -116,8 +116,8 @@ pub unsafe fn display(state: *mut lua_State, index: c_int) -> Vec<u8> {
 ///
 /// # Safety
 ///
-/// There is a table at `index`, which is absolute, and a slot on the stack. The strings are in the
-/// table: what keeps them longer than this call must know that it stays as it is.
+/// Running, slots; a table is at `index`, which is absolute. The strings are reachable through the table: `'a`
+/// ends before anybody changes it. Guarded.
 pub unsafe fn each_item<'a>(
     state: *mut lua_State,
     index: c_int,
@@ -125,7 +125,7 @@ pub unsafe fn each_item<'a>(
     mut each: impl FnMut(&'a [u8]),
 ) -> Result<(), Error> {
     for i in 1.. {
-        // SAFETY: by contract; a raw read runs no Lua code.
+        // SAFETY: running, slots. A raw read runs no Lua code, and the table keeps the string reachable.
         unsafe {
             let kind = ffi::lua_rawgeti(state, index, i);
             let item = string(state, -1);
@@ -187,13 +187,13 @@ impl Drop for PooledHeaders {
 ///
 /// # Safety
 ///
-/// At `index`, which is absolute, is a table or nil; the upvalues are there; there are six slots on
-/// the stack.
+/// Running, bound, slots; a table or nil is at `index`, which is absolute. Guarded.
 pub unsafe fn headers(state: *mut lua_State, index: c_int) -> Result<PooledHeaders, Error> {
     let mut headers = PooledHeaders::take();
     // To write a number, Lua allocates, and its collector may run code that changes the table.
     let mut code_ran = false;
-    // SAFETY: by contract.
+    // SAFETY: running, bound, slots. Key and value stay on the stack while their bytes are copied; `next` takes
+    // the protected step once code may have changed the table.
     unsafe {
         if ffi::lua_type(state, index) != ffi::LUA_TTABLE {
             return Ok(headers);

@@ -56,7 +56,7 @@ impl Needs {
 pub struct Call<S> {
     pub state: *mut lua_State,
     pub server: S,
-    /// The bits of `ngx.ctx.KONG_PHASE`, where `ngx.ctx` was read and has them.
+    /// The bits of `ngx.ctx.KONG_PHASE`, if `ngx.ctx` was read and has them.
     pub phase: Option<u32>,
     /// Where `ngx.ctx` is on the stack; 0 where it was not needed.
     pub ctx: c_int,
@@ -69,7 +69,7 @@ pub enum Reply {
     Number(f64),
     Bytes(Vec<u8>),
     Body(Bytes),
-    /// Bytes of nginx's, which are still there when Lua copies them.
+    /// Bytes in the memory of nginx's request, which outlives the call.
     Slice(*const [u8]),
 }
 
@@ -87,9 +87,9 @@ impl Reply {
     ///
     /// # Safety
     ///
-    /// There is a slot on the stack; no `catch_unwind` is below.
+    /// Running, slots. It raises, for want of memory; then unwinding drops the bytes.
     pub unsafe fn push(self, state: *mut lua_State) -> c_int {
-        // SAFETY: by contract.
+        // SAFETY: running, slots; the caller is in step 3, where this may raise.
         unsafe {
             match self {
                 Self::Nothing => return 0,
@@ -110,14 +110,15 @@ impl Reply {
 ///
 /// # Safety
 ///
-/// Called by a function that Lua calls, as its last act, with the upvalues of [`upvalue`].
+/// Running, bound to the server `S`; it is the last thing that the function does. It raises. `work` is guarded.
 pub unsafe fn run<S: Server>(
     state: *mut lua_State,
     caller: Caller,
     needs: Needs,
     work: impl FnOnce(&Call<S>) -> Result<Reply, Error>,
 ) -> c_int {
-    // SAFETY: by contract.
+    // SAFETY: running and bound are the caller's; the three steps are in order, and nothing of one is alive in
+    // the next but the reply, which unwinding may drop.
     unsafe {
         let call = begin::<S>(state, caller, needs);
         let reply = guard(state, caller, || work(&call));
@@ -129,9 +130,9 @@ pub unsafe fn run<S: Server>(
 ///
 /// # Safety
 ///
-/// As [`run`]; no Rust value is alive that needs dropping, because this raises.
+/// Running, bound to the server `S`. It raises.
 pub unsafe fn begin<S: Server>(state: *mut lua_State, caller: Caller, needs: Needs) -> Call<S> {
-    // SAFETY: by contract. Lua gives every C function 20 slots beyond its arguments.
+    // SAFETY: running, bound; with the arguments cut to their number, the slots are free.
     unsafe {
         ffi::lua_settop(state, needs.arguments);
         match open::<S>(state, needs) {
@@ -145,7 +146,7 @@ pub unsafe fn begin<S: Server>(state: *mut lua_State, caller: Caller, needs: Nee
 ///
 /// # Safety
 ///
-/// As [`run`]. The work calls nothing of Lua that raises, unless through [`stack::protect`].
+/// Running. It raises. `work` is guarded: what may raise goes through [`stack::protect`].
 pub unsafe fn guard<T>(
     state: *mut lua_State,
     caller: Caller,
@@ -153,7 +154,7 @@ pub unsafe fn guard<T>(
 ) -> T {
     match attempt(work) {
         Ok(value) => value,
-        // SAFETY: by contract, and nothing of the work is alive any more.
+        // SAFETY: running; `attempt` has dropped all of the work, so this is step 3.
         Err(error) => unsafe { raise(state, caller, error) },
     }
 }
@@ -173,9 +174,10 @@ pub fn attempt<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
 ///
 /// # Safety
 ///
-/// There are four slots on the stack; no `catch_unwind` is below.
+/// Running, slots. It raises.
 pub unsafe fn raise(state: *mut lua_State, caller: Caller, error: Error) -> ! {
-    // SAFETY: by contract.
+    // SAFETY: running, slots, and the caller is in step 1 or 3. The text is dropped before lua_error; if Lua has
+    // no memory to copy it, unwinding drops it.
     unsafe {
         ffi::luaL_where(state, caller as c_int);
         {
@@ -195,7 +197,7 @@ pub unsafe fn raise(state: *mut lua_State, caller: Caller, error: Error) -> ! {
 ///
 /// As [`raise`].
 pub unsafe fn raise_plain(state: *mut lua_State, text: String) -> ! {
-    // SAFETY: by contract.
+    // SAFETY: as in `raise`.
     unsafe {
         push_bytes(state, text.as_bytes());
         drop(text);
@@ -208,9 +210,13 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".to_owned())
 }
 
+/// Finds the request, and checks the phase.
+///
+/// # Safety
+///
+/// As [`begin`].
 unsafe fn open<S: Server>(state: *mut lua_State, needs: Needs) -> Result<Call<S>, Error> {
-    // SAFETY: `bind` has given the running function its upvalues, for this server; Lua gives every C
-    // function 20 slots beyond its arguments.
+    // SAFETY: running, bound and the slots are those of `begin`; what may raise (`push_ctx`) is called in step 1.
     unsafe {
         let (server, client) = S::current(state)?;
         let has_ctx = S::has_ctx(state, client);
@@ -257,9 +263,9 @@ fn in_content(request: &impl Host) -> bool {
 ///
 /// # Safety
 ///
-/// There is a table at `ctx`, and the upvalues are there.
+/// Running, bound, slots; a table is at `ctx`. Guarded.
 pub unsafe fn phase_of(state: *mut lua_State, ctx: c_int) -> Result<Option<u32>, Error> {
-    // SAFETY: by contract; a raw read runs no Lua code.
+    // SAFETY: running, bound, slots. A raw read runs no Lua code.
     unsafe {
         push_slot(state, Slot::Phase);
         let phase = match ffi::lua_rawget(state, ctx) {
@@ -277,8 +283,12 @@ pub unsafe fn phase_of(state: *mut lua_State, ctx: c_int) -> Result<Option<u32>,
 /// # Errors
 ///
 /// What a metatable of `kong` raises.
+///
+/// # Safety
+///
+/// Running, bound, slots. Guarded.
 unsafe fn gateway_is_here(state: *mut lua_State) -> Result<bool, Error> {
-    // SAFETY: there are slots enough on the stack, which is left as it was.
+    // SAFETY: running, bound, slots. `push_field` turns what is raised into an error.
     unsafe {
         let top = ffi::lua_gettop(state);
         let here = push_kong(state)
@@ -294,8 +304,12 @@ unsafe fn gateway_is_here(state: *mut lua_State) -> Result<bool, Error> {
 ///
 /// No Lua code runs: globals are often guarded against reading what is not there. Old versions of the
 /// module have the globals in a table behind those of each request.
+///
+/// # Safety
+///
+/// Running, bound, slots: four tables with two values each. Guarded.
 unsafe fn push_kong(state: *mut lua_State) -> bool {
-    // SAFETY: as its caller's; an `__index` is followed as long as it is a table.
+    // SAFETY: running, bound, slots. All reads are raw, of values that are tables.
     unsafe {
         ffi::lua_pushvalue(state, ffi::LUA_GLOBALSINDEX);
         for _ in 0..4 {
@@ -317,18 +331,26 @@ unsafe fn push_kong(state: *mut lua_State) -> bool {
 }
 
 impl<S: Server> Call<S> {
-    /// Pushes `ngx.ctx`, if it can be found without running Lua code; says whether it did.
+    /// Pushes `ngx.ctx`, if it can be found without running Lua code; returns whether it did.
+    ///
+    /// # Safety
+    ///
+    /// The call is the running one; the server has a request. Guarded.
     unsafe fn push_ctx_at_once(&mut self) -> bool {
-        // SAFETY: the server has found the request; Lua's 20 slots are enough.
+        // SAFETY: `open` has got the server from `S::current` in this call, with a request.
         let ctx = unsafe { self.server.push_ctx(self.state) };
         self.ctx = ctx.unwrap_or(0);
         ctx.is_some()
     }
 
-    /// Pushes `ngx.ctx`, unless it is there. It may raise.
+    /// Pushes `ngx.ctx`, unless it is on the stack.
+    ///
+    /// # Safety
+    ///
+    /// The call is the running one. It raises what the metamethod of `ngx` raises.
     unsafe fn push_ctx(&mut self) -> Result<(), Error> {
         let state = self.state;
-        // SAFETY: there are slots enough on the stack; no Rust value is alive.
+        // SAFETY: running, bound, slots; `open` is in step 1, where lua_gettable may raise.
         unsafe {
             if self.ctx == 0 {
                 push_slot(state, Slot::Ctx);
@@ -342,9 +364,14 @@ impl<S: Server> Call<S> {
         Ok(())
     }
 
-    /// Whether the phase is plainly one of `phases`.
+    /// Whether `ngx.ctx` says that the phase is one of `phases`.
+    ///
+    /// # Safety
+    ///
+    /// The call is the running one, and has pushed `ngx.ctx`. Guarded.
     unsafe fn is_in(&mut self, phases: PhaseSet) -> bool {
-        // SAFETY: `ngx.ctx` is on the stack. What is no number is an error only where phases are checked.
+        // SAFETY: running, bound, and a table is at `self.ctx`. A phase that is no number is an error only where
+        // phases are checked.
         self.phase = unsafe { phase_of(self.state, self.ctx) }.ok().flatten();
         self.phase.is_some_and(|bits| phases.contains(bits))
     }
@@ -358,7 +385,8 @@ impl<S: Server> Call<S> {
 
     /// Lends the request to `work`.
     pub fn with_request<T>(&self, work: impl FnOnce(S::Request<'_>) -> T) -> T {
-        // SAFETY: `open` has found the request in this call, and the server keeps it until that returns.
+        // SAFETY: `open` has found the request in this call, and the server keeps it until the call returns; the
+        // request that is lent does not outlive `work`.
         work(unsafe { self.server.lend(self) })
     }
 }
@@ -366,7 +394,7 @@ impl<S: Server> Call<S> {
 impl<S: Server> Callbacks for Call<S> {
     fn http_version(&self) -> Option<Version> {
         let state = self.state;
-        // SAFETY: the upvalues are there; the call is a protected one.
+        // SAFETY: running, bound, slots: `Call` exists during the running call only. pcall catches what is raised.
         unsafe {
             push_slot(state, Slot::HttpVersion);
             stack::pcall(state, 0, 1).ok()?;
@@ -379,7 +407,7 @@ impl<S: Server> Callbacks for Call<S> {
 
     fn log(&self, level: Level, message: &[u8]) -> bool {
         let state = self.state;
-        // SAFETY: the upvalues are there; pushing the message may raise, so it is in the job.
+        // SAFETY: as in `http_version`. Pushing the message may raise, so the job does it under `protect`.
         unsafe {
             // The option `warnings`: here every line passes that a call logs.
             if level == Level::Warn && !warnings_enabled(state) {
@@ -405,14 +433,14 @@ impl<S: Server> Callbacks for Call<S> {
 ///
 /// # Safety
 ///
-/// The upvalues are there, and two slots on the stack.
+/// Running, bound, slots. Guarded.
 pub unsafe fn warnings_enabled(state: *mut lua_State) -> bool {
-    // SAFETY: by contract.
+    // SAFETY: running, bound, slots. Reading a boolean runs no code.
     unsafe {
         push_slot(state, Slot::Warnings);
-        let said = ffi::lua_isnil(state, -1) != 0 || ffi::lua_toboolean(state, -1) != 0;
+        let enabled = ffi::lua_isnil(state, -1) != 0 || ffi::lua_toboolean(state, -1) != 0;
         ffi::lua_pop(state, 1);
-        said
+        enabled
     }
 }
 
@@ -422,7 +450,7 @@ pub unsafe fn warnings_enabled(state: *mut lua_State) -> bool {
 ///
 /// As [`push_field`].
 pub unsafe fn flag(state: *mut lua_State, ctx: c_int, name: Slot, caller: Caller) -> bool {
-    // SAFETY: by contract.
+    // SAFETY: the contract of `push_field` is the same.
     unsafe {
         push_field(state, ctx, name, caller);
         let is_true = ffi::lua_toboolean(state, -1) != 0;
@@ -435,9 +463,9 @@ pub unsafe fn flag(state: *mut lua_State, ctx: c_int, name: Slot, caller: Caller
 ///
 /// # Safety
 ///
-/// As [`stack::push_field`]; no `catch_unwind` is below.
+/// As [`stack::push_field`], but it raises.
 pub unsafe fn push_field(state: *mut lua_State, table: c_int, name: Slot, caller: Caller) {
-    // SAFETY: by contract.
+    // SAFETY: running, bound, slots, a table; the caller is in step 1 or 3, where `raise` may be called.
     unsafe {
         if let Err(text) = stack::push_field(state, table, name) {
             raise(state, caller, Error::thrown(text));

@@ -22,8 +22,7 @@ pub trait Server: Copy + 'static {
     ///
     /// # Safety
     ///
-    /// The running function has the upvalues of [`upvalue`](super::stack::upvalue), bound to this server;
-    /// the stack has four more slots.
+    /// Running, bound to this server, slots. Guarded. ([`crate::lua`] explains these words.)
     unsafe fn current(state: *mut lua_State) -> Result<(Self, Client), Error>;
 
     /// Lends the request to the rules. `callbacks` does what only the language side can do.

@@ -1,4 +1,5 @@
-//! Lua's stack: reading values without running Lua code, and running what may raise.
+//! Lua's stack: reading values without running Lua code, and running what may raise. [`crate::lua`] says what
+//! the items of the contracts mean.
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_int, c_void};
@@ -27,8 +28,8 @@ macro_rules! slots {
         services { $($(#[$about:meta])* $service:ident = $field:literal,)* }
         strings { $($string:ident = $text:literal,)* }
     ) => {
-        /// What an instance keeps in an array: the services that Lua brings along for it, and the
-        /// strings that calls need, so that none has to be interned again.
+        /// What an instance keeps in an array: the services that Lua gives it, and the strings that calls
+        /// need, so that none has to be interned again.
         #[derive(Debug, Clone, Copy)]
         pub enum Slot {
             $($(#[$about])* $service,)*
@@ -37,7 +38,7 @@ macro_rules! slots {
             MainThread,
         }
 
-        /// The services, and the fields of the table in which Lua brings them.
+        /// The services, and the fields of the table in which Lua gives them.
         pub const SERVICES: &[(Slot, &CStr)] = &[$((Slot::$service, $field),)*];
         /// The strings.
         pub const STRINGS: &[(Slot, &str)] = &[$((Slot::$string, $text),)*];
@@ -70,9 +71,9 @@ slots! {
         EmptyArrayMt = c"empty_array_mt",
         /// `function(table) -> number`: OpenResty's `table.nkeys`; not every LuaJIT has it.
         NumberOfKeys = c"nkeys",
-        /// A number, if there is one: how many bytes of a body are held.
+        /// A number, if there is one: the largest body that is buffered, in bytes.
         MaxBodySize = c"max_body_size",
-        /// A boolean: whether mistakes are logged that are no errors.
+        /// A boolean: whether warnings are logged.
         Warnings = c"warnings",
         /// A boolean: whether a body filter that empties the chunk first and then ends the body ends the
         /// response.
@@ -112,9 +113,10 @@ impl Slot {
 ///
 /// # Safety
 ///
-/// `index` is valid, and the string stays reachable from Lua for `'a`.
+/// Running; `index` is valid, and the string is reachable for `'a`. Guarded.
 pub unsafe fn string<'a>(state: *mut lua_State, index: c_int) -> Option<&'a [u8]> {
-    // SAFETY: of a string, lua_tolstring allocates nothing and gives a pointer to its bytes.
+    // SAFETY: lua_tolstring does not allocate for a string, and points to its bytes, which stay while it is
+    // reachable.
     unsafe {
         if ffi::lua_type(state, index) != ffi::LUA_TSTRING {
             return None;
@@ -129,9 +131,9 @@ pub unsafe fn string<'a>(state: *mut lua_State, index: c_int) -> Option<&'a [u8]
 ///
 /// # Safety
 ///
-/// `index` is acceptable.
+/// Running; `index` is acceptable. Guarded.
 pub unsafe fn type_name(state: *mut lua_State, index: c_int) -> &'static str {
-    // SAFETY: by contract; the names are static C strings of ASCII.
+    // SAFETY: running. lua_typename points to static C strings of ASCII.
     unsafe {
         let kind = ffi::lua_type(state, index);
         if kind == ffi::LUA_TNONE {
@@ -145,20 +147,20 @@ pub unsafe fn type_name(state: *mut lua_State, index: c_int) -> &'static str {
 ///
 /// # Safety
 ///
-/// There is a slot on the stack; no `catch_unwind` is below.
+/// Running, slots. It raises.
 pub unsafe fn push_bytes(state: *mut lua_State, bytes: &[u8]) {
-    // SAFETY: by contract; Lua copies the bytes.
+    // SAFETY: running, and the caller has seen to the slot and to what unwinding would drop. Lua copies the bytes.
     unsafe { ffi::lua_pushlstring(state, bytes.as_ptr().cast(), bytes.len()) };
 }
 
-/// Pushes what the instance keeps under this name. It does not raise.
+/// Pushes what the instance keeps in this slot.
 ///
 /// # Safety
 ///
-/// The running function has the upvalues of [`upvalue`]; there are two slots on the stack.
-pub unsafe fn push_slot(state: *mut lua_State, kept: Slot) {
-    // SAFETY: by contract. lua_rawgeti runs no Lua code.
-    unsafe { ffi::lua_rawgeti_(state, ffi::lua_upvalueindex(upvalue::SLOTS), kept.index()) };
+/// Running, bound, slots. Guarded.
+pub unsafe fn push_slot(state: *mut lua_State, slot: Slot) {
+    // SAFETY: the function is bound, so the upvalue is the array of slots; lua_rawgeti runs no Lua code.
+    unsafe { ffi::lua_rawgeti_(state, ffi::lua_upvalueindex(upvalue::SLOTS), slot.index()) };
 }
 
 /// Pushes the field of the table at `table` whose name is `key`, and says of what type it is; what a
@@ -166,9 +168,9 @@ pub unsafe fn push_slot(state: *mut lua_State, kept: Slot) {
 ///
 /// # Safety
 ///
-/// As [`push_slot`]; `table` is absolute or an upvalue's, and there are six slots on the stack.
+/// As [`push_slot`]. A table is at `table`, which is absolute or an upvalue's. Guarded.
 pub unsafe fn push_field(state: *mut lua_State, table: c_int, key: Slot) -> Result<c_int, Vec<u8>> {
-    // SAFETY: by contract; what runs Lua code is protected.
+    // SAFETY: running, bound, slots. The raw read runs no Lua code; `protect` catches what lua_gettable raises.
     unsafe {
         push_slot(state, key);
         let kind = ffi::lua_rawget(state, table);
@@ -186,14 +188,15 @@ pub unsafe fn push_field(state: *mut lua_State, table: c_int, key: Slot) -> Resu
     }
 }
 
-/// The VM's main thread, where it is known: when the instance was made, nginx has named it; else a call in
-/// it has.
+/// The VM's main thread, where it is known: nginx has named it when the instance was made, or a call has run
+/// in it since.
 ///
 /// # Safety
 ///
-/// The upvalues are there, and two slots on the stack.
+/// Running, bound, slots. Guarded.
 pub unsafe fn main_thread(state: *mut lua_State) -> Option<NonNull<lua_State>> {
-    // SAFETY: by contract. The array has that place already, so nothing is allocated.
+    // SAFETY: running, bound, slots. `bind` has made the array with a place for the slot, so lua_rawseti does
+    // not allocate.
     unsafe {
         push_slot(state, Slot::MainThread);
         let main = NonNull::new(ffi::lua_touserdata(state, -1).cast());
@@ -217,9 +220,10 @@ pub unsafe fn main_thread(state: *mut lua_State) -> Option<NonNull<lua_State>> {
 ///
 /// # Safety
 ///
-/// `thread` is a thread of a VM that is open; its frames are only counted.
+/// `thread` is a thread of a VM that is open, and its frames do not change meanwhile: it is another thread of
+/// the VM that runs this.
 pub unsafe fn is_running(thread: NonNull<lua_State>) -> bool {
-    // SAFETY: by contract.
+    // SAFETY: the thread is alive, and lua_getstack only counts its frames. Zeroes are a valid lua_Debug.
     unsafe {
         let mut frame = std::mem::zeroed::<ffi::lua_Debug>();
         ffi::lua_getstack(thread.as_ptr(), 0, &mut frame) == 1
@@ -238,11 +242,11 @@ thread_local! {
 ///
 /// # Safety
 ///
-/// Called by Lua only.
+/// Lua calls it, in the `pcall` of [`protect`]. Lua code cannot reach it: it is an upvalue of C functions only.
 pub unsafe extern "C-unwind" fn invoke(state: *mut lua_State) -> c_int {
     let Some(job) = JOB.take() else { return 0 };
-    // SAFETY: `protect` has put a pointer to a job there that lives until its pcall is over, and this
-    // is the first that takes it.
+    // SAFETY: `protect` has set a pointer to its own `job`, which lives until its pcall is over, and `take` gives
+    // it to one caller only.
     let job = unsafe { &mut *job.cast::<Job<'_>>() };
     job(state)
 }
@@ -252,15 +256,15 @@ pub unsafe extern "C-unwind" fn invoke(state: *mut lua_State) -> c_int {
 ///
 /// # Safety
 ///
-/// The running function has the upvalues of [`upvalue`]; the stack has two more slots. The job panics
-/// nowhere and owns nothing that needs dropping while it calls Lua.
+/// Running, bound, slots; the topmost `arguments` values are the job's. The job does not panic, and owns nothing
+/// that needs dropping while it calls Lua. Guarded.
 pub unsafe fn protect(
     state: *mut lua_State,
     arguments: c_int,
     results: c_int,
     mut job: Job<'_>,
 ) -> Result<(), Vec<u8>> {
-    // SAFETY: by contract. Pushing the upvalue and moving it allocate nothing.
+    // SAFETY: bound, so the upvalue is `invoke`; slots for it are there. The job outlives the pcall that runs it.
     unsafe {
         ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::INVOKE));
         ffi::lua_insert(state, -(arguments + 1));
@@ -278,9 +282,11 @@ pub unsafe fn protect(
 ///
 /// # Safety
 ///
-/// `table` is absolute; the upvalues are there, and four slots on the stack.
+/// Running, bound, slots. A table is at `table`, which is absolute, and a key on top. Guarded, if the key is one
+/// of the table's or `code_ran` is true.
 pub unsafe fn next(state: *mut lua_State, table: c_int, code_ran: bool) -> Result<bool, Vec<u8>> {
-    // SAFETY: by contract.
+    // SAFETY: without code that ran, the key is still one of the table's, and lua_next does not raise; else
+    // `protect` catches that.
     unsafe {
         if !code_ran {
             return Ok(ffi::lua_next(state, table) != 0);
@@ -304,13 +310,13 @@ pub unsafe fn next(state: *mut lua_State, table: c_int, code_ran: bool) -> Resul
 ///
 /// # Safety
 ///
-/// The function and the arguments are on the stack.
+/// Running; the function and its arguments are on top of the stack. Guarded.
 pub unsafe fn pcall(
     state: *mut lua_State,
     arguments: c_int,
     results: c_int,
 ) -> Result<(), Vec<u8>> {
-    // SAFETY: by contract; lua_pcall itself never raises.
+    // SAFETY: running, and the values are there. lua_pcall itself never raises, and its message is on top.
     unsafe {
         if ffi::lua_pcall(state, arguments, results, 0) == 0 {
             return Ok(());

@@ -21,8 +21,8 @@ pub fn emit<S: Server>(call: &Call<S>, caller: Caller, warning: &Warning) {
 
 /// Where the function at `level` is, as `luaL_where` writes it, but without Lua's memory.
 fn position(state: *mut lua_State, level: c_int) -> String {
-    // SAFETY: `state` is that of the running function, so its frames and their names are there while this
-    // reads them.
+    // SAFETY: running: `emit` gets the state from the `Call` of the running function, so its frames and their
+    // names stay while they are read. Zeroes are a valid lua_Debug.
     unsafe {
         let mut frame = std::mem::zeroed::<ffi::lua_Debug>();
         if ffi::lua_getstack(state, level, &mut frame) == 0

@@ -21,17 +21,17 @@ use crate::response::warning;
 ///
 /// # Safety
 ///
-/// Lua calls it as a closure that `bind` has given the upvalues of [`upvalue`](super::stack::upvalue).
+/// Lua calls it, as a closure that `bind` has made: running, bound.
 pub unsafe extern "C-unwind" fn get_raw_body<S: Server>(state: *mut lua_State) -> c_int {
     let caller = Caller::ThroughFacade;
-    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
+    // SAFETY: running, bound: Lua calls the closure that `bind` has made. The steps are in order.
     unsafe {
         let call = begin::<S>(state, caller, Needs::request(phase::BODY, 0));
         refuse_a_stale_phase::<S>(state);
         let limit = max_body_size(state);
         let (reply, chunk, refusal) = guard(state, caller, || {
             call.with_request(|request| {
-                // SAFETY: the upvalues are there; nothing that is read raises.
+                // SAFETY: running, bound, slots, as in the function around it.
                 let look_at = |body: &[u8]| {
                     if warnings_enabled(state)
                         && let Some(warning) = warning::of_reading(&request, body)
@@ -79,8 +79,8 @@ enum Chunk {
     Bytes(Bytes),
 }
 
-/// Checks that the body can be replaced by the string given, and forgets what was buffered. Returns
-/// what the chunk has to become; false where it is that already; nil where the response has no body; nil, and why, where
+/// Checks that the body can be replaced by the given string, and frees what is buffered. Returns what the chunk
+/// has to become; false where it is that already; nil where the response has no body; nil and the reason where
 /// the body stays as it is.
 ///
 /// # Safety
@@ -88,7 +88,7 @@ enum Chunk {
 /// As [`get_raw_body`].
 pub unsafe extern "C-unwind" fn set_raw_body<S: Server>(state: *mut lua_State) -> c_int {
     let caller = Caller::ThroughFacade;
-    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
+    // SAFETY: running, bound: Lua calls the closure that `bind` has made. The steps are in order.
     unsafe {
         let call = begin::<S>(state, caller, Needs::request(phase::BODY, 1));
         refuse_a_stale_phase::<S>(state);
@@ -102,8 +102,8 @@ pub unsafe extern "C-unwind" fn set_raw_body<S: Server>(state: *mut lua_State) -
                     let length = warning::of_replacing(&request, body.len());
                     let label = warning::of_relabelling(&request, body)
                         .filter(|_| replaced == Replaced::Wanted);
-                    for mistake in length.iter().chain(&label) {
-                        warnings::emit(&call, caller, mistake);
+                    for warning in length.iter().chain(&label) {
+                        warnings::emit(&call, caller, warning);
                     }
                 }
                 Ok(replaced)
@@ -129,9 +129,9 @@ pub unsafe extern "C-unwind" fn set_raw_body<S: Server>(state: *mut lua_State) -
 ///
 /// # Safety
 ///
-/// The upvalues are there, and two slots on the stack.
+/// Running, bound, slots. Guarded.
 unsafe fn max_body_size(state: *mut lua_State) -> Option<usize> {
-    // SAFETY: by contract; to read a number runs nothing.
+    // SAFETY: running, bound, slots. Reading a number runs no code.
     unsafe {
         push_slot(state, Slot::MaxBodySize);
         let limit = number(state, -1).map(|limit| limit as usize);
@@ -140,13 +140,13 @@ unsafe fn max_body_size(state: *mut lua_State) -> Option<usize> {
     }
 }
 
-/// Pushes a text; says how many values these are.
+/// Pushes a text; returns the number of values pushed.
 ///
 /// # Safety
 ///
-/// There is a slot on the stack; no `catch_unwind` is below.
+/// Running, slots. It raises.
 unsafe fn push_text(state: *mut lua_State, text: &dyn std::fmt::Display) -> c_int {
-    // SAFETY: by contract. On OOM, unwinding drops the text.
+    // SAFETY: running, slots; the caller is in step 3. If there is no memory, unwinding drops the text.
     unsafe { push_bytes(state, text.to_string().as_bytes()) };
     1
 }
@@ -155,9 +155,9 @@ unsafe fn push_text(state: *mut lua_State, text: &dyn std::fmt::Display) -> c_in
 ///
 /// # Safety
 ///
-/// As [`Server::may_filter_body`]; nothing of Rust is alive.
+/// Running, bound to the server `S`, slots. It raises.
 unsafe fn refuse_a_stale_phase<S: Server>(state: *mut lua_State) {
-    // SAFETY: by contract.
+    // SAFETY: running, bound, slots; the caller is in step 1, where `raise` may be called.
     unsafe {
         if !S::may_filter_body(state) {
             raise(state, Caller::ThroughFacade, Error::Disabled);

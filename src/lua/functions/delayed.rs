@@ -19,9 +19,9 @@ pub const HEADERS: c_int = 3;
 ///
 /// # Safety
 ///
-/// The stack has one argument; no `catch_unwind` is below.
+/// Running, bound, slots; the stack has one argument. It raises.
 pub unsafe fn unpack_delayed(state: *mut lua_State) -> c_int {
-    // SAFETY: by contract.
+    // SAFETY: running, bound, slots, in step 1. `must_be_table` has checked what fields are read of.
     unsafe {
         must_be_table(state, 1, "ctx");
         push_field(state, 1, Slot::DelayedResponse, CALLER);
@@ -36,8 +36,13 @@ pub unsafe fn unpack_delayed(state: *mut lua_State) -> c_int {
     }
 }
 
+/// Raises where the value at `index` is no table.
+///
+/// # Safety
+///
+/// Running, slots; `index` is valid. It raises.
 unsafe fn must_be_table(state: *mut lua_State, index: c_int, what: &'static str) {
-    // SAFETY: index is valid; nothing of Rust is alive.
+    // SAFETY: running, and the index is valid; nothing of Rust is alive that needs dropping.
     unsafe {
         if ffi::lua_type(state, index) != ffi::LUA_TTABLE {
             let got = type_name(state, index);
@@ -46,13 +51,13 @@ unsafe fn must_be_table(state: *mut lua_State, index: c_int, what: &'static str)
     }
 }
 
-/// Whether the response has to wait for the gateway. It may raise.
+/// Whether the response has to wait for the gateway.
 ///
 /// # Safety
 ///
-/// `ngx.ctx` is at `ctx`; no `catch_unwind` is below.
+/// Running, bound, slots; `ngx.ctx` is at `ctx`. It raises what a metamethod raises.
 pub unsafe fn is_delayed(state: *mut lua_State, ctx: c_int) -> bool {
-    // SAFETY: by contract.
+    // SAFETY: the contract of `flag` is the same.
     unsafe {
         flag(state, ctx, Slot::DelayResponse, CALLER)
             && !flag(state, ctx, Slot::DelayedResponse, CALLER)
@@ -63,9 +68,9 @@ pub unsafe fn is_delayed(state: *mut lua_State, ctx: c_int) -> bool {
 ///
 /// # Safety
 ///
-/// `ngx.ctx` is at `ctx`, which is absolute; no `catch_unwind` is below.
+/// Running, bound, slots; `ngx.ctx` is at `ctx`, which is absolute. It raises for want of memory.
 pub unsafe fn mark_exited(state: *mut lua_State, ctx: c_int) {
-    // SAFETY: by contract.
+    // SAFETY: running, bound, slots, and a table is at `ctx`. lua_rawset runs no Lua code.
     unsafe {
         push_slot(state, Slot::Exited);
         ffi::lua_pushboolean(state, 1);
@@ -84,7 +89,7 @@ pub unsafe fn store_delayed(
     push_content: impl FnOnce(*mut lua_State),
     push_headers: impl FnOnce(*mut lua_State),
 ) {
-    // SAFETY: by contract.
+    // SAFETY: running, bound, slots, and a table is at `ctx`. Raw writes run no Lua code.
     unsafe {
         push_slot(state, Slot::DelayedResponse);
         ffi::lua_createtable(state, 0, 3);

@@ -41,9 +41,9 @@ enum Outcome {
 
 /// # Safety
 ///
-/// Lua calls it as a closure that `bind` has given the upvalues of [`upvalue`](super::stack::upvalue). So are all below.
+/// Lua calls it, as a closure that `bind` has made: running, bound. So are all below.
 pub unsafe extern "C-unwind" fn exit<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
+    // SAFETY: running, bound: Lua calls the closure that `bind` has made. The steps are in order.
     unsafe {
         let call = begin::<S>(state, CALLER, Needs::request_and_ctx(phase::WRITE, 3));
         let delayed = is_delayed(state, call.ctx);
@@ -67,7 +67,7 @@ pub unsafe extern "C-unwind" fn exit<S: Server>(state: *mut lua_State) -> c_int 
 ///
 /// As [`exit`].
 pub unsafe extern "C-unwind" fn error<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
+    // SAFETY: running, bound: Lua calls the closure that `bind` has made. The steps are in order.
     unsafe {
         let call = begin::<S>(state, CALLER, Needs::request_and_ctx(phase::WRITE, 3));
         let delayed = is_delayed(state, call.ctx);
@@ -82,7 +82,7 @@ pub unsafe extern "C-unwind" fn error<S: Server>(state: *mut lua_State) -> c_int
 ///
 /// As [`exit`].
 pub unsafe extern "C-unwind" fn flush<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls. Fields are read in front of any Rust value, for that may raise.
+    // SAFETY: running, bound. Reading fields may raise, so that comes before any Rust value exists.
     unsafe {
         let mut call = begin::<S>(
             state,

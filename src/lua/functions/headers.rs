@@ -24,9 +24,9 @@ const fn writes(arguments: c_int) -> Needs {
 
 /// # Safety
 ///
-/// Lua calls it as a closure that `bind` has given the upvalues of [`upvalue`](super::stack::upvalue). So are all below.
+/// Lua calls it, as a closure that `bind` has made: running, bound. So are all below.
 pub unsafe extern "C-unwind" fn get_status<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
+    // SAFETY: running, bound: Lua calls the closure that `bind` has made. The steps are in order.
     unsafe {
         run::<S>(state, Caller::Direct, reads(0), |call| {
             let status = call.with_request(|request| request.status())?;
@@ -39,7 +39,7 @@ pub unsafe extern "C-unwind" fn get_status<S: Server>(state: *mut lua_State) -> 
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn set_status<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
+    // SAFETY: running, bound: Lua calls the closure that `bind` has made. The steps are in order.
     unsafe {
         run::<S>(state, Caller::Direct, writes(1), |call| {
             call.refuse_when_sent()?;
@@ -54,7 +54,7 @@ pub unsafe extern "C-unwind" fn set_status<S: Server>(state: *mut lua_State) -> 
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn get_header<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls. The name stays where it is, at the bottom of the stack.
+    // SAFETY: running, bound. The name stays at the bottom of the stack, so its bytes are reachable.
     unsafe {
         let call = begin::<S>(state, Caller::Direct, reads(1));
         let found = guard(state, Caller::Direct, || {
@@ -83,7 +83,7 @@ pub unsafe extern "C-unwind" fn get_header<S: Server>(state: *mut lua_State) -> 
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn get_headers<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
+    // SAFETY: running, bound: Lua calls the closure that `bind` has made. The steps are in order.
     unsafe {
         begin::<S>(state, Caller::Direct, reads(1));
         let max = guard(state, Caller::Direct, || match ffi::lua_type(state, 1) {
@@ -99,10 +99,13 @@ pub unsafe extern "C-unwind" fn get_headers<S: Server>(state: *mut lua_State) ->
     }
 }
 
-/// Calls the service below its arguments, whose results are the function's; raises what it raises, as
-/// a string.
+/// Calls the service below its arguments. Its results are the function's; what it raises is raised as a string.
+///
+/// # Safety
+///
+/// Running; the service and its arguments are on top of the stack. It raises.
 unsafe fn call_service(state: *mut lua_State, arguments: c_int, results: c_int) -> c_int {
-    // SAFETY: service and arguments are on the stack; nothing of Rust is alive.
+    // SAFETY: running, and the values are there; only the text is alive, which `raise` takes.
     unsafe {
         if let Err(text) = stack::pcall(state, arguments, results) {
             raise(state, Caller::Direct, Error::thrown(text));
@@ -115,7 +118,7 @@ unsafe fn call_service(state: *mut lua_State, arguments: c_int, results: c_int) 
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn set_header<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
+    // SAFETY: running, bound: Lua calls the closure that `bind` has made. The steps are in order.
     unsafe { run::<S>(state, Caller::Direct, writes(2), |call| write(call, Write::Set)) }
 }
 
@@ -123,7 +126,7 @@ pub unsafe extern "C-unwind" fn set_header<S: Server>(state: *mut lua_State) -> 
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn add_header<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
+    // SAFETY: running, bound: Lua calls the closure that `bind` has made. The steps are in order.
     unsafe { run::<S>(state, Caller::Direct, writes(2), |call| write(call, Write::Add)) }
 }
 
@@ -131,7 +134,7 @@ pub unsafe extern "C-unwind" fn add_header<S: Server>(state: *mut lua_State) -> 
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn clear_header<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
+    // SAFETY: running, bound: Lua calls the closure that `bind` has made. The steps are in order.
     unsafe {
         run::<S>(state, Caller::Direct, writes(1), |call| {
             call.refuse_when_sent()?;
@@ -146,7 +149,7 @@ pub unsafe extern "C-unwind" fn clear_header<S: Server>(state: *mut lua_State) -
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn set_headers<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls this closure, which `bind` has given its upvalues.
+    // SAFETY: running, bound: Lua calls the closure that `bind` has made. The steps are in order.
     unsafe {
         run::<S>(state, Caller::Direct, writes(1), |call| {
             call.refuse_when_sent()?;
@@ -161,11 +164,15 @@ pub unsafe extern "C-unwind" fn set_headers<S: Server>(state: *mut lua_State) ->
 }
 
 /// `set_header` and `add_header`: the name is at 1, the value at 2.
+///
+/// # Safety
+///
+/// The call is the running one, bound. Guarded.
 unsafe fn write<S: Server>(call: &Call<S>, how: Write) -> Result<Reply, Error> {
     call.refuse_when_sent()?;
     let state = call.state;
-    // SAFETY: name and value stay on the stack for the whole call, and with them all their strings:
-    // the table of an array is not changed, for no Lua code runs before the last of them is used.
+    // SAFETY: running, bound, slots. Name and value stay on the stack for the whole call, and no Lua code runs
+    // before the last string is used, so nobody changes the table of an array: all strings are reachable.
     unsafe {
         let Some(name) = string(state, 1) else {
             let got = type_name(state, 1);

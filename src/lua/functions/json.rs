@@ -16,9 +16,9 @@ pub const FUNCTIONS: [(&CStr, lua_CFunction); 2] = [(c"encode", encode), (c"deco
 ///
 /// # Safety
 ///
-/// Called by Lua, with the upvalues of [`upvalue`](super::stack::upvalue).
+/// Lua calls it, as a closure that `bind` has made: running, bound.
 unsafe extern "C-unwind" fn encode(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls this closure, which `bind` has given its upvalues. The string is pushed under `protect`, which borrows the bytes.
+    // SAFETY: running, bound, slots. `protect` runs the push, which borrows the bytes.
     unsafe {
         ffi::lua_settop(state, 1);
         let written = guard(state, Caller::Direct, || {
@@ -44,8 +44,8 @@ unsafe extern "C-unwind" fn encode(state: *mut lua_State) -> c_int {
 ///
 /// As [`encode`].
 unsafe extern "C-unwind" fn decode(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls this closure, which `bind` has given its upvalues. The text stays at 1, so Lua keeps it. The values are pushed under `protect`, which
-    // borrows the tape.
+    // SAFETY: running, bound, slots. The text stays at 1, so it is reachable. `protect` runs the pushes, which
+    // borrow the tape.
     unsafe {
         ffi::lua_settop(state, 1);
         let read = guard(state, Caller::Direct, || {
@@ -65,10 +65,10 @@ unsafe extern "C-unwind" fn decode(state: *mut lua_State) -> c_int {
 ///
 /// # Safety
 ///
-/// There are two slots on the stack; no `catch_unwind` is below.
+/// Running, slots. It raises.
 unsafe fn answer(state: *mut lua_State, outcome: Result<(), Vec<u8>>) -> c_int {
     let Err(reason) = outcome else { return 1 };
-    // SAFETY: the caller has seen to the slots. If there is no memory for the reason, unwinding drops it.
+    // SAFETY: running, slots, in step 3. If there is no memory for the reason, unwinding drops it.
     unsafe {
         ffi::lua_pushnil(state);
         push_bytes(state, &reason);

@@ -15,9 +15,9 @@ use crate::response::source::Source;
 ///
 /// # Safety
 ///
-/// Lua calls it as a closure that `bind` has given the upvalues of [`upvalue`](super::stack::upvalue).
+/// Lua calls it, as a closure that `bind` has made: running, bound.
 pub unsafe extern "C-unwind" fn get_source<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls. Reading a field may raise: no Rust value is alive then.
+    // SAFETY: running, bound, slots. Reading a field may raise; only booleans are alive then.
     unsafe {
         ffi::lua_settop(state, 1);
         let ctx = match ffi::lua_type(state, 1) {

@@ -1,17 +1,14 @@
-//! `exit` in the stream subsystem. The module that serves streams shows plugins only Lua: this room
-//! knows `ngx.ctx`, and no function of nginx's. Those of HTTP may be there too, in the same process,
-//! and would take a stream for a request of theirs.
+//! `exit` in the stream subsystem. It reads `ngx.ctx` and calls no C function of nginx: those of HTTP may be
+//! in the same process, and would take a stream for an HTTP request.
 //!
-//! What cannot happen inside a C function is left to the facade: printing, exiting, yielding. It gets
-//! the code to exit with, what to print and what to log, or nothing when the response was delayed.
+//! The facade prints, exits and yields, because a C function cannot. It gets the code to exit with, what to
+//! print and what to log, or nothing when the response was delayed.
 
 use std::ffi::{CStr, c_int};
 
 use mlua::ffi::{self, lua_CFunction, lua_State};
 
-use super::delayed::{
-    BODY, HEADERS, STATUS, is_delayed, mark_exited, store_delayed, unpack_delayed,
-};
+use super::delayed::{BODY, HEADERS, STATUS, is_delayed, store_delayed, unpack_delayed};
 use crate::error::Error;
 use crate::lua::edge::args::number;
 use crate::lua::edge::call::{Caller, guard, raise};
@@ -34,9 +31,10 @@ struct Answer {
 
 /// # Safety
 ///
-/// Lua calls it as a closure that `bind` has given the upvalues of [`upvalue`].
+/// Lua calls it, as a closure that `bind` has made: running, bound.
 unsafe extern "C-unwind" fn exit(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls. What may raise has no Rust value alive.
+    // SAFETY: running, bound. Reading fields may raise, so that comes before any Rust value exists; for want of
+    // memory unwinding drops the answer.
     unsafe {
         ffi::lua_settop(state, HEADERS);
         push_ctx(state);
@@ -46,7 +44,6 @@ unsafe extern "C-unwind" fn exit(state: *mut lua_State) -> c_int {
             return answer.finish(state);
         }
         drop(answer);
-        mark_exited(state, CTX);
         store_delayed(
             state,
             CTX,
@@ -63,7 +60,8 @@ unsafe extern "C-unwind" fn exit(state: *mut lua_State) -> c_int {
 ///
 /// As [`exit`].
 unsafe extern "C-unwind" fn flush(state: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls. What may raise has no Rust value alive.
+    // SAFETY: running, bound. Reading fields may raise, so that comes before any Rust value exists; for want of
+    // memory unwinding drops the answer.
     unsafe {
         ffi::lua_settop(state, 1);
         unpack_delayed(state);
@@ -73,8 +71,12 @@ unsafe extern "C-unwind" fn flush(state: *mut lua_State) -> c_int {
 }
 
 /// Pushes `ngx.ctx`; raises where there is none, because no stream is being served.
+///
+/// # Safety
+///
+/// Running, bound, slots. It raises.
 unsafe fn push_ctx(state: *mut lua_State) {
-    // SAFETY: the upvalues are there. Reading `ngx.ctx` runs Lua code.
+    // SAFETY: running, bound, slots. Reading `ngx.ctx` runs Lua code; `push_field` returns what that raises.
     unsafe {
         let read = stack::push_field(state, ffi::lua_upvalueindex(upvalue::NGX), Slot::Ctx);
         if read.is_err() {
@@ -89,8 +91,12 @@ unsafe fn push_ctx(state: *mut lua_State) {
 }
 
 /// Checks code and body.
+///
+/// # Safety
+///
+/// Running, bound, slots; code and body are on the stack. Guarded.
 unsafe fn read(state: *mut lua_State) -> Result<Answer, Error> {
-    // SAFETY: both are on the stack.
+    // SAFETY: running, bound, slots. Both values stay on the stack, so the bytes of a string are reachable.
     unsafe {
         let code = Code::check(number(state, STATUS).ok_or(Error::StatusType)?)?;
         let mut table = LuaTable { state, index: BODY };
@@ -105,9 +111,13 @@ unsafe fn read(state: *mut lua_State) -> Result<Answer, Error> {
 }
 
 impl Answer {
-    /// Hands over to the facade: the code, what to print, what to log.
+    /// Returns to the facade: the code, what to print, what to log.
+    ///
+    /// # Safety
+    ///
+    /// Running, slots; the body is on the stack. It raises, and unwinding then drops the answer.
     unsafe fn finish(self, state: *mut lua_State) -> c_int {
-        // SAFETY: the body is on the stack; on OOM, unwinding drops what is alive.
+        // SAFETY: running, slots; the body stays on the stack, so its bytes are reachable. The caller is in step 3.
         unsafe {
             ffi::lua_pushnumber(state, f64::from(self.code.as_u16()));
             let given = string(state, BODY);

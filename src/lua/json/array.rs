@@ -27,7 +27,7 @@ impl Writer {
         let state = self.state;
         self.out.push(b'[');
         let mut last = 1;
-        // SAFETY: as for `begin`.
+        // SAFETY: running, bound, slots and the stack of `Writer`.
         unsafe {
             loop {
                 if last == LONG
@@ -62,7 +62,7 @@ impl Writer {
     /// keys follow.
     unsafe fn end_of_sequence(&mut self, mut last: c_int) -> Outcome<Option<c_int>> {
         let state = self.state;
-        // SAFETY: as for `begin`.
+        // SAFETY: running, bound, slots and the stack of `Writer`.
         unsafe {
             ffi::lua_pushvalue(state, -2);
             while self.next(-4)? {
@@ -91,7 +91,7 @@ impl Writer {
         if self.code_ran {
             return None;
         }
-        // SAFETY: as for `begin`. The function is Lua's own, and runs no other code.
+        // SAFETY: running, bound, slots and the stack of `Writer`. The function is Lua's own, and runs no other code.
         unsafe {
             let length = ffi::lua_objlen(state, table);
             push_slot(state, Slot::NumberOfKeys);
@@ -111,7 +111,7 @@ impl Writer {
     /// in it. Nothing if it has a hole, as for [`sequence`](Self::sequence).
     unsafe fn long_sequence(&mut self, mut next: c_int, length: c_int) -> Outcome<Option<Step>> {
         let state = self.state;
-        // SAFETY: as for `begin`; the value on top makes room for the next.
+        // SAFETY: running, bound, slots and the stack of `Writer`; the value on top makes room for the next.
         unsafe {
             loop {
                 match self.value() {
@@ -147,7 +147,7 @@ impl Writer {
     /// Whether one of these items is missing in the table at `table`.
     unsafe fn has_hole(&mut self, table: c_int, first: c_int, last: c_int) -> bool {
         let state = self.state;
-        // SAFETY: as for `begin`.
+        // SAFETY: running, bound, slots and the stack of `Writer`.
         (first..=last).any(|i| unsafe {
             ffi::lua_rawgeti_(state, table, i);
             let is_missing = ffi::lua_type(state, -1) == ffi::LUA_TNIL;
@@ -169,7 +169,7 @@ impl Writer {
     pub(super) unsafe fn array(&mut self, length: c_int, items: Items) -> Outcome<Step> {
         self.out.push(b'[');
         if length > 0 {
-            // SAFETY: as for `begin`.
+            // SAFETY: running, bound, slots and the stack of `Writer`.
             return unsafe { self.items(1, length, items) };
         }
         self.out.push(b']');
@@ -187,7 +187,7 @@ impl Writer {
         let first = next;
         let mut holes = 0;
         loop {
-            // SAFETY: as for `begin`.
+            // SAFETY: running, bound, slots and the stack of `Writer`.
             unsafe {
                 ffi::lua_rawgeti_(state, -1, next);
                 if items == Items::Indexed && ffi::lua_type(state, -1) == ffi::LUA_TNIL {
@@ -221,7 +221,7 @@ impl Writer {
     unsafe fn indexed(&mut self, i: c_int) -> Outcome<()> {
         let state = self.state;
         self.let_code_run();
-        // SAFETY: as for `begin`; the read is protected.
+        // SAFETY: running, bound, slots and the stack of `Writer`; the read is protected.
         unsafe {
             ffi::lua_pushvalue(state, -1);
             ffi::lua_pushnumber(state, i.into());

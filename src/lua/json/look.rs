@@ -57,7 +57,7 @@ impl Writer {
     /// Whether the metatable on top has the field of this name.
     pub(super) unsafe fn has_field(&mut self, name: Slot) -> bool {
         let state = self.state;
-        // SAFETY: as for `begin`; a raw read runs nothing.
+        // SAFETY: running, bound, slots and the stack of `Writer`; a raw read runs nothing.
         unsafe {
             push_slot(state, name);
             let has = ffi::lua_rawget(state, -2) != ffi::LUA_TNIL;
@@ -70,7 +70,7 @@ impl Writer {
     pub(super) unsafe fn call_len(&mut self) -> Outcome<c_int> {
         let state = self.state;
         self.let_code_run();
-        // SAFETY: as for `begin`; the call is protected.
+        // SAFETY: running, bound, slots and the stack of `Writer`; the call is protected.
         unsafe {
             push_slot(state, Slot::Len);
             ffi::lua_rawget(state, -2);
@@ -94,7 +94,7 @@ impl Writer {
         let state = self.state;
         let mut greatest = 0.0_f64;
         let mut items = 0.0_f64;
-        // SAFETY: as for `begin`.
+        // SAFETY: running, bound, slots and the stack of `Writer`.
         unsafe {
             ffi::lua_pushnil(state);
             while self.next(-2)? {
@@ -122,7 +122,7 @@ impl Writer {
     #[inline]
     pub(super) unsafe fn next(&mut self, table: c_int) -> Outcome<bool> {
         let state = self.state;
-        // SAFETY: as for `begin`.
+        // SAFETY: running, bound, slots and the stack of `Writer`.
         unsafe {
             if !self.code_ran {
                 return Ok(ffi::lua_next(state, table) != 0);

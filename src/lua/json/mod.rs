@@ -47,7 +47,8 @@ pub struct LuaTable {
 impl TableBody for LuaTable {
     fn message(&mut self) -> Result<Option<Vec<u8>>, EncodeError> {
         let Self { state, index } = *self;
-        // SAFETY: the upvalues are there; the read may run a metamethod, so it is protected.
+        // SAFETY: running, bound, slots: `LuaTable` exists during the running call only. `push_field` returns what a
+        // metamethod raises.
         unsafe {
             stack::push_field(state, index, Slot::Message).map_err(EncodeError::Thrown)?;
             let message = string(state, -1).map(<[u8]>::to_vec);
@@ -57,7 +58,7 @@ impl TableBody for LuaTable {
     }
 
     fn encode(&mut self) -> Result<Vec<u8>, EncodeError> {
-        // SAFETY: the upvalues are there, and the table is at its index.
+        // SAFETY: running, bound, slots, as above, and the table is at its index.
         unsafe { encode(self.state, self.index) }
     }
 }
@@ -66,9 +67,9 @@ impl TableBody for LuaTable {
 ///
 /// # Safety
 ///
-/// `index` is absolute; the running function has the upvalues, and the stack has free slots.
+/// Running, bound, slots; `index` is absolute and valid. Guarded.
 pub unsafe fn encode(state: *mut lua_State, index: c_int) -> Result<Vec<u8>, EncodeError> {
-    // SAFETY: the caller has seen to the upvalues and the slots; the value is pushed.
+    // SAFETY: running, bound, slots. A copy of the value is on top, as `begin` needs it.
     unsafe {
         let top = ffi::lua_gettop(state);
         let mut writer = Writer::new(state);
@@ -86,21 +87,26 @@ pub unsafe fn encode(state: *mut lua_State, index: c_int) -> Result<Vec<u8>, Enc
     }
 }
 
-/// Writing has failed; why is in [`Writer::error`], so that results come back in a register.
+/// Writing has failed. The reason is in [`Writer::error`], so that a result fits a register.
 struct Failed;
 
 type Outcome<T> = Result<T, Failed>;
 
+/// What is written, and how far.
+///
+/// Its unsafe methods rely on what [`encode`] is given: running, bound, slots. They are guarded: only `protect` runs
+/// what may raise. Between two of them the stack has the tables that are being written ([`Open`]), and above them
+/// what the method's comment names. `begin` makes room for a table before it is read.
 struct Writer {
     state: *mut lua_State,
     out: Vec<u8>,
-    /// Why it has failed, once it has.
+    /// Why writing has failed, once it has.
     error: EncodeError,
     sentinels: Option<Sentinels>,
     /// The stack is known to have room for tables of this depth.
     room: usize,
-    /// Whether Lua code has run, or may at any call because a debug hook is set: tables may have changed
-    /// under way.
+    /// Whether Lua code has run, or may run at any call because a debug hook is set. Then tables may have
+    /// changed.
     code_ran: bool,
 }
 
@@ -229,7 +235,7 @@ impl Writer {
     /// Goes on with a table, behind one in it.
     unsafe fn go_on(&mut self, open: Open) -> Outcome<Step> {
         let state = self.state;
-        // SAFETY: as for `begin`.
+        // SAFETY: running, bound, slots and the stack of `Writer`.
         unsafe {
             match open {
                 Open::Object => {
@@ -256,7 +262,7 @@ impl Writer {
     /// Begins the table on top, which has no metatable. Its first key tells most of them apart.
     unsafe fn plain(&mut self) -> Outcome<Step> {
         let state = self.state;
-        // SAFETY: as for `begin`.
+        // SAFETY: running, bound, slots and the stack of `Writer`.
         unsafe {
             ffi::lua_pushnil(state);
             if !self.next(-2)? {
@@ -287,7 +293,7 @@ impl Writer {
 
     /// Begins the table on top as an object.
     unsafe fn object(&mut self) -> Outcome<Step> {
-        // SAFETY: as for `begin`.
+        // SAFETY: running, bound, slots and the stack of `Writer`.
         unsafe {
             ffi::lua_pushnil(self.state);
             if self.next(-2)? {
@@ -302,7 +308,7 @@ impl Writer {
     /// Writes the fields of an object from the key and the value on top on.
     unsafe fn fields(&mut self) -> Outcome<Step> {
         let state = self.state;
-        // SAFETY: as for `begin`.
+        // SAFETY: running, bound, slots and the stack of `Writer`.
         unsafe {
             loop {
                 match ffi::lua_type(state, -2) {

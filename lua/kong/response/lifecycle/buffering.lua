@@ -123,7 +123,7 @@ function _M.answer(kong, requests, ctx, state, location, list)
   for i = 1, #list do
     local ok, err = handlers.call(requests, state, list[i], "response")
     if not ok then
-      responses.clear_headers()
+      responses.clear_headers(ngx)
       return responses.send_unexpected(kong, ctx, err,
                                        failures.handler(err, list[i], "response"))
     end

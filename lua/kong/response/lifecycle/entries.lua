@@ -3,6 +3,7 @@
 local base_plugin = require "kong.response.stand_ins.base_plugin"
 local names = require "kong.response.names"
 local plugin_files = require "kong.response.plugin_files"
+local plugin_phases = require "kong.response.plugin_phases"
 local random = require "kong.response.pdk.random"
 local schemas = require "kong.response.schema"
 
@@ -22,10 +23,8 @@ local tostring = tostring
 local type = type
 
 
-local PHASES = { "rewrite", "access", "response", "header_filter", "body_filter", "log" }
-
--- Handlers of a worker, not of a request.
-local OF_WORKER = { "init_worker", "configure" }
+local PHASES = plugin_phases.OF_REQUEST
+local OF_WORKER = plugin_phases.OF_WORKER
 
 -- The same as keys, and the methods that only a gateway calls.
 local METHODS = {}
@@ -47,20 +46,6 @@ local _M = {
   --- The phases of a request in which plugins run.
   PHASES = PHASES,
 }
-
-
--- Whether a table is what should be its field `plugin`.
-local function is_plugin(entry)
-  if entry.plugin ~= nil then
-    return false
-  end
-  for _, phase in ipairs(PHASES) do
-    if entry[phase] ~= nil then
-      return true
-    end
-  end
-  return entry.PRIORITY ~= nil or entry.VERSION ~= nil
-end
 
 
 local function check_plugin(what, plugin, name)
@@ -116,7 +101,7 @@ local function check_entry(what, entry)
   if type(entry) ~= "table" then
     error(fmt("%s must be a table, got %s", what, type(entry)), 0)
   end
-  if is_plugin(entry) then
+  if plugin_phases.is_plugin(entry) then
     error(fmt("%s is a plugin itself: write { plugin = ..., config = ... }", what), 0)
   end
   for field, value in pairs(entry) do

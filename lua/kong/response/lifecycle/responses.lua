@@ -72,8 +72,9 @@ function _M.send_unexpected(kong, ctx, failure, what)
 end
 
 
---- Removes what the upstream and the plugins have put into the head of a response.
-function _M.clear_headers()
+--- Removes the headers that the upstream and the plugins have put into the head of a response.
+-- @tparam table ngx nginx's, or the test kit's
+function _M.clear_headers(ngx)
   for name in pairs(ngx.resp.get_headers(0)) do
     -- nginx makes these two.
     if name ~= "connection" and name ~= "transfer-encoding" then

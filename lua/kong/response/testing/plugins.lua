@@ -4,29 +4,32 @@ local fields = require "kong.response.testing.fields"
 local base_plugin = require "kong.response.stand_ins.base_plugin"
 local names = require "kong.response.names"
 local plugin_files = require "kong.response.plugin_files"
+local plugin_phases = require "kong.response.plugin_phases"
 local schemas = require "kong.response.schema"
 
 
 local concat = table.concat
 local error = error
 local fmt = string.format
+local ipairs = ipairs
 local pairs = pairs
 local sort = table.sort
 local type = type
 
 
--- The methods of a plugin that the kit calls.
-local PHASES = {
-  rewrite = true, access = true, response = true, header_filter = true, body_filter = true,
-  log = true,
-}
+local is_plugin = plugin_phases.is_plugin
+local OF_WORKER = plugin_phases.OF_WORKER
 
--- Those that gateways call.
+-- The methods of a plugin that the kit calls.
+local PHASES = {}
+
+-- The methods that gateways call.
 local METHODS = {
   init_worker = true, configure = true, certificate = true, preread = true,
   ws_handshake = true, ws_client_frame = true, ws_upstream_frame = true, ws_close = true,
 }
-for name in pairs(PHASES) do
+for _, name in ipairs(plugin_phases.OF_REQUEST) do
+  PHASES[name] = true
   METHODS[name] = true
 end
 
@@ -36,9 +39,6 @@ local ENTRY_FIELDS = {
   name = "string",
   schema = "table string",
 }
-
--- Phases of a worker, not of a request.
-local OF_WORKER = { "init_worker", "configure" }
 
 
 local _M = {}
@@ -58,23 +58,9 @@ local function check_methods(plugin, what)
 end
 
 
---- Whether a table is what should be its field `plugin`.
-function _M.is_plugin(given)
-  if given.plugin ~= nil then
-    return false
-  end
-  for name in pairs(PHASES) do
-    if given[name] ~= nil then
-      return true
-    end
-  end
-  return given.PRIORITY ~= nil or given.VERSION ~= nil
-end
-
-
 -- What can be said of an entry before its module is loaded.
 local function check_entry(given, what, path)
-  if type(given) == "table" and _M.is_plugin(given) then
+  if type(given) == "table" and is_plugin(given) then
     error(fmt("%s is a plugin itself: write { plugin = ..., config = ... }", what), 0)
   end
   fields.check(given, ENTRY_FIELDS, what)

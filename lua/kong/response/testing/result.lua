@@ -167,16 +167,6 @@ local function as_read(body, headers, has_body)
 end
 
 
-local function source_of(ctx)
-  if ctx.KONG_UNEXPECTED then
-    return "error"
-  elseif ctx.KONG_EXITED then
-    return "exit"
-  end
-  return ctx.KONG_PROXIED and "service" or "error"
-end
-
-
 -- Where nothing was sent, nginx logs one of these.
 local function unsent_status(session, ctx)
   local exited = session.exited
@@ -210,7 +200,7 @@ function _M.new(session)
     headers = setmetatable(headers, headers_mt),
     body = body,
     chunks = session.chunks,
-    source = source_of(ctx),
+    source = session.functions.get_source(ctx),
     exited = ctx.KONG_EXITED == true,
     closed = closed,
     truncated = not closed and has_body

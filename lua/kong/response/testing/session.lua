@@ -2,6 +2,7 @@
 -- fail.
 
 local core = require "kong.response.core"
+local responses = require "kong.response.lifecycle.responses"
 local native = require "kong.response.testing.native"
 local gateway = require "kong.response.testing.gateway"
 local modules = require "kong.response.testing.modules"
@@ -233,20 +234,8 @@ local function until_failed(outcome)
 end
 
 
--- The head of the upstream and of the plugins makes room for an error's.
-local function clear_headers(host)
-  for name in pairs((host:get_headers(0, true))) do
-    -- nginx makes these two.
-    if name ~= "connection" and name ~= "transfer-encoding" then
-      host:set_header(name, nil)
-    end
-  end
-end
-
-
 --- The gateway's header filter: when a handler fails, the client gets an error document.
 function Session:filter_head()
-  local host = self.host
   if self.strict then
     self.strict:before_head()
   end
@@ -261,7 +250,7 @@ function Session:filter_head()
     local ctx = self.ngx.ctx
     local exited = ctx.KONG_EXITED
     ctx.KONG_UNEXPECTED = true
-    clear_headers(host)
+    responses.clear_headers(self.ngx)
     local err
     ok, err = pcall(self.functions.error, 500)
     ctx.KONG_EXITED = exited
