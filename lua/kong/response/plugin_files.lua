@@ -18,9 +18,25 @@ local type = type
 local _M = {}
 
 
+-- Whether there is a file for a module, by module. It holds for one `package.path`.
+local known, known_for = {}, nil
+
+
+local function has_file(module)
+  if package.path ~= known_for then
+    known, known_for = {}, package.path
+  end
+  local answer = known[module]
+  if answer == nil then
+    answer = searchpath(module, known_for) ~= nil
+    known[module] = answer
+  end
+  return answer
+end
+
+
 local function exists(module)
-  return loaded[module] ~= nil or preload[module] ~= nil
-         or searchpath(module, package.path) ~= nil
+  return loaded[module] ~= nil or preload[module] ~= nil or has_file(module)
 end
 
 

@@ -201,10 +201,12 @@ end
 
 local function run_session(case)
   local given = case.given
-  if given.modules then
-    add(kong_table, given.kong, false)
-    add(ngx_table, given.ngx, false)
-    case.plugins = read_plugins(given)
+  add(kong_table, given.kong, false)
+  add(ngx_table, given.ngx, false)
+  case.plugins = read_plugins(given)
+  if given.kong or given.ngx then
+    restore_kong()
+    restore_ngx()
   end
   local session = sessions.new(case, ngx_table, kong_table, requests_of_kong)
   running.session = session
@@ -271,7 +273,6 @@ local function run(given, worker)
 
   local case = {
     given = given,
-    plugins = not given.modules and read_plugins(given),
     request = requests.new(given.request),
     upstream = upstreams.new(given.upstream),
     services = given.services,

@@ -35,7 +35,7 @@ return {
     name = "a header",
     plugins = { { plugin = "consumer-rate-limit", config = {
       limit = 1, window = 31536000, limit_by = "header", header_name = "X-Tenant",
-      hide_client_headers = true, error_code = 403, error_message = "Enough",
+      hide_client_headers = true, show_reset = false, error_code = 403, error_message = "Enough",
     } } },
     steps = {
       {

@@ -24,7 +24,7 @@ return {
         expect = {
           status = 200, body = "espresso lungo", upstream = false,
           headers = {
-            ["X-Cache-Status"] = "Hit", ["X-Own"] = "1", Age = "0", ["Set-Cookie"] = false,
+            ["X-Cache-Status"] = "Hit", ["X-Own"] = "1", ["Set-Cookie"] = false,
             ["Content-Type"] = "text/plain", ["Content-Length"] = "14",
           },
         },
