@@ -257,6 +257,15 @@ end
 Server.alarms = nginx.Server.alarms
 
 
+-- See `facts.lua`.
+local FACTS = { repeated_www_authenticate = false, server_header = "nginx" }
+
+
+function Server.has(_, name)
+  return FACTS[name]
+end
+
+
 --- What the log has: nothing is on its way.
 function Server:wait_log(pattern)
   return self:log():match(pattern)
