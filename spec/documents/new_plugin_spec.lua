@@ -130,7 +130,13 @@ describe("docs/coming-from.md", function()
     local plugin = {
       access = function()
         kong.log.warn("text")
-        kong.response.set_header("X-Name", kong.client.get_consumer().username .. ngx.var.name)
+        local answer = require("resty.http").new():request_uri("https://idp.example/token")
+        ngx.shared.cache:set("token", answer.body)
+        kong.service.request.set_header("x-foo", kong.client.get_consumer().username)
+        kong.response.set_header("X-Seen", table.concat({
+          ngx.var.name, ngx.shared.cache:get("token"), kong.db.name, rawget(ngx, "ssl").name,
+          require("kong.tools.utils").name,
+        }, " "))
       end,
     }
     local result = testing.run {
@@ -138,10 +144,17 @@ describe("docs/coming-from.md", function()
       request = {
         client = { consumer = { username = "alice" } }, variables = { name = "value" },
       },
-      upstream = { failure = "refused" },
+      services = { ["https://idp.example/token"] = { status = 200, body = "active" } },
+      shared = { "cache" },
+      kong = { db = { name = "db" } },
+      ngx = { ssl = { name = "ssl" } },
+      modules = { ["kong.tools.utils"] = { name = "utils" } },
     }
-    assert.response(result).has.status(502)
+    assert.response(result).has.status(200)
+    assert.response(result).has.header("X-Seen", "value active db ssl utils")
+    assert.equal("alice", result.upstream.request.headers["x-foo"])
     assert.same({ "text" }, result.log.warn)
+    assert.equal(502, testing.run({ plugin = {}, upstream = { failure = "refused" } }).status)
     assert.equal(504, testing.run({ plugin = {}, upstream = { failure = "timeout" } }).status)
   end)
 end)
