@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-version=$1
+version=${1:-}
 OUT=build/release
 
 fail() {
@@ -37,6 +37,8 @@ names CHANGELOG.md "^## \[?$exact\]? "
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 unset CARGO_TARGET_DIR
+# Both builds use the mdBook that the first one installs.
+export PATH="$PWD/build/tools/bin:$PATH"
 
 # The second build is that of a clone in another folder, with nothing built before.
 dir=$(mktemp -d)

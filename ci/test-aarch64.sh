@@ -35,10 +35,11 @@ run "Rust" rust.log env \
   CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
   CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64-static -L $bookworm" \
   RUSTFLAGS="-L $development/usr/lib/aarch64-linux-gnu" RUSTC="$(ci/rustc-for.sh $TARGET)" \
-  cargo test --locked --workspace --no-default-features --quiet --lib --target $TARGET
+  cargo test --locked --workspace --no-default-features --quiet --lib --target $TARGET \
+  --config profile.dev.package.kong-response.opt-level=1 -- --test-threads=1
 
 run "Lua, the test kit in LuaJIT for aarch64" kit.log \
-  env LUA_PATH="$LUALIB/?.lua;./?.lua" LUA_CPATH="$LUALIB/?.so" "$server/luajit" \
+  env PATH="$server:$PATH" LUA_PATH="$LUALIB/?.lua;./?.lua" LUA_CPATH="$LUALIB/?.so" "$server/luajit" \
   "$server/usr/bin/busted" --ignore-lua --lpath="$LUALIB/?.lua" --cpath="$LUALIB/?.so" \
   --exclude-pattern=_in_nginx_spec -o plainTerminal spec/kit
 
