@@ -1,5 +1,7 @@
 --- Sends sequences to nginx and reads what comes back.
 
+local facts = require "spec.support.facts"
+local memory = require "spec.conformance.memory"
 local nginx = require "spec.support.nginx"
 local values = require "spec.conformance.values"
 
@@ -69,7 +71,11 @@ Client.__index = Client
 
 
 function Client.start(jit_mode)
-  local options = { init = "jit." .. jit_mode .. "()" .. (OPTIONS.init or "") }
+  memory.repeated_www_authenticate = facts.get "repeated_www_authenticate"
+  local options = {
+    init = ("jit.%s() %s require('spec.conformance.memory').repeated_www_authenticate = %s")
+      :format(jit_mode, OPTIONS.init, tostring(memory.repeated_www_authenticate)),
+  }
   for name, value in pairs(OPTIONS) do
     options[name] = options[name] or value
   end

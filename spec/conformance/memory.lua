@@ -92,14 +92,20 @@ function Server:run()
 end
 
 
+local _M = {
+  --- Whether the nginx to compare with sends WWW-Authenticate more than once.
+  repeated_www_authenticate = false,
+}
+
+
 --- Plays a sequence. Returns what was written down, and the response:
 -- { closed = true } or { status, headers, body, complete, close }.
-local function run(sequence)
+function _M.run(sequence)
   local request = {
     method = sequence.request.method,
     http_version = sequence.request.version,
     headers = sequence.request.headers,
-    www_authenticate_repeats = false,
+    www_authenticate_repeats = _M.repeated_www_authenticate,
   }
   local host = native.memory_host(request)
   local server = servers.new({ host = host, request = request, sequence = sequence }, Server)
@@ -141,4 +147,4 @@ local function run(sequence)
 end
 
 
-return { run = run }
+return _M
