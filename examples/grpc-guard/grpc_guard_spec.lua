@@ -6,7 +6,6 @@ describe("grpc-guard", function()
     plugin = "examples.grpc-guard.plugin",
     config = { tokens = { ["token-of-alice"] = "alice" } },
     upstream = { headers = { ["Content-Type"] = "application/grpc" }, body = "\0\0\0\0\0" },
-    strict = true,
   }
 
   local function grpc(headers)

@@ -19,7 +19,6 @@ describe("hop-by-hop", function()
         body = "espresso",
       },
     },
-    strict = true,
   }
 
   it("sends the headers that are meant for the client", function()

@@ -12,7 +12,6 @@ describe("key-check", function()
       },
     },
     upstream = { headers = { ["Content-Type"] = "text/plain" }, body = "espresso" },
-    strict = true,
   }
 
   it("asks for a key", function()

@@ -23,7 +23,6 @@ describe("rate-limit", function()
     config = { limit = 2 },
     ngx = { shared = { rate_limit = dict }, now = function() return clock end },
     upstream = { headers = { ["Content-Type"] = "text/plain" }, body = "espresso" },
-    strict = true,
   }
 
   before_each(function()

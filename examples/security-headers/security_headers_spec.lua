@@ -2,7 +2,7 @@ local testing = require "kong.response.testing"
 
 
 describe("security-headers", function()
-  local run = testing.with { plugin = "examples.security-headers.plugin", strict = true }
+  local run = testing.with { plugin = "examples.security-headers.plugin" }
 
   it("sets the defaults", function()
     local result = run()

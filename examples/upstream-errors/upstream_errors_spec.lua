@@ -8,7 +8,6 @@ describe("upstream-errors", function()
   local run = testing.with {
     plugin = "examples.upstream-errors.plugin",
     config = { messages = { [503] = "We are back at noon" } },
-    strict = true,
   }
 
   local function failing(status, headers)
@@ -84,7 +83,6 @@ describe("upstream-errors", function()
         { plugin = "examples.upstream-errors.plugin", config = {} },
         { plugin = { access = function() return kong.response.exit(503, "closed") end } },
       },
-      strict = true,
     }
     assert.response(result).has.body("closed")
     result = run { upstream = { failure = "timeout" } }

@@ -6,7 +6,6 @@ describe("websocket-guard", function()
     plugin = "examples.websocket-guard.plugin",
     config = { origins = { "https://shop.example" } },
     upstream = { body = "espresso" },
-    strict = true,
   }
 
   local function upgrade(origin, value)

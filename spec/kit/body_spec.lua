@@ -20,6 +20,7 @@ local function run(upstream, handlers, request)
     end
   end
   local result = testing.run {
+    strict = false,
     plugins = { { plugin = plugin }, { plugin = buffering } },
     upstream = upstream, request = request,
   }

@@ -27,6 +27,7 @@ local function in_kit(group)
       method = "POST", path = "/" .. group, headers = { ["X-Old"] = "1" }, body = "p=1&p=2",
       variables = { foo = "" }, host = "127.0.0.1",
     },
+    strict = false,
     shared = { d = "1m" },
     nginx_version = "1.22.1",
   }.body

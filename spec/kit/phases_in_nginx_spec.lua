@@ -304,6 +304,7 @@ end, function(server)
       notes[#notes + 1] = table.concat(texts, " ") .. "\0"
     end
     local result = testing.run {
+      strict = false,
       plugin = loadstring(PLUGIN)(texts_of(CASES[name]), note),
       request = { method = method },
       upstream = upstream,

@@ -125,6 +125,7 @@ describe("the phases of a proxied request", function()
 
   it("check where a function may be called", function()
     local result = testing.run {
+      strict = false,
       plugin = { log = function() kong.response.set_header("a", "b") end },
     }
     assert.matches("function cannot be called in log phase (only in: rewrite, access, balancer, "
@@ -298,6 +299,7 @@ describe("exit", function()
   it("returns in header_filter, and the body filter sends its body", function()
     local ran_on, in_ctx = false, nil
     local result = testing.run {
+      strict = false,
       plugin = {
         header_filter = function()
           kong.response.exit(403, "no", { ["X-Foo"] = "bar" })
@@ -590,6 +592,7 @@ describe("a runtime error", function()
 
   it("in body_filter breaks the response off", function()
     local result = testing.run {
+      strict = false,
       plugin = {
         body_filter = function()
           if ngx.arg[1] == "two" then
@@ -609,6 +612,7 @@ describe("a runtime error", function()
   it("in log is logged, and the other plugins' handlers run", function()
     local ran = false
     local result = testing.run {
+      strict = false,
       plugins = {
         { plugin = { log = function() error "boom" end } },
         { plugin = { log = function() ran = true end } },
@@ -728,6 +732,7 @@ describe("odd things that plugins do", function()
 
   it("break a body off: a replaced body that is none", function()
     local result = testing.run {
+      strict = false,
       plugin = { header_filter = function() ngx.ctx.response_body = print end },
       upstream = { body = "x" },
     }

@@ -33,23 +33,28 @@ local function without_positions(lines)
 end
 
 
+local function log_of(upstream)
+  return testing.run({ plugin = PLUGIN, upstream = upstream, strict = false }).log.warn
+end
+
+
 describe("warnings in the log of a result", function()
   it("are those of production, in every test anew", function()
     for _ = 1, 2 do
       assert.same({
         "get_raw_body read a body with Content-Encoding: gzip",
         "Content-Length: 3 was left in place, and set_raw_body made the body 4 bytes",
-      }, without_positions(testing.run({ plugin = PLUGIN, upstream = UPSTREAM }).log.warn))
+      }, without_positions(log_of(UPSTREAM)))
       assert.same({
         "Content-Length: 2 was left in place, and set_raw_body made the body 3 bytes",
-      }, without_positions(testing.run({ plugin = PLUGIN, upstream = { status = 403 } }).log.warn))
+      }, without_positions(log_of({ status = 403 })))
     end
   end)
 
   it("say what strict mode says of a body, in the same words", function()
     local ok, err = pcall(testing.run, { plugin = PLUGIN, upstream = UPSTREAM, strict = true })
     assert.is_false(ok)
-    local log = testing.run({ plugin = PLUGIN, upstream = UPSTREAM }).log.warn
+    local log = log_of(UPSTREAM)
     for _, text in ipairs(without_positions(log)) do
       assert.matches("\n  " .. text .. ", at " .. FILE .. ":", err, 1, true)
     end
@@ -62,11 +67,12 @@ describe("warnings in the log of a result", function()
         body_filter = function() kong.response.set_raw_body("plain") end,
       },
       upstream = UPSTREAM,
+      strict = false,
     }
     local log = without_positions(testing.run(case).log.warn)
     assert.same({ "Content-Encoding: gzip was left in place, and set_raw_body replaced the body" },
                 log)
-    case.strict = true
+    case.strict = nil
     local ok, err = pcall(testing.run, case)
     assert.is_false(ok)
     assert.matches("\n  " .. log[1] .. ", at " .. FILE .. ":", err, 1, true)
@@ -75,6 +81,7 @@ describe("warnings in the log of a result", function()
   it("can be turned off", function()
     local response = require("kong.response.instance").new { warnings = false }
     local result = testing.run {
+      strict = false,
       plugin = {
         header_filter = function() response.exit(200, "x") end,
         body_filter = function() response.set_raw_body("longer") end,

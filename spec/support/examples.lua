@@ -174,6 +174,7 @@ function _M.both(server, lists, upstreams, case)
     http2 = request.http_version == 2,
   }
   local memory = testing.run {
+    strict = false,
     plugins = lists[case.list],
     request = {
       path = "/", method = request.method, headers = request.headers,

@@ -280,7 +280,7 @@ local function run(given, worker)
     configuration = given.configuration,
     default_type = given.default_type,
     nginx_version = given.nginx_version or NGINX_VERSION,
-    strict = given.strict,
+    strict = given.strict ~= false,
   }
 
   local session, result = installed(given.modules, given.modules and module_names(given),

@@ -12,7 +12,7 @@ use super::values::{
     arg_index, bytes, chunk, is_true, misuse, number, pairs, status, table as optional_table,
 };
 use super::{host, of_lua, raising_function};
-use crate::memory::{Field, Memory, Stage, joined};
+use crate::memory::{Answer, Field, Memory, Stage, joined};
 
 type Outcome<T> = std::result::Result<T, Error>;
 
@@ -237,9 +237,18 @@ fn abort(_: &Lua, memory: &RefCell<Memory>, _: Value, _: Value) -> Outcome<()> {
     Ok(())
 }
 
-/// `host:answer_conditions() -> boolean`
-fn answer_conditions(_: &Lua, memory: &RefCell<Memory>, _: Value, _: Value) -> Outcome<bool> {
-    Ok(memory.borrow_mut().answer_conditions())
+/// `host:answer_conditions() -> 304 | 412 | nil`
+fn answer_conditions(
+    _: &Lua,
+    memory: &RefCell<Memory>,
+    _: Value,
+    _: Value,
+) -> Outcome<Option<u16>> {
+    Ok(match memory.borrow_mut().answer_conditions() {
+        Answer::Whole => None,
+        Answer::NotModified => Some(304),
+        Answer::PreconditionFailed => Some(412),
+    })
 }
 
 /// `host:clean_head()`

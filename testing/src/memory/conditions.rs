@@ -1,19 +1,33 @@
 //! What nginx makes of a request that asks whether something has changed: its filter for that runs
 //! before those of Lua.
 
-use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 
 use super::Memory;
 use super::head::Single;
 use kong_response::date;
 use kong_response::response::precondition::{self, Comparison};
 
+/// What becomes of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It is sent as it is.
+    Whole,
+    /// It is a 304 now: the client has the body.
+    NotModified,
+    /// nginx's own page for a 412 takes its place.
+    PreconditionFailed,
+}
+
 impl Memory {
-    /// Makes a 304 of a 200 that the client has already; says whether it did. That of an upstream is
-    /// left alone. (nginx also knows If-Match and If-Unmodified-Since, and answers 412: not here.)
-    pub fn answer_conditions(&mut self) -> bool {
+    /// Looks at a 200 as the conditions of the request ask for, and makes a 304 of it where the client has it
+    /// already. That of an upstream is left alone.
+    pub fn answer_conditions(&mut self) -> Answer {
         if self.sent || self.proxied || self.head.status_sent() != 200 {
-            return false;
+            return Answer::Whole;
+        }
+        if self.precondition_fails() {
+            return Answer::PreconditionFailed;
         }
         let since = self.request_header(&IF_MODIFIED_SINCE).next();
         let tags = self.request_header(&IF_NONE_MATCH).next();
@@ -25,7 +39,7 @@ impl Memory {
             !precondition::lists(tags, etag, Comparison::Weak)
         });
         if since.is_none() && tags.is_none() || has_changed || is_another {
-            return false;
+            return Answer::Whole;
         }
 
         self.head.status = 304;
@@ -35,7 +49,21 @@ impl Memory {
         for single in [Single::ContentLength, Single::AcceptRanges, Single::ContentEncoding] {
             self.head.drop_single(single);
         }
-        true
+        Answer::NotModified
+    }
+
+    fn precondition_fails(&self) -> bool {
+        let is_newer = self.request_header(&IF_UNMODIFIED_SINCE).next().is_some_and(|since| {
+            let since = date::parse(since);
+            self.head.last_modified.is_none_or(|time| since.is_none_or(|since| since < time))
+        });
+        let is_another = || {
+            self.request_header(&IF_MATCH).next().is_some_and(|tags| {
+                let etag = self.head.single(Single::ETag).map(|slot| slot.value.as_slice());
+                !precondition::lists(tags, etag, Comparison::Strong)
+            })
+        };
+        is_newer || is_another()
     }
 }
 
@@ -57,8 +85,10 @@ mod tests {
         for (name, value) in response {
             host.write_header(name.as_bytes(), &[value.as_bytes()], Write::Set).unwrap();
         }
-        host.answer_conditions();
-        host.status().unwrap()
+        match host.answer_conditions() {
+            Answer::PreconditionFailed => 412,
+            _ => host.status().unwrap(),
+        }
     }
 
     #[test]
@@ -75,6 +105,20 @@ mod tests {
     }
 
     #[test]
+    fn a_precondition_that_fails_is_a_412() {
+        let (tag, since) = (("If-Match", "\"a\""), ("If-Unmodified-Since", TIME));
+        let (etag, modified) = (("ETag", "\"a\""), ("Last-Modified", TIME));
+        assert_eq!(status(&[tag], &[etag]), 200);
+        assert_eq!(status(&[tag], &[("ETag", "W/\"a\"")]), 412);
+        assert_eq!(status(&[("If-Match", "*")], &[]), 200);
+        assert_eq!(status(&[tag], &[]), 412);
+        assert_eq!(status(&[since], &[modified]), 200);
+        assert_eq!(status(&[since], &[]), 412);
+        assert_eq!(status(&[("If-Unmodified-Since", "yesterday")], &[modified]), 412);
+        assert_eq!(status(&[since, ("If-None-Match", "*")], &[]), 412);
+    }
+
+    #[test]
     fn the_head_of_a_304_has_nothing_of_the_body() {
         let mut host = Memory::new().with_request_header("If-None-Match", "*");
         host.set_status(StatusCode::OK).unwrap();
@@ -82,7 +126,7 @@ mod tests {
             host.write_header(name.as_bytes(), &[b"x"], Write::Set).unwrap();
         }
         host.write_header(b"Content-Length", &[b"3"], Write::Set).unwrap();
-        assert!(host.answer_conditions());
+        assert_eq!(host.answer_conditions(), Answer::NotModified);
         assert_eq!(host.listed(), [("X-A".to_owned(), "x".to_owned())]);
         assert!(!host.finish_head().body_allowed);
     }
@@ -91,12 +135,12 @@ mod tests {
     fn other_answers_are_left_alone() {
         let mut host = Memory::new().with_request_header("If-None-Match", "*");
         host.upstream(200, [(&b"ETag"[..], &b"x"[..])]);
-        assert!(!host.answer_conditions());
+        assert_eq!(host.answer_conditions(), Answer::Whole);
         assert_eq!(host.status(), Ok(200));
 
         let mut host = Memory::new().with_request_header("If-None-Match", "*");
         host.set_status(StatusCode::CREATED).unwrap();
-        assert!(!host.answer_conditions());
+        assert_eq!(host.answer_conditions(), Answer::Whole);
         assert_eq!(host.status(), Ok(201));
     }
 }

@@ -19,6 +19,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{Method, StatusCode, Version};
 
 pub use chain::joined;
+pub use conditions::Answer;
 pub use shared::Shared;
 pub use stage::Stage;
 pub use wire::Wire;

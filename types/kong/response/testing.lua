@@ -65,7 +65,7 @@ local testing = {}
 ---@field upstreams? table<string, string[]> for `kong.service.set_upstream`: targets by name
 ---@field node? table `id` and `hostname`, for `kong.node`
 ---@field version? string `kong.version`
----@field strict? boolean fail for mistakes that production lets through; false by default
+---@field strict? boolean fail for mistakes that production lets through; true by default
 ---@field gateway? boolean false runs the plugins under the life cycle; true by default
 
 ---A request to another service.

@@ -15,6 +15,7 @@ local co_yield = coroutines.yield
 local concat = table.concat
 local find = string.find
 local pairs = pairs
+local rawget = rawget
 local setmetatable = setmetatable
 local sub = string.sub
 
@@ -155,7 +156,13 @@ function Server:send_head()
     return false
   end
 
-  self.unmodified = host:answer_conditions() or self.unmodified
+  local answer = host:answer_conditions()
+  if answer == 412 then
+    -- nginx forgets the context of its modules, and `ngx.ctx` with it.
+    self:forget_ctx()
+    return self:begin_again(412)
+  end
+  self.unmodified = answer == 304 or self.unmodified
   local before = self.exited or 0
   local ok = self:filter_head()
   -- nginx ends the connection where the head does not pass, and on `ngx.exit(ngx.ERROR)`.
@@ -168,10 +175,25 @@ function Server:send_head()
     self.status = host:get_status()
     return true
   end
-  -- A header filter has exited with another code than the phase before it: nginx begins the
-  -- response again with its own page, and closes the connection behind that.
+  -- A header filter has exited with another code than the phase before it.
+  return self:begin_again(self.exited)
+end
+
+
+--- `ngx.ctx` is lost.
+function Server:forget_ctx() -- luacheck: no unused args
+  local ngx = rawget(_G, "ngx")
+  if ngx then
+    ngx.ctx = {}
+  end
+end
+
+
+--- nginx begins the response again with its own page, and closes the connection behind that.
+function Server:begin_again(status)
+  local host = self.host
   host:clean_head()
-  local page = host:special_response(self.exited)
+  local page = host:special_response(status)
   if self:send_head() then
     self:send_pages_body(page)
   end
