@@ -239,6 +239,10 @@ local COMPUTED = {
     return upstream and tostring(#concat(upstream.chunks)) or nil
   end,
 }
+-- That of gateways.
+function COMPUTED.kong_request_id(_, request)
+  return request.variables.request_id
+end
 COMPUTED.document_uri = COMPUTED.uri
 COMPUTED.query_string = COMPUTED.args
 
