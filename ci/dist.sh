@@ -95,7 +95,7 @@ package() {
   rm -rf "$stage"
   mkdir -p "$stage/licenses"
   cp -r lua "$stage/lualib"
-  cp -r types CHANGELOG.md LICENSE examples "$stage/"
+  cp -r types CHANGELOG.md LICENSE examples template "$stage/"
   sed -e "s/@VERSION@/$version/g" -e "s/@PROCESSOR@/$1/g" ci/package-readme.md > "$stage/README.md"
   cp -r build/docs "$stage/site"
   # These need the rest of the source. The site has the READMEs.

@@ -27,7 +27,8 @@ describe("the package", function()
       others[folder] = true
     end
     assert.same({ ["lualib/"] = true, ["types/"] = true, ["licenses/"] = true,
-                  ["site/"] = true, ["examples/"] = true, ["README.md"] = true,
+                  ["site/"] = true, ["examples/"] = true, ["template/"] = true,
+                  ["README.md"] = true,
                   ["CHANGELOG.md"] = true, LICENSE = true, SHA256SUMS = true,
                   ["install.sh"] = true }, others)
     trees.run("cmp LICENSE " .. dir .. "/LICENSE")
@@ -40,8 +41,8 @@ describe("the package", function()
     assert.matches("^# kong.response " .. VERSION:gsub("%.", "%%.") .. "\n", text)
     assert.matches("for Linux on x86_64 with glibc", text, 1, true)
     assert.is_nil(text:find("make ", 1, true))
-    for _, name in ipairs { "site/index.html", "lualib/", "types/", "examples/", "licenses/",
-                            "SHA256SUMS", "LICENSE", "CHANGELOG.md" } do
+    for _, name in ipairs { "site/index.html", "lualib/", "types/", "examples/", "template/",
+                            "licenses/", "SHA256SUMS", "LICENSE", "CHANGELOG.md" } do
       assert.matches("`" .. name .. "`", text, 1, true)
       trees.run("test -e " .. dir .. "/" .. name)
     end
