@@ -54,7 +54,7 @@ packages() {
   (cd "$1/build/dist" && sha256sum -- *.tar.gz *.deb)
 }
 build
-(cd "$dir/clone" && PATH="$OLDPWD/build/tools/bin:$PATH" build) # with mdBook, if it was built here
+(cd "$dir/clone" && build)
 packages . > "$dir/first"
 packages "$dir/clone" > "$dir/second"
 diff "$dir/first" "$dir/second" || fail "two builds of the same commit differ"

@@ -5,7 +5,6 @@ describe("my-plugin", function()
   local run = testing.with {
     plugin = "my-plugin",
     upstream = { body = "espresso" },
-    strict = true, -- mistakes that nginx accepts silently fail the test
   }
 
   it("asks for a key", function()
