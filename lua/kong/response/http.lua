@@ -84,45 +84,41 @@ local function make_services(options, ngx)
 
   local templates = options.error_templates
 
-  return {
-    log = options.log,
+  -- A `Slot` in stack.rs reads an option under its own name.
+  local services = copy(options)
+  services.error_templates = templates and setmetatable(copy(templates), getmetatable(templates))
 
-    request_id = options.request_id,
-    gateway_request_id = gateway_request_id,
+  services.gateway_request_id = gateway_request_id
 
-    -- Looked up when asked: gateways and their tests replace it.
-    http_version = function()
-      return ngx.req.http_version()
-    end,
+  -- Looked up at each call: gateways and their tests replace it.
+  function services.http_version()
+    return ngx.req.http_version()
+  end
 
-    listed_header = function(name, synthesised)
-      name = lower(name)
-      if synthesised then
-        local value = ngx.resp.get_headers(1, true)[name]
-        if value == nil then
-          value = ngx.header[name]
-        end
-        return first(value)
+  function services.listed_header(name, synthesised)
+    name = lower(name)
+    if synthesised then
+      local value = ngx.resp.get_headers(1, true)[name]
+      if value == nil then
+        value = ngx.header[name]
       end
-      return first(setmetatable(ngx.resp.get_headers(0), headers_mt)[name])
-    end,
+      return first(value)
+    end
+    return first(setmetatable(ngx.resp.get_headers(0), headers_mt)[name])
+  end
 
-    all_headers = function(max)
-      local headers, err = ngx.resp.get_headers(max or default_limit())
-      return setmetatable(headers, headers_mt), err
-    end,
+  function services.all_headers(max)
+    local headers, err = ngx.resp.get_headers(max or default_limit())
+    return setmetatable(headers, headers_mt), err
+  end
 
-    error_templates = templates and setmetatable(copy(templates), getmetatable(templates)),
-
-    tostring = tostring,
-    empty_array = json.empty_array,
-    array_mt = json.array_mt,
-    empty_array_mt = json.empty_array_mt,
-    nkeys = has_nkeys and nkeys or nil,
-    max_body_size = options.max_body_size,
-    warnings = options.warnings ~= false,
-    keeps_empty_body = (ngx.config.ngx_lua_version or 0) >= KEEPS_EMPTY_BODY,
-  }
+  services.tostring = tostring
+  services.empty_array = json.empty_array
+  services.array_mt = json.array_mt
+  services.empty_array_mt = json.empty_array_mt
+  services.nkeys = has_nkeys and nkeys or nil
+  services.keeps_empty_body = (ngx.config.ngx_lua_version or 0) >= KEEPS_EMPTY_BODY
+  return services
 end
 
 
