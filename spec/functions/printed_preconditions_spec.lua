@@ -15,7 +15,7 @@ local CONTENT = [[
 ]]
 
 
-hosts.each("a printed response", { style = "stages", gateway = true }, function(server)
+hosts.each("a printed response", { gateway = true }, function(server)
   for _, print in ipairs { "print", "say" } do
     for header, status in pairs {
       ['If-Match: "v"'] = 200,
