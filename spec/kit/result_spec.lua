@@ -191,16 +191,16 @@ describe("assert.response(result)", function()
     assert.response(answer(200, "x")).has_no.jsonbody()
     assert.response(answer(200, "x")).has_no.jsonbody {}
     local err = fails(function() assert.response(result).has.jsonbody { message = "yes" } end)
-    assert.matches('Expected a response with the JSON body:\n\n{\n  "message": "yes"\n}\n\n'
-      .. 'but it is:\n\n{\n  "message": "no"\n}\n\nThe response:\n\nHTTP/1.1 403', err, 1, true)
+    assert.matches('Expected a response with the JSON body: at .message, expected "yes" but found '
+      .. '"no"\n\nThe response:\n\nHTTP/1.1 403', err, 1, true)
     shows_response(err)
     assert.is_nil(err:find("table:", 1, true))
     err = fails(function() assert.response(result).has_no.jsonbody() end)
     assert.matches("Expected a response without the JSON body (any), but it is:\n\nHTTP", err, 1,
       true)
     err = fails(function() assert.response(answer(200, "x")).has.jsonbody {} end)
-    assert.matches("the JSON body:\n\n{}\n\nbut it is no JSON: expected value at line 1 column 1\n",
-      err, 1, true)
+    assert.matches("the JSON body, but it is no JSON: expected value at line 1 column 1\n", err, 1,
+      true)
   end)
 
   it("has.jsonbody tells [] from {} where the test does", function()
@@ -211,13 +211,14 @@ describe("assert.response(result)", function()
     local empty_array, array = json.empty_array, setmetatable({}, json.array_mt)
     local empty = setmetatable({}, json.empty_array_mt)
     for _, expected in ipairs {
-      body(empty_array, {}, empty_array), body(array, {}, empty), body({}, {}, {}),
-      { l = {}, o = {}, n = { {} }, two = setmetatable({ 1, 2 }, json.array_mt) },
+      body(empty_array, {}, empty_array), body(array, {}, empty),
+      { l = array, o = {}, n = { array }, two = setmetatable({ 1, 2 }, json.array_mt) },
     } do
       assert.response(found).has.jsonbody(expected)
     end
     for _, wrong in ipairs {
-      body({}, empty_array, {}), body({}, array, {}), body({}, empty, {}), body({ 1 }, {}, {}),
+      body({}, {}, array), body(array, {}, {}), body({}, empty_array, {}), body({}, array, {}),
+      body({}, empty, {}), body({ 1 }, {}, {}),
       body({}, {}, nil), body("", {}, {}), body({}, {}, json.null),
     } do
       assert.response(found).has_no.jsonbody(wrong)
@@ -225,12 +226,62 @@ describe("assert.response(result)", function()
     local err = fails(function()
       assert.response(answer(200, '{"l":{},"m":[]}')).has.jsonbody { l = empty_array, m = {} }
     end)
-    assert.matches('{\n  "l": [],\n  "m": {}\n}\n\n'
-      .. 'but it is:\n\n{\n  "l": {},\n  "m": []\n}\n', err, 1, true)
+    assert.matches("the JSON body: at .l, expected [] but found {}\n", err, 1, true)
+    err = fails(function()
+      assert.response(answer(200, '{"a":[1,{"b":[]}]}')).has.jsonbody { a = { 1, { b = {} } } }
+    end)
+    assert.matches("the JSON body: at .a[2].b, expected {} but found []\n", err, 1, true)
     err = fails(function()
       assert.response(answer(200, '"x"')).has.jsonbody(setmetatable({}, json.array_mt))
     end)
-    assert.matches('the JSON body:\n\n[]\n\nbut it is:\n\n"x"\n', err, 1, true)
+    assert.matches('the JSON body: at the top, expected [] but found "x"\n', err, 1, true)
+  end)
+
+  it("has.body shows where the bodies differ", function()
+    local found = answer(200, ("a"):rep(100) .. "b")
+    local err = fails(function() assert.response(found).has.body(("a"):rep(100) .. "c") end)
+    assert.matches('the body of 101 bytes: at byte 101, expected "c" but found "b" (101 bytes)',
+      err, 1, true)
+    err = fails(function() assert.response(found).has.body("a") end)
+    assert.matches('the body of 1 bytes: at byte 2, expected "" but found "' .. ("a"):rep(40)
+      .. '"... (101 bytes)', err, 1, true)
+  end)
+
+  it("has.logged", function()
+    local logged = testing.run { plugin = { access = function()
+      kong.log.warn("no ", "key")
+      kong.ctx.shared.user = { name = "alice" }
+    end } }
+    assert.equal("no key", assert.response(logged).has.logged("warn", "key"))
+    assert.response(logged).has_no.logged("err")
+    local err = fails(function() assert.response(logged).has.logged("err", "key") end)
+    assert.matches('a line in its log of the level "err": "key". The log has \n  [warn] no key\n',
+      err, 1, true)
+    assert.response(logged).has.ctx("user", { name = "alice" })
+    err = fails(function() assert.response(logged).has.ctx("user", { name = "bob" }) end)
+    assert.matches('kong.ctx.shared user.name: expected "bob" but found "alice"\n', err, 1, true)
+  end)
+
+  it("is about the request to the upstream, too", function()
+    local sent = testing.run {
+      plugin = { access = function()
+        kong.service.request.set_header("X-Consumer", "alice")
+        kong.service.request.set_path("/v2")
+        kong.service.request.set_method("PUT")
+        kong.service.request.set_body({ a = 1 }, "application/json")
+      end },
+      request = { path = "/v1?a=b", method = "POST", body = "x" },
+    }
+    assert.upstream(sent).has.header("X-Consumer", "alice")
+    assert.upstream(sent).has.header("Content-Length", "7")
+    assert.upstream(sent).has.path("/v2?a=b")
+    assert.upstream(sent).has.method("PUT")
+    assert.upstream(sent).has.jsonbody { a = 1 }
+    local err = fails(function() assert.upstream(sent).has.header("X-Consumer", "bob") end)
+    assert.matches('Expected a request to the upstream with header "X-Consumer" with the value '
+      .. '"bob", but it is:\n\nPUT /v2?a=b\n', err, 1, true)
+    err = fails(function() assert.upstream(result).has.path("/") end)
+    assert.matches("the upstream was not asked", err, 1, true)
   end)
 
   it("gives what it has found", function()

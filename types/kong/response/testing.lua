@@ -134,6 +134,7 @@ local testing = {}
 ---@field log kong.response.testing.Log
 ---@field upstream_called boolean whether the gateway turned to the upstream
 ---@field upstream { request?: kong.response.testing.SentRequest } what the upstream got, nil if it was not asked
+---@field shared table `kong.ctx.shared` of the request
 ---@field services kong.response.testing.ServiceRequest[] the requests to other services, in order
 ---@field closed boolean whether the client gets no answer
 ---@field truncated boolean whether the body breaks off
@@ -146,6 +147,10 @@ local testing = {}
 ---@field header fun(name: string, value?: kong.response.HeaderValue): string|string[]
 ---@field body fun(body: string): string
 ---@field jsonbody fun(body?: any): any
+---@field logged fun(level: string, text?: string): string
+---@field ctx fun(name: string, value?: any): any
+---@field method fun(method: string): string
+---@field path fun(path: string): string
 
 ---@class kong.response.testing.Assertion
 ---@field has kong.response.testing.Assertions
@@ -153,6 +158,7 @@ local testing = {}
 
 ---@class luassert
 ---@field response fun(result: kong.response.testing.Result): kong.response.testing.Assertion
+---@field upstream fun(result: kong.response.testing.Result): kong.response.testing.Assertion
 
 
 ---Runs one request.

@@ -5,6 +5,9 @@ local position = require "kong.response.testing.position"
 local show = require "kong.response.testing.show"
 
 
+local byte = string.byte
+local concat = table.concat
+local find = string.find
 local fmt = string.format
 local getmetatable = getmetatable
 local next = next
@@ -12,12 +15,22 @@ local pairs = pairs
 local raise = position.raise
 local rawget = rawget
 local rawset = rawset
+local select = select
+local sort = table.sort
+local sub = string.sub
 local tostring = tostring
 local type = type
 
 
 -- Where the chain of an assertion keeps its result.
 local RESULT = "kong_response_result"
+local SUBJECT = "kong_response_subject"
+
+-- What an assertion is about, by the word that begins it.
+local SUBJECTS = { response = "response", upstream = "request to the upstream" }
+
+-- How much of a body a difference shows.
+local MAX_PIECE = 40
 
 
 local _M = {}
@@ -29,6 +42,10 @@ local MESSAGES = {
   header = "header %s",
   body = "the body %s",
   jsonbody = "the JSON body%s",
+  logged = "a line in its log of the level %s",
+  ctx = "kong.ctx.shared %s",
+  method = "the method %s",
+  path = "the path %s",
 }
 
 
@@ -71,12 +88,30 @@ local function has_header(result, name, expected)
 end
 
 
-local function has_body(result, expected)
-  return result.body == expected, fmt("%q", tostring(expected)), result.body
+-- A piece of a text from a position on.
+local function piece(text, at)
+  return #text - at >= MAX_PIECE and fmt("%q...", sub(text, at, at + MAX_PIECE - 1))
+         or fmt("%q", sub(text, at))
 end
 
 
--- Whether a test says of this value that it is an array: an empty one, `{}` may be either.
+local function has_body(result, expected)
+  local found = result.body
+  if found == expected then
+    return true, fmt("%q", expected), found
+  elseif type(expected) ~= "string" then
+    return false, fmt("%s, a %s", tostring(expected), type(expected)), found
+  end
+  local at = 1
+  while byte(found, at) == byte(expected, at) do
+    at = at + 1
+  end
+  return false, fmt("of %d bytes: at byte %d, expected %s but found %s (%d bytes)", #expected, at,
+                    piece(expected, at), piece(found, at), #found), found, "The %s:"
+end
+
+
+-- Whether a test says of this value that it is an empty array: `{}` is an object.
 local function is_empty_array(expected)
   if expected == json.empty_array then
     return true
@@ -87,24 +122,120 @@ local function is_empty_array(expected)
 end
 
 
--- `found` is read from JSON: it ends, whatever is expected of it.
-local function same_json(found, expected)
+local function sorted_keys(...)
+  local keys, seen = {}, {}
+  for i = 1, 2 do
+    for key in pairs((select(i, ...))) do
+      if not seen[key] then
+        seen[key] = true
+        keys[#keys + 1] = key
+      end
+    end
+  end
+  sort(keys, function(one, other)
+    if type(one) == "number" and type(other) == "number" then
+      return one < other
+    end
+    return tostring(one) < tostring(other)
+  end)
+  return keys
+end
+
+
+-- Where two values differ first, what is expected there, and what is found; nil if they are the
+-- same. `found` is read from JSON: it ends, whatever is expected of it.
+local function difference(found, expected, path)
+  local is_array = type(found) == "table" and getmetatable(found) == json.array_mt
   if is_empty_array(expected) then
-    return type(found) == "table" and getmetatable(found) == json.array_mt and #found == 0
+    if is_array and #found == 0 then
+      return nil
+    end
+    return path, expected, found
   elseif type(found) ~= "table" or type(expected) ~= "table" then
-    return found == expected
+    if found == expected then
+      return nil
+    end
+    return path, expected, found
+  elseif next(expected) == nil and is_array then
+    return path, expected, found
   end
-  for key, value in pairs(found) do
-    if not same_json(value, expected[key]) then
-      return false
+  local keys = sorted_keys(found, expected)
+  for i = 1, #keys do
+    local key = keys[i]
+    local step = type(key) == "number" and fmt("[%s]", key) or "." .. tostring(key)
+    local at, one, other = difference(found[key], expected[key], path .. step)
+    if at then
+      return at, one, other
     end
   end
-  for key in pairs(expected) do
-    if found[key] == nil then
-      return false
+end
+
+
+local function shown_in_difference(value)
+  return value == nil and "nothing" or show(value)
+end
+
+
+-- A line of the log that has a text.
+local function has_logged(result, level, text)
+  if type(level) ~= "string" or text ~= nil and type(text) ~= "string" then
+    raise("assert.response(result).has.logged needs a level and a text, two strings")
+  end
+  local lines = result.log[level]
+  for i = 1, #lines do
+    if text == nil or find(lines[i], text, 1, true) then
+      return true, fmt("%q: %q", level, text or ""), lines[i]
     end
   end
-  return true
+  local all = {}
+  for i = 1, #result.log do
+    all[i] = fmt("\n  [%s] %s", result.log[i].level, result.log[i].message)
+  end
+  return false, fmt("%q: %q. The log has %s", level, text or "",
+                    all[1] and concat(all) or "no lines"), nil, "The response:"
+end
+
+
+-- A field of kong.ctx.shared.
+local function has_ctx(result, name, expected)
+  local found = result.shared[name]
+  if expected == nil then
+    return found ~= nil, fmt("%q", tostring(name)), found
+  end
+  local at, one, other = difference(found, expected, tostring(name))
+  return at == nil, at and fmt("%s: expected %s but found %s", at, shown_in_difference(one),
+                               shown_in_difference(other))
+                    or fmt("%q", tostring(name)), found, "The response:"
+end
+
+
+local function has_field(name)
+  return function(result, expected)
+    return result[name] == expected, fmt("%q", tostring(expected)), result[name]
+  end
+end
+
+
+-- The request that the upstream got, as something to assert of.
+local function sent_request(result)
+  local request = result.upstream.request
+  if not request then
+    raise("the upstream was not asked:\n\n" .. result:describe())
+  end
+  local sent = {
+    headers = request.headers, body = request.body, path = request.path, method = request.method,
+  }
+  function sent.read_json()
+    return json.decode(request.body)
+  end
+  function sent.describe()
+    local lines = { request.method .. " " .. request.path }
+    for i = 1, #request.headers do
+      lines[i + 1] = request.headers[i][1] .. ": " .. request.headers[i][2]
+    end
+    return concat(lines, "\n") .. "\n\n" .. request.body
+  end
+  return sent
 end
 
 
@@ -116,34 +247,48 @@ function _M.register(luassert, is_result)
 
   local function has_json(result, expected)
     local value, err = result:read_json()
-    local ok = err == nil
-    if expected == nil then
-      return ok, " (any)", value
+    if err then
+      return false, ", but it is no JSON: " .. err, nil, "The %s:"
+    elseif expected == nil then
+      return true, " (any)", value
     end
-    local is = ok and ":\n\n" .. show(value) or " no JSON: " .. err
-    local same_value = ok and same_json(value, expected)
-    return same_value, ":\n\n" .. show(expected) .. "\n\nbut it is" .. is, value, "The response:"
+    local at, one, other = difference(value, expected, "")
+    if not at then
+      return true, ":\n\n" .. show(expected), value
+    end
+    return false, fmt(": at %s, expected %s but found %s", at == "" and "the top" or at,
+                      shown_in_difference(one), shown_in_difference(other)), value, "The %s:"
   end
 
-  luassert:register("modifier", "response", function(state, arguments)
-    if arguments then
-      local result = arguments[1]
-      if not is_result(result) then
-        raise("assert.response needs a result of kong.response.testing, got " .. type(result))
+  local function register_subject(name, of_result)
+    luassert:register("modifier", name, function(state, arguments)
+      if arguments then
+        local result = arguments[1]
+        if not is_result(result) then
+          raise(fmt("assert.%s needs a result of kong.response.testing, got %s", name,
+                    type(result)))
+        end
+        rawset(state, RESULT, of_result(result))
+        rawset(state, SUBJECT, SUBJECTS[name])
       end
-      rawset(state, RESULT, result)
-    end
-    return state
+      return state
+    end)
+  end
+
+  register_subject("response", function(result)
+    return result
   end)
+  register_subject("upstream", sent_request)
 
   local checks = {
     status = has_status, header = has_header, body = has_body, jsonbody = has_json,
+    logged = has_logged, ctx = has_ctx, method = has_field "method", path = has_field "path",
   }
   for name, check in pairs(checks) do
     local positive = "assertion.kong_response." .. name .. ".positive"
     local negative = "assertion.kong_response." .. name .. ".negative"
-    say:set(positive, "Expected a response with " .. MESSAGES[name] .. "%s\n\n%s")
-    say:set(negative, "Expected a response without " .. MESSAGES[name] .. "%s\n\n%s")
+    say:set(positive, "Expected a %s with " .. MESSAGES[name] .. "%s\n\n%s")
+    say:set(negative, "Expected a %s without " .. MESSAGES[name] .. "%s\n\n%s")
 
     luassert:register("assertion", name, function(state, arguments)
       local result = rawget(state, RESULT)
@@ -151,10 +296,12 @@ function _M.register(luassert, is_result)
         raise(fmt("say which response: assert.response(result).has.%s(...)", name))
       end
       local ok, expected, found, title = check(result, arguments[1], arguments[2])
-      arguments[1], arguments[2] = expected, title and "\n\n" .. title or ", but it is:"
-      arguments[3] = result:describe()
-      arguments.n = 3
-      arguments.nofmt = { true, true, true }
+      local subject = rawget(state, SUBJECT)
+      arguments[1], arguments[2] = subject, expected
+      arguments[3] = title and "\n\n" .. fmt(title, subject) or ", but it is:"
+      arguments[4] = result:describe()
+      arguments.n = 4
+      arguments.nofmt = { true, true, true, true }
       return ok, { found }
     end, positive, negative)
   end

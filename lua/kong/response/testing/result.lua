@@ -134,7 +134,7 @@ end
 local FIELDS = {
   status = true, headers = true, body = true, json = true, source = true, exited = true,
   phases = true, log = true, upstream_called = true, closed = true, truncated = true,
-  chunks = true, ctx = true, describe = true, upstream = true, services = true,
+  chunks = true, ctx = true, describe = true, upstream = true, services = true, shared = true,
 }
 
 local result_mt = { __tostring = message }
@@ -212,6 +212,7 @@ function _M.new(session)
     upstream = { request = sent_request(session) },
     services = session.service_calls or {},
     ctx = ctx,
+    shared = session.kong_ctx.shared,
     has_body = has_body,
   }, result_mt)
 end
