@@ -131,6 +131,25 @@ describe("what the kit lacks", function()
 end)
 
 
+describe("an argument that is refused", function()
+  it("is shown with the call", function()
+    assert.same({ 'the call was kong.response.exit("401")' },
+      hints { access = function() return kong.response.exit("401") end })
+    assert.same({ "the call was kong.response.exit(403, 42)" },
+      hints { access = function() kong.response.exit(403, 42) end })
+    assert.same({ 'the call was kong.response.set_header("X-A", {...})' },
+      hints { access = function() kong.response.set_header("X-A", { 1 }) end })
+  end)
+
+  it("is none where another error comes later", function()
+    assert.same({}, hints { access = function()
+      kong.response.set_header("X-A", "1")
+      error("boom")
+    end })
+  end)
+end)
+
+
 describe("a call with a colon", function()
   it("is named", function()
     local line = line_here() + 2

@@ -96,8 +96,9 @@ local _M = {
 }
 
 
---- Set while a test of `kong.response.testing` runs: `test(options, name, with_colon)` gives the
--- functions for the request of that test. It is told which one is called, and whether with a colon.
+--- Set while a test of `kong.response.testing` runs: `test(options, name, with_colon, ...)` gives
+-- the functions for the request of that test. It is told which one is called, whether with a colon,
+-- and with what.
 _M.test = nil
 
 
@@ -115,7 +116,7 @@ function _M.for_tests(options)
               .. " lua-nginx-module", 2)
       end
       -- A tail call: errors name the line of our caller.
-      return test(options, name, (...) == response)[name](...)
+      return test(options, name, (...) == response, ...)[name](...)
     end
   end
   return response

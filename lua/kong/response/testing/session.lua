@@ -14,6 +14,7 @@ local servers = require "kong.response.testing.server"
 local strict = require "kong.response.testing.strict"
 
 
+local concat = table.concat
 local error = error
 local find = string.find
 local fmt = string.format
@@ -21,6 +22,7 @@ local getmetatable = getmetatable
 local match = string.match
 local pairs = pairs
 local pcall = pcall
+local select = select
 local setmetatable = setmetatable
 local tonumber = tonumber
 local tostring = tostring
@@ -120,6 +122,22 @@ local function is_failure(err)
 end
 
 
+-- Which call an error about an argument comes from, and what it was given.
+local function explain_call(call, text)
+  if not call or not find(text, " must be ", 1, true) and not find(text, "invalid header", 1, true)
+  then
+    return nil
+  end
+  local shown = {}
+  for i = 1, call[2] do
+    local value = call[i + 2]
+    shown[i] = type(value) == "string" and fmt("%q", value) or type(value) == "table" and "{...}"
+               or tostring(value)
+  end
+  return fmt("the call was kong.response.%s(%s)", call[1], concat(shown, ", "))
+end
+
+
 --- Logs what a handler raised. An assertion of the test's own that failed in there is no mistake of
 -- the plugin's: it fails the test.
 function Session:failed(err)
@@ -134,7 +152,7 @@ function Session:failed(err)
   end
   local has_position = find(text, "^[^\n]-:%d+: ")
   self:write_log(ERR, text, not has_position and position.of_function(self.handler) or nil)
-  local hint = lacking.hint(text)
+  local hint = lacking.hint(text) or explain_call(self.last_call, text)
   if hint then
     self:hint(hint)
   end
@@ -151,7 +169,7 @@ function Session:handler_failed(err)
   end
   local ok, text = pcall(tostring, err)
   text = ok and text or "(error object is a " .. type(err) .. " value)"
-  local hint = lacking.hint(text)
+  local hint = lacking.hint(text) or explain_call(self.last_call, text)
   if hint then
     self:hint(hint)
   end
@@ -385,7 +403,8 @@ function _M.new(case, ngx, kong, requests)
   end
 
   local defaults = { error_templates = templates }
-  function self.bind(options, name, with_colon)
+  function self.bind(options, name, with_colon, ...)
+    self.last_call = name and not with_colon and { name, select("#", ...), ... }
     if with_colon then
       self:called_with_colon(options, name)
     end

@@ -1,0 +1,158 @@
+-- What a test describes around a request: other services, modules, dictionaries, the clock.
+
+local testing = require "kong.response.testing"
+
+
+local function run(code, case)
+  local given = { plugin = { access = code } }
+  for name, value in pairs(case or {}) do
+    given[name] = value
+  end
+  return testing.run(given)
+end
+
+
+describe("another service", function()
+  it("answers resty.http", function()
+    local seen
+    local result = run(function()
+      local client = require("resty.http").new()
+      local answer = client:request_uri("https://idp.example/token?a=b", {
+        method = "POST", body = "x=1", headers = { ["X-A"] = "1" },
+      })
+      seen = { answer.status, answer.body, answer.headers["content-type"] }
+      client:connect { scheme = "http", host = "api.example", port = 8080 }
+      answer = client:request { path = "/items", query = { a = 1 } }
+      seen[4], seen[5] = answer:read_body(), answer.status
+      seen[6], seen[7] = client:request_uri("http://down.example/")
+    end, { services = {
+      ["https://idp.example/token"] = function(request)
+        return { status = 201, body = request.method .. request.body .. request.headers["x-a"],
+                 headers = { ["Content-Type"] = "text/plain" } }
+      end,
+      ["http://api.example:8080/items"] = { body = "items" },
+      ["http://down.example/"] = function() return nil, "timeout" end,
+    } })
+    assert.same({ 201, "POSTx=11", "text/plain", "items", 200, nil, "timeout" }, seen)
+    assert.equal("https://idp.example/token?a=b", result.services[1].url)
+    assert.equal("a=1", result.services[2].query)
+  end)
+
+  it("answers ngx.location.capture", function()
+    local seen
+    run(function()
+      local answer = ngx.location.capture("/auth?x=y", { method = ngx.HTTP_PUT, body = "b" })
+      seen = { answer.status, answer.body, answer.header["x-a"] }
+    end, { services = { ["/auth"] = function(request)
+      return { status = 401, body = request.method .. request.query .. request.body,
+               headers = { ["X-A"] = "1" } }
+    end } })
+    assert.same({ 401, "PUTx=yb", "1" }, seen)
+  end)
+
+  it("that is not described is an error", function()
+    local result = run(function()
+      require("resty.http").new():request_uri("https://idp.example/token")
+    end, { services = { ["https://idp.example/tokens"] = {} } })
+    assert.matches("surroundings_spec.lua:%d+: no service is described for GET "
+      .. "https://idp.example/token: add %[\"https://idp.example/token\"%] to the case's services"
+      .. ': did you mean "https://idp.example/tokens"%?', result.log.err[1])
+  end)
+
+  it("is not reached by a socket", function()
+    local result = run(function() ngx.socket.tcp() end)
+    assert.matches("surroundings_spec.lua:%d+: the kit has no sockets: ngx.socket.tcp.",
+      result.log.err[1])
+  end)
+end)
+
+
+describe("a module of a test", function()
+  before_each(function()
+    package.preload["kit-needy"] = function()
+      local utils = require "kit-utils"
+      return { access = function() return kong.response.exit(200, utils.text()) end }
+    end
+  end)
+
+  after_each(function()
+    package.preload["kit-needy"], package.loaded["kit-needy"] = nil, nil
+  end)
+
+  it("is what require finds, in that test", function()
+    for _, text in ipairs { "one", "two" } do
+      local result = testing.run {
+        plugin = "kit-needy",
+        modules = { ["kit-utils"] = { text = function() return text end } },
+      }
+      assert.equal(text, result.body)
+      assert.is_nil(package.loaded["kit-utils"])
+      assert.is_nil(package.loaded["kit-needy"])
+    end
+  end)
+
+  it("is asked for in two lines where it is missing", function()
+    local ok, err = pcall(testing.run, { plugin = "kit-needy" })
+    assert.is_false(ok)
+    assert.matches("module 'kit%-utils' not found\ngive it in the case's modules: "
+      .. 'modules = { %["kit%-utils"%] = ... } %(docs/testing.md%)$', err)
+  end)
+end)
+
+
+describe("the clock", function()
+  it("is what the test says, and moves with it", function()
+    local times = {}
+    local timed = run(function()
+      times[1], times[2] = ngx.now(), ngx.time()
+      ngx.sleep(1.5)
+      times[3], times[4] = ngx.now(), ngx.utctime()
+      ngx.timer.at(10, function() kong.log.warn("due") end)
+      ngx.timer.every(4, function() kong.log.info("again") end)
+    end, { clock = 1700000000 })
+    assert.same({ 1700000000, 1700000000, 1700000001.5, "2023-11-14 22:13:21" }, times)
+    testing.advance(9)
+    assert.same({ 0, 2 }, { #timed.log.warn, #timed.log.info })
+    testing.advance(1)
+    assert.same({ "due" }, timed.log.warn)
+  end)
+
+  it("is refused where it is none", function()
+    assert.error_matches(function() testing.advance("x") return nil end,
+      "advance needs a number of seconds, got x", 1, true)
+  end)
+end)
+
+
+describe("a worker", function()
+  local limited = {
+    access = function()
+      local count = ngx.shared.counters:incr("requests", 1, 0, 60)
+      local loaded = kong.cache:get("key", { ttl = 60 }, function() return count end)
+      return kong.response.exit(200, count .. " " .. loaded)
+    end,
+  }
+
+  it("keeps dictionaries and the cache until they expire", function()
+    local ask = testing.worker { plugin = limited, shared = { "counters" }, clock = 1700000000 }
+    assert.same({ "1 1", "2 1" }, { ask().body, ask().body })
+    testing.advance(59)
+    assert.equal("3 1", ask().body)
+    testing.advance(1)
+    assert.equal("1 1", ask().body)
+  end)
+
+  it("is a new one in each other test", function()
+    local ask = testing.with { plugin = limited, shared = { counters = "1m" } }
+    assert.same({ "1 1", "1 1" }, { ask().body, ask().body })
+  end)
+
+  it("has the dictionaries that are declared", function()
+    local seen
+    run(function() seen = { ngx.shared.other == nil, ngx.shared.c:capacity() } end,
+      { shared = { c = "64k" } })
+    assert.same({ true, 65536 }, seen)
+    assert.error_matches(function() run(function() end, { shared = { c = "x" } }) return nil end,
+      'shared["c"] must be a size such as "1m", got x', 1, true)
+  end)
+end)
