@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""licenses.py TRIPLE FOLDER: copies the licences of what is linked into the library, a folder for each."""
-=======
-"""licenses.py FOLDER: copies the licences of all crates in the library, into one folder for each crate."""
->>>>>>> 14d313b (Makefile, ci: comments and messages in plain English; make help begins with what a target does and says how long it takes; make docs-lint checks the prose)
+"""licenses.py TRIPLE FOLDER: copies the licences of all crates in the package, into one folder for each crate."""
 
 import json
 import pathlib
@@ -21,7 +17,7 @@ def output(*command):
 triple, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 linked = set(
     output(
-        "cargo", "tree", "--locked", "--target", triple, "--edges", "normal,no-proc-macro",
+        "cargo", "tree", "--workspace", "--locked", "--target", triple, "--edges", "normal,no-proc-macro",
         "--prefix", "none", "--format", "{p}",
     ).splitlines()
 )
