@@ -117,6 +117,20 @@ describe("a schema", function()
     assert.equal("function function", phase)
   end)
 
+  it("logs a warning about deprecated fields, once in a worker", function()
+    local schema = { name = "mine", fields = { { config = { type = "record", fields = {
+      { old = { type = "string", deprecation = { message = "no old", removal_in_version = "2" } } },
+    } } } } }
+    for _, gateway in ipairs { true, false } do
+      local case = { plugin = { access = noop }, schema = schema, gateway = gateway }
+      assert.same({}, testing.run(case).log.warn)
+      case.config = { old = "x" }
+      local run = testing.worker(case)
+      assert.same({ "no old (scheduled for removal in 2)" }, run({}).log.warn)
+      assert.same({}, run({}).log.warn)
+    end
+  end)
+
   it("that is wrong is refused at the line of the test", function()
     local ok, err = pcall(function()
       testing.validate({ name = "mine", fields = { { confg = {} } } }, {})

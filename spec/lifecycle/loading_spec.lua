@@ -116,7 +116,7 @@ describe("a plugin's name", function()
 end)
 
 
-describe("a plugin with a phase that only gateways have", function()
+describe("a plugin that starts with a warning", function()
   local before, logged
 
   before_each(function()
@@ -131,13 +131,23 @@ describe("a plugin with a phase that only gateways have", function()
     rawset(_G, "ngx", nil)
   end)
 
-  it("runs without it, and the log says so", function()
+  it("has a config that sets a deprecated field", function()
+    local schema = { name = "old", fields = { { config = { type = "record", fields = {
+      { old = { type = "string", deprecation = { message = "no old", removal_in_version = "2" } } },
+    } } } } }
+    lifecycle.new { { plugin = { access = noop }, schema = schema, config = {} } }
+    assert.same({}, logged)
+    lifecycle.new { { plugin = { access = noop }, schema = schema, config = { old = "x" } } }
+    assert.same({ "5 no old (scheduled for removal in 2)" }, logged)
+  end)
+
+  it("has a phase that only gateways run", function()
     lifecycle.new { { plugin = { access = noop, certificate = noop }, name = "both" } }
     assert.same({ '5 the certificate phase of plugin "both" needs a gateway: it is not run' },
                 logged)
   end)
 
-  it("and no other phase is refused", function()
+  it("is refused if it has only such phases", function()
     for _, phase in ipairs { "certificate", "preread", "ws_handshake", "ws_client_frame" } do
       local ok, err = pcall(lifecycle.new, { { plugin = { [phase] = noop } } })
       assert.is_false(ok)

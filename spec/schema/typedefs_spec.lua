@@ -58,6 +58,55 @@ describe("the typedef", function()
     assert.equal("value should be between 0 and 2147483646", check(typedefs.timeout, -1))
   end)
 
+  it("pem, which has at least one key in the form of PEM", function()
+    local public = "-----BEGIN PUBLIC KEY-----\nMA==\n-----END PUBLIC KEY-----"
+    assert.is_nil(check(typedefs.pem, nil))
+    assert.is_nil(check(typedefs.pem, { public_key = public }))
+    assert.is_nil(check(typedefs.pem, { private_key = "{vault://env/key}" }))
+    assert.same({ private_key = "invalid key: not in the form of PEM" },
+                check(typedefs.pem, { private_key = public }))
+    assert.same({ ["@entity"] = {
+      "at least one of these fields must be non-empty: 'private_key', 'public_key'",
+    } }, check(typedefs.pem, {}))
+  end)
+
+  it("jwk, which has the members of a JSON Web Key", function()
+    assert.is_nil(check(typedefs.jwk, nil))
+    assert.is_nil(check(typedefs.jwk, {
+      kty = "RSA", n = "AQ", e = "AQAB", key_ops = { "verify" }, ["x5t#S256"] = "AQ",
+    }))
+    assert.same({ kty = "required field missing", a = "unknown field" },
+                check(typedefs.jwk, { a = "b" }))
+    assert.same({ kty = "expected one of: EC, OKP, RSA, oct" }, check(typedefs.jwk, { kty = "X" }))
+  end)
+
+  it("sources and destinations, which have an address or a port", function()
+    for _, name in ipairs { "sources", "destinations" } do
+      assert.is_nil(check(typedefs[name], { { ip = "10.0.0.0/8" }, { port = 80 } }))
+      assert.same({
+        [2] = { ip = "invalid ip or cidr range: 'x'" }, [3] = { ["@entity"] = {
+          "at least one of these fields must be non-empty: 'ip', 'port'",
+        } },
+      }, check(typedefs[name], { { port = 1 }, { ip = "x" }, {} }))
+    end
+  end)
+
+  it("propagation, which has the formats of traces", function()
+    assert.is_nil(check(typedefs.propagation, {
+      extract = { "b3" }, inject = { "preserve", "b3-single" }, clear = { "x-b3" },
+      default_format = "w3c",
+    }))
+    assert.same({ default_format = "required field missing" }, check(typedefs.propagation, {}))
+    assert.same({ extract = {
+      "expected one of: ot, w3c, datadog, b3, gcp, jaeger, aws, instana",
+    } }, check(typedefs.propagation, { default_format = "ot", extract = { "b3-single" } }))
+  end)
+
+  it("capability, a string", function()
+    assert.is_nil(check(typedefs.capability, "kong.sync.v2"))
+    assert.equal("expected a string", check(typedefs.capability, 1))
+  end)
+
   it("queue, which is filled in", function()
     local row = schemas.validate({ name = "test", fields = {
       { config = { type = "record", fields = { { queue = typedefs.queue } } } },

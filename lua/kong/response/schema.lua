@@ -5,6 +5,7 @@
 --     local row, errors = schemas.validate(schema, { header = "apikey" })
 
 local definition = require "kong.response.schema.definition"
+local deprecations = require "kong.response.schema.deprecations"
 local fill = require "kong.response.schema.fill"
 local messages = require "kong.response.schema.messages"
 local typedefs = require "kong.response.schema.typedefs"
@@ -183,16 +184,18 @@ end
 -- @tparam ?table config
 -- @tparam[opt] function resolve `resolve(reference)` gives the secret of a vault's reference
 -- @treturn table|nil
--- @treturn ?string what is wrong with the config
+-- @treturn table|string warnings about deprecated fields, or what is wrong with the config
 -- @raise what is wrong with the schema
 function _M.config(schema, config, resolve)
   local filled, errors = validate_row(schema, config, NOT_NEEDED)
   if not filled then
     return nil, messages.line(errors)
   end
-  return fill.select(of(schema).by_name.config, filled.config, resolve or function()
+  local field = of(schema).by_name.config
+  local selected = fill.select(field, filled.config, resolve or function()
     return ""
   end)
+  return selected, deprecations.of(field, config)
 end
 
 

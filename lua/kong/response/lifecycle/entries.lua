@@ -72,6 +72,14 @@ local function check_plugin(what, plugin, name)
 end
 
 
+local function warn(text)
+  local ngx = rawget(_G, "ngx")
+  if type(ngx) == "table" and ngx.log then
+    ngx.log(ngx.WARN, text)
+  end
+end
+
+
 --- Refuses a plugin that would do nothing here; logs which of its phases are not run.
 local function check_other_phases(what, plugin, name)
   local others = plugin_files.phases_of_gateways(plugin)
@@ -87,12 +95,8 @@ local function check_other_phases(what, plugin, name)
   if not runs then
     error(fmt("%s has only phases that need a gateway: %s", what, table.concat(others, ", ")), 0)
   end
-  local ngx = rawget(_G, "ngx")
-  if type(ngx) == "table" and ngx.log then
-    for _, phase in ipairs(others) do
-      ngx.log(ngx.WARN, fmt("the %s phase of plugin \"%s\" needs a gateway: it is not run", phase,
-                            name))
-    end
+  for _, phase in ipairs(others) do
+    warn(fmt("the %s phase of plugin \"%s\" needs a gateway: it is not run", phase, name))
   end
 end
 
@@ -176,9 +180,12 @@ local function read_config(what, entry, schema, read, resolve)
   if type(schema) == "string" then
     schema = load(what, read.name, schema)
   end
-  local ok, filled, err = pcall(schemas.config, schema, config, resolve)
+  local ok, filled, more = pcall(schemas.config, schema, config, resolve)
   if not ok or not filled then
-    error(fmt("%s: %s", what, err or filled), 0)
+    error(fmt("%s: %s", what, more or filled), 0)
+  end
+  for _, warning in ipairs(more) do
+    warn(warning)
   end
   filled.__plugin_id = read.id
   return filled

@@ -13,6 +13,7 @@ local values = require "kong.response.schema.values"
 
 local error = error
 local fmt = string.format
+local ipairs = ipairs
 local next = next
 local pairs = pairs
 local tostring = tostring
@@ -111,6 +112,19 @@ local function check_attributes(field, path)
   if description ~= nil and (type(description) ~= "string" or #description < 10
                              or #description > 500) then
     refuse(path, "description: must have 10 to 500 characters")
+  end
+  local deprecation = field.deprecation
+  if deprecation ~= nil then
+    if type(deprecation) ~= "table" then
+      refuse(path, "deprecation: expected a record")
+    end
+    for _, name in ipairs { "message", "removal_in_version" } do
+      if deprecation[name] == nil then
+        refuse(path, "deprecation: %s: required field missing", name)
+      elseif type(deprecation[name]) ~= "string" then
+        refuse(path, "deprecation: %s: expected a string", name)
+      end
+    end
   end
 end
 

@@ -8,6 +8,7 @@ local values = require "kong.response.schema.values"
 local error = error
 local find = string.find
 local fmt = string.format
+local gmatch = string.gmatch
 local pairs = pairs
 local setmetatable = setmetatable
 local tostring = tostring
@@ -145,8 +146,75 @@ define("methods", { type = "set", elements = typedefs.http_method })
 define("hosts", { type = "array", elements = typedefs.wildcard_host })
 
 define("lua_code", { type = "map", keys = { type = "string" }, values = { type = "string" } })
-define("certificate", text(urls.check_pem "CERTIFICATE"))
-define("key", text(urls.check_pem "KEY"))
+define("certificate", text(urls.check_pem("CERTIFICATE", "certificate")))
+define("key", text(urls.check_pem("KEY", "key")))
+
+define("pem", {
+  type = "record",
+  required = false,
+  fields = {
+    { private_key = text(urls.check_pem("PRIVATE KEY", "key"), { referenceable = true }) },
+    { public_key = text(urls.check_pem("PUBLIC KEY", "key"), { referenceable = true }) },
+  },
+  entity_checks = { { at_least_one_of = { "private_key", "public_key" } } },
+})
+
+-- The members of RFC 7517 and RFC 7518.
+local function jwk_fields()
+  local fields = {
+    { kty = { type = "string", required = true, one_of = { "EC", "OKP", "RSA", "oct" } } },
+    { use = { type = "string" } },
+    { key_ops = { type = "array", elements = { type = "string" } } },
+    { x5c = { type = "array", elements = { type = "string" } } },
+    { oth = { type = "array", elements = {
+      type = "map", keys = { type = "string" }, values = { type = "string" },
+    } } },
+  }
+  for name in gmatch("alg kid x5u x5t x5t#S256 crv x y n e", "%S+") do
+    fields[#fields + 1] = { [name] = { type = "string" } }
+  end
+  for name in gmatch("d p q dp dq qi k", "%S+") do
+    fields[#fields + 1] = { [name] = { type = "string", referenceable = true } }
+  end
+  return fields
+end
+
+define("jwk", { type = "record", required = false, fields = jwk_fields() })
+
+
+local function addresses_and_ports()
+  return {
+    type = "set",
+    elements = {
+      type = "record",
+      fields = { { ip = typedefs.ip_or_cidr }, { port = typedefs.port } },
+      entity_checks = { { at_least_one_of = { "ip", "port" } } },
+    },
+  }
+end
+
+define("sources", addresses_and_ports())
+define("destinations", addresses_and_ports())
+
+define("capability", { type = "string" })
+
+
+-- How a trace goes from the client's request to the upstream's.
+local EXTRACTORS = { "ot", "w3c", "datadog", "b3", "gcp", "jaeger", "aws", "instana" }
+local INJECTORS = {
+  "preserve", "ot", "w3c", "datadog", "b3", "b3-single", "gcp", "jaeger", "aws", "instana",
+}
+local FORMATS = { "ot", "w3c", "datadog", "b3", "b3-single", "gcp", "jaeger", "aws", "instana" }
+
+define("propagation", {
+  type = "record",
+  fields = {
+    { extract = { type = "array", elements = { type = "string", one_of = EXTRACTORS } } },
+    { clear = { type = "array", elements = { type = "string" } } },
+    { inject = { type = "array", elements = { type = "string", one_of = INJECTORS } } },
+    { default_format = { type = "string", required = true, one_of = FORMATS } },
+  },
+})
 
 define("queue", {
   type = "record",

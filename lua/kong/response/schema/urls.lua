@@ -107,10 +107,10 @@ end
 
 
 --- Text in the form of PEM. What it contains is not checked.
-function _M.check_pem(label)
+function _M.check_pem(label, name)
   return function(value)
     return find(value, "-----BEGIN [%u ]*" .. label .. "-----") ~= nil,
-           fmt("invalid %s: not in the form of PEM", label:lower())
+           fmt("invalid %s: not in the form of PEM", name)
   end
 end
 

@@ -103,20 +103,20 @@ local function phases_left_out(plugin, what)
 end
 
 
---- What the handlers get: the config itself, or what its schema makes of it.
+--- What the handlers get: the config itself, or what its schema makes of it; and the warnings.
 local function read_config(given, schema, id, what, env)
   if not schema then
-    return given.config or {}
+    return given.config or {}, {}
   end
   if type(schema) == "string" then
     schema = load_table(env.load, schema)
   end
-  local config, err = env.call(schemas.config, schema, given.config, env.resolve)
+  local config, more = env.call(schemas.config, schema, given.config, env.resolve)
   if not config then
-    error(fmt("the config of %s: %s", what, err), 0)
+    error(fmt("the config of %s: %s", what, more), 0)
   end
   config.__plugin_id = id
-  return config
+  return config, more
 end
 
 
@@ -142,12 +142,14 @@ local function read_entry(i, given, what, path, env)
   end
   -- The same in each test: a worker that serves several requests knows it again.
   local id = fmt("5b1f4f5c-0b5d-4a3f-8d52-%012x", i)
+  local config, warnings = read_config(given, schema, id, what, env)
   return {
     index = i,
     id = id,
     name = name,
     plugin = plugin,
-    config = read_config(given, schema, id, what, env),
+    config = config,
+    warnings = warnings,
     not_run = phases_left_out(plugin, what),
     priority = priority,
     ctx = {},

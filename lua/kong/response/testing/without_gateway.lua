@@ -5,6 +5,7 @@ local failures = require "kong.response.failures"
 local gateway = require "kong.response.testing.gateway"
 local phases = require "kong.response.testing.phases"
 local running = require "kong.response.testing.running"
+local worker_start = require "kong.response.testing.worker_start"
 
 
 local concat = table.concat
@@ -213,6 +214,7 @@ local function run(session, case)
   local worker, ctx = session.worker, session.ngx.ctx
   if not worker.started then
     worker.started = true
+    worker_start.log_warnings(session)
     session.ngx.ctx = {}
     session.ran.init_worker = true
     local leave = session:enter "init_worker"

@@ -8,7 +8,7 @@ local pcall = pcall
 local tostring = tostring
 
 
-local CRIT, ERR, NOTICE = 3, 4, 6
+local CRIT, ERR, WARN, NOTICE = 3, 4, 5, 6
 
 local INIT_FAILED = "worker initialization error: failed to execute the \"init_worker\" handler for"
   .. " plugin \"%s\": %s; this node must be restarted"
@@ -52,6 +52,17 @@ local function call_once(session, name, message, level)
 end
 
 
+--- Logs the warnings about the configs of plugins.
+function _M.log_warnings(session)
+  for i = 1, #session.plugins do
+    local warnings = session.plugins[i].warnings
+    for j = 1, #warnings do
+      session:write_log(WARN, warnings[j])
+    end
+  end
+end
+
+
 --- Starts the worker of a session, unless an earlier request has.
 function _M.start(session)
   local worker = session.worker
@@ -64,6 +75,7 @@ function _M.start(session)
   local ngx, host = session.ngx, session.host
   local phase, ctx = host:get_phase(), ngx.ctx
   local needed = false
+  _M.log_warnings(session)
   for i = 1, #session.plugins do
     local entry = session.plugins[i]
     for j = 1, #entry.not_run do
