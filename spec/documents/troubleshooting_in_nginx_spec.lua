@@ -169,7 +169,7 @@ served.describe("docs/troubleshooting.md", start, function(server)
       return by_hand('kong = { response = require "kong.response" }',
                      'kong.request.get_header("apikey")')
     end,
-    ["hint: the kit has no ngx.<name>: give it in the case's ngx (docs/testing.md)"] = function()
+    ["hint: the kit has no ngx.<name>: add it to the case's ngx (docs/testing.md)"] = function()
       local testing = require "kong.response.testing"
       local result = testing.run {
         plugin = {

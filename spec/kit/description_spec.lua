@@ -24,7 +24,7 @@ describe("the description of a test", function()
     { 'unknown field "header" of request: did you mean "headers"?', { request = { header = {} } } },
     { "request.path must be a string, got number", { request = { path = 1 } } },
     { 'request.path must start with a slash, got "a"', { request = { path = "a" } } },
-    { 'request.path must not lead out of the root, got "/a/%2e./../b"',
+    { 'request.path must not leave the root, got "/a/%2e./../b"',
       { request = { path = "/a/%2e./../b" } } },
     { 'request.method must be in capitals, got "get"', { request = { method = "get" } } },
     { "request.http_version must be 1.0, 1.1, 2 or 3, got 1.5",
@@ -39,7 +39,7 @@ describe("the description of a test", function()
     { "request.headers[1] must be { name, value }", { request = { headers = { "A: b" } } } },
     { 'request.variables["shop"] must be a string, got table',
       { request = { variables = { shop = {} } } } },
-    { "request.variables must have strings for names, got number",
+    { "request.variables must have strings as names, got number",
       { request = { variables = { "shop" } } } },
     { 'request.headers["A"] must be a string or a list of strings, got a table with the key "b"',
       { request = { headers = { A = { b = 1 } } } } },
@@ -51,10 +51,10 @@ describe("the description of a test", function()
       { upstream = { headers = { { "A", "x" }, "B" } } } },
     { "upstream.headers[3] must be { name, value }",
       { upstream = { headers = { { "A", "x" }, [3] = { "B", "y" } } } } },
-    { 'request.headers["a b"] is no name of a header',
+    { 'request.headers["a b"] is not a header name',
       { request = { headers = { ["a b"] = 1 } } } },
-    { 'request.headers[""] is no name of a header', { request = { headers = { { "", 1 } } } } },
-    { 'upstream.headers["A:"] is no name of a header',
+    { 'request.headers[""] is not a header name', { request = { headers = { { "", 1 } } } } },
+    { 'upstream.headers["A:"] is not a header name',
       { upstream = { headers = { ["A:"] = "" } } } },
     { 'unknown field "code" of upstream: did you mean "status"?', { upstream = { code = 200 } } },
     { 'unknown field "uri" of request: did you mean "path"?', { request = { uri = "/" } } },
@@ -158,7 +158,7 @@ describe("the description of a test", function()
     end)
     assert.error_matches(function()
       testing.run { plugin = "forgetful.plugin" }
-    end, 'the module "forgetful.plugin" must give a table, got boolean: did you forget `return`?',
+    end, 'the module "forgetful.plugin" must return a table, got boolean: did you forget `return`?',
       1, true)
   end)
 

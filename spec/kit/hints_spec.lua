@@ -64,15 +64,15 @@ end)
 
 describe("what the kit lacks", function()
   it("is named where an error comes of it", function()
-    assert.same({ "the kit has no ngx.ssl: give it in the case's ngx (docs/testing.md)" },
+    assert.same({ "the kit has no ngx.ssl: add it to the case's ngx (docs/testing.md)" },
       hints { access = function() return ngx.ssl.version("a", "b") end })
     assert.same(
-      { "the kit has no ngx.req.nothing_near: give it in the case's ngx (docs/testing.md)" },
+      { "the kit has no ngx.req.nothing_near: add it to the case's ngx (docs/testing.md)" },
       hints { rewrite = function() ngx.req.nothing_near("a", "b") end })
     assert.same(
-      { "the kit has no kong.service.balancing: give it in the case's kong (docs/testing.md)" },
+      { "the kit has no kong.service.balancing: add it to the case's kong (docs/testing.md)" },
       hints { access = function() kong.service.balancing.set_header("a", "b") end })
-    assert.same({ "the kit has no kong.db: give it in the case's kong (docs/testing.md)" },
+    assert.same({ "the kit has no kong.db: add it to the case's kong (docs/testing.md)" },
       hints { log = function() local db = kong.db db.find() end })
   end)
 
@@ -108,7 +108,7 @@ describe("what the kit lacks", function()
     } do
       package.loaded["needy.plugin"] = nil
       assert.error_matches(load, "attempt to index field 'ssl' (a nil value)\n"
-        .. "the kit has no ngx.ssl: give it in the case's ngx (docs/testing.md)", 1, true)
+        .. "the kit has no ngx.ssl: add it to the case's ngx (docs/testing.md)", 1, true)
     end
   end)
 

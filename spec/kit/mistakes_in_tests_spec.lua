@@ -32,7 +32,7 @@ describe("a plugin", function()
       ["header-filter"] = "header_filter", body_fitler = "body_filter", bodyfilter = "body_filter",
       body_filters = "body_filter", Log = "log", LOG = "log",
     } do
-      assert.equal(('the plugin of the test has a method %q, which is no phase: did you mean %q?')
+      assert.equal(('the plugin of the test has a method %q, which is not a phase: did you mean %q?')
         :format(name, meant), refused { [name] = function() end })
     end
   end)
@@ -43,7 +43,7 @@ describe("a plugin", function()
   end)
 
   it("in a list is named", function()
-    assert.equal('the plugin of plugins[2] has a method "acess", which is no phase: did you mean '
+    assert.equal('the plugin of plugins[2] has a method "acess", which is not a phase: did you mean '
       .. '"access"?', raised(function()
         testing.run { plugins = { { plugin = {} }, { plugin = { acess = function() end } } } }
       end))
@@ -128,9 +128,9 @@ describe("a result", function()
       raised(function() assert.response({}).has.status(1) end))
     assert.equal("assert.response(result).has.header needs a name, got nil",
       raised(function() assert.response(result).has.header() end))
-    assert.equal("say which response: assert.response(result).has.jsonbody(...)",
+    assert.equal("name the response: assert.response(result).has.jsonbody(...)",
       raised(function() assert.has.jsonbody({}) end))
-    assert.matches("^the body is no JSON: ", raised(function() return result.json().x end))
+    assert.matches("^the body is not JSON: ", raised(function() return result.json().x end))
   end)
 end)
 

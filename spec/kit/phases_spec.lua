@@ -454,7 +454,7 @@ describe("exit", function()
       assert.is_true(result.closed)
       assert.equal(103, result.status)
       assert.equal("", tostring(result))
-      assert.matches("(the client gets no answer)", result:describe(), 1, true)
+      assert.matches("(the client gets no response)", result:describe(), 1, true)
     end
   end)
 

@@ -66,7 +66,7 @@ describe("json", function()
     for _, body in ipairs { "{", "", "nil", '{"a":1} x' } do
       local ok, err = pcall(answer(403, body).json)
       assert.is_false(ok)
-      assert.matches("^spec/kit/result_spec.lua:%d+: the body is no JSON: ", err)
+      assert.matches("^spec/kit/result_spec.lua:%d+: the body is not JSON: ", err)
       assert.matches("HTTP/1.1 403 Forbidden\n", err, 1, true)
     end
   end)
@@ -199,7 +199,7 @@ describe("assert.response(result)", function()
     assert.matches("Expected a response without the JSON body (any), but it is:\n\nHTTP", err, 1,
       true)
     err = fails(function() assert.response(answer(200, "x")).has.jsonbody {} end)
-    assert.matches("the JSON body, but it is no JSON: expected value at line 1 column 1\n", err, 1,
+    assert.matches("the JSON body, but it is not JSON: expected value at line 1 column 1\n", err, 1,
       true)
   end)
 
@@ -313,7 +313,7 @@ describe("assert.response(result)", function()
     assert.matches("assert.response needs a result of kong.response.testing, got table", err, 1,
       true)
     err = fails(function() assert.has.status(200) end)
-    assert.matches("say which response: assert.response(result).has.status(...)", err, 1, true)
+    assert.matches("name the response: assert.response(result).has.status(...)", err, 1, true)
   end)
 
   it("is not needed: without luassert the kit works", function()

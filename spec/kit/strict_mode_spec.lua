@@ -30,7 +30,7 @@ end
 local function mistakes(plugin, case)
   local found, result = places(plugin, case)
   for i, text in ipairs(found) do
-    if not text:find("^code ran on") then
+    if not text:find("^code ran after") then
       found[i] = text:gsub(", at " .. FILE .. ":%d+$", "")
         :gsub(", in the handler at " .. FILE .. ":%d+$", "")
     end
@@ -114,7 +114,7 @@ describe("code behind an exit in header_filter", function()
   end
 
   local function at(line)
-    return { ("code ran on after an exit in header_filter, at %s:%d"):format(FILE, line) }
+    return { ("code ran after an exit in header_filter, at %s:%d"):format(FILE, line) }
   end
 
   it("is found", function()
@@ -355,7 +355,7 @@ end)
 
 describe("a body with a status that has none", function()
   for _, status in ipairs { 204, 304 } do
-    local expected = { ("a body with status %d: it is not sent"):format(status) }
+    local expected = { ("a body with status %d: nginx does not send it"):format(status) }
 
     it("is found: exit(" .. status .. ", body)", function()
       local found, result = mistakes {
@@ -398,7 +398,7 @@ describe("a body with a status that has none", function()
         end,
       }, { upstream = { status = status } })
       assert.same({
-        ("a body with status %d: the client takes it for the next answer"):format(status),
+        ("a body with status %d: the client reads it as the next response"):format(status),
       }, found)
       assert.same({ "x" }, result.chunks)
       assert.equal("", result.body)
@@ -667,7 +667,7 @@ describe("a mistake in strict mode", function()
       return kong.response.exit(204, "x")
     end }
     assert.same({
-      ("a body with status 204: it is not sent, in the handler at %s:%d"):format(FILE, line),
+      ("a body with status 204: nginx does not send it, in the handler at %s:%d"):format(FILE, line),
     }, found)
   end)
 
@@ -675,7 +675,7 @@ describe("a mistake in strict mode", function()
     local found = places({
       header_filter = function() ngx.status = 204 end,
     }, { upstream = { body = "abc" } })
-    assert.same({ "a body with status 204: it is not sent" }, found)
+    assert.same({ "a body with status 204: nginx does not send it" }, found)
   end)
 end)
 

@@ -95,7 +95,7 @@ describe("a plugin's name", function()
       .. "module 'missing' not found", refusal { { plugin = "missing" } })
     assert.matches('plugins%[1%]: plugin "broken" cannot be loaded: .*no such thing',
                    refusal { { plugin = "broken" } })
-    assert.matches('plugins%[1%]: the module "kong%.plugins%.nothing%.handler" must give a table, '
+    assert.matches('plugins%[1%]: the module "kong%.plugins%.nothing%.handler" must return a table, '
       .. "got boolean: did you forget `return`%?$", refusal { { plugin = "nothing" } })
   end)
 

@@ -38,7 +38,7 @@ describe("a life cycle", function()
       { "an unknown field", { { plugin = {}, version = {} } },
         'plugins[1]: unknown field "version"' },
       { "a misspelt phase", { { plugin = { acess = function() end } } },
-        'plugins[1] has a method "acess", which is no phase: did you mean "access"?' },
+        'plugins[1] has a method "acess", which is not a phase: did you mean "access"?' },
       { "a plugin itself", { { plugin = {} }, { PRIORITY = 5 } },
         "plugins[2] is a plugin itself: write { plugin = ..., config = ... }" },
       { "a plugin itself, by its methods", { { access = function() end } },

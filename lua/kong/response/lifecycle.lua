@@ -110,7 +110,7 @@ end
 --   `plugins[<i>].<field> must be a <type>, got <type>`,
 --   `plugins[<i>]: PRIORITY must be a number, got <value>`,
 --   `plugins[<i>]: <phase> must be a function, got <type>`,
---   `plugins[<i>] has a method "<name>", which is no phase: did you mean "<phase>"?`,
+--   `plugins[<i>] has a method "<name>", which is not a phase: did you mean "<phase>"?`,
 --   `plugins[<i>] has only phases that need a gateway: <phases>`,
 --   `plugins[<i>]: Plugin "<name>" can't be loaded because …`,
 --   `plugins[<i>]: <name> plugin is enabled but not installed; …`,

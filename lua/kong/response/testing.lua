@@ -363,7 +363,7 @@ stand_ins.install()
 -- @treturn kong.response.testing.Result
 -- @raise `a test is running already`, `unknown field "<name>" of <what>` and, where one is near,
 --   `: did you mean "<name>"?`, `<what>.<name> must be a <type>, got <type>`, `the plugin of <what>
---   has a method "<name>", which is no phase: did you mean "<phase>"?`,
+--   has a method "<name>", which is not a phase: did you mean "<phase>"?`,
 --   `upstream.failure must be timeout, refused or cut_off, got "<value>"` and
 --   others about the description; with `strict`, `strict mode found:`, the mistakes and the
 --   response; an assertion that failed inside of a handler

@@ -12,7 +12,7 @@ local testing = {}
 ---@field consumer? table
 ---@field credential? table
 
----Headers by name, where an array repeats one; or an ordered list of `{ name, value }`.
+---Headers by name, with an array for a header that occurs several times; or an ordered list of `{ name, value }`.
 ---@alias kong.response.testing.Headers
 ---| table<string, kong.response.HeaderValue>
 ---| { [1]: string, [2]: string|number|boolean }[]
@@ -23,49 +23,49 @@ local testing = {}
 ---@field headers? kong.response.testing.Headers
 ---@field http_version? number 1.0, 1.1 (by default), 2 or 3
 ---@field scheme? string `http` by default
----@field host? string by default that of the header Host, else `localhost`
+---@field host? string the default is the header Host, or `localhost`
 ---@field port? number
 ---@field body? string
 ---@field id? string the request id
 ---@field client? kong.response.testing.Client
----@field variables? table<string, string> nginx's variables, as `ngx.var` has them
+---@field variables? table<string, string> nginx's variables, for `ngx.var`
 
 ---@class kong.response.testing.Upstream
 ---@field status? number 200 by default
----@field headers? kong.response.testing.Headers a body that is a string brings its Content-Length
----@field body? string|string[] a list is sent in chunks
----@field failure? "timeout"|"refused"|"cut_off" `cut_off`: all chunks but the last arrive, of a string its first half
+---@field headers? kong.response.testing.Headers a string as the body also sets Content-Length
+---@field body? string|string[] each string of a list is one chunk
+---@field failure? "timeout"|"refused"|"cut_off" `cut_off`: the last chunk does not arrive, or only the first half of a string
 
 ---@class kong.response.testing.Entry
 ---@field plugin kong.response.Plugin|string the plugin, its name, or the name of its module
 ---@field config? table
----@field name? string what the log calls it; by default the name that `plugin` has
----@field schema? table|string the schema of the config, or its module; by default the one beside `handler`
+---@field name? string the name in the log; the default is the name in `plugin`
+---@field schema? table|string the schema of the config, or its module; the default is the file next to `handler`
 
 ---@class kong.response.testing.Case
 ---@field plugin? kong.response.Plugin|string the plugin, its name, or the name of its module (see `load`)
----@field config? table what its methods get, filled in by the schema
----@field name? string what the log calls it; by default the name that `plugin` has
----@field schema? table|string the schema of the config, or its module; by default the one beside `handler`
----@field plugins? kong.response.testing.Entry[] in place of these; a higher `PRIORITY` runs first
+---@field config? table the argument of its methods; the schema sets defaults
+---@field name? string the name in the log; the default is the name in `plugin`
+---@field schema? table|string the schema of the config, or its module; the default is the file next to `handler`
+---@field plugins? kong.response.testing.Entry[] instead of these; a higher `PRIORITY` runs first
 ---@field request? kong.response.testing.Request
 ---@field upstream? kong.response.testing.Upstream
 ---@field configuration? table `kong.configuration`
----@field default_type? string the Content-Type of a response that has none; none by default
----@field kong? table what else there is in `kong`
----@field ngx? table what else there is in `ngx`
----@field clock? number what `ngx.now` says; by default the time of the system. It stands still
+---@field default_type? string the Content-Type of a response without one; none by default
+---@field kong? table other parts of `kong`
+---@field ngx? table other parts of `ngx`
+---@field clock? number the time for `ngx.now`, which then stands still; the default is the time of the system
 ---@field shared? table<string|integer, string> dictionaries of `ngx.shared`: names, or sizes by name (`"1m"`)
 ---@field services? table<string, kong.response.testing.Answer|kong.response.testing.AnswerFunction> by URL, or by path
----@field modules? table<string, any> what `require` finds in this test
----@field nginx_version? string `1.27.1` by default; below 1.23 one WWW-Authenticate is sent
----@field route? table what `kong.router.get_route` returns
----@field service? table what `kong.router.get_service` returns
+---@field modules? table<string, any> the results of `require` in this test
+---@field nginx_version? string `1.27.1` by default; before 1.23, nginx sends one WWW-Authenticate
+---@field route? table the result of `kong.router.get_route`
+---@field service? table the result of `kong.router.get_service`
 ---@field consumers? table[] for `kong.client.load_consumer`
 ---@field upstreams? table<string, string[]> for `kong.service.set_upstream`: targets by name
 ---@field node? table `id` and `hostname`, for `kong.node`
 ---@field version? string `kong.version`
----@field strict? boolean fail for mistakes that production lets through; true by default
+---@field strict? boolean fail for mistakes that nginx accepts silently; true by default
 ---@field gateway? boolean false runs the plugins under the life cycle; true by default
 
 ---A request to another service.
@@ -84,32 +84,32 @@ local testing = {}
 ---@field headers? table<string, string>
 ---@field body? string
 
----Answers a request; nil and an error stand for a connection that fails.
+---Answers a request. With nil and an error, the connection fails.
 ---@alias kong.response.testing.AnswerFunction
 ---| fun(request: kong.response.testing.ServiceRequest): kong.response.testing.Answer?, string?
 
----What the upstream gets.
+---The request that the upstream gets.
 ---@class kong.response.testing.SentRequest
 ---@field method string
 ---@field path string with the query
 ---@field headers table an ordered list of `{ name, value }`; by name, in any case, the value, or an array of them
 ---@field body string
 ---@field scheme string
----@field host string of the Service, or what a plugin has set
+---@field host string the host of the Service, or of a plugin's call
 ---@field port number
 
 ---@class kong.response.testing.Additions
----@field kong? table what else there is in `kong`
----@field ngx? table what else there is in `ngx`
+---@field kong? table other parts of `kong`
+---@field ngx? table other parts of `ngx`
 
 ---@class kong.response.testing.LogLine
 ---@field level string `err`, `warn` and so on
 ---@field message string
----@field phase string in which it was written
----@field plugin? string of which plugin
----@field handler? string `<file>:<line>` of the method, for an error that has no line itself
+---@field phase string the phase of the line
+---@field plugin? string the plugin of the line
+---@field handler? string `<file>:<line>` of the method, for an error without a line
 
----A list of lines; by the name of a level, a list of messages.
+---A list of lines. By the name of a level, a list of messages.
 ---@class kong.response.testing.Log
 ---@field [integer] kong.response.testing.LogLine
 ---@field stderr string[]
@@ -122,26 +122,26 @@ local testing = {}
 ---@field info string[]
 ---@field debug string[]
 
----`tostring` makes the HTTP/1.1 message of it that the client gets.
+---`tostring` returns the HTTP/1.1 message that the client gets.
 ---@class kong.response.testing.Result
 ---@field status number
 ---@field headers table an ordered list of `{ name, value }`; by name, in any case, the value, or an array of them
----@field body string as the client reads it: no longer than the Content-Length it was told
----@field json fun(): any the body, read as JSON, arrays with `array_mt`; raises `the body is no JSON: <reason>`
+---@field body string the body as the client reads it, with at most as many bytes as Content-Length says
+---@field json fun(): any the body, read as JSON, arrays with `array_mt`; raises `the body is not JSON: <reason>`
 ---@field source "service"|"exit"|"error"
 ---@field exited boolean whether a plugin has answered
 ---@field phases string[] the phases that ran, in order
 ---@field log kong.response.testing.Log
----@field upstream_called boolean whether the gateway turned to the upstream
----@field upstream { request?: kong.response.testing.SentRequest } what the upstream got, nil if it was not asked
+---@field upstream_called boolean whether the gateway has asked the upstream
+---@field upstream { request?: kong.response.testing.SentRequest } the request to the upstream; nil without one
 ---@field shared table `kong.ctx.shared` of the request
 ---@field services kong.response.testing.ServiceRequest[] the requests to other services, in order
----@field closed boolean whether the client gets no answer
+---@field closed boolean whether the client gets no response
 ---@field truncated boolean whether the body breaks off
----@field chunks string[] the body as it was sent
+---@field chunks string[] the chunks of the body
 ---@field ctx table the `ngx.ctx` of the request
 
----What is asserted of a result. Each returns what it has found.
+---The assertions for a result. Each returns the value that it has found.
 ---@class kong.response.testing.Assertions
 ---@field status fun(status: number): number
 ---@field header fun(name: string, value?: kong.response.HeaderValue): string|string[]
@@ -168,35 +168,34 @@ local testing = {}
 ---* `unknown field "<name>" of <what>`
 ---* `<what>.<name> must be a <type>, got <type>`
 ---* `request.method must be in capitals, got "<method>"`
----* `request.path must start with a slash, got "<path>"`, `request.path must not lead out of the root, got "<path>"`
+---* `request.path must start with a slash, got "<path>"`, `request.path must not leave the root, got "<path>"`
 ---* `<what>.headers["<name>"] must be a string or a list of strings, got <type>`
----* `<what>.headers["<name>"] is no name of a header`, `<what>.headers[<number>] must be { name, value }`
+---* `<what>.headers["<name>"] is not a header name`, `<what>.headers[<number>] must be { name, value }`
 ---* `plugin must be the plugin's table or the name of its module, got <type>`
 ---* `request.http_version must be 1.0, 1.1, 2 or 3, got <number>`
 ---* `upstream.status must be a whole number from 100 to 599, got <number>`
 ---* `upstream.failure must be timeout, refused or cut_off, got "<value>"`
 ---* `a test has either plugin, config and name, or plugins`
----* `strict mode found:`, the mistakes, and the response
+---* `strict mode found:` with the mistakes and the response
 ---@param case kong.response.testing.Case
 ---@return kong.response.testing.Result result
 function testing.run(case) end
 
 
----Returns a `run` with defaults. The fields of a case replace them one by one. Raises what `run` would of their
----fields, the request and the upstream.
+---Returns a `run` with defaults. The fields of a case replace them one by one. It raises the errors of the defaults.
 ---@param defaults kong.response.testing.Case
 ---@return fun(case?: kong.response.testing.Case): kong.response.testing.Result run
 function testing.with(defaults) end
 
 
----Returns a `run` with defaults, all of whose requests meet in one worker: they share dictionaries, `kong.cache`,
----timers and the clock. Make one in each test.
----@param defaults kong.response.testing.Case `clock` and `shared` are of the worker
+---Returns a `run` with defaults. All its requests run in one worker, and share dictionaries, `kong.cache`, timers and
+---the clock. Create a worker in each test.
+---@param defaults kong.response.testing.Case `clock` and `shared` belong to the worker
 ---@return fun(case?: kong.response.testing.Case): kong.response.testing.Result run
 function testing.worker(defaults) end
 
 
----Moves the clock, and runs the timers that are due then. Their log is that of the last result.
+---Moves the clock, and runs the timers that become due. Their lines are in the log of the last result.
 ---
 ---**Errors:**
 ---* `advance needs a number of seconds, got <value>`
@@ -204,14 +203,14 @@ function testing.worker(defaults) end
 function testing.advance(seconds) end
 
 
----Is `require` with the globals `kong` and `ngx` in place, for modules that take them at their top.
+---Works like `require`, with the globals `kong` and `ngx`, for modules that use them at their top.
 ---@param name string
----@param additions? kong.response.testing.Additions what the module needs besides
+---@param additions? kong.response.testing.Additions other parts that the module needs
 ---@return any plugin
 function testing.load(name, additions) end
 
 
----Checks a config against a schema, and fills in defaults.
+---Checks a config against a schema, and sets defaults.
 ---
 ---**Errors:**
 ---* `error initializing schema for plugin: error in definition of '<name>': <what>`

@@ -63,7 +63,7 @@ local function check_plugin(what, plugin, name)
   end
   local misspelt, meant = names.misspelt_phase(plugin, METHODS, ELSEWHERE)
   if misspelt then
-    error(fmt("%s has a method %q, which is no phase: did you mean %q?", what, misspelt, meant), 0)
+    error(fmt("%s has a method %q, which is not a phase: did you mean %q?", what, misspelt, meant), 0)
   end
   local refusal = plugin_files.refusal(plugin, name)
   if refusal then
@@ -164,7 +164,7 @@ local function load(what, name, module)
     error(fmt(is_missing and "%s: %s plugin is enabled but not installed;\n%s"
               or "%s: plugin \"%s\" cannot be loaded: %s", what, name, loaded), 0)
   elseif type(loaded) ~= "table" then
-    error(fmt("%s: the module %q must give a table, got %s%s", what, module, type(loaded),
+    error(fmt("%s: the module %q must return a table, got %s%s", what, module, type(loaded),
               loaded == true and ": did you forget `return`?" or ""), 0)
   end
   return loaded

@@ -70,7 +70,7 @@ end
 -- What RFC 9110 calls a token.
 local function check_name(name, what)
   if not find(name, "^[%w!#$%%&'*+.^_`|~-]+$") then
-    error(fmt("%s[%q] is no name of a header", what, name), 0)
+    error(fmt("%s[%q] is not a header name", what, name), 0)
   end
 end
 
@@ -86,7 +86,7 @@ end
 
 --- An ordered list of `{ name, value }` of headers given as such a list, or by name (then sorted);
 -- an array as a value repeats the header.
--- @raise `<what>[<i>] must be { name, value }`, `<what>["<name>"] is no name of a header`,
+-- @raise `<what>[<i>] must be { name, value }`, `<what>["<name>"] is not a header name`,
 --   `<what>["<name>"] must be a string or a list of strings, got <type>`
 function _M.headers(given, what)
   given = given or {}

@@ -80,7 +80,7 @@ function _M.hint(message)
   if meant then
     return fmt('there is no %s.%s: did you mean "%s"?', miss.path, name, meant)
   end
-  return fmt("the kit has no %s.%s: give it in the case's %s (docs/testing.md)", miss.path, name,
+  return fmt("the kit has no %s.%s: add it to the case's %s (docs/testing.md)", miss.path, name,
              match(miss.path, "^%l+"))
 end
 

@@ -248,7 +248,7 @@ function _M.register(luassert, is_result)
   local function has_json(result, expected)
     local value, err = result:read_json()
     if err then
-      return false, ", but it is no JSON: " .. err, nil, "The %s:"
+      return false, ", but it is not JSON: " .. err, nil, "The %s:"
     elseif expected == nil then
       return true, " (any)", value
     end
@@ -293,7 +293,7 @@ function _M.register(luassert, is_result)
     luassert:register("assertion", name, function(state, arguments)
       local result = rawget(state, RESULT)
       if not result then
-        raise(fmt("say which response: assert.response(result).has.%s(...)", name))
+        raise(fmt("name the response: assert.response(result).has.%s(...)", name))
       end
       local ok, expected, found, title = check(result, arguments[1], arguments[2])
       local subject = rawget(state, SUBJECT)

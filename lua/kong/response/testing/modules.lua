@@ -111,7 +111,7 @@ function _M.explain(message)
     return hint and message .. "\n" .. hint or message
   end
   local place = match(message, "^([^\n]-:%d+: )module '") or ""
-  return fmt("%smodule '%s' not found\ngive it in the case's modules: modules = { [%q] = ... }"
+  return fmt("%smodule '%s' not found\nadd it to the case's modules: modules = { [%q] = ... }"
              .. " (docs/testing.md)", place, name, name)
 end
 

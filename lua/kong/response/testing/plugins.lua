@@ -53,7 +53,7 @@ end
 local function check_methods(plugin, what)
   local name, meant = names.misspelt_phase(plugin, PHASES, METHODS)
   if name then
-    error(fmt("%s has a method %q, which is no phase: did you mean %q?", what, name, meant), 0)
+    error(fmt("%s has a method %q, which is not a phase: did you mean %q?", what, name, meant), 0)
   end
 end
 
@@ -75,7 +75,7 @@ end
 local function load_table(load, module)
   local loaded = load(module)
   if type(loaded) ~= "table" then
-    error(fmt("the module %q must give a table, got %s%s", module, type(loaded),
+    error(fmt("the module %q must return a table, got %s%s", module, type(loaded),
               forgotten(loaded)), 0)
   end
   return loaded

@@ -102,7 +102,7 @@ function _M.new(given)
 
   local uri = decoded(path)
   if not uri then
-    error(fmt("request.path must not lead out of the root, got %q", target), 0)
+    error(fmt("request.path must not leave the root, got %q", target), 0)
   end
   local method = given.method or "GET"
   if not find(method, "^[%u_-]+$") then
@@ -136,7 +136,7 @@ function _M.new(given)
   for name, value in pairs(given.variables or {}) do
     local kind = type(value)
     if type(name) ~= "string" then
-      error(fmt("request.variables must have strings for names, got %s", type(name)), 0)
+      error(fmt("request.variables must have strings as names, got %s", type(name)), 0)
     elseif kind ~= "string" and kind ~= "number" then
       error(fmt("request.variables[%q] must be a string, got %s", name, kind), 0)
     end

@@ -85,7 +85,7 @@ end
 function Result:describe()
   local lines = {}
   if self.closed then
-    lines[1] = "(the client gets no answer)"
+    lines[1] = "(the client gets no response)"
   else
     lines[1] = status_line(self)
     for i = 1, #self.headers do
@@ -120,11 +120,11 @@ end
 
 
 --- The body, read as JSON; null is the `null` of `kong.response.json`.
--- @raise `the body is no JSON: <reason>` and the response
+-- @raise `the body is not JSON: <reason>` and the response
 local function read_json(self)
   local value, err = self:read_json()
   if err then
-    raise(fmt("the body is no JSON: %s\n\n%s", err, self:describe()))
+    raise(fmt("the body is not JSON: %s\n\n%s", err, self:describe()))
   end
   return value
 end

@@ -194,7 +194,7 @@ function Strict:exited_in_filter()
     end
     sethook(self.hook, self.mask, self.count)
     self.hooked = false
-    self:mistake("code ran on after an exit in header_filter, at %s:%d", at.short_src,
+    self:mistake("code ran after an exit in header_filter, at %s:%d", at.short_src,
                  at.currentline)
   end, "cl")
 end
@@ -216,7 +216,7 @@ end
 
 --- A variable was read that nginx has not.
 function Strict:unknown_variable(name, suggestion)
-  self:mistake_at(self:place(), "ngx.var.%s is no variable of nginx%s", name, suggestion)
+  self:mistake_at(self:place(), "nginx has no variable ngx.var.%s%s", name, suggestion)
 end
 
 
@@ -264,7 +264,7 @@ function Strict:body_without_right()
   local status = self.session.status
   if has_no_body(status) then
     local place = self.exit_body or self.status_place or self:place()
-    self:mistake_at(place, "a body with status %d: it is not sent", status)
+    self:mistake_at(place, "a body with status %d: nginx does not send it", status)
   end
 end
 
@@ -274,7 +274,7 @@ function Strict:after_chunk(given, sent)
   local status = self.session.status
   if has_no_body(status) and sent ~= "" and sent ~= given then
     self:mistake_at(self.arg_places[1] or "",
-                    "a body with status %d: the client takes it for the next answer", status)
+                    "a body with status %d: the client reads it as the next response", status)
   end
 end
 
