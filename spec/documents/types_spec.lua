@@ -102,8 +102,9 @@ describe("the types", function()
     for path in trees.run("find types -name '*.lua'"):gmatch("[^\n]+") do
       assert(loadfile(path))
       local module = path:match("^types/(.*)%.lua$"):gsub("/", ".")
-      -- The global and its parts: spec/pdk/types_spec.lua looks at these.
-      if module ~= "kong" and not module:find("^pdk%.") then
+      -- The global and its parts: spec/pdk/types_spec.lua checks these. `require` finds modules of
+      -- a gateway only where plugins run: `make types` checks schemas that use them.
+      if module ~= "kong" and not module:find("^pdk%.") and not module:find("^kong%.db%.") then
         assert.equal(module, luacats.read(path).meta)
         found[module] = true
       end

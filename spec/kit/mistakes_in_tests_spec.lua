@@ -32,7 +32,8 @@ describe("a plugin", function()
       ["header-filter"] = "header_filter", body_fitler = "body_filter", bodyfilter = "body_filter",
       body_filters = "body_filter", Log = "log", LOG = "log",
     } do
-      assert.equal(('the plugin of the test has a method %q, which is not a phase: did you mean %q?')
+      assert.equal(('the plugin of the test has a method %q, which is not a phase: '
+        .. 'did you mean %q?')
         :format(name, meant), refused { [name] = function() end })
     end
   end)
@@ -43,7 +44,8 @@ describe("a plugin", function()
   end)
 
   it("in a list is named", function()
-    assert.equal('the plugin of plugins[2] has a method "acess", which is not a phase: did you mean '
+    assert.equal('the plugin of plugins[2] has a method "acess", which is not a phase: '
+      .. 'did you mean '
       .. '"access"?', raised(function()
         testing.run { plugins = { { plugin = {} }, { plugin = { acess = function() end } } } }
       end))

@@ -667,7 +667,8 @@ describe("a mistake in strict mode", function()
       return kong.response.exit(204, "x")
     end }
     assert.same({
-      ("a body with status 204: nginx does not send it, in the handler at %s:%d"):format(FILE, line),
+      ("a body with status 204: nginx does not send it, in the handler at %s:%d")
+        :format(FILE, line),
     }, found)
   end)
 

@@ -94,7 +94,7 @@ describe("a module of a test", function()
   it("is asked for in two lines where it is missing", function()
     local ok, err = pcall(testing.run, { plugin = "kit-needy" })
     assert.is_false(ok)
-    assert.matches("module 'kit%-utils' not found\ngive it in the case's modules: "
+    assert.matches("module 'kit%-utils' not found\nadd it to the case's modules: "
       .. 'modules = { %["kit%-utils"%] = ... } %(docs/testing.md%)$', err)
   end)
 end)

@@ -95,8 +95,8 @@ describe("a plugin's name", function()
       .. "module 'missing' not found", refusal { { plugin = "missing" } })
     assert.matches('plugins%[1%]: plugin "broken" cannot be loaded: .*no such thing',
                    refusal { { plugin = "broken" } })
-    assert.matches('plugins%[1%]: the module "kong%.plugins%.nothing%.handler" must return a table, '
-      .. "got boolean: did you forget `return`%?$", refusal { { plugin = "nothing" } })
+    assert.matches('plugins%[1%]: the module "kong%.plugins%.nothing%.handler" must return '
+      .. "a table, got boolean: did you forget `return`%?$", refusal { { plugin = "nothing" } })
   end)
 
   it("is refused with a schema of old", function()

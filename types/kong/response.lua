@@ -21,7 +21,7 @@ local response = {}
 ---@alias kong.response.HeaderValue string|number|boolean|string[]
 
 ---Values by name. Names match in any case, and `_` stands for `-`.
----@alias kong.response.Headers table<string, kong.response.HeaderValue>
+---@alias kong.response.Headers table<string, kong.response.HeaderValue?>
 
 ---A body that the client gets as JSON. `kong.response.json` has values for `null` and `[]`.
 ---@alias kong.response.JsonBody table<string|number, any>

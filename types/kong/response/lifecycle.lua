@@ -32,6 +32,7 @@ local lifecycle = {}
 ---@field consumers? table[] for `kong.client.load_consumer`
 ---@field credential? table
 ---@field node? { id: string?, hostname: string? }
+---@field resolves? boolean whether the balancer accepts host names
 ---@field route? table
 ---@field service? table
 ---@field upstreams? table<string, string[]> `"address:port"` by name

@@ -34,7 +34,7 @@ local testing = {}
 ---@field status? number 200 by default
 ---@field headers? kong.response.testing.Headers a string as the body also sets Content-Length
 ---@field body? string|string[] each string of a list is one chunk
----@field failure? "timeout"|"refused"|"cut_off" `cut_off`: the last chunk does not arrive, or only the first half of a string
+---@field failure? "timeout"|"refused"|"cut_off" `cut_off`: without the last chunk, or half a string
 
 ---@class kong.response.testing.Entry
 ---@field plugin kong.response.Plugin|string the plugin, its name, or the name of its module

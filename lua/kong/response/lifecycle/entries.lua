@@ -63,7 +63,8 @@ local function check_plugin(what, plugin, name)
   end
   local misspelt, meant = names.misspelt_phase(plugin, METHODS, ELSEWHERE)
   if misspelt then
-    error(fmt("%s has a method %q, which is not a phase: did you mean %q?", what, misspelt, meant), 0)
+    error(fmt("%s has a method %q, which is not a phase: did you mean %q?", what, misspelt, meant),
+          0)
   end
   local refusal = plugin_files.refusal(plugin, name)
   if refusal then
