@@ -117,6 +117,33 @@ describe("a schema", function()
     assert.equal("function function", phase)
   end)
 
+  it("adds the fields of a gateway to the config", function()
+    local ROUTE = "5b1f4f5c-0b5d-4a3f-8d52-0f3b5ac1d001"
+    local seen, id
+    local plugin = { access = function(_, config) seen, id = config, kong.plugin.get_id() end }
+    local schema = { name = "mine", fields = { { config = { type = "record", fields = {} } } } }
+    for _, gateway in ipairs { true, false } do
+      local case = { plugin = plugin, schema = schema, gateway = gateway }
+      testing.run(case)
+      assert.same({ __plugin_id = seen.__plugin_id, __seq__ = 1, __key__ = "plugins:mine:::::" },
+                  seen)
+      case.row = { route = { id = ROUTE }, instance_name = "one" }
+      testing.run(case)
+      assert.equal(id, seen.__plugin_id)
+      assert.equal(ROUTE, seen.route_id)
+      assert.equal("one", seen.plugin_instance_name)
+      testing.run { gateway = gateway, plugins = {
+        { plugin = {} }, { plugin = plugin, schema = schema, row = { service = { id = ROUTE } } },
+      } }
+      assert.equal(ROUTE, seen.service_id)
+      assert.equal(2, seen.__seq__)
+      assert.equal("plugins:mine::" .. ROUTE .. ":::", seen.__key__)
+    end
+    assert.error_matches(function()
+      testing.run { plugin = plugin, row = { route = { id = ROUTE } } }
+    end, "the row of the test needs a schema$")
+  end)
+
   it("logs a warning about deprecated fields, once in a worker", function()
     local schema = { name = "mine", fields = { { config = { type = "record", fields = {
       { old = { type = "string", deprecation = { message = "no old", removal_in_version = "2" } } },

@@ -75,6 +75,26 @@ describe("a plugin's name", function()
     assert.equal("apikey", seen.header)
     assert.equal(3, seen.limit)
     assert.equal(36, #seen.__plugin_id)
+    assert.equal("plugins:whole:::::", seen.__key__)
+    assert.is_nil(seen.route_id)
+  end)
+
+  it("may be bound to a route, where it has a schema", function()
+    local id, seen = "5b1f4f5c-0b5d-4a3f-8d52-0f3b5ac1d001", nil
+    require("kong.plugins.whole.handler").configure = function(_, configs)
+      seen = configs[1]
+    end
+    rawset(_G, "ngx", { ctx = {}, log = noop, config = { subsystem = "stream" } })
+    lifecycle.new({
+      { plugin = "whole", config = { limit = 3 }, row = { route = { id = id } } },
+    }).init_worker()
+    assert.equal(id, seen.route_id)
+    assert.equal("plugins:whole:" .. id .. "::::", seen.__key__)
+    assert.equal("plugins[1].row needs a schema",
+                 refusal { { plugin = "bare", row = { route = { id = id } } } })
+    assert.equal("plugins[1]: schema violation (consumer: value must be null)", refusal {
+      { plugin = "whole", config = { limit = 3 }, row = { consumer = { id = id } } },
+    })
   end)
 
   it("may be that of the handler's module", function()

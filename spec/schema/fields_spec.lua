@@ -203,6 +203,47 @@ describe("a config", function()
     assert.is_nil(config.s["c"])
   end)
 
+  describe("with a place in a list of plugins", function()
+    local ROUTE = "5b1f4f5c-0b5d-4a3f-8d52-0f3b5ac1d001"
+    local SERVICE = "5b1f4f5c-0b5d-4a3f-8d52-0f3b5ac1d002"
+    local CONSUMER = "5b1f4f5c-0b5d-4a3f-8d52-0f3b5ac1d003"
+    local SCHEMA = schema_of { { f = { type = "string", default = "x" } } }
+
+    it("has the fields of a plugin that is not bound", function()
+      assert.same({
+        f = "x", __plugin_id = "id", __seq__ = 2, __key__ = "plugins:test:::::",
+      }, (schemas.config(SCHEMA, {}, nil, { id = "id", index = 2 })))
+    end)
+
+    it("has the ids of what the plugin is bound to", function()
+      local row = {
+        route = { id = ROUTE }, service = { id = SERVICE }, consumer = { id = CONSUMER },
+        instance_name = "mine",
+      }
+      assert.same({
+        f = "x", __plugin_id = "id", __seq__ = 1, route_id = ROUTE, service_id = SERVICE,
+        consumer_id = CONSUMER, plugin_instance_name = "mine",
+        __key__ = "plugins:test:" .. ROUTE .. ":" .. SERVICE .. ":" .. CONSUMER .. "::",
+      }, (schemas.config(SCHEMA, {}, nil, { id = "id", index = 1, row = row })))
+    end)
+
+    it("is refused if the schema refuses what the plugin is bound to", function()
+      local function config(row)
+        return schemas.config({ name = "test", fields = {
+          { consumer = require("kong.response.schema.typedefs").no_consumer },
+          { config = { type = "record", fields = {} } },
+        } }, {}, nil, { id = "id", index = 1, row = row })
+      end
+      assert.same({ nil, "schema violation (consumer: value must be null)" },
+                  { config { consumer = { id = CONSUMER } } })
+      assert.same({ nil, "schema violation (route.id: expected a valid UUID)" },
+                  { config { route = { id = "x" } } })
+      local ok, err = pcall(config, { rout = { id = ROUTE } })
+      assert.is_false(ok)
+      assert.equal('row: unknown field "rout": did you mean "route"?', err)
+    end)
+  end)
+
   it("has the secrets that references stand for", function()
     local fields = { { f = { type = "string", referenceable = true } } }
     local config = schemas.config(schema_of(fields), { f = "{vault://env/x}" }, function(reference)

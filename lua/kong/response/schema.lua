@@ -7,6 +7,7 @@
 local definition = require "kong.response.schema.definition"
 local deprecations = require "kong.response.schema.deprecations"
 local fill = require "kong.response.schema.fill"
+local names = require "kong.response.names"
 local messages = require "kong.response.schema.messages"
 local typedefs = require "kong.response.schema.typedefs"
 local validate = require "kong.response.schema.validate"
@@ -139,10 +140,6 @@ local function of(given)
 end
 
 
--- What a row gets by itself, and no handler sees.
-local NOT_NEEDED = { id = values.NULL, created_at = values.NULL, updated_at = values.NULL }
-
-
 local function validate_row(schema, config, extra)
   local row = of(schema)
   local given = { name = schema.name, config = config }
@@ -158,6 +155,44 @@ local function validate_row(schema, config, extra)
     return nil, failed
   end
   return filled
+end
+
+
+-- What a row gets by itself, and no handler sees.
+local NOT_NEEDED = { id = values.NULL, created_at = values.NULL, updated_at = values.NULL }
+
+-- What a list of plugins can say of a row.
+local OF_LIST = { route = true, service = true, consumer = true, instance_name = true }
+
+
+--- The fields of a row that a list of plugins gives, with those that no handler sees.
+local function fields_for_config(given)
+  local fields = {}
+  for name, value in pairs(NOT_NEEDED) do
+    fields[name] = value
+  end
+  for name, value in pairs(given) do
+    if not OF_LIST[name] then
+      error(fmt("row: unknown field %q%s", tostring(name),
+                names.suggestion(tostring(name), OF_LIST)), 0)
+    end
+    fields[name] = value
+  end
+  return fields
+end
+
+
+--- Sets the fields that a gateway adds to a config.
+local function add_fields_of_row(config, row, place)
+  for _, name in ipairs { "route", "service", "consumer" } do
+    local bound = row[name]
+    config[name .. "_id"] = bound ~= values.NULL and bound and bound.id or nil
+  end
+  config.plugin_instance_name = row.instance_name ~= values.NULL and row.instance_name or nil
+  config.__plugin_id = place.id
+  config.__seq__ = place.index
+  config.__key__ = fmt("plugins:%s:%s:%s:%s::", row.name, config.route_id or "",
+                       config.service_id or "", config.consumer_id or "")
 end
 
 
@@ -183,11 +218,13 @@ end
 -- @tparam table schema
 -- @tparam ?table config
 -- @tparam[opt] function resolve `resolve(reference)` gives the secret of a vault's reference
+-- @tparam[opt] table place of the plugin in a list: `id`, `index`, and `row` with `route`,
+--   `service`, `consumer` and `instance_name`; without it, the config lacks a gateway's own fields
 -- @treturn table|nil
 -- @treturn table|string warnings about deprecated fields, or what is wrong with the config
 -- @raise what is wrong with the schema
-function _M.config(schema, config, resolve)
-  local filled, errors = validate_row(schema, config, NOT_NEEDED)
+function _M.config(schema, config, resolve, place)
+  local filled, errors = validate_row(schema, config, fields_for_config(place and place.row or {}))
   if not filled then
     return nil, messages.line(errors)
   end
@@ -195,6 +232,9 @@ function _M.config(schema, config, resolve)
   local selected = fill.select(field, filled.config, resolve or function()
     return ""
   end)
+  if place then
+    add_fields_of_row(selected, filled, place)
+  end
   return selected, deprecations.of(field, config)
 end
 

@@ -63,6 +63,7 @@ local FIELDS = {
   config = "table",
   name = "string",
   schema = "table string",
+  row = "table",
   request = "table",
   upstream = "table",
   configuration = "table",

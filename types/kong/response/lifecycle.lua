@@ -16,11 +16,19 @@ local lifecycle = {}
 ---@field body_filter? fun(self: table, config: table)
 ---@field log? fun(self: table, config: table)
 
+---What a plugin is bound to in a gateway: its handlers find the ids in the config.
+---@class kong.response.Row
+---@field route? { id: string }
+---@field service? { id: string }
+---@field consumer? { id: string }
+---@field instance_name? string
+
 ---@class kong.response.lifecycle.Entry
 ---@field plugin kong.response.Plugin|string the plugin, its name, or the name of its module
 ---@field config? table the argument of its methods; the schema sets defaults; an empty table by default
 ---@field name? string the name in the log; the default is the plugin's name, or the file of its handlers
 ---@field schema? table|string the schema of the config, or its module; the default is the file next to `handler`
+---@field row? kong.response.Row the objects that the plugin is bound to; needs a schema
 
 ---The values of `kong` for the node and for a request.
 ---@class kong.response.pdk.Description

@@ -41,12 +41,14 @@ local testing = {}
 ---@field config? table
 ---@field name? string the name in the log; the default is the name in `plugin`
 ---@field schema? table|string the schema of the config, or its module; the default is the file next to `handler`
+---@field row? kong.response.Row the objects that the plugin is bound to; needs a schema
 
 ---@class kong.response.testing.Case
 ---@field plugin? kong.response.Plugin|string the plugin, its name, or the name of its module (see `load`)
 ---@field config? table the argument of its methods; the schema sets defaults
 ---@field name? string the name in the log; the default is the name in `plugin`
 ---@field schema? table|string the schema of the config, or its module; the default is the file next to `handler`
+---@field row? kong.response.Row the objects that the plugin is bound to; needs a schema
 ---@field plugins? kong.response.testing.Entry[] instead of these; a higher `PRIORITY` runs first
 ---@field request? kong.response.testing.Request
 ---@field upstream? kong.response.testing.Upstream

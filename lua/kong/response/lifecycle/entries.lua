@@ -39,6 +39,7 @@ local FIELDS = {
   config = "table",
   name = "string",
   schema = "table string",
+  row = "table",
 }
 
 
@@ -176,19 +177,23 @@ end
 local function read_config(what, entry, schema, read, resolve)
   local config = entry.config
   if not schema then
+    if entry.row then
+      error(fmt("%s.row needs a schema", what), 0)
+    end
     return config or {}
   end
   if type(schema) == "string" then
     schema = load(what, read.name, schema)
   end
-  local ok, filled, more = pcall(schemas.config, schema, config, resolve)
+  local ok, filled, more = pcall(schemas.config, schema, config, resolve, {
+    id = read.id, index = read.index, row = entry.row,
+  })
   if not ok or not filled then
     error(fmt("%s: %s", what, more or filled), 0)
   end
   for _, warning in ipairs(more) do
     warn(warning)
   end
-  filled.__plugin_id = read.id
   return filled
 end
 

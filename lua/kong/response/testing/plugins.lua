@@ -38,6 +38,7 @@ local ENTRY_FIELDS = {
   config = "table",
   name = "string",
   schema = "table string",
+  row = "table",
 }
 
 
@@ -104,18 +105,20 @@ end
 
 
 --- What the handlers get: the config itself, or what its schema makes of it; and the warnings.
-local function read_config(given, schema, id, what, env)
+local function read_config(given, schema, place, what, env)
   if not schema then
+    if given.row then
+      error(fmt("the row of %s needs a schema", what), 0)
+    end
     return given.config or {}, {}
   end
   if type(schema) == "string" then
     schema = load_table(env.load, schema)
   end
-  local config, more = env.call(schemas.config, schema, given.config, env.resolve)
+  local config, more = env.call(schemas.config, schema, given.config, env.resolve, place)
   if not config then
     error(fmt("the config of %s: %s", what, more), 0)
   end
-  config.__plugin_id = id
   return config, more
 end
 
@@ -142,7 +145,8 @@ local function read_entry(i, given, what, path, env)
   end
   -- The same in each test: a worker that serves several requests knows it again.
   local id = fmt("5b1f4f5c-0b5d-4a3f-8d52-%012x", i)
-  local config, warnings = read_config(given, schema, id, what, env)
+  local config, warnings = read_config(given, schema, { id = id, index = i, row = given.row },
+                                       what, env)
   return {
     index = i,
     id = id,
@@ -166,7 +170,8 @@ end
 
 
 local function check_choice(case)
-  if case.plugins and (case.plugin ~= nil or case.config or case.name or case.schema) then
+  if case.plugins and (case.plugin ~= nil or case.config or case.name or case.schema or case.row)
+  then
     error("a test has either plugin, config and name, or plugins", 0)
   end
 end
@@ -194,6 +199,7 @@ function _M.read(case, env)
   if not case.plugins then
     local entry = {
       plugin = case.plugin, config = case.config, name = case.name, schema = case.schema,
+      row = case.row,
     }
     return { read_entry(1, entry, "the test", "plugin", env) }
   end
