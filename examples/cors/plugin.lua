@@ -1,4 +1,4 @@
--- Lets pages of other origins read the responses, and answers what browsers ask beforehand.
+-- Lets pages of other origins read the responses, and answers the preflight requests of browsers.
 --
 --     { plugin = require "examples.cors.plugin", config = {
 --         origins = { "https://shop.example" },          -- or { "*" }
@@ -41,7 +41,7 @@ function Cors:access(config)
   then
     return
   end
-  -- Which origin it is for is said in the header filter, as with every response.
+  -- The header filter adds the origin, as for every response.
   return kong.response.exit(204, nil, {
     ["Access-Control-Allow-Methods"] = list(config.methods) or "GET, HEAD, POST",
     ["Access-Control-Allow-Headers"] = list(config.headers),
@@ -51,14 +51,14 @@ end
 
 
 function Cors:header_filter(config)
-  -- Browsers refuse a response that names two origins.
+  -- Browsers refuse a response with two origins.
   for _, name in ipairs(SET_HERE) do
     kong.response.clear_header(name)
   end
 
   local any = contains(config.origins, "*")
   if not any then
-    -- Also without an Origin: a cache must not give this response to a page of another one.
+    -- Also without an Origin: a cache must not use this response for another origin.
     kong.response.add_header("Vary", "Origin")
   end
 
@@ -68,7 +68,7 @@ function Cors:header_filter(config)
   end
   kong.response.set_headers({
     ["Access-Control-Allow-Origin"] = any and "*" or origin,
-    -- To let every page act with the user's cookies would be no protection at all.
+    -- Not with "*": otherwise every page could act with the user's cookies.
     ["Access-Control-Allow-Credentials"] = config.credentials and not any and "true" or nil,
     ["Access-Control-Expose-Headers"] = list(config.exposed_headers),
   })

@@ -1,6 +1,6 @@
--- A plugin as gateways run them: a table with a method per phase. It guards an API with keys,
--- tells clients what went wrong in their format, tidies the upstream's headers, and rewrites its
--- body.
+-- A plugin in the form that gateways use: a table with a method for each phase. It requires a key,
+-- answers errors in the client's format, removes headers of the upstream, and changes its body.
+--
 
 local Plugin = {}
 
@@ -41,7 +41,7 @@ function Plugin:header_filter(conf)
   })
   kong.response.add_header("Vary", "apikey")
 
-  -- The body will have another length.
+  -- The new body has another length.
   kong.response.clear_header("Content-Length")
 end
 

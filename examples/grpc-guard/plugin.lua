@@ -1,5 +1,5 @@
--- Lets only those pass who have a token, and refuses the others so that gRPC clients understand it,
--- too: they do not look at the HTTP status, nor at a body of JSON.
+-- Accepts only requests with a token. gRPC clients also understand the refusal. They read neither
+-- the HTTP status nor a JSON body.
 --
 --     { plugin = require "examples.grpc-guard.plugin", config = {
 --         tokens = { ["token-of-alice"] = "alice" },

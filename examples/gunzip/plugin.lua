@@ -1,8 +1,8 @@
--- Unpacks gzipped bodies, for plugins behind it (with a lower PRIORITY) that read or change them.
+-- Decompresses gzip bodies, for later plugins (with a lower PRIORITY) that read or change them.
 -- Needs lua-zlib: Debian's package lua-zlib, LuaRocks' lua-zlib.
 --
 --     { plugin = require "examples.gunzip.plugin", config = {
---         max_size = 10 * 1024 * 1024, -- bytes of a body, unpacked
+--         max_size = 10 * 1024 * 1024, -- bytes of a decompressed body
 --     } }
 
 local zlib = require "zlib"
@@ -13,7 +13,7 @@ local Gunzip = { PRIORITY = 900 }
 
 local MAX_SIZE = 10 * 1024 * 1024
 
--- A byte can unpack to a thousand. What is fed at once decides how far over the limit that may go.
+-- One byte can become a thousand. The size of a slice limits how far the result exceeds the limit.
 local SLICE = 4096
 
 local GZIP = 31 -- zlib's window bits for it
@@ -21,7 +21,7 @@ local GZIP = 31 -- zlib's window bits for it
 
 local function unpack(packed, max_size)
   local pieces, size, position = {}, 0, 1
-  -- Several members in a row are one body.
+  -- A body can have several gzip members, one after the other.
   while position <= #packed do
     local member, start = zlib.inflate(GZIP), position
     repeat
@@ -49,7 +49,7 @@ function Gunzip:header_filter(config)
   if not encoding or encoding:lower() ~= "gzip" then
     return
   end
-  -- A part of a packed body is no packed body.
+  -- A part of a gzip body is not a gzip body.
   if kong.response.get_status() == 206 then
     return
   end
@@ -58,7 +58,7 @@ function Gunzip:header_filter(config)
   kong.response.clear_header("Content-Encoding")
   kong.response.clear_header("Content-Length")
   kong.response.clear_header("Accept-Ranges")
-  -- The bytes are others, what they mean is the same.
+  -- The bytes change, but not their meaning.
   local etag = kong.response.get_header("ETag")
   if etag and etag:sub(1, 2) ~= "W/" then
     kong.response.set_header("ETag", "W/" .. etag)
@@ -73,11 +73,11 @@ function Gunzip:body_filter(config)
 
   local packed = kong.response.get_raw_body()
   if not packed or packed == "" then
-    return -- there is more to come, or nothing at all
+    return -- before the end of the body, or an empty body
   end
   local body, err = unpack(packed, config.max_size or MAX_SIZE)
   if not body then
-    -- The head is on its way. That the response breaks off tells the client.
+    -- nginx has sent the headers. So break off the response, and the client sees the error.
     error("the upstream's body cannot be unpacked: " .. err)
   end
   kong.response.set_raw_body(body)

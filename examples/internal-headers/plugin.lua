@@ -1,5 +1,5 @@
--- Keeps a company's internal headers inside, however many headers there are, and shows some of them
--- to clients under another name.
+-- Removes a company's internal headers from a response, however many there are, and shows some of
+-- them to clients under another name.
 --
 --     { plugin = require "examples.internal-headers.plugin", config = {
 --         prefix = "X-Internal-",
@@ -9,12 +9,12 @@
 local InternalHeaders = { PRIORITY = 10 }
 
 
--- get_headers() alone stops after 100.
+-- get_headers() without an argument stops after 100.
 local MOST = 1000
 
 
 function InternalHeaders:header_filter(config)
-  -- A single header is found wherever it stands in the list.
+  -- get_header finds a header at any position.
   local shown = {}
   for name, public in pairs(config.shown or {}) do
     shown[public] = kong.response.get_header(name)
@@ -22,7 +22,7 @@ function InternalHeaders:header_filter(config)
 
   local headers, err = kong.response.get_headers(MOST)
   if err == "truncated" then
-    -- What is behind cannot be seen, so nothing goes out: the client gets a 500.
+    -- The plugin cannot see the other headers, so the client gets a 500 instead.
     error("the response has more than " .. MOST .. " headers")
   end
   local prefix = config.prefix:lower()

@@ -1,5 +1,5 @@
--- Removes fields from JSON bodies, and adds some. A body that it cannot read could hold what
--- clients must not see, so it is refused: a compressed one above all.
+-- Removes fields from JSON bodies, and adds fields. It refuses a body that it cannot read, for
+-- example a compressed one, because it may contain fields that clients must not see.
 --
 --     { plugin = require "examples.json-transform.plugin", config = {
 --         remove = { "internal" },
@@ -41,7 +41,7 @@ function JsonTransform:header_filter(config)
   end
 
   kong.ctx.plugin.transform = true
-  -- The body will be another one.
+  -- The body changes.
   kong.response.clear_header("Content-Length")
   kong.response.clear_header("ETag")
 end
@@ -54,7 +54,7 @@ function JsonTransform:body_filter(config)
 
   local body = kong.response.get_raw_body()
   if not body then
-    return -- there is more to come
+    return -- before the end of the body
   end
 
   local object = json.decode(body)

@@ -1,4 +1,4 @@
--- Lets only those pass who have a key, and tells the upstream's answer whose key it was.
+-- Accepts only requests with a known key, and adds the owner of the key to the response.
 --
 --     { plugin = require "examples.key-check.plugin", config = {
 --         header = "apikey",
@@ -35,7 +35,7 @@ end
 
 
 function KeyCheck:header_filter(config)
-  -- nil where this plugin, or one before it, has answered.
+  -- nil if this plugin, or an earlier one, has answered.
   local owner = kong.ctx.plugin.owner
   if owner then
     kong.response.set_header("X-Consumer", owner)

@@ -1,5 +1,5 @@
--- Lets an address make so many requests in so many seconds, and tells the others when to come back,
--- in their format. The counters are nginx's: `lua_shared_dict rate_limit 1m;`.
+-- Limits the requests of an address, and tells refused clients when to come back, in their format.
+-- It needs a dictionary of nginx for the counters: `lua_shared_dict rate_limit 1m;`.
 --
 --     { plugin = require "examples.rate-limit.plugin", config = {
 --         limit = 100,
@@ -19,7 +19,7 @@ function RateLimit:access(config)
   local key = ngx.var.remote_addr .. " " .. math.floor(now / window)
   local count, err = ngx.shared[DICT]:incr(key, 1, 0, window)
   if not count then
-    -- A full dictionary should not close the API.
+    -- If the dictionary is full, requests pass.
     ngx.log(ngx.ERR, "requests cannot be counted: ", err)
     return
   end
@@ -38,7 +38,7 @@ end
 
 
 function RateLimit:header_filter(config)
-  -- nil where a plugin before this one has answered.
+  -- nil if an earlier plugin has answered.
   local headers = kong.ctx.plugin.headers
   if headers then
     kong.response.set_headers(headers)

@@ -1,5 +1,5 @@
--- Sets the headers that browsers want to see from a careful server, on every response, and takes
--- away those that tell too much. What the upstream has set itself stays, unless `override` is set.
+-- Sets security headers on every response, and removes headers that tell too much about the server.
+-- Headers that the upstream has set stay, unless `override` is true.
 --
 --     { plugin = require "examples.security-headers.plugin", config = {
 --         override = false,

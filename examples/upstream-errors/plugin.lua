@@ -1,16 +1,16 @@
--- Replaces what an upstream says when it fails, stack traces above all, by a page in the client's
--- format. What it said is not passed on.
+-- Replaces errors of an upstream, for example stack traces, with a page in the client's format. The
+-- client does not see the upstream's error.
 --
 --     { plugin = require "examples.upstream-errors.plugin", config = {
 --         messages = { [503] = "We are back at noon" },
 --     } }
 --
--- The look of the HTML page is a template: examples/error-page has one, and how to name it.
+-- examples/error-page has a template for the HTML page, and shows how to set it.
 
 local UpstreamErrors = { PRIORITY = 50 }
 
 
--- What describes the body that is replaced, or says how long to keep it.
+-- Headers that describe the old body, or how long to cache it.
 local ABOUT_THE_BODY = {
   "Accept-Ranges", "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language",
   "Content-Range", "ETag", "Expires", "Last-Modified",
@@ -18,7 +18,7 @@ local ABOUT_THE_BODY = {
 
 
 function UpstreamErrors:header_filter(config)
-  -- Other plugins and the gateway have pages of their own.
+  -- Keep the pages of other plugins and of the gateway.
   if kong.response.get_source() ~= "service" then
     return
   end

@@ -1,4 +1,4 @@
--- Says where each response comes from: to the client in a header, and in the access log.
+-- Shows where each response comes from: to the client in a header, and in the access log.
 
 local Audit = { PRIORITY = 10 }
 

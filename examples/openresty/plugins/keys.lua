@@ -1,4 +1,4 @@
--- Lets in who has a key, and tells the plugins that follow who that is.
+-- Accepts only requests with a key, and tells later plugins the name of the consumer.
 
 local Keys = { PRIORITY = 1000 }
 
@@ -13,7 +13,7 @@ function Keys:access(conf)
 
   local consumer = conf.consumers[key]
   if not consumer then
-    -- Without a body: the page that error_page names.
+    -- Without a body, so the client gets the page of error_page.
     return kong.response.exit(403)
   end
 

@@ -1,4 +1,4 @@
--- Refuses clients that ask for too much. It fails for a client that does not ask in numbers.
+-- Refuses clients that ask for too much. It fails if a client does not send a number.
 
 local Quota = { PRIORITY = 900 }
 

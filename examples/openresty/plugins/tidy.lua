@@ -1,4 +1,4 @@
--- Removes from the service's answers what is none of the client's business.
+-- Removes internal headers and fields from the upstream's responses.
 
 local Tidy = { PRIORITY = 800 }
 
@@ -12,7 +12,7 @@ function Tidy:header_filter(conf)
     kong.response.clear_header(name)
   end
 
-  -- The body will have another length.
+  -- The new body has another length.
   kong.response.clear_header("Content-Length")
   kong.ctx.plugin.tidies = true
 end
