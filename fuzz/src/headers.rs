@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use http::Version;
 use kong_response::error::Error;
 use kong_response::host::{Host, Write, version_of};
 use kong_response::response::header::{self, Headers};
@@ -14,7 +15,10 @@ use crate::input::Input;
 const ITS_OWN: [&str; 6] =
     ["server", "date", "content-type", "content-length", "connection", "transfer-encoding"];
 
-const NAMES: [&[u8]; 24] = [
+const CONNECTION_SPECIFIC: [&str; 5] =
+    ["connection", "keep-alive", "proxy-connection", "upgrade", "te"];
+
+const NAMES: [&[u8]; 27] = [
     b"X-A",
     b"x_a",
     b"X-B",
@@ -24,6 +28,9 @@ const NAMES: [&[u8]; 24] = [
     b"Transfer-Encoding",
     b"transfer_encoding",
     b"Connection",
+    b"Keep-Alive",
+    b"Upgrade",
+    b"te",
     b"Location",
     b"Refresh",
     b"Last-Modified",
@@ -48,7 +55,7 @@ pub fn check(bytes: &[u8]) {
     let version = version_of(version).expect("a version");
     let mut host = Memory::new().with_http_version(version);
     let mut asked: Vec<Field> = Vec::new();
-    let mut model = Model::default();
+    let mut model = Model { version, fields: Vec::new() };
     for _ in 0..64 {
         if !input.more() {
             break;
@@ -91,6 +98,7 @@ pub fn check(bytes: &[u8]) {
     let wire = host.finish_head();
     check_lines(&wire.fields, &asked);
     check_framing(&wire.fields);
+    check_connection(version, &wire.fields);
     parse_back(&wire.fields);
 }
 
@@ -149,8 +157,10 @@ fn escaped(bytes: &[u8], stays: fn(u8) -> bool) -> Vec<u8> {
 }
 
 /// The headers of which nginx knows nothing: a list of names and values.
-#[derive(Default)]
-struct Model(Vec<Field>);
+struct Model {
+    version: Version,
+    fields: Vec<Field>,
+}
 
 impl Model {
     /// Whether nginx treats a header of this name as any other.
@@ -161,36 +171,54 @@ impl Model {
         !key.is_empty() && !special.contains(&&key[..]) && !header::is_single(&key)
     }
 
+    /// Whether the library leaves the header out: HTTP/2 forbids it, or nginx decides.
+    fn ignores(&self, name: &[u8], values: &[&[u8]]) -> bool {
+        let key = key(name);
+        if values.is_empty() || !CONNECTION_SPECIFIC.iter().any(|known| known.as_bytes() == key) {
+            return false;
+        }
+        let persists = |value: &&[u8]| {
+            let options = value.split(|&byte| byte == b',');
+            let mut options = options.map(|option| option.trim_ascii().to_ascii_lowercase());
+            options.any(|option| option == b"close" || option == b"keep-alive")
+        };
+        self.version >= Version::HTTP_2 || key == b"connection" && values.iter().any(persists)
+    }
+
     fn set(&mut self, name: &[u8], values: &[&[u8]]) {
-        if !Self::covers(name) {
+        if !Self::covers(name) || self.ignores(name, values) {
             return;
         }
         let key = key(name);
         if values.is_empty() {
-            self.0.retain(|(known, _)| *known != key);
+            self.fields.retain(|(known, _)| *known != key);
             return;
         }
         // The first keeps its place.
         let first = escaped(sendable(values[0]), is_text);
-        match self.0.iter().position(|(known, _)| *known == key) {
+        match self.fields.iter().position(|(known, _)| *known == key) {
             Some(at) => {
-                self.0[at].1 = first;
+                self.fields[at].1 = first;
                 let mut index = 0;
-                self.0.retain(|(known, _)| {
+                self.fields.retain(|(known, _)| {
                     index += 1;
                     *known != key || index == at + 1
                 });
             }
-            None => self.0.push((key, first)),
+            None => self.fields.push((key, first)),
         }
-        self.add(name, &values[1..]);
+        self.append(name, &values[1..]);
     }
 
     fn add(&mut self, name: &[u8], values: &[&[u8]]) {
-        if Self::covers(name) {
-            let value = |value: &&[u8]| (key(name), escaped(sendable(value), is_text));
-            self.0.extend(values.iter().map(value));
+        if Self::covers(name) && !self.ignores(name, values) {
+            self.append(name, values);
         }
+    }
+
+    fn append(&mut self, name: &[u8], values: &[&[u8]]) {
+        let field = |value: &&[u8]| (key(name), escaped(sendable(value), is_text));
+        self.fields.extend(values.iter().map(field));
     }
 
     fn compare(&self, host: &Memory) {
@@ -200,7 +228,7 @@ impl Model {
         let lower = |(name, value): &Field| (name.to_ascii_lowercase(), value.clone());
         let mut found: Vec<Field> = listed[own + 1..].iter().map(lower).collect();
         found.retain(|(name, _)| Self::covers(name));
-        assert_eq!(found, self.0);
+        assert_eq!(found, self.fields);
     }
 }
 
@@ -237,6 +265,16 @@ fn check_framing(fields: &[Field]) {
     assert!(lengths <= 1, "{lengths} Content-Length");
     assert!(codings <= 1, "{codings} Transfer-Encoding");
     assert!(lengths + codings <= 1, "Content-Length and Transfer-Encoding");
+}
+
+/// Over HTTP/2 nothing is sent that belongs to a connection (RFC 9113 section 8.2.2).
+fn check_connection(version: Version, fields: &[Field]) {
+    if version >= Version::HTTP_2 {
+        for (name, _) in fields {
+            let key = key(name);
+            assert!(!CONNECTION_SPECIFIC.iter().any(|known| known.as_bytes() == key), "{name:x?}");
+        }
+    }
 }
 
 /// A parser of HTTP finds the same headers in what is sent.
