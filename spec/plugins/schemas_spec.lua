@@ -55,8 +55,14 @@ describe("the schema of", function()
           match = { { ["@entity"] = {
             "only one or none of these fields must be set: 'equals', 'regex'",
           } } },
-          ["@entity"] = { "at least one of these fields must be non-empty: 'path', 'host'" },
+          ["@entity"] = { "at least one of these fields must be non-empty: 'path', 'host', "
+            .. "'target'" },
         } },
+      } },
+      { { routes = { { match = { { header = "X-A" } }, target = { port = 65536 } } } }, {
+        routes = { { target = {
+          host = MISSING, port = "value should be between 0 and 65535",
+        } } },
       } },
       { { routes = { { match = {}, path = "a" } } }, { routes = { {
         match = "length must be at least 1", path = "should start with: /",

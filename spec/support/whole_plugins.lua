@@ -8,9 +8,12 @@
 --   status, body, json, message   of the answer; `message` is that of an error document
 --   headers                       by name: a value, an array of values, or false for none
 --   upstream                      what the upstream got, `method`, `path`, `headers`, `body` and
---                                 `json`; false if nothing
+--                                 `json`, and which `server` it was, "upstream" or "canary"; false
+--                                 if nothing
 --   services                      what other servers got, in order; `has` are fields of a JSON body
 --   log                           a text in the log
+--
+-- "%{upstream_port}" and "%{canary_port}" are the ports of the upstreams.
 
 local cjson = require "cjson"
 local documents = require "kong.response.json"
@@ -80,14 +83,30 @@ local function by_lower_name(headers)
 end
 
 
+-- The ports of the upstreams in the test kit.
+local PORTS = { ["%{upstream_port}"] = 8080, ["%{canary_port}"] = 8081 }
+
+
+local function with_ports(value)
+  if type(value) ~= "table" then
+    return PORTS[value] or value
+  end
+  local copy = {}
+  for key, item in pairs(value) do
+    copy[key] = with_ports(item)
+  end
+  return copy
+end
+
+
 --- A `run` of the test kit for a scenario.
 -- @tparam table scenario
 -- @tparam[opt] boolean gateway false for what the life cycle gives
 function _M.worker(scenario, gateway)
   local description = scenario.description or {}
   return testing.worker {
-    plugins = scenario.plugins, shared = in_nginx.DICTS, gateway = gateway,
-    route = description.route, service = description.service,
+    plugins = with_ports(scenario.plugins), shared = in_nginx.DICTS, gateway = gateway,
+    route = description.route, service = with_ports(description.service),
   }
 end
 
@@ -122,6 +141,7 @@ function _M.in_memory(run, scenario, step)
     status = result.status, headers = result.headers, body = result.body, services = calls,
     log = table.concat(lines, "\n"),
     upstream = sent and {
+      server = sent.port == PORTS["%{canary_port}"] and "canary" or "upstream",
       method = sent.method, path = sent.path, body = sent.body,
       headers = by_lower_name(sent.headers),
     },
@@ -170,7 +190,7 @@ end
 
 
 local function check_request(expected, got)
-  for _, field in ipairs { "method", "path", "url", "body" } do
+  for _, field in ipairs { "server", "method", "path", "url", "body" } do
     if expected[field] then
       assert.equal(expected[field], got[field], field .. " of a request")
     end

@@ -1,5 +1,5 @@
 --- Runs the scenarios of `whole_plugins.lua` in nginx, under the life cycle: a server for each
--- scenario, an upstream, and one server that stands for all others.
+-- scenario, two upstreams, and one server that stands for all others.
 
 local cjson = require "cjson"
 local fields = require "kong.response.testing.fields"
@@ -19,8 +19,15 @@ local _M = {
 }
 
 
+-- Where a scenario has the port of a server, for example "%{canary_port}".
+local PORT = "^%%{%w+_port}$"
+
+
 local function source_of(value)
   if type(value) == "string" then
+    if value:find(PORT) then
+      return value
+    end
     return (string.format("%q", value):gsub("\n", "n"))
   elseif type(value) ~= "table" then
     return tostring(value)
@@ -88,7 +95,7 @@ local function note(kind)
   ngx.req.read_body()
   local file = assert(io.open("%{dir}/received", "ab"))
   file:write(cjson.encode {
-    kind = kind, method = ngx.req.get_method(), path = ngx.var.request_uri,
+    kind = kind, server = ngx.var.peer, method = ngx.req.get_method(), path = ngx.var.request_uri,
     url = "http://" .. ngx.var.http_host .. ngx.var.request_uri,
     headers = ngx.req.get_headers(0), body = ngx.req.get_body_data() or "",
   }, "\n")
@@ -131,6 +138,10 @@ return _M
 ]==]
 
 local SERVER = [==[
+upstream balanced_NUMBER {
+  server 0.0.0.1;
+  balancer_by_lua_block { require("lists")[NUMBER].balancer() }
+}
 server {
   listen 127.0.0.1:%{listNUMBER_port};
   header_filter_by_lua_block { require("lists")[NUMBER].header_filter() }
@@ -143,12 +154,12 @@ server {
     set $upstream_uri "";
     rewrite_by_lua_block { require("lists")[NUMBER].rewrite() }
     access_by_lua_block { require("lists")[NUMBER].access() }
-    proxy_pass http://127.0.0.1:%{upstream_port}$upstream_uri;
+    proxy_pass http://UPSTREAM$upstream_uri;
     proxy_set_header Host $upstream_host;
   }
   location = /buffered {
     internal;
-    proxy_pass http://127.0.0.1:%{upstream_port}$upstream_uri;
+    proxy_pass http://UPSTREAM$upstream_uri;
     proxy_set_header Host $upstream_host;
     error_page 599 /never;
   }
@@ -165,7 +176,10 @@ function _M.start(scenarios)
   local plain, servers = {}, {}
   for i, scenario in ipairs(scenarios) do
     plain[i] = { plugins = scenario.plugins, description = scenario.description }
-    servers[i] = SERVER:gsub("NUMBER", tostring(i))
+    local has_balancer = (scenario.description or {}).balancer
+    servers[i] = SERVER:gsub("UPSTREAM", has_balancer and "balanced_NUMBER"
+                                         or "127.0.0.1:%%{upstream_port}")
+                       :gsub("NUMBER", tostring(i))
   end
   local dicts = {}
   for i, name in ipairs(DICTS) do
@@ -191,10 +205,17 @@ function _M.start(scenarios)
     servers = table.concat(servers) .. [[
       server {
         listen 127.0.0.1:%{upstream_port};
+        set $peer upstream;
+        location / { content_by_lua_block { require("peer").upstream() } }
+      }
+      server {
+        listen 127.0.0.1:%{canary_port};
+        set $peer canary;
         location / { content_by_lua_block { require("peer").upstream() } }
       }
       server {
         listen 127.0.0.1:%{services_port};
+        set $peer services;
         location / { content_by_lua_block { require("peer").service() } }
       }
     ]],

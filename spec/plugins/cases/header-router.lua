@@ -9,9 +9,22 @@ local ROUTES = {
   { match = { { header = "X-Version", regex = "^v[23]$" } }, path = "/next/$(method)" },
 }
 
+local TARGETS = {
+  {
+    name = "canary", target = { host = "127.0.0.1", port = "%{canary_port}" }, path = "/new$(path)",
+    match = { { header = "X-Channel", equals = "canary" } },
+  },
+  {
+    name = "named", target = { host = "127.0.0.1", port = "%{canary_port}" },
+    host = "canary.example", match = { { header = "X-Channel", equals = "named" } },
+  },
+  { name = "old", path = "/old", match = { { header = "X-Channel", equals = "old" } } },
+}
+
 return {
   {
     name = "headers",
+    description = { service = { host = "coffee.example", port = 8000 } },
     plugins = { { plugin = "header-router", config = {
       routes = ROUTES, debug_header = "X-Route", max_headers = 10,
     } } },
@@ -39,7 +52,7 @@ return {
         upstream = { body = "next" },
         expect = {
           status = 200, body = "next", headers = { ["X-Route"] = "2" },
-          upstream = { path = "/next/get", headers = { host = "shop.example" } },
+          upstream = { path = "/next/get", headers = { host = "coffee.example:8000" } },
         },
       },
       {
@@ -63,9 +76,99 @@ return {
     },
   },
   {
+    name = "headers that choose a server",
+    description = {
+      balancer = true, service = { host = "127.0.0.1", port = "%{upstream_port}" },
+    },
+    plugins = { { plugin = "header-router", config = {
+      routes = TARGETS, debug_header = "X-Route",
+    } } },
+    steps = {
+      {
+        name = "send the request to it",
+        request = { path = "/coffee?a=1", headers = { ["X-Channel"] = "canary" } },
+        upstream = { body = "new" },
+        expect = {
+          status = 200, body = "new", headers = { ["X-Route"] = "canary" },
+          upstream = {
+            server = "canary", path = "/new/coffee?a=1",
+            headers = { host = "127.0.0.1", ["x-forwarded-route"] = "canary" },
+          },
+        },
+      },
+      {
+        name = "send a body and another Host to it",
+        request = { method = "POST", body = "two cups", headers = { ["X-Channel"] = "named" } },
+        upstream = { status = 201, body = "made" },
+        expect = {
+          status = 201, body = "made", headers = { ["X-Route"] = "named" },
+          upstream = {
+            server = "canary", method = "POST", body = "two cups",
+            headers = { host = "canary.example" },
+          },
+        },
+      },
+      {
+        name = "leave the server, and change the path",
+        request = { headers = { ["X-Channel"] = "old" } },
+        upstream = { body = "old" },
+        expect = {
+          status = 200, body = "old", headers = { ["X-Route"] = "old" },
+          upstream = { server = "upstream", path = "/old" },
+        },
+      },
+      {
+        name = "choose nothing, so that the service answers",
+        request = { path = "/coffee" },
+        upstream = { body = "service" },
+        expect = {
+          status = 200, body = "service", headers = { ["X-Route"] = "none" },
+          upstream = { server = "upstream", path = "/coffee" },
+        },
+      },
+      {
+        name = "choose a server that fails",
+        request = { headers = { ["X-Channel"] = "canary" } },
+        upstream = { failure = "refused" },
+        expect = { status = 502, headers = { ["X-Route"] = "canary" } },
+      },
+    },
+  },
+  {
+    name = "headers, where the route keeps Host,",
+    description = {
+      route = { preserve_host = true }, service = { host = "coffee.example", port = 80 },
+    },
+    plugins = { { plugin = "header-router", config = { routes = ROUTES } } },
+    steps = {
+      {
+        name = "choose nothing",
+        request = { path = "/coffee" },
+        upstream = { body = "old" },
+        expect = {
+          status = 200, body = "old",
+          upstream = { path = "/coffee", headers = { host = "shop.example" } },
+        },
+      },
+      {
+        name = "choose a host",
+        request = { headers = { ["X-Channel"] = "beta", ["User-Agent"] = "curl/8" } },
+        upstream = { body = "beta" },
+        expect = { status = 200, upstream = { headers = { host = "beta.example" } } },
+      },
+    },
+  },
+  {
     name = "headers that must match",
+    description = { service = { host = "coffee.example", port = 80 } },
     plugins = { { plugin = "header-router", config = { routes = ROUTES, default = "refuse" } } },
     steps = {
+      {
+        name = "do",
+        request = { headers = { ["X-Version"] = "v2" } },
+        upstream = { body = "next" },
+        expect = { status = 200, upstream = { headers = { host = "coffee.example" } } },
+      },
       {
         name = "do not",
         request = { headers = { ["X-Version"] = "v4" } },

@@ -8,10 +8,23 @@ local paths = require "kong.response.pdk.path"
 local random = require "kong.response.pdk.random"
 
 
+local fmt = string.format
 local sub = string.sub
 
 
+-- The ports that the header Host leaves out.
+local DEFAULT_PORTS = { http = 80, https = 443, grpc = 80, grpcs = 443 }
+
 local _M = {}
+
+
+--- The header Host for a service.
+local function host_of(service, scheme)
+  if not service.host or not service.port or service.port == DEFAULT_PORTS[scheme] then
+    return service.host
+  end
+  return fmt("%s:%d", service.host, service.port)
+end
 
 
 --- Makes the functions.
@@ -107,6 +120,9 @@ function _M.new(pdk)
     }
     set_variable("upstream_scheme", ctx.balancer_data.scheme)
     set_variable("upstream_uri", paths.without_query(ctx.request_uri or "/"))
+    if description.route and description.route.preserve_host then
+      set_variable("upstream_host", var.http_host)
+    end
   end
 
 
@@ -127,7 +143,8 @@ function _M.new(pdk)
       end
     end
     if var.upstream_host == "" then
-      set_variable("upstream_host", ctx.service and ctx.service.host or ctx.host)
+      local scheme = var.upstream_scheme or ctx.balancer_data.scheme
+      set_variable("upstream_host", ctx.service and host_of(ctx.service, scheme) or ctx.host)
     end
   end
 

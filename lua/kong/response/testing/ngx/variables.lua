@@ -365,7 +365,9 @@ function _M.get(session, name)
   local compute = COMPUTED[name]
   if compute then
     return compute(session, request)
-  elseif DECLARED[name] or EMPTY[name] then
+  elseif DECLARED[name] then
+    return ""
+  elseif EMPTY[name] then
     return nil
   end
   local find_value, rest = prefixed(name)

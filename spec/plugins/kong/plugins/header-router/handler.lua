@@ -1,4 +1,4 @@
--- Sends requests to other paths and hosts of the service, by their headers.
+-- Sends requests to other paths, hosts and servers, by their headers.
 
 local kong = kong
 local ngx = ngx
@@ -83,6 +83,10 @@ function HeaderRouter:access(conf)
     return
   end
 
+  if route.target then
+    -- It changes Host to the target's: a host of the route comes after it.
+    kong.service.set_target(route.target.host, route.target.port)
+  end
   if route.path then
     kong.service.request.set_path(expand(route.path))
   end

@@ -19,11 +19,18 @@ local route = {
     { match = { type = "array", required = true, elements = rule, len_min = 1 } },
     { path = { type = "string", starts_with = "/" } },
     { host = typedefs.host },
+    { target = {
+      type = "record",
+      fields = {
+        { host = typedefs.host { required = true } },
+        { port = typedefs.port { default = 80 } },
+      },
+    } },
     { strip_headers = { type = "array", default = {}, elements = typedefs.header_name } },
     { strip_args = { type = "array", default = {}, elements = { type = "string" } } },
   },
   entity_checks = {
-    { at_least_one_of = { "path", "host" } },
+    { at_least_one_of = { "path", "host", "target" } },
   },
 }
 
