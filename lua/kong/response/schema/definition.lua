@@ -104,7 +104,7 @@ local function check_attributes(field, path)
   end
   local needed = NEEDED[kind] or {}
   for i = 1, #needed do
-    if type(field[needed[i]]) ~= "table" and type(field[needed[i]]) ~= "string" then
+    if type(field[needed[i]]) ~= "table" then
       refuse(path, "field of type '%s' must declare '%s'", kind, needed[i])
     end
   end

@@ -1,6 +1,7 @@
 --- Checks values against fields that `schema.definition` has read.
 
 local entity_checks = require "kong.response.schema.entity_checks"
+local json_schema = require "kong.response.schema.json_schema"
 local values = require "kong.response.schema.values"
 
 
@@ -125,7 +126,10 @@ local TYPES = {
   map = validate_map,
   record = validate_record,
   foreign = validate_foreign,
-  json = function() end,
+  json = function(field, value)
+    return json_schema.check(field.json_schema, value)
+  end,
+
   any = function() end,
 }
 
