@@ -1,6 +1,8 @@
 //! [`Host`] over an `ngx_http_request_t`.
 #![allow(unsafe_code)]
 
+mod body_filter;
+
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int, c_uchar};
@@ -8,19 +10,14 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-use http::header::{CONTENT_LENGTH, HeaderName, UPGRADE};
+use http::header::{HeaderName, UPGRADE};
 use http::{StatusCode, Version};
 
 use super::api::{
-    Api, BAD_CONTEXT, FfiStr, FfiTableElt, NGX_AGAIN, NGX_DECLINED, NGX_OK, NO_REQ_CTX, NgxRequest,
+    Api, BAD_CONTEXT, FfiStr, FfiTableElt, NGX_DECLINED, NGX_OK, NO_REQ_CTX, NgxRequest,
 };
-use super::buffers;
-use crate::body::BodyState;
-use crate::content_length;
 use crate::error::Error;
-use crate::host::{
-    BodyFilter, Callbacks, Chunk, ChunkBytes, Host, Level, LogOnce, ServerPhase, Write,
-};
+use crate::host::{Callbacks, Host, Level, LogOnce, ServerPhase, Write};
 
 thread_local! {
     /// The warnings that this worker has logged, for all of its Lua VMs.
@@ -30,10 +27,10 @@ thread_local! {
 /// A header's name and value.
 type Field<'a> = (&'a [u8], &'a [u8]);
 
-/// Up to so many headers of a request are listed without asking for memory.
+/// The array on the stack has this length. Only requests with more headers need an allocation.
 const FEW_HEADERS: usize = 32;
 
-/// What lua-nginx-module's context bits say; they are not the gateway's phase bits.
+/// lua-nginx-module's bits for its phases. They are not the bits of the gateway's phases.
 mod context {
     pub const SET: i32 = 0x1;
     pub const CONTENT: i32 = 0x8;
@@ -43,16 +40,16 @@ mod context {
     pub const BALANCER: i32 = 0x200;
 }
 
-/// What kind of request a Lua VM is in.
+/// The kind of request that Lua code runs for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
-    /// None, or one without a Lua context: not even `ngx.ctx` works.
+    /// No request, or one without a Lua context: not even `ngx.ctx` works.
     Absent,
-    /// A stand-in without a client: only `ngx.ctx` works.
+    /// The module's request without a client, for example in a timer: only `ngx.ctx` works.
     Fake,
-    /// A client's; whether the head of its response is sent.
+    /// The request of a client.
     Real {
-        /// Whether it is.
+        /// Whether the head of its response is sent.
         headers_sent: bool,
     },
 }
@@ -338,59 +335,8 @@ impl Host for Request<'_> {
     }
 }
 
-impl BodyFilter for Request<'_> {
-    fn chunk(&self) -> Result<Chunk<'_>, Error> {
-        // Elsewhere the module's pointer to the chain dangles, whatever anybody says of the phase. (Where
-        // the module itself is wrong, `lua::body` knows it.)
-        if self.context() != context::BODY_FILTER {
-            return Err(Error::Disabled);
-        }
-        let mut data: *mut c_uchar = ptr::null_mut();
-        let mut length = 0;
-        // SAFETY: in the body filter of this request the module's chain is this request's; both outputs are
-        // valid for writes.
-        let (last, code) = unsafe {
-            let last = (self.api.body_eof)(self.raw()) == 1;
-            (last, (self.api.body_chunk)(self.raw(), &mut data, &mut length))
-        };
-        let bytes = if code == NGX_AGAIN {
-            ChunkBytes::Scattered(length)
-        } else {
-            // SAFETY: the module said so of the current chunk, which stays until Lua sets ngx.arg. Of
-            // nothing it leaves the pointer null.
-            ChunkBytes::Whole(Cow::Borrowed(unsafe { slice(data, length) }))
-        };
-        Ok(Chunk { last, bytes })
-    }
-
-    fn gather(&self, into: &mut Vec<u8>) {
-        if let Ok(Chunk { bytes: ChunkBytes::Scattered(length), .. }) = self.chunk() {
-            into.reserve(length);
-            // SAFETY: this is the body filter, and the module copies just the length that it has told, for
-            // which there is room: so many bytes more are there behind that.
-            unsafe {
-                let room = into.spare_capacity_mut().as_mut_ptr();
-                (self.api.copy_body_chunk)(self.raw(), room.cast());
-                into.set_len(into.len() + length);
-            }
-        }
-    }
-
-    fn take_body(&self) -> Option<BodyState> {
-        buffers::take(self.request)
-    }
-
-    fn keep_body(&self, state: BodyState) -> Result<(), Error> {
-        buffers::keep(self.api, self.request, state)
-    }
-
-    fn promised_length(&self) -> Option<u64> {
-        content_length::parse(&self.upstream_header(&CONTENT_LENGTH)?)
-    }
-}
-
 impl Request<'_> {
-    /// `one` value, or `many`, or none of both to remove the header.
+    /// Sets the header to `one` value or to `many`. Without any value, removes the header.
     fn call_setter(
         &mut self,
         name: &[u8],
@@ -427,7 +373,7 @@ fn ffi_str(bytes: &[u8]) -> Result<FfiStr, Error> {
     Ok(FfiStr { len, data: bytes.as_ptr() })
 }
 
-/// What a code other than NGX_OK means.
+/// The error for a code other than NGX_OK.
 fn refusal(code: c_int, message: *const c_char) -> Error {
     match code {
         NO_REQ_CTX | BAD_CONTEXT => Error::Disabled,
@@ -441,7 +387,7 @@ fn refusal(code: c_int, message: *const c_char) -> Error {
     }
 }
 
-/// The `length` bytes at `data`, which may be null where there are none.
+/// The `length` bytes at `data`, which may be null if `length` is 0.
 ///
 /// # Safety
 ///
@@ -450,6 +396,6 @@ unsafe fn slice<'a>(data: *const c_uchar, length: usize) -> &'a [u8] {
     if length == 0 || data.is_null() {
         return &[];
     }
-    // SAFETY: it is not empty, so the caller says that it is valid for reads for `'a`; it is not null.
+    // SAFETY: `length` is not 0, so the caller guarantees that `data` is valid for reads for `'a`. It is not null.
     unsafe { std::slice::from_raw_parts(data, length) }
 }

@@ -1,41 +1,39 @@
-//! The way into a function and out of it.
+//! The start and the end of each function.
 
 use std::any::Any;
-use std::borrow::Cow;
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bytes::Bytes;
-use http::Version;
 use mlua::ffi::{self, lua_State};
 
+use super::reply::Reply;
 use super::server::Server;
 use super::stack::{self, Slot, push_bytes, push_slot, type_name, upvalue};
 use crate::error::Error;
-use crate::host::{Callbacks, Client, Host, Level, ServerPhase, version_of};
+use crate::host::{Client, Host, ServerPhase};
 use crate::phase::{self, PhaseSet};
 use crate::response::{phases, status};
 
-/// Whose line an error names.
+/// The function whose line an error names.
 #[derive(Debug, Clone, Copy)]
 #[repr(i32)]
 pub enum Caller {
-    /// The plugin calls the C function itself.
+    /// The plugin calls the C function directly.
     Direct = 1,
-    /// A Lua function of ours stands between.
+    /// The plugin calls a function of the facade, which calls the C function.
     ThroughFacade = 2,
 }
 
-/// What a function needs before it can start.
+/// The requirements of a function.
 #[derive(Debug, Clone, Copy)]
 pub struct Needs {
-    /// How many arguments it takes: missing ones become nil, others are dropped.
+    /// The number of its arguments. Missing arguments become nil, further ones are dropped.
     pub arguments: c_int,
-    /// The phases it may be called in; none are checked where there are none.
+    /// The allowed phases. With `None`, the phase is not checked.
     pub phases: Option<PhaseSet>,
-    /// Whether it reads or writes `ngx.ctx` beyond the phase.
+    /// Whether it uses `ngx.ctx` for more than the phase.
     pub ctx: bool,
-    /// Whether `ngx.ctx` is all it needs: no client's request.
+    /// Whether it needs only `ngx.ctx`, and no request of a client.
     pub only_ctx: bool,
 }
 
@@ -51,74 +49,30 @@ impl Needs {
     }
 }
 
-/// A call that may go on: its request, its phase, its `ngx.ctx`.
+/// A call that has passed the checks: its request, its phase, its `ngx.ctx`.
 #[derive(Clone, Copy)]
 pub struct Call<S> {
     pub state: *mut lua_State,
     pub server: S,
-    /// The bits of `ngx.ctx.KONG_PHASE`, if `ngx.ctx` was read and has them.
+    /// The bits of `ngx.ctx.KONG_PHASE`, if `ngx.ctx` was read and has that field.
     pub phase: Option<u32>,
-    /// Where `ngx.ctx` is on the stack; 0 where it was not needed.
+    /// The index of `ngx.ctx` on the stack, or 0 if it is not there.
     pub ctx: c_int,
 }
 
-/// What Lua is handed back.
-pub enum Reply {
-    Nothing,
-    Nil,
-    Number(f64),
-    Bytes(Vec<u8>),
-    Body(Bytes),
-    /// Bytes in the memory of nginx's request, which outlives the call.
-    Slice(*const [u8]),
-}
-
-impl From<Cow<'_, [u8]>> for Reply {
-    fn from(bytes: Cow<'_, [u8]>) -> Self {
-        match bytes {
-            Cow::Borrowed(bytes) => Self::Slice(bytes),
-            Cow::Owned(bytes) => Self::Bytes(bytes),
-        }
-    }
-}
-
-impl Reply {
-    /// Pushes it; says how many values these are.
-    ///
-    /// # Safety
-    ///
-    /// Running, slots. It raises, for want of memory; then unwinding drops the bytes.
-    pub unsafe fn push(self, state: *mut lua_State) -> c_int {
-        // SAFETY: running, slots; the caller is in step 3, where this may raise.
-        unsafe {
-            match self {
-                Self::Nothing => return 0,
-                Self::Nil => ffi::lua_pushnil(state),
-                Self::Number(number) => ffi::lua_pushnumber(state, number),
-                Self::Bytes(bytes) => push_bytes(state, &bytes),
-                Self::Body(bytes) => push_bytes(state, &bytes),
-                // SAFETY: the request's memory is freed with the request, which the server keeps until the
-                // call is over, even where a user's `log` has run since the rules took the slice from it.
-                Self::Slice(bytes) => push_bytes(state, &*bytes),
-            }
-        }
-        1
-    }
-}
-
-/// A whole function: checks, works, and answers.
+/// Runs all three steps of a function: the checks, the work, and the reply.
 ///
 /// # Safety
 ///
-/// Running, bound to the server `S`; it is the last thing that the function does. It raises. `work` is guarded.
+/// Running, bound to the server `S`. The C function returns its result at once. It raises. `work` is guarded.
 pub unsafe fn run<S: Server>(
     state: *mut lua_State,
     caller: Caller,
     needs: Needs,
     work: impl FnOnce(&Call<S>) -> Result<Reply, Error>,
 ) -> c_int {
-    // SAFETY: running and bound are the caller's; the three steps are in order, and nothing of one is alive in
-    // the next but the reply, which unwinding may drop.
+    // SAFETY: the caller guarantees running and bound. The three steps are in order. Only the reply is alive in the
+    // next step, and unwinding may drop it.
     unsafe {
         let call = begin::<S>(state, caller, needs);
         let reply = guard(state, caller, || work(&call));
@@ -126,13 +80,13 @@ pub unsafe fn run<S: Server>(
     }
 }
 
-/// The step before the work: finds the request, and checks the phase.
+/// Step 1: finds the request and checks the phase.
 ///
 /// # Safety
 ///
 /// Running, bound to the server `S`. It raises.
 pub unsafe fn begin<S: Server>(state: *mut lua_State, caller: Caller, needs: Needs) -> Call<S> {
-    // SAFETY: running, bound; with the arguments cut to their number, the slots are free.
+    // SAFETY: running, bound. `lua_settop` drops further arguments, so the slots are free.
     unsafe {
         ffi::lua_settop(state, needs.arguments);
         match open::<S>(state, needs) {
@@ -142,11 +96,11 @@ pub unsafe fn begin<S: Server>(state: *mut lua_State, caller: Caller, needs: Nee
     }
 }
 
-/// The work itself: a panic becomes an error, and an error is raised.
+/// Step 2: runs the work. A panic becomes an error. Raises the error.
 ///
 /// # Safety
 ///
-/// Running. It raises. `work` is guarded: what may raise goes through [`stack::protect`].
+/// Running. It raises. `work` is guarded: it runs code that may raise through [`stack::protect`].
 pub unsafe fn guard<T>(
     state: *mut lua_State,
     caller: Caller,
@@ -154,12 +108,12 @@ pub unsafe fn guard<T>(
 ) -> T {
     match attempt(work) {
         Ok(value) => value,
-        // SAFETY: running; `attempt` has dropped all of the work, so this is step 3.
+        // SAFETY: running. `attempt` has dropped all values of the work, so this is step 3.
         Err(error) => unsafe { raise(state, caller, error) },
     }
 }
 
-/// The work itself: a panic becomes an error.
+/// Runs the work. A panic becomes an error.
 pub fn attempt<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     let work = || {
         #[cfg(feature = "fault-injection")]
@@ -176,8 +130,8 @@ pub fn attempt<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
 ///
 /// Running, slots. It raises.
 pub unsafe fn raise(state: *mut lua_State, caller: Caller, error: Error) -> ! {
-    // SAFETY: running, slots, and the caller is in step 1 or 3. The text is dropped before lua_error; if Lua has
-    // no memory to copy it, unwinding drops it.
+    // SAFETY: running, slots, and the caller is in step 1 or 3. The text is dropped before lua_error. If Lua has no
+    // memory to copy it, unwinding drops it.
     unsafe {
         ffi::luaL_where(state, caller as c_int);
         {
@@ -191,7 +145,7 @@ pub unsafe fn raise(state: *mut lua_State, caller: Caller, error: Error) -> ! {
     }
 }
 
-/// Raises `text` as it is.
+/// Raises `text` without a position.
 ///
 /// # Safety
 ///
@@ -216,7 +170,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 ///
 /// As [`begin`].
 unsafe fn open<S: Server>(state: *mut lua_State, needs: Needs) -> Result<Call<S>, Error> {
-    // SAFETY: running, bound and the slots are those of `begin`; what may raise (`push_ctx`) is called in step 1.
+    // SAFETY: the caller guarantees running and bound, and `begin` the slots. `push_ctx` may raise, and this is step 1.
     unsafe {
         let (server, client) = S::current(state)?;
         let has_ctx = S::has_ctx(state, client);
@@ -226,16 +180,16 @@ unsafe fn open<S: Server>(state: *mut lua_State, needs: Needs) -> Result<Call<S>
         if let Some(phases) = needs.phases
             && is_served
             && client != Client::Absent
-            && call.push_ctx_at_once()
+            && call.push_ctx_without_code()
             && call.is_in(phases)
         {
             return Ok(call);
         }
-        let here = needs.phases.is_some() && gateway_is_here(state)?;
-        let checked = needs.phases.filter(|_| here && has_ctx);
+        let in_gateway = needs.phases.is_some() && gateway_exists(state)?;
+        let checked = needs.phases.filter(|_| in_gateway && has_ctx);
         if checked.is_some() || needs.ctx && is_served {
             call.push_ctx()?;
-            // Functions that change the response ask where they are, also where nothing is checked.
+            // Functions that change the response need the phase even if it is not checked.
             if checked.is_some() || !needs.only_ctx {
                 call.phase = phase_of(state, call.ctx)?;
             }
@@ -282,32 +236,32 @@ pub unsafe fn phase_of(state: *mut lua_State, ctx: c_int) -> Result<Option<u32>,
 ///
 /// # Errors
 ///
-/// What a metatable of `kong` raises.
+/// The error that a metatable of `kong` raises.
 ///
 /// # Safety
 ///
 /// Running, bound, slots. Guarded.
-unsafe fn gateway_is_here(state: *mut lua_State) -> Result<bool, Error> {
-    // SAFETY: running, bound, slots. `push_field` turns what is raised into an error.
+unsafe fn gateway_exists(state: *mut lua_State) -> Result<bool, Error> {
+    // SAFETY: running, bound, slots. `push_field` returns what a metamethod raises as an `Err`.
     unsafe {
         let top = ffi::lua_gettop(state);
-        let here = push_kong(state)
+        let exists = push_kong(state)
             && stack::push_field(state, ffi::lua_gettop(state), Slot::Ctx)
                 .map_err(Error::thrown)?
                 != ffi::LUA_TNIL;
         ffi::lua_settop(state, top);
-        Ok(here)
+        Ok(exists)
     }
 }
 
-/// Pushes the global `kong`, if it is a table; says whether it is.
+/// Pushes the global `kong` and returns true, if it is a table.
 ///
-/// No Lua code runs: globals are often guarded against reading what is not there. Old versions of the
-/// module have the globals in a table behind those of each request.
+/// No Lua code runs, because a metatable of the globals often raises an error for a missing global. In old versions of
+/// the module each request has its own globals, whose `__index` is the table of the global ones.
 ///
 /// # Safety
 ///
-/// Running, bound, slots: four tables with two values each. Guarded.
+/// Running, bound, slots for four tables with two values each. Guarded.
 unsafe fn push_kong(state: *mut lua_State) -> bool {
     // SAFETY: running, bound, slots. All reads are raw, of values that are tables.
     unsafe {
@@ -331,12 +285,12 @@ unsafe fn push_kong(state: *mut lua_State) -> bool {
 }
 
 impl<S: Server> Call<S> {
-    /// Pushes `ngx.ctx`, if it can be found without running Lua code; returns whether it did.
+    /// Pushes `ngx.ctx` and returns true, if that needs no Lua code.
     ///
     /// # Safety
     ///
     /// The call is the running one; the server has a request. Guarded.
-    unsafe fn push_ctx_at_once(&mut self) -> bool {
+    unsafe fn push_ctx_without_code(&mut self) -> bool {
         // SAFETY: `open` has got the server from `S::current` in this call, with a request.
         let ctx = unsafe { self.server.push_ctx(self.state) };
         self.ctx = ctx.unwrap_or(0);
@@ -347,10 +301,10 @@ impl<S: Server> Call<S> {
     ///
     /// # Safety
     ///
-    /// The call is the running one. It raises what the metamethod of `ngx` raises.
+    /// The call is the running one. It raises the errors of the metamethod of `ngx`.
     unsafe fn push_ctx(&mut self) -> Result<(), Error> {
         let state = self.state;
-        // SAFETY: running, bound, slots; `open` is in step 1, where lua_gettable may raise.
+        // SAFETY: running, bound, slots. `open` is in step 1, where lua_gettable may raise.
         unsafe {
             if self.ctx == 0 {
                 push_slot(state, Slot::Ctx);
@@ -364,14 +318,14 @@ impl<S: Server> Call<S> {
         Ok(())
     }
 
-    /// Whether `ngx.ctx` says that the phase is one of `phases`.
+    /// Whether the phase in `ngx.ctx` is one of `phases`.
     ///
     /// # Safety
     ///
     /// The call is the running one, and has pushed `ngx.ctx`. Guarded.
     unsafe fn is_in(&mut self, phases: PhaseSet) -> bool {
-        // SAFETY: running, bound, and a table is at `self.ctx`. A phase that is no number is an error only where
-        // phases are checked.
+        // SAFETY: running, bound, and a table is at `self.ctx`. If the phase is no number, the slow path returns the
+        // error.
         self.phase = unsafe { phase_of(self.state, self.ctx) }.ok().flatten();
         self.phase.is_some_and(|bits| phases.contains(bits))
     }
@@ -385,66 +339,13 @@ impl<S: Server> Call<S> {
 
     /// Lends the request to `work`.
     pub fn with_request<T>(&self, work: impl FnOnce(S::Request<'_>) -> T) -> T {
-        // SAFETY: `open` has found the request in this call, and the server keeps it until the call returns; the
-        // request that is lent does not outlive `work`.
+        // SAFETY: `open` has found the request in this call, and the server keeps it until the call returns. `work`
+        // cannot keep the request that it borrows.
         work(unsafe { self.server.lend(self) })
     }
 }
 
-impl<S: Server> Callbacks for Call<S> {
-    fn http_version(&self) -> Option<Version> {
-        let state = self.state;
-        // SAFETY: running, bound, slots: `Call` exists during the running call only. pcall catches what is raised.
-        unsafe {
-            push_slot(state, Slot::HttpVersion);
-            stack::pcall(state, 0, 1).ok()?;
-            let is_number = ffi::lua_type(state, -1) == ffi::LUA_TNUMBER;
-            let version = is_number.then(|| ffi::lua_tonumber(state, -1)).and_then(version_of);
-            ffi::lua_pop(state, 1);
-            version
-        }
-    }
-
-    fn log(&self, level: Level, message: &[u8]) -> bool {
-        let state = self.state;
-        // SAFETY: as in `http_version`. Pushing the message may raise, so the job does it under `protect`.
-        unsafe {
-            // The option `warnings`: here every line passes that a call logs.
-            if level == Level::Warn && !warnings_enabled(state) {
-                return true;
-            }
-            push_slot(state, Slot::Log);
-            if ffi::lua_type(state, -1) != ffi::LUA_TFUNCTION {
-                ffi::lua_pop(state, 1);
-                return false;
-            }
-            stack::protect(state, 1, 0, &mut |state| {
-                ffi::lua_pushnumber(state, f64::from(level as i32));
-                push_bytes(state, message);
-                ffi::lua_call(state, 2, 0);
-                0
-            })
-            .is_ok()
-        }
-    }
-}
-
-/// Whether warnings reach the log: the option `warnings`, true by default.
-///
-/// # Safety
-///
-/// Running, bound, slots. Guarded.
-pub unsafe fn warnings_enabled(state: *mut lua_State) -> bool {
-    // SAFETY: running, bound, slots. Reading a boolean runs no code.
-    unsafe {
-        push_slot(state, Slot::Warnings);
-        let enabled = ffi::lua_isnil(state, -1) != 0 || ffi::lua_toboolean(state, -1) != 0;
-        ffi::lua_pop(state, 1);
-        enabled
-    }
-}
-
-/// Whether a field of the table at `ctx` is true. It raises what a metamethod raises, as a string.
+/// Whether a field of the table at `ctx` is true. Raises the error of a metamethod as a string.
 ///
 /// # Safety
 ///
@@ -459,13 +360,13 @@ pub unsafe fn flag(state: *mut lua_State, ctx: c_int, name: Slot, caller: Caller
     }
 }
 
-/// Pushes a field of the table at `table`. It raises what a metamethod raises, as a string.
+/// Pushes a field of the table at `table`. Raises the error of a metamethod as a string.
 ///
 /// # Safety
 ///
 /// As [`stack::push_field`], but it raises.
 pub unsafe fn push_field(state: *mut lua_State, table: c_int, name: Slot, caller: Caller) {
-    // SAFETY: running, bound, slots, a table; the caller is in step 1 or 3, where `raise` may be called.
+    // SAFETY: running, bound, slots, a table. The caller is in step 1 or 3, where `raise` may be called.
     unsafe {
         if let Err(text) = stack::push_field(state, table, name) {
             raise(state, caller, Error::thrown(text));

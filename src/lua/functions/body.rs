@@ -7,7 +7,9 @@ use mlua::ffi::{self, lua_State};
 
 use crate::error::Error;
 use crate::lua::edge::args::number;
-use crate::lua::edge::call::{Caller, Needs, Reply, begin, guard, raise, warnings_enabled};
+use crate::lua::edge::call::{Caller, Needs, begin, guard, raise};
+use crate::lua::edge::callbacks::warnings_enabled;
+use crate::lua::edge::reply::Reply;
 use crate::lua::edge::server::Server;
 use crate::lua::edge::stack::{Slot, push_bytes, push_slot, string};
 use crate::lua::edge::warnings;

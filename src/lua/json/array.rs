@@ -1,4 +1,4 @@
-//! Arrays: what is one, where it ends, and its items.
+//! Arrays: which tables are arrays, where they end, and their items.
 
 use std::ffi::c_int;
 
@@ -8,21 +8,21 @@ use super::{Failed, Items, Open, Outcome, Step, Value, Writer};
 use crate::lua::edge::stack::{self, Slot, push_slot};
 use crate::response::json::EncodeError;
 
-/// So many holes are written of an array whose metatable has said how long it is, before there must be
-/// as many items: nothing else bounds what has to fit into memory.
-const MOST_HOLES: c_int = 1 << 20;
-/// When so many items of an array have been found one behind the other, Lua is asked how many keys there are:
-/// the others are then read by their number, which is faster than stepping from key to key.
-const LONG: c_int = 8;
+/// If `__len` gives the length of an array, so many holes are written. With more holes, at least half of what is written
+/// must be items. Without this limit, a `__len` could use up the memory.
+const MAX_HOLES: c_int = 1 << 20;
+/// After so many items in sequence, Lua counts the keys of the table. If the count is the length, the other items are read
+/// by number, which is faster than `lua_next`.
+const COUNT_KEYS_FROM: c_int = 8;
 
-/// Into the table on top, which is an item of one without a metatable, below a key.
-fn deeper(next: c_int, length: c_int) -> Step {
-    Step::Deeper(Open::Array { next, length, items: Items::Raw, above: 2 })
+/// Stops at the table on top, which is an item of an array without a metatable. Its key is below it.
+fn nested(next: c_int, length: c_int) -> Step {
+    Step::Nested(Open::Array { next, length, items: Items::Raw, above: 2 })
 }
 
 impl Writer {
-    /// Begins the table below its first key, 1, and value, as long as it goes on with 2, 3 and so on.
-    /// Nothing where it does not: then a key and a value are on top, and nothing deeper has been looked at.
+    /// Begins the table below the key 1 and its value, as long as `lua_next` gives the keys 2, 3 and so on. If it gives
+    /// another key, returns `None`: then a key and a value are on top, and no nested table has been read.
     pub(super) unsafe fn sequence(&mut self) -> Outcome<Option<Step>> {
         let state = self.state;
         self.out.push(b'[');
@@ -30,19 +30,19 @@ impl Writer {
         // SAFETY: running, bound, slots and the stack of `Writer`.
         unsafe {
             loop {
-                if last == LONG
+                if last == COUNT_KEYS_FROM
                     && let Some(length) = self.length_by_count(-3)
                 {
                     return self.long_sequence(last, length);
                 }
                 match self.value() {
                     Ok(Value::Table) => {
-                        // Before going deeper, the whole table has to be known.
+                        // Read all keys of this table before the nested one: it may be no array.
                         let Some(length) = self.end_of_sequence(last)? else { return Ok(None) };
-                        return Ok(Some(deeper(last + 1, length)));
+                        return Ok(Some(nested(last + 1, length)));
                     }
                     Ok(_) => (),
-                    Err(failed) => return self.is_no_sequence(failed),
+                    Err(failed) => return self.abandon_sequence(failed),
                 }
                 ffi::lua_pop(state, 1);
                 if !self.next(-2)? {
@@ -58,8 +58,7 @@ impl Writer {
         }
     }
 
-    /// The last key of the sequence that has come to `last`, which is below its value; nothing if other
-    /// keys follow.
+    /// The last key of the sequence, from the key `last` on, which is below its value; `None` if other keys follow.
     unsafe fn end_of_sequence(&mut self, mut last: c_int) -> Outcome<Option<c_int>> {
         let state = self.state;
         // SAFETY: running, bound, slots and the stack of `Writer`.
@@ -67,13 +66,13 @@ impl Writer {
             ffi::lua_pushvalue(state, -2);
             while self.next(-4)? {
                 last += 1;
-                let goes_on = self.is_key(last);
+                let continues = self.is_key(last);
                 ffi::lua_pop(state, 1);
-                if !goes_on {
+                if !continues {
                     ffi::lua_pop(state, 1);
                     return Ok(None);
                 }
-                if last == LONG
+                if last == COUNT_KEYS_FROM
                     && let Some(length) = self.length_by_count(-4)
                 {
                     let has_hole = self.has_hole(-4, last + 1, length);
@@ -85,13 +84,15 @@ impl Writer {
         Ok(Some(last))
     }
 
-    /// The length of the table at `table`, if it has as many keys: it is a sequence then, unless it has a hole.
+    /// The length of the table at `table`, if the number of its keys is the same. Then it is a sequence, unless it has a
+    /// hole.
     unsafe fn length_by_count(&mut self, table: c_int) -> Option<c_int> {
         let state = self.state;
         if self.code_ran {
             return None;
         }
-        // SAFETY: running, bound, slots and the stack of `Writer`. The function is Lua's own, and runs no other code.
+        // SAFETY: running, bound, slots and the stack of `Writer`. The function is LuaJIT's `table.nkeys`, which runs no
+        // Lua code.
         unsafe {
             let length = ffi::lua_objlen(state, table);
             push_slot(state, Slot::NumberOfKeys);
@@ -107,11 +108,11 @@ impl Writer {
         }
     }
 
-    /// Goes on with a table that has `length` keys, below a key and the value of `next`, up to the first table
-    /// in it. Nothing if it has a hole, as for [`sequence`](Self::sequence).
+    /// Continues a table with `length` keys up to the first nested table. The table is below a key and the value of
+    /// `next`. Returns `None` if it has a hole, like [`sequence`](Self::sequence).
     unsafe fn long_sequence(&mut self, mut next: c_int, length: c_int) -> Outcome<Option<Step>> {
         let state = self.state;
-        // SAFETY: running, bound, slots and the stack of `Writer`; the value on top makes room for the next.
+        // SAFETY: running, bound, slots and the stack of `Writer`. Each value is popped before the next is pushed.
         unsafe {
             loop {
                 match self.value() {
@@ -120,10 +121,10 @@ impl Writer {
                         if self.has_hole(-3, next + 1, length) {
                             return Ok(None);
                         }
-                        return Ok(Some(deeper(next + 1, length)));
+                        return Ok(Some(nested(next + 1, length)));
                     }
                     Ok(Value::Nil) => return Ok(None),
-                    Err(failed) => return self.is_no_sequence(failed),
+                    Err(failed) => return self.abandon_sequence(failed),
                 }
                 next += 1;
                 if next > length {
@@ -138,13 +139,13 @@ impl Writer {
         }
     }
 
-    /// What a value makes of a sequence that has no JSON form: nothing, for what else is wrong with the table is
-    /// said first. Memory would be lacking then, too.
-    fn is_no_sequence(&self, failed: Failed) -> Outcome<Option<Step>> {
+    /// The result of [`sequence`](Self::sequence) if a value has no JSON form: `None`, because errors of the table's keys
+    /// come first. Without memory, the slow path would fail as well, so that error is returned at once.
+    fn abandon_sequence(&self, failed: Failed) -> Outcome<Option<Step>> {
         if matches!(self.error, EncodeError::Memory(_)) { Err(failed) } else { Ok(None) }
     }
 
-    /// Whether one of these items is missing in the table at `table`.
+    /// Whether the table at `table` lacks one of the items `first` to `last`.
     unsafe fn has_hole(&mut self, table: c_int, first: c_int, last: c_int) -> bool {
         let state = self.state;
         // SAFETY: running, bound, slots and the stack of `Writer`.
@@ -158,7 +159,7 @@ impl Writer {
 
     /// Whether the key below the value on top is this number.
     unsafe fn is_key(&self, number: c_int) -> bool {
-        // SAFETY: key and value are there.
+        // SAFETY: the caller has a key and a value on top.
         unsafe {
             ffi::lua_type(self.state, -2) == ffi::LUA_TNUMBER
                 && ffi::lua_tonumber(self.state, -2) == f64::from(number)
@@ -176,7 +177,7 @@ impl Writer {
         Ok(Step::Closed)
     }
 
-    /// Writes the items of the array on top from `next` on, of which there is one.
+    /// Writes the items of the array on top, starting with `next`, which is at most `length`.
     pub(super) unsafe fn items(
         &mut self,
         mut next: c_int,
@@ -199,12 +200,12 @@ impl Writer {
                     Value::Scalar => (),
                     Value::Nil => {
                         holes += 1;
-                        if self.code_ran && holes > MOST_HOLES && holes > (next - first) / 2 {
+                        if self.code_ran && holes > MAX_HOLES && holes > (next - first) / 2 {
                             return Err(self.fail(EncodeError::Sparse));
                         }
                     }
                     Value::Table => {
-                        return Ok(Step::Deeper(Open::Array { next, length, items, above: 1 }));
+                        return Ok(Step::Nested(Open::Array { next, length, items, above: 1 }));
                     }
                 }
                 ffi::lua_pop(state, 1);
@@ -217,11 +218,11 @@ impl Writer {
         }
     }
 
-    /// Pushes the item `i` of the table on top, as its metatable has it.
+    /// Pushes the item `i` of the table on top, through the metatable's `__index`.
     unsafe fn indexed(&mut self, i: c_int) -> Outcome<()> {
         let state = self.state;
-        self.let_code_run();
-        // SAFETY: running, bound, slots and the stack of `Writer`; the read is protected.
+        self.code_will_run();
+        // SAFETY: running, bound, slots and the stack of `Writer`. The read is protected.
         unsafe {
             ffi::lua_pushvalue(state, -1);
             ffi::lua_pushnumber(state, i.into());

@@ -1,42 +1,33 @@
-//! JSON of a Lua table, written while it is walked.
+//! Writes a Lua table as JSON while it walks through the table.
 //!
-//! The bytes are those of lua-cjson with a gateway's settings: what is an array and how its holes are
-//! written follows its rules, not serde's. Nothing here allocates in Lua. Metamethods run protected;
-//! once one has run, any table on the way may have changed, and stepping through a changed table may
-//! raise: then every step is protected.
+//! The bytes are those of lua-cjson with a gateway's settings. Its rules, not serde's, decide which tables are arrays
+//! and how holes are written. Nothing here allocates in Lua. Metamethods run protected. After one has run, any of the
+//! tables may have changed, and `lua_next` may raise for a changed table: from then on, every step is protected.
 
 mod array;
-mod look;
+mod inspect;
+mod output;
 pub mod read;
 
 use std::cell::Cell;
 use std::ffi::c_int;
 
-use look::{Sentinels, Shape};
+use inspect::{Sentinels, Shape};
 use mlua::ffi::{self, lua_State};
 
 use super::edge::stack::{self, Slot, string, type_name};
 use crate::response::exit::TableBody;
-use crate::response::json::{EncodeError, write_escaped, write_key, write_number, write_string};
+use crate::response::json::EncodeError;
 
-/// How deep tables may be nested.
-const DEEPEST: usize = 1000;
-/// Room for what is written between two looks at it, besides what a string needs for each of its bytes.
-/// On the way down into tables nobody looks: that is a bracket for each.
-const SLACK: usize = 160 + DEEPEST;
-/// The room that a text begins with.
-const FIRST: usize = 2048;
-/// Long strings are written in pieces of so many bytes.
-const PIECE: usize = 4096;
-/// What one byte of a string may become: `\u00xx`.
-const ESCAPED: usize = 6;
+/// The maximum depth of nested tables, arrays and objects. It is lua-cjson's limit for reading and writing.
+const MAX_DEPTH: usize = 1000;
 
 thread_local! {
-    /// The list of [`Writer::table`], kept for the next one: growing it anew each time would show.
+    /// The list of [`Writer::table`], kept for the next call: growing a new list for each call is measurably slower.
     static OUTER: Cell<Vec<Open>> = const { Cell::new(Vec::new()) };
 }
 
-/// The table at a place of the stack.
+/// A table on the stack.
 #[derive(Debug)]
 pub struct LuaTable {
     pub state: *mut lua_State,
@@ -58,7 +49,7 @@ impl TableBody for LuaTable {
     }
 
     fn encode(&mut self) -> Result<Vec<u8>, EncodeError> {
-        // SAFETY: running, bound, slots, as above, and the table is at its index.
+        // SAFETY: running, bound, slots, as in `message`, and the table is at its index.
         unsafe { encode(self.state, self.index) }
     }
 }
@@ -87,26 +78,25 @@ pub unsafe fn encode(state: *mut lua_State, index: c_int) -> Result<Vec<u8>, Enc
     }
 }
 
-/// Writing has failed. The reason is in [`Writer::error`], so that a result fits a register.
+/// Writing has failed. The reason is in [`Writer::error`], so that a `Result` fits into a register.
 struct Failed;
 
 type Outcome<T> = Result<T, Failed>;
 
-/// What is written, and how far.
+/// The text so far, and the state of the walk.
 ///
-/// Its unsafe methods rely on what [`encode`] is given: running, bound, slots. They are guarded: only `protect` runs
-/// what may raise. Between two of them the stack has the tables that are being written ([`Open`]), and above them
-/// what the method's comment names. `begin` makes room for a table before it is read.
+/// Its unsafe methods rely on the conditions of [`encode`]: running, bound, slots. They are guarded: only `protect`
+/// runs code that may raise. Between two of them, the stack has the tables that are being written ([`Open`]), and above
+/// them the values that the method's comment names. `begin` reserves stack slots for a table before it is read.
 struct Writer {
     state: *mut lua_State,
     out: Vec<u8>,
-    /// Why writing has failed, once it has.
+    /// The reason, if writing has failed.
     error: EncodeError,
     sentinels: Option<Sentinels>,
-    /// The stack is known to have room for tables of this depth.
-    room: usize,
-    /// Whether Lua code has run, or may run at any call because a debug hook is set. Then tables may have
-    /// changed.
+    /// The stack has slots for tables of this depth.
+    reserved_depth: usize,
+    /// Whether Lua code has run, or may run at any call because a debug hook is set. If so, tables may have changed.
     code_ran: bool,
 }
 
@@ -114,19 +104,19 @@ struct Writer {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Items {
     Raw,
-    /// A hole is asked of the metatable's `__index`.
+    /// The value of a hole comes from the metatable's `__index`.
     Indexed,
 }
 
 /// A table that is being written.
 ///
-/// On Lua's stack it is below the value that is written; an object's key is between the two. Tables in
-/// tables are kept in a list, not on Rust's stack: it does not matter how deep they are.
+/// On Lua's stack it is below the value that is written. The key of an object is between the two. The outer tables are in
+/// a list, not on Rust's stack, so deep nesting cannot overflow that.
 #[derive(Clone, Copy)]
 enum Open {
     Object,
     Array {
-        /// The item that comes next.
+        /// The number of the next item.
         next: c_int,
         length: c_int,
         items: Items,
@@ -135,21 +125,22 @@ enum Open {
     },
 }
 
-/// What a value turned out to be.
+/// The kind of a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Value {
-    /// It is written.
+    /// A value that is written.
     Scalar,
-    /// It is written, as `null`.
+    /// A nil that is written as `null`.
     Nil,
-    /// It is not written.
+    /// A table, which is not written yet.
     Table,
 }
 
-/// How writing a table has come to a stop.
+/// Where writing a table has stopped.
 enum Step {
-    /// At a table in it, which is on top; this is how the outer one goes on.
-    Deeper(Open),
+    /// At a nested table, which is on top. The outer table continues as [`Open`] says.
+    Nested(Open),
+    /// At the end of the table.
     Closed,
 }
 
@@ -157,11 +148,11 @@ impl Writer {
     fn new(state: *mut lua_State) -> Self {
         Self {
             state,
-            out: Vec::with_capacity(FIRST),
+            out: Vec::with_capacity(output::INITIAL_CAPACITY),
             error: EncodeError::NotFinite,
             sentinels: None,
-            room: 0,
-            // SAFETY: reading the hook runs nothing.
+            reserved_depth: 0,
+            // SAFETY: reading the hook runs no code.
             code_ran: unsafe { ffi::lua_gethook(state) }.is_some(),
         }
     }
@@ -176,38 +167,38 @@ impl Writer {
         outcome
     }
 
-    /// Writes the table on top, and all that are in it.
+    /// Writes the table on top and the tables in it.
     unsafe fn tables(&mut self, outer: &mut Vec<Open>) -> Outcome<()> {
-        // SAFETY: the table is on top; so is each that is stepped into.
+        // SAFETY: the table is on top. `Step::Nested` has the nested table on top.
         unsafe {
             let mut step = self.begin(1)?;
             loop {
                 match step {
-                    Step::Deeper(open) => {
+                    Step::Nested(open) => {
                         outer.push(open);
                         step = self.begin(outer.len() + 1)?;
                     }
                     Step::Closed => {
-                        self.make_space(SLACK)?;
+                        self.reserve(output::SLACK)?;
                         let Some(open) = outer.pop() else { return Ok(()) };
-                        step = self.go_on(open)?;
+                        step = self.resume(open)?;
                     }
                 }
             }
         }
     }
 
-    /// Begins the table on top, of this depth, and writes it up to the first table in it.
+    /// Begins the table on top, which is nested `depth` levels deep, and writes it up to the first nested table.
     unsafe fn begin(&mut self, depth: usize) -> Outcome<Step> {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return Err(self.fail(EncodeError::TooDeep(depth)));
         }
         let state = self.state;
-        // SAFETY: the table is on top, with room above it.
+        // SAFETY: the table is on top. `reserve_stack` has reserved the slots above it.
         unsafe {
-            self.make_room(depth)?;
+            self.reserve_stack(depth)?;
             if ffi::lua_getmetatable(state, -1) == 0 {
-                return self.plain();
+                return self.table_without_metatable();
             }
             let metatable = ffi::lua_topointer(state, -1);
             let sentinels = self.sentinels();
@@ -232,8 +223,8 @@ impl Writer {
         }
     }
 
-    /// Goes on with a table, behind one in it.
-    unsafe fn go_on(&mut self, open: Open) -> Outcome<Step> {
+    /// Continues a table after a nested table.
+    unsafe fn resume(&mut self, open: Open) -> Outcome<Step> {
         let state = self.state;
         // SAFETY: running, bound, slots and the stack of `Writer`.
         unsafe {
@@ -259,8 +250,8 @@ impl Writer {
         Ok(Step::Closed)
     }
 
-    /// Begins the table on top, which has no metatable. Its first key tells most of them apart.
-    unsafe fn plain(&mut self) -> Outcome<Step> {
+    /// Begins the table on top, which has no metatable. For most tables, the first key decides: array or object.
+    unsafe fn table_without_metatable(&mut self) -> Outcome<Step> {
         let state = self.state;
         // SAFETY: running, bound, slots and the stack of `Writer`.
         unsafe {
@@ -305,7 +296,7 @@ impl Writer {
         Ok(Step::Closed)
     }
 
-    /// Writes the fields of an object from the key and the value on top on.
+    /// Writes the fields of an object, starting with the key and the value on top.
     unsafe fn fields(&mut self) -> Outcome<Step> {
         let state = self.state;
         // SAFETY: running, bound, slots and the stack of `Writer`.
@@ -314,7 +305,7 @@ impl Writer {
                 match ffi::lua_type(state, -2) {
                     ffi::LUA_TSTRING => self.key(bytes(state, -2))?,
                     ffi::LUA_TNUMBER => {
-                        self.make_space(SLACK)?;
+                        self.reserve(output::SLACK)?;
                         self.out.push(b'"');
                         self.number(ffi::lua_tonumber(state, -2))?;
                         self.text("\":");
@@ -322,7 +313,7 @@ impl Writer {
                     _ => return Err(self.fail(EncodeError::Key(type_name(state, -2)))),
                 }
                 if self.value()? == Value::Table {
-                    return Ok(Step::Deeper(Open::Object));
+                    return Ok(Step::Nested(Open::Object));
                 }
                 ffi::lua_pop(state, 1);
                 if !self.next(-2)? {
@@ -334,17 +325,17 @@ impl Writer {
         }
     }
 
-    /// Writes the value on top, unless it is a table, and leaves it there.
-    #[inline(always)] // a call for each value, and its result in memory, would show
+    /// Writes the value on top, unless it is a table, and leaves it on the stack.
+    #[inline(always)] // a call for each value, with its result in memory, is measurably slower
     unsafe fn value(&mut self) -> Outcome<Value> {
         let state = self.state;
-        // SAFETY: the value is there; reading it runs nothing.
+        // SAFETY: a value is on top. Reading it runs no code.
         unsafe {
             let kind = ffi::lua_type(state, -1);
             match kind {
                 ffi::LUA_TTABLE => return Ok(Value::Table),
                 ffi::LUA_TSTRING => return self.string(bytes(state, -1)).map(|()| Value::Scalar),
-                _ => self.make_space(SLACK)?,
+                _ => self.reserve(output::SLACK)?,
             }
             match kind {
                 ffi::LUA_TNUMBER => self.number(ffi::lua_tonumber(state, -1))?,
@@ -365,87 +356,18 @@ impl Writer {
         Ok(Value::Scalar)
     }
 
-    /// Makes sure that so many bytes can be written without asking for memory, which nobody could refuse
-    /// without ending the process.
-    #[inline(always)]
-    fn make_space(&mut self, more: usize) -> Outcome<()> {
-        if self.out.capacity() - self.out.len() >= more { Ok(()) } else { self.grow(more) }
-    }
-
-    #[cold]
-    fn grow(&mut self, more: usize) -> Outcome<()> {
-        let out = &mut self.out;
-        let refused = EncodeError::Memory(out.len().saturating_add(more));
-        #[cfg(feature = "fault-injection")]
-        if crate::fault::happens(crate::fault::Fault::Allocation) {
-            return Err(self.fail(refused));
-        }
-        // It doubles; where there is no memory for that, there may be for what is needed.
-        let grown = out.try_reserve(more).or_else(|_| out.try_reserve_exact(more));
-        grown.map_err(|_| self.fail(refused))
-    }
-
-    #[inline(always)]
-    fn key(&mut self, key: &[u8]) -> Outcome<()> {
-        if key.len() > PIECE {
-            return self.long_string(key, "\":");
-        }
-        self.make_space(ESCAPED * key.len() + SLACK)?;
-        write_key(&mut self.out, key);
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn string(&mut self, string: &[u8]) -> Outcome<()> {
-        if string.len() > PIECE {
-            return self.long_string(string, "\"");
-        }
-        self.make_space(ESCAPED * string.len() + SLACK)?;
-        write_string(&mut self.out, string);
-        Ok(())
-    }
-
-    /// Writes a string in pieces, and `end` behind it: room for all of it, were every byte escaped, would be
-    /// far too much.
-    #[cold]
-    fn long_string(&mut self, string: &[u8], end: &str) -> Outcome<()> {
-        self.make_space(string.len().saturating_add(ESCAPED * PIECE + SLACK))?;
-        self.out.push(b'"');
-        for piece in string.chunks(PIECE) {
-            self.make_space(ESCAPED * PIECE + SLACK)?;
-            write_escaped(&mut self.out, piece);
-        }
-        self.text(end);
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn number(&mut self, number: f64) -> Outcome<()> {
-        write_number(&mut self.out, number).map_err(|error| self.fail(error.into()))
-    }
-
     /// Lua code is about to run. Its garbage collector may also shrink the stack.
-    fn let_code_run(&mut self) {
+    fn code_will_run(&mut self) {
         self.code_ran = true;
-        self.room = 0;
-    }
-
-    #[cold]
-    fn fail(&mut self, error: EncodeError) -> Failed {
-        self.error = error;
-        Failed
-    }
-
-    fn text(&mut self, text: &str) {
-        self.out.extend_from_slice(text.as_bytes());
+        self.reserved_depth = 0;
     }
 }
 
-/// The string at `index`, to be used at once.
+/// The bytes of the string at `index`. They are valid while the string is on the stack.
 #[inline(always)]
 unsafe fn bytes<'a>(state: *mut lua_State, index: c_int) -> &'a [u8] {
     let mut length = 0;
-    // SAFETY: of a string, lua_tolstring allocates nothing and gives a pointer to its bytes.
+    // SAFETY: a string is at `index`. For a string, lua_tolstring allocates nothing and returns a pointer to its bytes.
     unsafe {
         let data = ffi::lua_tolstring(state, index, &mut length);
         std::slice::from_raw_parts(data.cast(), length)

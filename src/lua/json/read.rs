@@ -1,8 +1,7 @@
 //! Reads JSON into Lua values.
 //!
-//! serde_json reads the text into a [`Tape`], a flat list of nodes in the order of the text. Then the
-//! values are made in Lua in one protected call, which borrows the tape: where Lua raises in the middle,
-//! the tape is still dropped.
+//! serde_json reads the text into a [`Tape`], a flat list of nodes in the order of the text. Then one protected call
+//! makes the values in Lua. It borrows the tape, so the tape is dropped even if Lua raises.
 
 use std::cell::Cell;
 use std::ffi::c_int;
@@ -17,24 +16,23 @@ use serde_core::de::{
 use serde_json::Error;
 use serde_json::de::{Deserializer as Json, Read};
 
+use super::MAX_DEPTH;
 use crate::lua::edge::stack::{push_bytes, string, type_name};
 
-/// How deep arrays and objects may be nested: as deep as lua-cjson reads, and as the writer writes.
-const MAX_DEPTH: usize = super::DEEPEST;
 /// The longest text. Its offsets fit into the `u32` of a [`Span`].
 const MAX_LENGTH: usize = 256 << 20;
-/// Stack slots for a value and its metatable, besides a table and a key for each level.
+/// Stack slots for a value and its metatable. Each level needs two more, for a table and a key.
 const SLOTS: usize = 4;
 
-/// How many nodes a kept list may have room for: 1 MB.
-const KEPT_NODES: usize = 64 << 10;
+/// The capacity of the largest list that is kept: 1 MB.
+const MAX_KEPT_NODES: usize = 64 << 10;
 
 thread_local! {
     /// The list of nodes of an earlier tape, kept for the next one.
     static NODES: Cell<Vec<Node>> = const { Cell::new(Vec::new()) };
 }
 
-/// A part of the text, or of what is unescaped.
+/// A part of the text, or of [`Tape::unescaped`].
 #[derive(Clone, Copy)]
 struct Span {
     start: u32,
@@ -51,13 +49,13 @@ enum Node {
     Plain(Span),
     /// A string or a key with escapes: a part of [`Tape::unescaped`].
     Unescaped(Span),
-    /// So many items follow.
+    /// The number of the items that follow.
     Array(u32),
-    /// So many keys follow, each with its value.
+    /// The number of the keys that follow, each with its value.
     Object(u32),
 }
 
-/// A text that was read.
+/// The nodes of a text.
 pub struct Tape<'t> {
     text: &'t [u8],
     nodes: Vec<Node>,
@@ -71,7 +69,7 @@ impl<'t> Tape<'t> {
     ///
     /// # Errors
     ///
-    /// Why it is not JSON, with line and column; `expected a string, got <type>`; `text too long: …`.
+    /// The reason why it is not JSON, with line and column; `expected a string, got <type>`; `text too long: …`.
     ///
     /// # Safety
     ///
@@ -127,7 +125,7 @@ impl<'t> Tape<'t> {
         self.push(Node::Plain(span(start, string.len())))
     }
 
-    /// A string that is not in the text as it is.
+    /// A string that differs from the text because of escapes.
     fn unescaped<E: Refusal>(&mut self, string: &[u8]) -> Result<(), E> {
         reserve(&mut self.unescaped, string.len())?;
         let start = self.unescaped.len();
@@ -135,7 +133,7 @@ impl<'t> Tape<'t> {
         self.push(Node::Unescaped(span(start, string.len())))
     }
 
-    /// Begins an array or an object; gives the place of its node.
+    /// Begins an array or an object; returns the index of its node.
     fn begin<E: Refusal>(&mut self) -> Result<usize, E> {
         if self.depth == MAX_DEPTH {
             return Err(E::custom(format_args!(
@@ -148,18 +146,18 @@ impl<'t> Tape<'t> {
         Ok(self.nodes.len() - 1)
     }
 
-    fn end(&mut self, place: usize, node: Node) {
+    fn end(&mut self, index: usize, node: Node) {
         self.depth -= 1;
-        self.nodes[place] = node;
+        self.nodes[index] = node;
     }
 
-    /// Pushes the value. It may raise for want of memory, and what a finalizer raises.
+    /// Pushes the value. It raises if memory lacks, and if a finalizer raises.
     ///
     /// # Safety
     ///
-    /// No `catch_unwind` is below. At 1 is the metatable of arrays.
+    /// The caller runs it in a protected call, not directly in a `catch_unwind`. The metatable of arrays is at index 1.
     pub unsafe fn push_value(&self, state: *mut lua_State) {
-        // SAFETY: there is nothing to drop here: the tape is borrowed.
+        // SAFETY: this frame owns nothing that needs dropping: the tape is borrowed.
         unsafe {
             let slots = 2 * self.max_depth + SLOTS;
             if ffi::lua_checkstack(state, slots as c_int) == 0 {
@@ -170,14 +168,14 @@ impl<'t> Tape<'t> {
         }
     }
 
-    /// Pushes the value of the next node, and of those in it.
+    /// Pushes the value of the next node and of the nodes inside it.
     ///
     /// # Safety
     ///
-    /// As [`Tape::push_value`], and there are stack slots for its depth.
+    /// As [`Tape::push_value`]. The stack has slots for the depth of the node.
     unsafe fn push_next(&self, state: *mut lua_State, nodes: &mut slice::Iter<'_, Node>) {
         let Some(&node) = nodes.next() else { return };
-        // SAFETY: the caller has seen to the slots; `push_value` has nothing to drop.
+        // SAFETY: `push_value` has reserved the slots, and owns nothing that needs dropping.
         unsafe {
             match node {
                 Node::Null => ffi::lua_pushlightuserdata(state, std::ptr::null_mut()),
@@ -210,7 +208,7 @@ impl<'t> Tape<'t> {
 impl Drop for Tape<'_> {
     fn drop(&mut self) {
         let mut nodes = std::mem::take(&mut self.nodes);
-        if nodes.capacity() <= KEPT_NODES {
+        if nodes.capacity() <= MAX_KEPT_NODES {
             nodes.clear();
             NODES.set(nodes);
         }
@@ -224,7 +222,7 @@ impl Span {
     }
 }
 
-/// A span of a text of at most [`MAX_LENGTH`] bytes. What is unescaped is never longer than the text.
+/// A span of a text of at most [`MAX_LENGTH`] bytes. The unescaped strings are never longer than the text.
 fn span(start: usize, length: usize) -> Span {
     Span { start: start as u32, length: length as u32 }
 }
@@ -234,7 +232,7 @@ fn refuse<E: Refusal>() -> E {
     E::custom("no memory for the values")
 }
 
-/// Reserves memory for so many more items, or fails.
+/// Reserves memory for `more` items, or fails.
 fn reserve<T, E: Refusal>(list: &mut Vec<T>, more: usize) -> Result<(), E> {
     #[cfg(feature = "fault-injection")]
     if crate::fault::happens(crate::fault::Fault::Allocation) {
@@ -243,7 +241,7 @@ fn reserve<T, E: Refusal>(list: &mut Vec<T>, more: usize) -> Result<(), E> {
     list.try_reserve(more).map_err(|_| refuse())
 }
 
-/// A text that is not UTF-8, read byte by byte; `consumed` counts the bytes that serde_json has taken.
+/// Reads a text that is not UTF-8 byte by byte. `consumed` counts the bytes that serde_json has read.
 struct Source<'a> {
     text: &'a [u8],
     consumed: &'a Cell<usize>,
@@ -261,13 +259,13 @@ impl io::Read for Source<'_> {
 
 /// Reads one value, or one key, onto the tape.
 ///
-/// serde_json refuses strings that are not UTF-8, unless it is asked for bytes; and it can be asked for
-/// bytes only where a string comes next. So in a text that is not UTF-8 the reader looks at the next byte.
+/// serde_json refuses strings that are not UTF-8, unless `deserialize_bytes` is called, and that works only if a string
+/// comes next. So if the text is not UTF-8, the reader looks at the next byte.
 struct Reader<'a, 't> {
     tape: &'a mut Tape<'t>,
-    /// Set where the text is not UTF-8: how many bytes of it serde_json has taken.
+    /// If the text is not UTF-8: the number of bytes that serde_json has read.
     consumed: Option<&'a Cell<usize>>,
-    /// Set there, too: where the value starts.
+    /// If the text is not UTF-8: the offset where the value starts.
     start: usize,
 }
 
@@ -277,8 +275,8 @@ impl<'t> Reader<'_, 't> {
     }
 }
 
-/// Where the next value starts. serde_json has taken its first byte already, except at the start of the
-/// text and after a colon.
+/// The offset where the next value starts. serde_json has already read its first byte, except at the start of the text
+/// and after a colon.
 fn start_of_next(text: &[u8], consumed: usize) -> usize {
     match consumed.checked_sub(1) {
         Some(last) if text[last] != b':' => last,
@@ -339,7 +337,7 @@ impl<'t> Visitor<'t> for Reader<'_, 't> {
     }
 
     fn visit_bytes<E: Refusal>(self, string: &[u8]) -> Result<(), E> {
-        // For bytes serde_json lets control characters and lone surrogates pass.
+        // `deserialize_bytes` accepts control characters and lone surrogates, so check for them here.
         let end = self.consumed.map_or(0, Cell::get);
         let written = self.tape.text.get(self.start..end).unwrap_or_default();
         if serde_json::from_str::<String>(&String::from_utf8_lossy(written)).is_err() {
@@ -349,23 +347,23 @@ impl<'t> Visitor<'t> for Reader<'_, 't> {
     }
 
     fn visit_seq<A: SeqAccess<'t>>(mut self, mut items: A) -> Result<(), A::Error> {
-        let place = self.tape.begin()?;
+        let index = self.tape.begin()?;
         let mut length = 0;
         while items.next_element_seed(self.next())?.is_some() {
             length += 1;
         }
-        self.tape.end(place, Node::Array(length));
+        self.tape.end(index, Node::Array(length));
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'t>>(mut self, mut fields: A) -> Result<(), A::Error> {
-        let place = self.tape.begin()?;
+        let index = self.tape.begin()?;
         let mut count = 0;
         while fields.next_key_seed(self.next())?.is_some() {
             fields.next_value_seed(self.next())?;
             count += 1;
         }
-        self.tape.end(place, Node::Object(count));
+        self.tape.end(index, Node::Object(count));
         Ok(())
     }
 }

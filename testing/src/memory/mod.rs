@@ -1,22 +1,21 @@
-//! An in-memory request and response that treat headers and bodies as nginx with its Lua module does:
-//! which headers are held once, what is escaped, where in the list a header ends up, what a cleared
-//! chunk becomes, what goes to the wire.
+//! A request and a response in memory. They treat headers and bodies like nginx with lua-nginx-module: which headers
+//! exist only once, how bytes are escaped, the order of headers, cleared chunks, and the bytes on the wire.
 
 mod chain;
 mod conditions;
 mod escape;
 mod head;
+mod host;
 mod page;
 mod shared;
 mod stage;
 mod wire;
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 
-use bytes::{BufMut, Bytes};
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
-use http::{Method, StatusCode, Version};
+use bytes::Bytes;
+use http::header::{CONNECTION, HeaderName};
+use http::{Method, Version};
 
 pub use chain::joined;
 pub use conditions::Answer;
@@ -27,14 +26,10 @@ pub use wire::Wire;
 use chain::Chain;
 use head::Head;
 use kong_response::body::BodyState;
-use kong_response::content_length;
-use kong_response::error::Error;
-use kong_response::host::{
-    BodyFilter, Chunk, ChunkBytes, Host, Level, LogOnce, ServerPhase, Write,
-};
+use kong_response::host::{Host, Level, LogOnce, ServerPhase};
 
-/// How many headers `ngx.resp.get_headers` lists unless told otherwise.
-const MOST_HEADERS: i64 = 100;
+/// The default limit of `ngx.resp.get_headers`.
+const MAX_HEADERS: i64 = 100;
 
 /// A header's name and value.
 pub type Field = (Vec<u8>, Vec<u8>);
@@ -59,12 +54,12 @@ pub struct Memory {
     chain: Chain,
     body: RefCell<Option<BodyState>>,
     log: RefCell<Vec<(Level, Vec<u8>)>>,
-    /// Each request in memory is a worker of its own: none knows what another has logged.
+    /// The warnings that were logged. Each request in memory is like a worker of its own.
     warnings: RefCell<LogOnce>,
 }
 
 impl Memory {
-    /// A GET request over HTTP/1.1 without headers, and a response of which nothing is set.
+    /// A GET request over HTTP/1.1 without headers, and an empty response.
     #[expect(clippy::new_without_default, reason = "a request is made, not defaulted to")]
     pub fn new() -> Self {
         Self {
@@ -116,13 +111,13 @@ impl Memory {
         self
     }
 
-    /// The same where Lua's responses without a Content-Type get another.
+    /// The same with another default for the Content-Type of responses from Lua code.
     pub fn with_default_type(mut self, value: impl AsRef<[u8]>) -> Self {
         self.default_type = value.as_ref().to_vec();
         self
     }
 
-    /// The same with WWW-Authenticate as a header that may repeat, or that is held once.
+    /// The same with WWW-Authenticate as a header that may repeat, or that exists only once.
     pub fn with_repeated_www_authenticate(mut self, repeats: bool) -> Self {
         let keeps_underscores = self.head.keeps_underscores;
         self.head = Head::new(repeats);
@@ -130,8 +125,8 @@ impl Memory {
         self
     }
 
-    /// The same where `_` in the names that Lua code gives becomes `-`, or stays:
-    /// `lua_transform_underscores_in_response_headers`.
+    /// The same with the directive `lua_transform_underscores_in_response_headers`: whether `_` becomes `-` in names
+    /// that Lua code sets.
     pub fn with_transformed_underscores(mut self, transforms: bool) -> Self {
         self.head.keeps_underscores = !transforms;
         self
@@ -149,14 +144,14 @@ impl Memory {
         self
     }
 
-    /// Changes the method and the headers of the request, as `ngx.req` does: what becomes of the connection is
-    /// decided already.
+    /// Changes the method and the headers of the request, like `ngx.req`. Whether the connection is kept alive does
+    /// not change.
     pub fn change_request(&mut self, method: Method, headers: Vec<Field>) {
         self.method = method;
         self.request_headers = headers;
     }
 
-    /// Goes to a phase of the server.
+    /// Enters a phase of the server.
     pub fn enter(&mut self, stage: &'static Stage) {
         self.stage = stage;
     }
@@ -166,13 +161,13 @@ impl Memory {
         self.stage
     }
 
-    /// Puts the body filter at a chunk, given in pieces.
+    /// Enters the body filter with a chunk, given in pieces.
     pub fn at_chunk(&mut self, pieces: &[&[u8]], last: bool) {
         self.stage = Stage::of(ServerPhase::BodyFilter);
         self.set_chunk(pieces.iter().map(|piece| Bytes::copy_from_slice(piece)).collect(), last);
     }
 
-    /// Comes to the next chunk of the body, given in pieces.
+    /// Sets the next chunk of the body, given in pieces.
     pub fn set_chunk(&mut self, pieces: Vec<Bytes>, last: bool) {
         self.chain.next(pieces, last);
     }
@@ -187,7 +182,7 @@ impl Memory {
         self.chain.arg()
     }
 
-    /// `ngx.arg[1] = bytes`; no bytes stand for nil.
+    /// `ngx.arg[1] = bytes`. Empty `bytes` also stand for nil.
     pub fn set_arg_body(&mut self, bytes: Bytes) {
         self.chain.replace(bytes);
     }
@@ -197,12 +192,12 @@ impl Memory {
         self.chain.set_last(last);
     }
 
-    /// Whether a filter has seen the end of the body: nginx drops what still comes.
+    /// Whether a filter has seen the end of the body. nginx drops the chunks after it.
     pub fn body_ended(&self) -> bool {
         self.chain.ended()
     }
 
-    /// How many bytes `get_raw_body` has buffered.
+    /// The number of bytes that `get_raw_body` has buffered.
     pub fn buffered(&self) -> usize {
         match &*self.body.borrow() {
             Some(BodyState::Buffering(buffer)) => buffer.len(),
@@ -210,7 +205,7 @@ impl Memory {
         }
     }
 
-    /// Takes over the head of an upstream's answer, as nginx's proxy does.
+    /// Copies status and headers from the response of an upstream, like nginx's proxy.
     pub fn upstream<'a>(
         &mut self,
         status: u16,
@@ -233,22 +228,22 @@ impl Memory {
         self.proxied = true;
     }
 
-    /// Ends the connection without further ado, as nginx does for the statuses 408, 444 and 499.
+    /// Closes the connection without a response, like nginx for the statuses 408, 444 and 499.
     pub fn abort(&mut self) {
         self.aborted = true;
     }
 
-    /// Sends the head, as far as the rules can tell.
+    /// Marks the head as sent.
     pub fn mark_headers_sent(&mut self) {
         self.sent = true;
     }
 
-    /// `ngx.header[name]`: its values.
+    /// The values of `ngx.header[name]`.
     pub fn read_header(&self, name: &[u8]) -> Vec<Vec<u8>> {
         self.head.read(name)
     }
 
-    /// `ngx.status = status`, of which nothing comes once the head is sent.
+    /// `ngx.status = status`, which has no effect if the head is sent.
     pub fn force_status(&mut self, status: u16) {
         if !self.sent {
             self.head.status = status;
@@ -257,7 +252,7 @@ impl Memory {
         }
     }
 
-    /// `ngx.resp.get_headers(max)`: names as they were given, and whether the list was cut off.
+    /// `ngx.resp.get_headers(max)`, with the names as they were set, and whether the list is truncated.
     pub fn list(&self, max: Option<i64>) -> (Vec<Field>, bool) {
         let mut listed: Vec<Field> = Vec::new();
         let mut add = |name: &str, value: &[u8]| listed.push((name.into(), value.to_vec()));
@@ -267,7 +262,7 @@ impl Memory {
         if let Some(length) = self.head.length_without_slot() {
             add("content-length", length.to_string().as_bytes());
         }
-        // When a response is over, nginx has decided what becomes of the connection.
+        // When the response is complete, nginx lists the connection as closed.
         let over = self.stage.name == "log" && self.http_version < Version::HTTP_2 && !self.aborted;
         add(
             "connection",
@@ -276,13 +271,13 @@ impl Memory {
         if self.chunked {
             add("transfer-encoding", b"chunked");
         }
-        let max = max.unwrap_or(MOST_HEADERS);
+        let max = max.unwrap_or(MAX_HEADERS);
         let slots = self.head.slots();
         let (count, extra) = (slots.len() as i64, listed.len() as i64);
         let truncated = max > 0 && count + extra > max;
-        // nginx counts what it has left only after it has listed one.
-        let room = if truncated { (max - extra).max(1) } else { count };
-        let live = slots.iter().filter(|slot| slot.live).take(room as usize);
+        // nginx checks the limit only after it has listed a header, so it lists at least one.
+        let limit = if truncated { (max - extra).max(1) } else { count };
+        let live = slots.iter().filter(|slot| slot.live).take(limit as usize);
         listed.extend(live.map(|slot| (slot.name.clone(), slot.value.clone())));
         (listed, truncated)
     }
@@ -336,132 +331,6 @@ impl Memory {
             Some(value) if contains(value, b"keep-alive") => true,
             _ => self.http_version > Version::HTTP_10,
         }
-    }
-}
-
-impl Host for Memory {
-    fn headers_sent(&self) -> bool {
-        self.sent
-    }
-
-    fn status(&self) -> Result<u16, Error> {
-        Ok(match self.head.status_sent() {
-            0 if self.http_version < Version::HTTP_10 => 9,
-            status => status,
-        })
-    }
-
-    fn set_status(&mut self, status: StatusCode) -> Result<(), Error> {
-        if self.sent {
-            return Err(Error::HeadersSent);
-        }
-        self.force_status(status.as_u16());
-        Ok(())
-    }
-
-    fn header(&self, name: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Error> {
-        Ok(self.head.first(name).map(Cow::Owned))
-    }
-
-    fn write_header(&mut self, name: &[u8], values: &[&[u8]], write: Write) -> Result<(), Error> {
-        if self.sent {
-            return Err(Error::HeadersSent);
-        }
-        let values = if values.is_empty() { &[&b""[..]][..] } else { values };
-        for (i, value) in values.iter().enumerate() {
-            let write = if i == 0 { write } else { Write::Add };
-            let refused = |_| Error::Host("failed to set header".to_owned());
-            self.head.write(name, value, write).map_err(refused)?;
-        }
-        Ok(())
-    }
-
-    fn server_phase(&self) -> ServerPhase {
-        self.stage.server
-    }
-
-    fn is_head(&self) -> bool {
-        self.variable("request_method").map_or(self.is_head_request(), |method| method == b"HEAD")
-    }
-
-    fn request_content_type(&self) -> Option<Cow<'_, [u8]>> {
-        let given = self.variable("content_type");
-        given.or_else(|| self.request_header(&CONTENT_TYPE).next()).map(Cow::Borrowed)
-    }
-
-    fn request_id(&self) -> Option<Cow<'_, [u8]>> {
-        self.variable("request_id").map(Cow::Borrowed)
-    }
-
-    fn http_version(&self) -> Option<Version> {
-        Some(self.http_version)
-    }
-
-    fn protocol(&self) -> Option<Version> {
-        Some(self.http_version)
-    }
-
-    fn request_headers(&self, name: &HeaderName) -> Vec<Cow<'_, [u8]>> {
-        self.request_header(name).map(Cow::Borrowed).collect()
-    }
-
-    fn upstream_header(&self, name: &HeaderName) -> Option<Cow<'_, [u8]>> {
-        let variable = escape::variable(name.as_ref());
-        if let Some(given) = self.variable([b"upstream_http_", &variable[..]].concat()) {
-            return Some(Cow::Borrowed(given));
-        }
-        let same = |known: &[u8]| escape::variable(known) == variable;
-        let found = self.upstream_headers.iter().find(|(known, _)| same(known));
-        found.map(|(_, value)| Cow::Borrowed(value.as_slice()))
-    }
-
-    fn is_upgraded(&self) -> bool {
-        self.upstream_status == Some(101)
-    }
-
-    fn is_subrequest(&self) -> bool {
-        false
-    }
-
-    fn log(&self, level: Level, message: &[u8]) {
-        self.log.borrow_mut().push((level, message.to_vec()));
-    }
-
-    fn is_new(&self, cause: &str) -> bool {
-        self.warnings.borrow_mut().is_new(cause)
-    }
-}
-
-impl BodyFilter for Memory {
-    fn chunk(&self) -> Result<Chunk<'_>, Error> {
-        if self.stage.server != ServerPhase::BodyFilter {
-            return Err(Error::Disabled);
-        }
-        let mut pieces = self.chain.readable();
-        let bytes = match pieces.len() {
-            0 | 1 => {
-                ChunkBytes::Whole(Cow::Borrowed(pieces.next().map_or(&[], |piece| &piece[..])))
-            }
-            _ => ChunkBytes::Scattered(pieces.map(Bytes::len).sum()),
-        };
-        Ok(Chunk { last: self.chain.is_last(), bytes })
-    }
-
-    fn gather(&self, into: &mut Vec<u8>) {
-        self.chain.readable().for_each(|piece| into.put(piece.clone()));
-    }
-
-    fn take_body(&self) -> Option<BodyState> {
-        self.body.take()
-    }
-
-    fn keep_body(&self, state: BodyState) -> Result<(), Error> {
-        self.body.replace(Some(state));
-        Ok(())
-    }
-
-    fn promised_length(&self) -> Option<u64> {
-        content_length::parse(&self.upstream_header(&CONTENT_LENGTH)?)
     }
 }
 

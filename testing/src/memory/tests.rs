@@ -1,4 +1,8 @@
+use http::StatusCode;
+
 use super::*;
+use kong_response::error::Error;
+use kong_response::host::Write;
 
 #[test]
 fn a_proxied_head_reaches_the_wire() {

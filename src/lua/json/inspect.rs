@@ -1,4 +1,4 @@
-//! What a table is: its metatable, its keys, and the room that it takes on the stack.
+//! Inspects a table: its metatable, its keys, and the stack slots that it needs.
 
 use std::ffi::{c_int, c_void};
 
@@ -8,18 +8,18 @@ use super::{Outcome, Writer};
 use crate::lua::edge::stack::{self, Slot, push_slot};
 use crate::response::json::EncodeError;
 
-/// Slots of the stack that a table in another needs there: for itself and its key.
+/// Stack slots that a nested table needs: for itself and its key.
 const SLOTS: usize = 2;
-/// Slots for what is looked at meanwhile.
+/// Stack slots for the values of the method that runs.
 const HEADROOM: usize = 10;
-/// Slots that every function called by Lua finds free (`LUA_MINSTACK`).
-const FREE: usize = 20;
-/// For how many levels of tables room on the stack is made at once.
+/// Stack slots that Lua reserves for each C function that it calls (`LUA_MINSTACK`).
+const FREE_SLOTS: usize = 20;
+/// Slots for so many levels of tables are reserved at once.
 const LEVELS: usize = 64;
 /// Up to this length an array may have any number of holes.
 const SPARSE_SAFE: f64 = 32_768.0;
 
-/// What stands for arrays that Lua cannot tell from objects.
+/// The values and metatables by which plugins mark arrays that look like objects.
 #[derive(Clone, Copy)]
 pub struct Sentinels {
     pub empty_array: *mut c_void,
@@ -27,18 +27,18 @@ pub struct Sentinels {
     pub empty_array_mt: *const c_void,
 }
 
-/// What a table is written as.
+/// How a table is written.
 pub enum Shape {
     Object,
     Array(c_int),
 }
 
 impl Writer {
-    /// The sentinels; few values need them.
+    /// The sentinels. They are read at the first use, because few bodies need them.
     pub(super) unsafe fn sentinels(&mut self) -> Sentinels {
         let state = self.state;
         *self.sentinels.get_or_insert_with(|| {
-            // SAFETY: there are slots enough; the sentinels stay reachable through what is kept.
+            // SAFETY: there are enough slots. The slots of the instance keep the sentinels reachable.
             unsafe {
                 push_slot(state, Slot::EmptyArray);
                 push_slot(state, Slot::ArrayMt);
@@ -57,7 +57,7 @@ impl Writer {
     /// Whether the metatable on top has the field of this name.
     pub(super) unsafe fn has_field(&mut self, name: Slot) -> bool {
         let state = self.state;
-        // SAFETY: running, bound, slots and the stack of `Writer`; a raw read runs nothing.
+        // SAFETY: running, bound, slots and the stack of `Writer`. A raw read runs no code.
         unsafe {
             push_slot(state, name);
             let has = ffi::lua_rawget(state, -2) != ffi::LUA_TNIL;
@@ -66,10 +66,10 @@ impl Writer {
         }
     }
 
-    /// What `__len` says of the table; the metatable is above it, and is popped.
+    /// Calls `__len` of the table. The metatable is above the table, and is popped.
     pub(super) unsafe fn call_len(&mut self) -> Outcome<c_int> {
         let state = self.state;
-        self.let_code_run();
+        self.code_will_run();
         // SAFETY: running, bound, slots and the stack of `Writer`; the call is protected.
         unsafe {
             push_slot(state, Slot::Len);
@@ -77,19 +77,19 @@ impl Writer {
             ffi::lua_replace(state, -2);
             ffi::lua_pushvalue(state, -2);
             stack::pcall(state, 1, 1).map_err(|text| self.fail(EncodeError::Thrown(text)))?;
-            // A string of digits would be converted: that allocates nothing.
+            // Also converts a string of digits, which allocates nothing.
             let length = ffi::lua_tonumber(state, -1);
             ffi::lua_pop(state, 1);
-            // Written out with its holes, it has to fit somewhere.
+            // The array is written with its holes, so its length must have a limit.
             if length > f64::from(i32::MAX) {
                 return Err(self.fail(EncodeError::Sparse));
             }
-            // Below 1 there is nothing; NaN becomes 0.
+            // The array is empty for lengths below 1. NaN becomes 0.
             Ok(length as c_int)
         }
     }
 
-    /// Whether the table on top is an array: every key a whole number from 1 up.
+    /// Whether the table on top is an array: all its keys are whole numbers of at least 1.
     pub(super) unsafe fn shape(&mut self) -> Outcome<Shape> {
         let state = self.state;
         let mut greatest = 0.0_f64;
@@ -118,7 +118,8 @@ impl Writer {
         Ok(if items == 0.0 { Shape::Object } else { Shape::Array(greatest as c_int) })
     }
 
-    /// Steps through the table at `table`, counted from the top, from the key on top; see [`stack::next`].
+    /// Replaces the key on top by the next key and value of the table at `table`, counted from the top; see
+    /// [`stack::next`].
     #[inline]
     pub(super) unsafe fn next(&mut self, table: c_int) -> Outcome<bool> {
         let state = self.state;
@@ -132,16 +133,16 @@ impl Writer {
         }
     }
 
-    /// Makes sure of room for a table of this depth on the stack.
-    pub(super) unsafe fn make_room(&mut self, depth: usize) -> Outcome<()> {
-        if depth <= self.room {
+    /// Reserves stack slots for a table of this depth.
+    pub(super) unsafe fn reserve_stack(&mut self, depth: usize) -> Outcome<()> {
+        if depth <= self.reserved_depth {
             return Ok(());
         }
-        // SAFETY: growing the stack may raise, so it is protected; what that takes is in the headroom.
+        // SAFETY: growing the stack may raise, so it is protected. `HEADROOM` includes the slots for that call.
         unsafe {
             let used = ffi::lua_gettop(self.state) as usize;
-            if depth == 1 && used + SLOTS + HEADROOM <= FREE {
-                self.room = 1;
+            if depth == 1 && used + SLOTS + HEADROOM <= FREE_SLOTS {
+                self.reserved_depth = 1;
                 return Ok(());
             }
             let slots = (LEVELS * SLOTS + HEADROOM) as c_int;
@@ -155,7 +156,7 @@ impl Writer {
                 return Err(self.fail(EncodeError::StackOverflow));
             }
         }
-        self.room = depth + LEVELS - 1;
+        self.reserved_depth = depth + LEVELS - 1;
         Ok(())
     }
 }

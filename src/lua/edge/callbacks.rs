@@ -1,0 +1,62 @@
+//! The calls of the rules into Lua: the protocol of the request, and the log.
+
+use http::Version;
+use mlua::ffi::{self, lua_State};
+
+use super::call::Call;
+use super::server::Server;
+use super::stack::{self, Slot, push_bytes, push_slot};
+use crate::host::{Callbacks, Level, version_of};
+
+impl<S: Server> Callbacks for Call<S> {
+    fn http_version(&self) -> Option<Version> {
+        let state = self.state;
+        // SAFETY: running, bound, slots: `Call` exists during the running call only. pcall catches what is raised.
+        unsafe {
+            push_slot(state, Slot::HttpVersion);
+            stack::pcall(state, 0, 1).ok()?;
+            let is_number = ffi::lua_type(state, -1) == ffi::LUA_TNUMBER;
+            let version = is_number.then(|| ffi::lua_tonumber(state, -1)).and_then(version_of);
+            ffi::lua_pop(state, 1);
+            version
+        }
+    }
+
+    fn log(&self, level: Level, message: &[u8]) -> bool {
+        let state = self.state;
+        // SAFETY: as in `http_version`. Pushing the message may raise, so it runs under `protect`.
+        unsafe {
+            // The option `warnings` is checked here, because all lines that a call logs pass here.
+            if level == Level::Warn && !warnings_enabled(state) {
+                return true;
+            }
+            push_slot(state, Slot::Log);
+            if ffi::lua_type(state, -1) != ffi::LUA_TFUNCTION {
+                ffi::lua_pop(state, 1);
+                return false;
+            }
+            stack::protect(state, 1, 0, &mut |state| {
+                ffi::lua_pushnumber(state, f64::from(level as i32));
+                push_bytes(state, message);
+                ffi::lua_call(state, 2, 0);
+                0
+            })
+            .is_ok()
+        }
+    }
+}
+
+/// Whether warnings reach the log: the option `warnings`, true by default.
+///
+/// # Safety
+///
+/// Running, bound, slots. Guarded.
+pub unsafe fn warnings_enabled(state: *mut lua_State) -> bool {
+    // SAFETY: running, bound, slots. Reading a boolean runs no code.
+    unsafe {
+        push_slot(state, Slot::Warnings);
+        let enabled = ffi::lua_isnil(state, -1) != 0 || ffi::lua_toboolean(state, -1) != 0;
+        ffi::lua_pop(state, 1);
+        enabled
+    }
+}
