@@ -1,4 +1,4 @@
-//! Dates as nginx reads and writes them: Last-Modified is held as a time beside its text.
+//! Dates in the format of nginx, which keeps Last-Modified as text and as a time.
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -16,7 +16,7 @@ enum Form {
     Asctime,
 }
 
-/// What is left of a date.
+/// The unread rest of a date.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
@@ -41,7 +41,7 @@ impl Reader<'_> {
         Some(number)
     }
 
-    /// nginx looks no closer than it has to: `Jxx` is July.
+    /// Reads a month with the same few comparisons as nginx: `Jxx` is July.
     fn month(&mut self) -> Option<usize> {
         let month = match (self.at(0), self.at(1), self.at(2)) {
             (b'J', b'a', _) => 0,
@@ -63,7 +63,7 @@ impl Reader<'_> {
     }
 }
 
-/// The seconds since 1970 of a date; `None` where nginx reads none.
+/// The seconds since 1970 of a date, or `None` if nginx refuses the date.
 pub fn parse(text: &[u8]) -> Option<i64> {
     let mut reader = Reader(text);
     let mut form = Form::Fixed;
@@ -150,7 +150,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-/// The date of `seconds` since 1970: `Mon, 28 Sep 1970 06:00:00 GMT`.
+/// The date `seconds` after 1970: `Mon, 28 Sep 1970 06:00:00 GMT`.
 pub fn format(seconds: i64) -> String {
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let shifted = days + 719_468;

@@ -1,59 +1,58 @@
-//! What a caller did wrong, or a host refused.
+//! The errors of calls.
 //!
-//! [`Error::write_to`] writes the exact text that reaches a plugin. Names and values in a message are
-//! bytes of the plugin's, so a message is bytes too; [`Display`](std::fmt::Display) shows it with
-//! invalid UTF-8 replaced.
+//! [`Error::write_to`] writes the exact text that a plugin gets. Messages contain names and values from the plugin, so
+//! they are bytes. [`Display`](std::fmt::Display) replaces invalid UTF-8.
 
 use std::fmt;
 
 use crate::json_error::EncodeError;
 use crate::phase::PhaseSet;
 
-/// Why a call was refused. A call that is refused has changed nothing.
+/// Why a call was refused. A refused call changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no request here, or nginx's phase cannot do this.
+    /// There is no request, or the function does not work in nginx's phase.
     Disabled,
-    /// As [`Error::Disabled`], where nginx has a name for the place: `balancer_by_lua*`.
+    /// The function does not work in this phase of nginx, for example `balancer_by_lua*`.
     DisabledIn(&'static str),
-    /// The running coroutine was made for another request than the one being served.
+    /// The running coroutine belongs to another request than the current one.
     OtherRequest,
-    /// `ngx.ctx.KONG_PHASE` is missing; the phases are those the function may be called in.
+    /// `ngx.ctx.KONG_PHASE` is missing. The value has the allowed phases of the function.
     NoPhase(PhaseSet),
-    /// `ngx.ctx.KONG_PHASE` is no number, but a value of this Lua type.
+    /// `ngx.ctx.KONG_PHASE` is not a number but a value of this Lua type.
     PhaseType(&'static str),
-    /// The function may not be called in this phase.
+    /// The function is not allowed in this phase.
     WrongPhase {
         /// The bits of `ngx.ctx.KONG_PHASE`.
         current: u32,
-        /// The phases that the function may be called in.
+        /// The allowed phases of the function.
         allowed: PhaseSet,
     },
-    /// The head of the response is on its way to the client.
+    /// The head of the response is already sent.
     HeadersSent,
-    /// A status that is no number.
+    /// A status that is not a number.
     StatusType,
     /// A status outside 100 to 599.
     StatusRange,
     /// A status of `error` outside 400 to 599.
     ErrorStatusRange,
-    /// A name given to a getter or to `clear_header` that is no string.
+    /// A name for a getter or `clear_header` that is not a string.
     HeaderNameType,
-    /// `max_headers` is no number.
+    /// `max_headers` is not a number.
     MaxHeadersType,
     /// `max_headers` is less than 1.
     MaxHeadersLow,
     /// `max_headers` is more than 1000.
     MaxHeadersHigh,
-    /// A header's name that is no string.
+    /// A header's name that is not a string.
     InvalidHeaderName {
         /// The name, as Lua's `tostring` writes it.
         name: Vec<u8>,
         /// Its Lua type.
         got: &'static str,
     },
-    /// An item of an array of values that is no string.
+    /// An item of an array of values that is not a string.
     InvalidHeaderItem {
         /// The header's name.
         name: Vec<u8>,
@@ -66,52 +65,52 @@ pub enum Error {
         name: Vec<u8>,
         /// The value's Lua type.
         got: &'static str,
-        /// Which function was asked: the message lists the types in its own order.
+        /// The kind of function, which decides the order of the types in the message.
         setter: Setter,
     },
-    /// A Content-Length that is no number of bytes.
+    /// A Content-Length that is not a number of bytes.
     InvalidContentLength {
-        /// The name as it was given.
+        /// The name in the caller's spelling.
         name: Vec<u8>,
         /// The value.
         got: Vec<u8>,
     },
-    /// The argument of `set_headers` is no table.
+    /// The argument of `set_headers` is not a table.
     HeadersNotTable,
     /// The `headers` of `exit` or `error` are neither nil nor a table.
     HeadersType,
     /// The `body` of `exit` is of a wrong type.
     BodyType,
-    /// The body of `set_raw_body` is no string.
+    /// The body of `set_raw_body` is not a string.
     RawBodyType,
     /// The `message` of `error` is of a wrong type.
     MessageType,
-    /// A table body that JSON cannot say.
+    /// A table body that has no JSON form.
     BodyEncoding(EncodeError),
-    /// A table message that JSON cannot say.
+    /// A table message that has no JSON form.
     MessageEncoding(EncodeError),
-    /// A table body for a response that is gRPC.
+    /// A table body for a gRPC response.
     GrpcTableBody,
-    /// A code that `exit` does not take on layer 4.
+    /// A code that `exit` refuses on layer 4.
     StreamCode,
-    /// A table body on layer 4 that JSON cannot say.
+    /// A table body on layer 4 that has no JSON form.
     StreamBody(EncodeError),
-    /// An argument that must be a table is none.
+    /// A value that must be a table but is not.
     NotTable {
-        /// What it is called.
+        /// Its name in the message.
         what: &'static str,
         /// Its Lua type.
         got: &'static str,
     },
     /// There is no memory for a body of this many bytes.
     BodyMemory(usize),
-    /// The host's own words.
+    /// An error of the host, with the host's message.
     Host(String),
-    /// A defect of this library: a panic that was caught at the edge to Lua.
+    /// A defect of this library: a panic that was caught before it reached Lua.
     Internal(String),
 }
 
-/// The two orders in which the types of a header's value are listed in a message.
+/// The kind of function that sets headers. It decides the order of the types in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setter {
     /// `set_header` and `add_header`.
@@ -121,7 +120,7 @@ pub enum Setter {
 }
 
 impl Error {
-    /// What Lua threw where nothing was expected to.
+    /// The error that Lua code raised, for example in a metamethod.
     pub(crate) fn thrown(text: Vec<u8>) -> Self {
         Self::Host(String::from_utf8_lossy(&text).into_owned())
     }
@@ -239,10 +238,10 @@ fn concat(out: &mut Vec<u8>, parts: &[&[u8]]) {
     }
 }
 
-/// Appends `bytes` as LuaJIT's `string.format("%q", …)` writes them.
+/// Appends `bytes` like LuaJIT's `string.format("%q", …)`.
 ///
-/// Quote, backslash and newline come after a backslash; other control bytes are a backslash and their
-/// decimal number, of three digits where a digit follows.
+/// Quotes, backslashes and newlines get a backslash before them. Other control bytes become a backslash and their
+/// decimal number. If a digit follows, the number has three digits.
 pub fn write_quoted(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
     for (i, &byte) in bytes.iter().enumerate() {

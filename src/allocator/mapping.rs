@@ -1,15 +1,15 @@
-//! Memory straight from the system.
+//! Memory mapped directly from the system.
 #![allow(unsafe_code)]
 
 use std::ptr::{NonNull, null_mut};
 
-/// What lengths are multiples of: a huge page, and so a multiple of every page size.
+/// Lengths are multiples of a huge page, and so of every page size.
 pub const STEP: usize = 2 << 20;
 
-/// The bits for the number of steps in a packed mapping: less than the smallest page.
+/// The bits of a packed mapping that hold the number of steps. The smallest page is larger than this mask.
 pub const PACKED_STEPS: usize = 0xFFF;
 
-/// A mapping: pages that are readable, writable, and this library's alone.
+/// A mapping: private pages that only this library reads and writes.
 #[derive(Debug, Clone, Copy)]
 pub struct Mapping {
     pub start: NonNull<u8>,
@@ -20,27 +20,27 @@ impl Mapping {
     pub fn new(length: usize) -> Option<Self> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: a new mapping, wherever the system wants it, touches none that is there.
+        // SAFETY: without an address, the system chooses a free one, so no existing mapping changes.
         let start = unsafe { libc::mmap(null_mut(), length, access, kind, -1, 0) };
         if start == libc::MAP_FAILED {
             return None;
         }
         count(0, length);
-        // SAFETY: the mapping is there. That it is not put on huge pages costs time only.
+        // SAFETY: the mapping exists. If the system refuses huge pages, access is only slower.
         unsafe { libc::madvise(start, length, libc::MADV_HUGEPAGE) };
         Some(Self { start: NonNull::new(start.cast())?, length })
     }
 
-    /// The mapping with another length, perhaps elsewhere. If there is none, this one is as it was.
+    /// Changes the length of the mapping, which may move. If the system refuses, returns `None` and changes nothing.
     ///
     /// # Safety
     ///
-    /// Nobody uses the mapping's old place, or what is cut off, any more.
+    /// The caller no longer uses the old address, nor the bytes after the new length.
     pub unsafe fn resized(self, length: usize) -> Option<Self> {
         if length == self.length {
             return Some(self);
         }
-        // SAFETY: the mapping is there, and the caller has given up its old place.
+        // SAFETY: the mapping exists, and the caller no longer uses its old address.
         let start = unsafe {
             libc::mremap(self.start.as_ptr().cast(), self.length, length, libc::MREMAP_MAYMOVE)
         };
@@ -51,34 +51,34 @@ impl Mapping {
         Some(Self { start: NonNull::new(start.cast())?, length })
     }
 
-    /// Gives the memory back to the system.
+    /// Returns the memory to the system.
     ///
     /// # Safety
     ///
-    /// Nobody uses it any more.
+    /// The caller no longer uses the mapping or a copy of it.
     pub unsafe fn unmap(self) {
-        // SAFETY: the mapping is there, and the caller has given it up.
+        // SAFETY: the mapping exists, and the caller no longer uses it.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
         count(self.length, 0);
     }
 
-    /// Lets the system take the pages before they are written to again; says whether it will.
+    /// Allows the system to free the pages until they are written again. Returns whether the system accepts that.
     ///
     /// # Safety
     ///
-    /// Nobody reads what is in it any more.
+    /// The caller no longer reads the present bytes.
     pub unsafe fn discard(self) -> bool {
-        // SAFETY: the mapping is there, and its bytes are anybody's.
+        // SAFETY: the mapping exists, and the caller no longer needs its bytes.
         unsafe { libc::madvise(self.start.as_ptr().cast(), self.length, libc::MADV_FREE) == 0 }
     }
 
-    /// Start and length as one pointer: mappings start at a page, so the lowest bits are free for the
-    /// number of steps, of which a spare has few.
+    /// Start and length as one pointer. Mappings start at a page, so the lowest bits can hold the number of steps.
+    /// The spare mapping has few steps.
     pub fn packed(self) -> *mut u8 {
         self.start.as_ptr().map_addr(|start| start | (self.length / STEP))
     }
 
-    /// The mapping that [`packed`](Self::packed) has made the pointer of, if it is not null.
+    /// The mapping of a pointer from [`packed`](Self::packed), or `None` for null.
     pub fn unpacked(packed: *mut u8) -> Option<Self> {
         let start = NonNull::new(packed.map_addr(|start| start & !PACKED_STEPS))?;
         Some(Self { start, length: (packed.addr() & PACKED_STEPS) * STEP })
@@ -87,11 +87,11 @@ impl Mapping {
 
 #[cfg(test)]
 thread_local! {
-    /// How many bytes the mappings have that this thread has made.
+    /// The number of bytes that this thread has mapped.
     pub static MAPPED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Notes for tests that a mapping has another length.
+/// Counts mapped bytes, for tests.
 #[inline(always)]
 fn count(_before: usize, _now: usize) {
     #[cfg(test)]

@@ -5,28 +5,26 @@ use std::iter;
 
 use super::error_page::Document;
 
-/// Picks the document to answer with from the values of a request's `Accept` headers.
+/// Chooses the document of a response by the values of the request's `Accept` headers.
 ///
-/// `fields` holds one value per header; several headers are one list (RFC 9110 section 5.3). The
-/// choice is made among the four media types of [`Document`] as RFC 9110 section 12.5.1 says:
+/// `fields` has one value per header. Several headers are one list (RFC 9110 section 5.3). The function chooses among
+/// the four media types of [`Document`] by RFC 9110 section 12.5.1:
 ///
 /// - The most specific range that matches a type (`type/subtype`, then `type/*`, then `*/*`) gives
-///   the type its weight. Of several ranges as specific as each other the highest weight counts,
-///   from the first range that carries it. A weight of 0 excludes the type.
-/// - The type with the highest weight wins. Of equal weights it is the type whose range stands
-///   first in the list. Types that share one range follow the order of [`Document::ALL`], except
-///   that `text/*` means `text/plain` before `text/html`.
-/// - Names match in any case, and parameters other than `q` are ignored: `text/html;level=1` is
+///   the type its weight. If several ranges are equally specific, the highest weight counts, from the first range with
+///   that weight. A weight of 0 excludes the type.
+/// - The type with the highest weight wins. If weights are equal, the type whose range is first in the list wins. Types
+///   that share one range follow the order of [`Document::ALL`], except that `text/*` prefers `text/plain` to
 ///   `text/html`.
-/// - An item that breaks the grammar is skipped and the others still count: no slash, an empty
-///   name or one with a blank in it, `*/html`, a parameter without a value, a weight outside of
-///   0 to 1 or with more than three decimals (section 12.4.2). A quote that never closes breaks its
-///   own item only, which then ends at the next comma.
-/// - `q` counts wherever it stands among the parameters; if it is repeated, the first one counts.
+/// - Names match in any case. Parameters other than `q` are ignored: `text/html;level=1` is `text/html`.
+/// - An invalid item is skipped, and the others still count. Invalid are: no slash, an empty name, a name with a blank,
+///   `*/html`, a parameter without a value, a weight below 0 or above 1 or with more than three decimals (section
+///   12.4.2). A quote that never closes makes only its own item invalid, and that item ends at the next comma.
+/// - `q` may have any position among the parameters. If it is repeated, the first one counts.
 ///
-/// Returns [`Document::Json`] when there is no field or when nothing offered is acceptable.
+/// Returns [`Document::Json`] if there is no field, or if the client accepts none of the types.
 ///
-/// Values are bytes and need not be text. Takes time linear in their length, and allocates nothing.
+/// Values are bytes and need not be UTF-8. Takes time linear in their length, and allocates nothing.
 ///
 /// # Examples
 ///
@@ -66,7 +64,7 @@ struct Offer {
     found: [Option<Found>; 3],
 }
 
-/// The weight a range gives, in thousandths, and where that range stands in the list.
+/// The weight of a range, in thousandths, and the position of that range in the list.
 #[derive(Clone, Copy)]
 struct Found {
     weight: u16,
@@ -84,7 +82,7 @@ impl Offer {
         Offer { document, kind, subtype, found: [None; 3] }
     }
 
-    /// Takes note of `range` if it matches and outweighs what was found at its precision.
+    /// Stores the weight of `range`, if it matches and its weight is higher than the stored one of its precision.
     fn consider(&mut self, range: &Range<'_>, position: usize) {
         let precision = if range.kind == b"*" {
             ANYTHING
@@ -103,11 +101,11 @@ impl Offer {
         }
     }
 
-    /// The smaller, the better; `None` if the client does not accept the type.
+    /// The rank of the document: the smallest wins. `None` if the client does not accept the type.
     fn rank(&self) -> Option<(Reverse<u16>, usize, bool)> {
         let precision = self.found.iter().position(Option::is_some)?;
         let Found { weight, position } = self.found[precision]?;
-        // Only types of one and the same wildcard get as far as comparing the last element.
+        // Weight and position are equal only for types that share a wildcard. Then the last element decides.
         let second_choice = precision != WHOLE_TYPE || self.document != Document::Plain;
         (weight > 0).then_some((Reverse(weight), position, second_choice))
     }
@@ -129,8 +127,8 @@ fn items(field: &[u8]) -> impl Iterator<Item = &[u8]> {
                 }
                 b'"' if quotes_close => match quoted_len(&field[at..]) {
                     Some(len) => at += len,
-                    // Behind a quote that never closes, every other quote is an escaped one, so
-                    // none of them closes either: looking again would take quadratic time.
+                    // After a quote that never closes, all further quotes are escaped, so none of them closes
+                    // either. Searching again from each quote would take quadratic time.
                     None => quotes_close = false,
                 },
                 _ => at += 1,
@@ -149,7 +147,7 @@ struct Range<'a> {
 }
 
 impl<'a> Range<'a> {
-    /// Reads `media-range [ weight ]`; `None` if the item is malformed, or empty.
+    /// Reads `media-range [ weight ]`. Returns `None` if the item is invalid or empty.
     fn parse(item: &'a [u8]) -> Option<Self> {
         let (kind, rest) = token(skip_blanks(item))?;
         let (subtype, mut rest) = token(rest.strip_prefix(b"/")?)?;
@@ -164,7 +162,7 @@ impl<'a> Range<'a> {
                 return Some(Range { kind, subtype, weight: weight.unwrap_or(1000) });
             }
             rest = skip_blanks(rest.strip_prefix(b";")?);
-            // RFC 9110 section 5.6.6 lets a parameter be left out between semicolons.
+            // RFC 9110 section 5.6.6 allows empty parameters between semicolons.
             if matches!(rest.first(), None | Some(b';')) {
                 continue;
             }
@@ -200,13 +198,13 @@ fn qvalue(value: &[u8]) -> Option<u16> {
     }
 }
 
-/// Splits a token or a quoted string, quotes included, off the front of `bytes`.
+/// Splits a token or a quoted string, including its quotes, off the front of `bytes`.
 fn parameter_value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     if bytes.first() != Some(&b'"') {
         return token(bytes);
     }
     let (quoted, rest) = bytes.split_at_checked(quoted_len(bytes)?)?;
-    // What may stand in a quoted string and what may be escaped there are the same bytes.
+    // The same bytes are allowed plain and after a backslash.
     let text = |byte: &u8| {
         count_step();
         *byte == b'\t' || !byte.is_ascii_control()
@@ -214,8 +212,8 @@ fn parameter_value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     quoted.iter().all(text).then_some((quoted, rest))
 }
 
-/// Length of the quoted string (RFC 9110 section 5.6.4) that the first byte opens, both quotes
-/// included; `None` if it never closes.
+/// The length of the quoted string (RFC 9110 section 5.6.4) that the first byte opens, including both quotes. `None`
+/// if it never closes.
 fn quoted_len(bytes: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
@@ -228,7 +226,7 @@ fn quoted_len(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Splits a token (RFC 9110 section 5.6.2) off the front of `bytes`; `None` if none stands there.
+/// Splits a token (RFC 9110 section 5.6.2) off the front of `bytes`. `None` if `bytes` does not start with one.
 fn token(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let len = bytes.iter().take_while(|byte| is_token_byte(**byte)).count();
     if len == 0 { None } else { bytes.split_at_checked(len) }
@@ -248,7 +246,7 @@ fn skip_blanks(bytes: &[u8]) -> &[u8] {
     &bytes[bytes.iter().take_while(is_blank).count()..]
 }
 
-/// Counts a look at a byte, in tests.
+/// Counts how often a byte is read, for tests.
 #[inline(always)]
 fn count_step() {
     #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `get_raw_body` and `set_raw_body`: a body is buffered and replaced in the body filter.
+//! The rules of `get_raw_body` and `set_raw_body`, which buffer and replace a body in the body filter.
 
 use std::borrow::Cow;
 
@@ -8,34 +8,33 @@ use crate::body::{BodyBuffer, BodyState, Passing, TooLarge};
 use crate::error::Error;
 use crate::host::{BodyFilter, Chunk, ChunkBytes, Level};
 
-/// What became of a chunk.
+/// The result of [`consume`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Consumed<'a> {
-    /// It is buffered: nothing of it may go out now.
+    /// The chunk is buffered. The caller must not send it now.
     Buffered,
-    /// It was the whole body, and may go out as it is.
+    /// The chunk is the whole body. The caller may send it unchanged.
     AsItIs(Cow<'a, [u8]>),
-    /// It was the end of this body, which has to take its place.
+    /// The chunk is the last one. The caller must replace it by this whole body.
     Whole(Bytes),
-    /// The body is larger than it may be, and goes on to the client.
+    /// The body exceeds the limit and goes to the client.
     Passing {
-        /// What takes the chunk's place: what was held, and the chunk. Else it goes out as it is.
+        /// The buffered chunks and this one, which replace the chunk. With `None`, the chunk is sent unchanged.
         released: Option<Bytes>,
-        /// At the end of the body: why it was not read.
+        /// At the end of the body: the reason why it was not read.
         refusal: Option<TooLarge>,
     },
 }
 
-/// Consumes the chunk that the body filter is at: `get_raw_body`. A body of more than `limit` bytes is
-/// not held.
+/// Consumes the current chunk of the body filter, for `get_raw_body`. Does not buffer a body of more than `limit` bytes.
 ///
 /// # Errors
 ///
 /// - `API disabled in the current context` outside a body filter
-/// - `no memory for a body of <n> bytes`: what was held is freed
+/// - `no memory for a body of <n> bytes`. The buffer is freed.
 pub fn consume<H: BodyFilter>(host: &H, limit: Option<usize>) -> Result<Consumed<'_>, Error> {
     let chunk = host.chunk()?;
-    let held = match host.take_body() {
+    let buffer = match host.take_body() {
         Some(BodyState::Passing(passing)) => {
             host.keep_body(BodyState::Passing(passing))?;
             let refusal = chunk.last.then_some(passing.limit);
@@ -44,11 +43,11 @@ pub fn consume<H: BodyFilter>(host: &H, limit: Option<usize>) -> Result<Consumed
         Some(BodyState::Buffering(buffer)) => Some(buffer),
         Some(BodyState::ReadEncoded) | None => None,
     };
-    let length = held.as_ref().map_or(0, BodyBuffer::len).saturating_add(chunk.bytes.len());
+    let length = buffer.as_ref().map_or(0, BodyBuffer::len).saturating_add(chunk.bytes.len());
     if let Some(limit) = limit.filter(|&limit| length > limit) {
-        return pass(host, held, chunk, TooLarge(limit));
+        return pass(host, buffer, chunk, TooLarge(limit));
     }
-    let mut buffer = match (held, chunk.last) {
+    let mut buffer = match (buffer, chunk.last) {
         (Some(buffer), _) => buffer,
         (None, true) => match chunk.bytes {
             ChunkBytes::Whole(bytes) => return Ok(Consumed::AsItIs(bytes)),
@@ -64,7 +63,7 @@ pub fn consume<H: BodyFilter>(host: &H, limit: Option<usize>) -> Result<Consumed
     Ok(Consumed::Buffered)
 }
 
-/// Appends a chunk of the body filter.
+/// Appends a chunk to the buffer.
 ///
 /// # Errors
 ///
@@ -84,14 +83,14 @@ fn append<H: BodyFilter>(
     )
 }
 
-/// Releases what is buffered: the body has turned out too large.
+/// Releases the buffer, because the body exceeds the limit.
 fn pass<'a, H: BodyFilter>(
     host: &'a H,
-    held: Option<BodyBuffer>,
+    buffer: Option<BodyBuffer>,
     chunk: Chunk<'a>,
     limit: TooLarge,
 ) -> Result<Consumed<'a>, Error> {
-    let released = match held {
+    let released = match buffer {
         Some(mut buffer) => {
             append(&mut buffer, host, &chunk)?;
             Some(buffer.into_bytes())
@@ -107,30 +106,29 @@ fn pass<'a, H: BodyFilter>(
     Ok(Consumed::Passing { released, refusal: chunk.last.then_some(limit) })
 }
 
-/// What is left to do for `set_raw_body`.
+/// The result of [`replace`]: what the caller must do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replaced {
-    /// To put the body in the chunk's place.
+    /// Replace the chunk by the body.
     Wanted,
-    /// Nothing: the chunk is that body already, as [`consume`] has set it.
+    /// Nothing: the chunk already is that body, because [`consume`] has set it.
     Already,
-    /// To end the body here: nginx would send one behind the 204 or 304 of an upstream, and the client
-    /// would take it for the next response.
+    /// End the body here. nginx would send a body after an upstream's 204 or 304, and the client would read it as the
+    /// next response.
     Bodiless,
-    /// Nothing: a part of a body that is too large is on its way.
+    /// Nothing: a part of a body that exceeds the limit is already sent.
     Refused(TooLarge),
 }
 
-/// What goes out for the body `body` of `set_raw_body`: gateways send a newline for none.
+/// The bytes that are sent for the body of `set_raw_body`. Gateways send a newline for an empty body.
 pub fn sent(body: &[u8]) -> &[u8] {
     if body.is_empty() { b"\n" } else { body }
 }
 
-/// Makes sure that the body can be replaced by `body`, and forgets what was buffered: `set_raw_body`.
-/// `None` stands for what is no string.
+/// Checks that `body` can replace the body, and frees the buffer, for `set_raw_body`. `None` is a value that is not a
+/// string.
 ///
-/// It says so where nothing may be replaced, because a part of a body that is too large is on its way
-/// to the client: what came behind that would not fit.
+/// If a part of a body that exceeds the limit is already sent, logs a warning, and the body stays as it is.
 ///
 /// # Errors
 ///
@@ -148,35 +146,35 @@ pub fn replace<H: BodyFilter>(host: &H, body: Option<&[u8]>) -> Result<Replaced,
             }
             Ok(Replaced::Refused(passing.limit))
         }
-        held => {
-            if matches!(held, Some(BodyState::ReadEncoded)) {
+        state => {
+            if matches!(state, Some(BodyState::ReadEncoded)) {
                 note_read(host);
             }
             if matches!(host.status()?, 100..200 | 204 | 304) {
                 return Ok(Replaced::Bodiless);
             }
-            // To compare costs a fraction of a copy, and most bodies differ in their length.
-            let is_there = matches!(chunk.bytes, ChunkBytes::Whole(there) if *there == *body);
-            Ok(if is_there { Replaced::Already } else { Replaced::Wanted })
+            // Comparing is much cheaper than copying, and most bodies differ in their length.
+            let is_same = matches!(chunk.bytes, ChunkBytes::Whole(bytes) if *bytes == *body);
+            Ok(if is_same { Replaced::Already } else { Replaced::Wanted })
         }
     }
 }
 
-/// Notes that the whole body was read while it was an encoded one, of which the log was told. Where there is
-/// no memory for the note, there is none.
+/// Notes that a plugin has read the whole encoded body, and that the log has a warning of that. Without memory, does
+/// nothing.
 pub fn note_read<H: BodyFilter>(host: &H) {
     host.keep_body(BodyState::ReadEncoded).ok();
 }
 
-/// Whether a body that replaces this one goes out, and [`note_read`] has not been called.
+/// Whether a new body replaces this one, and [`note_read`] has not been called.
 pub fn is_replaced_unread<H: BodyFilter>(host: &H) -> bool {
-    let Some(held) = host.take_body() else { return true };
-    let is_unread = match held {
+    let Some(state) = host.take_body() else { return true };
+    let is_unread = match state {
         BodyState::ReadEncoded => false,
         BodyState::Passing(passing) => !passing.begun,
         BodyState::Buffering(_) => true,
     };
-    host.keep_body(held).ok();
+    host.keep_body(state).ok();
     is_unread
 }
 

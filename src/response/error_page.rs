@@ -1,10 +1,10 @@
-//! The documents an error is answered with.
+//! Error documents.
 
 use std::borrow::Cow;
 
 use super::json;
 
-/// What stands in for anything a document cannot hold.
+/// Replaces invalid UTF-8 and characters that a document must not contain.
 const REPLACEMENT: &str = "\u{fffd}";
 
 /// A kind of document.
@@ -21,10 +21,10 @@ pub enum Document {
 }
 
 impl Document {
-    /// Every document, the preferred first.
+    /// Every document, starting with the preferred one.
     pub const ALL: [Document; 4] = [Document::Json, Document::Html, Document::Plain, Document::Xml];
 
-    /// The `Content-Type` a document is sent with when the caller gave none.
+    /// The `Content-Type` of a document, if the caller sets none.
     pub fn content_type(self) -> &'static str {
         match self {
             Document::Json => "application/json; charset=utf-8",
@@ -45,17 +45,17 @@ impl Document {
         }
     }
 
-    /// The document that fits the value of a `Content-Type` header.
+    /// The document for the value of a `Content-Type` header.
     ///
-    /// Goes by the media type alone, in any case and whatever parameters and white space stand
-    /// around it (RFC 9110 section 8.3.1):
+    /// Only the media type counts, in any case. Parameters and white space around it are ignored (RFC 9110 section
+    /// 8.3.1):
     ///
     /// - [`Html`](Document::Html) for `text/html`;
     /// - [`Json`](Document::Json) for `application/json` and the suffix `+json` (RFC 6839 section
     ///   3.1);
     /// - [`Xml`](Document::Xml) for `application/xml`, its other name `text/xml` (RFC 7303 section
     ///   9.2) and the suffix `+xml`;
-    /// - [`Plain`](Document::Plain) for everything else, a malformed value included.
+    /// - [`Plain`](Document::Plain) for everything else, including invalid values.
     pub fn of_content_type(value: &[u8]) -> Document {
         let end = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
         let media_type = trim_blanks(&value[..end]).to_ascii_lowercase();
@@ -70,7 +70,7 @@ impl Document {
         }
     }
 
-    /// The built-in document: what stands before, between and behind message and request id.
+    /// The built-in document: its parts before the message, between message and request id, and after the request id.
     fn frame(self) -> [&'static str; 3] {
         match self {
             Document::Json => ["{\n  \"message\":\"", "\",\n  \"request_id\":\"", "\"\n}"],
@@ -106,11 +106,10 @@ impl Document {
     }
 }
 
-/// A custom document, read once and used for many errors.
+/// A custom document, which is parsed once and used for many errors.
 ///
-/// The first `%s` stands for the message, the second for the request id, and `%%` for `%`. Any
-/// other `%` stands for itself, so that style sheets survive, and so does every `%s` after the
-/// second.
+/// The message replaces the first `%s`, the request id the second one, and `%` replaces `%%`. Every other `%` stays as
+/// it is, for example in style sheets. Further `%s` stay as they are.
 #[derive(Clone, Debug)]
 pub struct Template {
     head: Vec<u8>,
@@ -122,20 +121,20 @@ pub struct Template {
 #[derive(Clone, Debug)]
 struct Slot {
     place: Place,
-    /// What follows up to the next slot, or to the end.
+    /// The text up to the next slot, or to the end.
     tail: Vec<u8>,
 }
 
-/// Where in a document of markup a value stands.
+/// The position of a value in HTML or XML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Text,
-    /// Between `<` and `>`: in the value of an attribute, where a quote would end it.
+    /// Between `<` and `>`: in the value of an attribute, which a quote would end.
     Tag,
 }
 
 impl Template {
-    /// Reads a template. Every text is one, even without any `%s`.
+    /// Parses a template. Every text is a template, even without `%s`.
     pub fn parse(text: &[u8]) -> Template {
         let mut template = Template { head: Vec::new(), slots: Vec::new() };
         let mut place = Place::Text;
@@ -159,18 +158,18 @@ impl Template {
     }
 }
 
-/// Writes an error as a document: from `template` if there is one, else the built-in one.
+/// Writes an error as a document: with `template` if there is one, else with the built-in document.
 ///
-/// Message and request id are bytes and are escaped for their document, in a template too, so that
-/// they cannot break it or bring markup of their own:
+/// Message and request id are bytes. The function escapes them for the document, also in a template, so that they cannot
+/// add markup:
 ///
 /// - JSON: the string escapes of [`json`], but `/` stays as it is. Bytes that are not UTF-8 become U+FFFD: RFC
 ///   8259 section 8.1 allows only UTF-8 in a document that leaves its system.
 /// - HTML and XML: `&`, `<` and `>` become entities. Bytes that are not UTF-8 and characters XML
 ///   1.0 section 2.2 forbids (control characters other than tab, line feed and carriage return;
-///   U+FFFE and U+FFFF) become U+FFFD. Inside a tag of a template `"` and `'` become references
-///   too, so that an attribute in quotes can hold a value.
-/// - Plain text: as they are.
+///   U+FFFE and U+FFFF) become U+FFFD. Inside a tag of a template, `"` and `'` also become references, so that values are
+///   safe in quoted attributes.
+/// - Plain text: no escapes.
 ///
 /// # Examples
 ///
@@ -212,9 +211,9 @@ pub fn render(
     out
 }
 
-/// The message of an error that was raised with a status alone.
+/// The message of an error that has only a status.
 ///
-/// A status without a text of its own gets `The upstream server responded with <status>`.
+/// The default for a status without a message is `The upstream server responded with <status>`.
 pub fn default_message(status: u16) -> Cow<'static, str> {
     let message = match status {
         400 => "Bad request",
@@ -278,7 +277,7 @@ fn write_json(out: &mut Vec<u8>, value: &[u8]) {
     }
 }
 
-/// Appends `value` as text, or as part of an attribute, of HTML and XML.
+/// Appends `value` as text, or as part of an attribute, in HTML or XML.
 fn write_markup(out: &mut Vec<u8>, value: &[u8], place: Place) {
     for chunk in value.utf8_chunks() {
         let text = chunk.valid();
@@ -297,14 +296,14 @@ fn write_markup(out: &mut Vec<u8>, value: &[u8], place: Place) {
     }
 }
 
-/// What is written instead of a character, if it cannot stay.
+/// The escape of a character, if it needs one.
 fn markup_escape(character: char, place: Place) -> Option<&'static str> {
     match character {
         '&' => Some("&amp;"),
         '<' => Some("&lt;"),
         '>' => Some("&gt;"),
         '"' if place == Place::Tag => Some("&quot;"),
-        // HTML before version 5 does not know `&apos;`.
+        // HTML before version 5 has no `&apos;`.
         '\'' if place == Place::Tag => Some("&#39;"),
         '\t' | '\n' | '\r' => None,
         '\0'..' ' | '\u{fffe}' | '\u{ffff}' => Some(REPLACEMENT),

@@ -1,5 +1,5 @@
-//! Warnings about mistakes that the server accepts silently, and that harm the client or the next plugin.
-//! The call does what it was asked to do, and the log tells the consequence.
+//! Warnings about mistakes that the server accepts silently and that harm the client or the next plugin.
+//! The call succeeds, and the log names the consequence.
 
 use http::header::CONTENT_ENCODING;
 
@@ -7,25 +7,25 @@ use crate::content_length;
 use crate::host::BodyFilter;
 use crate::response::body;
 
-/// How many bytes of a value are shown.
+/// The maximum length of a value in a line of the log.
 const MAX_BYTES: usize = 100;
 
-/// What a plugin has probably not intended.
+/// A probable mistake of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
-    /// `set_raw_body` has made a body of another length than the head has told the client.
+    /// `set_raw_body` has set a body whose length differs from the Content-Length that was sent.
     BodyLength {
         /// The Content-Length that was sent.
         sent: u64,
-        /// How many bytes the body has.
+        /// The length of the new body.
         set: usize,
     },
-    /// `get_raw_body` has read a body that is encoded, with gzip for instance.
+    /// `get_raw_body` has read an encoded body, for example one in gzip.
     EncodedBody {
         /// The Content-Encoding.
         encoding: Vec<u8>,
     },
-    /// `set_raw_body` has replaced an encoded body, and the head still tells the client to decode.
+    /// `set_raw_body` has replaced an encoded body, but the Content-Encoding still tells the client to decode it.
     Relabelled {
         /// The Content-Encoding that was sent.
         encoding: Vec<u8>,
@@ -33,7 +33,7 @@ pub enum Warning {
 }
 
 impl Warning {
-    /// The line in the log. Values are escaped: they cannot begin a line of their own.
+    /// The line in the log. Values are escaped, so they cannot start a new line.
     pub fn text(&self) -> String {
         match self {
             Self::BodyLength { sent, set } => format!(
@@ -49,8 +49,8 @@ impl Warning {
         }
     }
 
-    /// What makes two warnings the same one. What an upstream says does not count: it could use up all
-    /// causes that are remembered.
+    /// The cause, which is logged only once. It contains no values of an upstream, because an upstream could send many
+    /// and fill the list of causes.
     pub fn cause(&self) -> &'static str {
         match self {
             Self::BodyLength { .. } => "Content-Length",
@@ -60,15 +60,15 @@ impl Warning {
     }
 }
 
-/// A value, in a line of the log.
+/// A value as the log shows it.
 fn shown(bytes: &[u8]) -> std::slice::EscapeAscii<'_> {
     bytes[..bytes.len().min(MAX_BYTES)].escape_ascii()
 }
 
-/// The warning that the body of this response was read while it is encoded.
+/// The warning that a plugin has read an encoded body.
 ///
-/// The header alone does not tell: nginx's gzip filter sets it before the body filter, and encodes after
-/// it. So the upstream must have sent the header, or the body must begin as gzip does.
+/// The header alone is not enough: nginx's gzip filter sets it before the body filter, but encodes after it. So the
+/// upstream must have sent the header, or the body must start with the bytes of gzip.
 pub fn of_reading<H: BodyFilter>(host: &H, body: &[u8]) -> Option<Warning> {
     if body.is_empty() {
         return None;
@@ -84,22 +84,22 @@ fn encodes(encoding: &[u8]) -> bool {
     !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity")
 }
 
-/// The warning that a new body of `length` bytes does not fit the Content-Length of the head.
+/// The warning that the length of a new body differs from the Content-Length of the head.
 pub fn of_replacing<H: BodyFilter>(host: &H, length: usize) -> Option<Warning> {
     let sent = content_length::parse(&host.header(b"Content-Length").ok()??)?;
-    // A chunk that keeps its length does not change the body's, whatever has passed before it.
-    // The head of a subrequest is sent to nobody.
+    // If a chunk keeps its length, the length of the body does not change, even if earlier chunks are already sent.
+    // No client gets the head of a subrequest.
     let is_wrong = u64::try_from(length) != Ok(sent)
         && host.chunk().ok()?.bytes.len() != length
         && !host.is_subrequest();
     is_wrong.then_some(Warning::BodyLength { sent, set: length })
 }
 
-/// The warning that `body` replaces an encoded body under its old Content-Encoding. There is none where the
-/// encoded body was read before: that was warned about.
+/// The warning that `body` replaces an encoded body, but the Content-Encoding stays. If a plugin has read the encoded
+/// body before, the log already has a warning, so there is no second one.
 pub fn of_relabelling<H: BodyFilter>(host: &H, body: &[u8]) -> Option<Warning> {
     let encoding = host.header(b"Content-Encoding").ok()?.filter(|value| encodes(value))?;
-    // nginx's gzip filter and plugins set this header, too: only the upstream's tells of its body.
+    // nginx's gzip filter and plugins also set this header. Only the upstream's header describes its body.
     let given = host.upstream_header(&CONTENT_ENCODING)?;
     let is_wrong = given.trim_ascii().eq_ignore_ascii_case(encoding.trim_ascii())
         && !is_encoded(&encoding, body)
@@ -108,7 +108,7 @@ pub fn of_relabelling<H: BodyFilter>(host: &H, body: &[u8]) -> Option<Warning> {
     is_wrong.then(|| Warning::Relabelled { encoding: encoding.into_owned() })
 }
 
-/// Whether `body` begins as bodies of that encoding do. False for encodings without a fixed beginning.
+/// Whether `body` starts with the first bytes of this encoding. False for encodings without fixed first bytes.
 fn is_encoded(encoding: &[u8], body: &[u8]) -> bool {
     let beginnings: &[&[u8]] = match encoding.trim_ascii().to_ascii_lowercase().as_slice() {
         b"gzip" | b"x-gzip" => &[b"\x1F\x8B"],
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_encoded_body_is_one_by_its_upstream() {
+    fn warns_of_reading_a_body_that_the_upstream_has_encoded() {
         let text = "get_raw_body read a body with Content-Encoding: gzip";
         assert_eq!(reading(&[("Content-Encoding", "gzip")], b"x").as_deref(), Some(text));
         assert_eq!(reading(&[("Content-Encoding", " Identity ")], b"x"), None);
@@ -147,17 +147,17 @@ mod tests {
     }
 
     #[test]
-    fn an_encoded_body_is_one_by_its_first_bytes() {
+    fn warns_of_reading_a_body_that_starts_like_gzip() {
         let mut host = answered(&[], b"");
         host.write_header(b"Content-Encoding", &[b"gzip"], Write::Set).unwrap();
         assert_eq!(of_reading(&host, b"plain, for nginx to encode"), None);
         let encoding = b"gzip".to_vec();
-        let mistake = Warning::EncodedBody { encoding };
-        assert_eq!(of_reading(&host, b"\x1f\x8b\x08"), Some(mistake));
+        let warning = Warning::EncodedBody { encoding };
+        assert_eq!(of_reading(&host, b"\x1f\x8b\x08"), Some(warning));
     }
 
     #[test]
-    fn a_body_that_was_decoded_is_none() {
+    fn does_not_warn_of_reading_a_decoded_body() {
         let mut host = answered(&[("Content-Encoding", "gzip")], b"plain");
         host.write_header(b"Content-Encoding", &[], Write::Set).unwrap();
         assert_eq!(of_reading(&host, b"plain"), None);
@@ -168,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn a_body_of_another_length_than_was_told_is_one() {
+    fn warns_of_a_body_whose_length_differs_from_content_length() {
         let text = "Content-Length: 3 was left in place, and set_raw_body made the body 6 bytes";
         let length = [("Content-Length", "3")];
         assert_eq!(replacing(&length, b"abc", 6).as_deref(), Some(text));
         assert_eq!(replacing(&length, b"abc", 3), None);
         assert_eq!(replacing(&[], b"abc", 6), None);
-        // The end of a longer body, of which the rest has passed.
+        // The last chunk of a longer body, whose first chunks are already sent.
         assert_eq!(replacing(&[("Content-Length", "10")], b"end", 3), None);
     }
 
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn another_body_under_the_encoding_of_the_upstream_is_one() {
+    fn warns_of_a_plain_body_with_the_content_encoding_of_the_upstream() {
         let text = "Content-Encoding: br was left in place, and set_raw_body replaced the body";
         assert_eq!(relabelling(&[("Content-Encoding", "br")], b"plain").as_deref(), Some(text));
         for (encoding, body) in [
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn another_body_is_none_where_the_head_is_right_or_the_reader_was_told() {
+    fn does_not_warn_of_another_body_if_the_head_is_right_or_reading_has_warned() {
         let encoded = [("Content-Encoding", "gzip")];
         for encoding in [&[][..], &[&b"br"[..]]] {
             let mut host = answered(&encoded, b"x");
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_upstream_says_makes_no_cause_of_its_own() {
+    fn values_of_an_upstream_are_not_part_of_the_cause() {
         let length = |sent, set| Warning::BodyLength { sent, set }.cause();
         assert_eq!(length(3, 6), length(4, 7));
         let encoding =
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn values_cannot_break_the_line() {
+    fn values_cannot_start_a_new_line() {
         let text = |encoding: &[u8]| Warning::EncodedBody { encoding: encoding.to_vec() }.text();
         let before = "get_raw_body read a body with Content-Encoding: ";
         assert_eq!(text(b"a\n\"b"), format!(r#"{before}a\n\"b"#));

@@ -5,7 +5,7 @@ use crate::content_length;
 use crate::error::Error;
 use crate::host::{Host, Write};
 
-/// The headers of one call, copied from the caller: nothing the caller does later changes them.
+/// The headers of one call. They are a copy, so the caller cannot change them later.
 #[derive(Debug, Default, Clone)]
 pub struct Headers {
     bytes: Vec<u8>,
@@ -28,14 +28,14 @@ struct Field {
 }
 
 impl Headers {
-    /// Begins a header; its values follow with [`Headers::push_value`].
+    /// Adds a header without values. [`Headers::push_value`] adds the values.
     pub fn push_name(&mut self, name: &[u8]) {
         let name = self.copy(name);
         let next = self.values.len();
         self.fields.push(Field { name, values: Span { start: next, end: next } });
     }
 
-    /// Adds a value to the header begun last.
+    /// Adds a value to the header that was added last.
     pub fn push_value(&mut self, value: &[u8]) {
         let value = self.copy(value);
         self.values.push(value);
@@ -44,7 +44,7 @@ impl Headers {
         }
     }
 
-    /// Replaces the header `name` in every spelling by one with this value.
+    /// Replaces all spellings of the header `name` by one header with this value.
     pub fn replace(&mut self, name: &[u8], value: &[u8]) {
         self.remove(name);
         self.push_name(name);
@@ -52,7 +52,7 @@ impl Headers {
         self.sort();
     }
 
-    /// Removes all headers, and keeps the memory for a later call unless it has become large.
+    /// Removes all headers. Keeps the memory for a later call, unless it is large.
     pub fn clear(&mut self) {
         const LARGE: usize = 1 << 16;
         if self.bytes.capacity() > LARGE || self.values.capacity() > LARGE / 16 {
@@ -73,15 +73,15 @@ impl Headers {
         &self.bytes[span.start..span.end]
     }
 
-    /// Puts the headers in the order in which they are sent: by lower-cased name with `_` as `-`;
-    /// names that are the same header by raw bytes, so that the last of them wins.
+    /// Sorts the headers in the order in which they are sent: by lower-cased name with `_` as `-`. Several spellings of
+    /// one header are sorted by their bytes, and the last of them wins.
     pub fn sort(&mut self) {
         let Self { bytes, fields, .. } = self;
         let name = |span: Span| &bytes[span.start..span.end];
         fields.sort_by(|a, b| compare(name(a.name), name(b.name)));
     }
 
-    /// Each header's name and values, in order.
+    /// The names and values of the headers, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], impl ExactSizeIterator<Item = &[u8]>)> {
         self.fields.iter().map(|field| (self.slice(field.name), self.values_of(field)))
     }
@@ -91,56 +91,56 @@ impl Headers {
         values.iter().map(|&value| self.slice(value))
     }
 
-    /// The field that decides `known`: of several spellings the last, if it has a value.
+    /// The field that counts for the header `known`: the last spelling, if it has a value.
     fn decisive(&self, known: &[u8]) -> Option<&Field> {
         let mut all = self.fields.iter().rev();
         let field = all.find(|field| is(self.slice(field.name), known))?;
         (field.values.start < field.values.end).then_some(field)
     }
 
-    /// The first value of the header `known`, in whatever spelling it was given.
+    /// The first value of the header `known` in any spelling.
     pub fn first(&self, known: &[u8]) -> Option<&[u8]> {
         self.decisive(known).and_then(|field| self.values_of(field).next())
     }
 
-    /// The last value of the header `known`: the one sent, of a header that the server holds once.
+    /// The last value of the header `known` in any spelling. If a response has the header only once, this value is sent.
     pub fn last(&self, known: &[u8]) -> Option<&[u8]> {
         self.decisive(known).and_then(|field| self.values_of(field).last())
     }
 
-    /// The Content-Length that the call brings along.
+    /// The Content-Length among these headers.
     pub fn content_length(&self) -> Option<u64> {
         self.last(b"Content-Length").and_then(content_length::parse)
     }
 
-    /// Removes the header `known` in every spelling.
+    /// Removes all spellings of the header `known`.
     pub fn remove(&mut self, known: &[u8]) {
         let Self { bytes, fields, .. } = self;
         fields.retain(|field| !is(&bytes[field.name.start..field.name.end], known));
     }
 
-    /// Checks every value; see [`check_value`].
+    /// Checks every value with [`check_value`].
     ///
     /// # Errors
     ///
-    /// The first value that is refused.
+    /// The error for the first value that is refused.
     pub fn check(&self) -> Result<(), Error> {
         self.iter().try_for_each(|(name, mut values)| {
             values.try_for_each(|value| check_value(name, value))
         })
     }
 
-    /// Whether the header `known` is there in any spelling, if only to be removed.
+    /// Whether the headers contain `known` in any spelling, with or without values.
     pub fn has(&self, known: &[u8]) -> bool {
         self.fields.iter().any(|field| is(self.slice(field.name), known))
     }
 
-    /// Sets every header, in order; Content-Length only if told so. Headers that are [ignored](Ignored)
-    /// are left out, with one warning for each reason.
+    /// Sets every header, in order. Sets Content-Length only if `with_length` is true. Skips headers that are
+    /// [ignored](Ignored), with one warning for each reason.
     ///
     /// # Errors
     ///
-    /// What the host says.
+    /// An error of the host.
     pub fn apply<H: Host>(&self, host: &mut H, with_length: bool) -> Result<(), Error> {
         let mut ignored: Vec<(Ignored, &[u8])> = Vec::new();
         let mut several = Vec::new();
@@ -166,7 +166,7 @@ impl Headers {
                 None => write_unchecked(host, name, values, Write::Set)?,
             }
         }
-        // In the order of the first header that each reason holds for.
+        // The order of the warnings is that of the first header of each reason.
         while let Some(&(reason, _)) = ignored.first() {
             let names: Vec<&[u8]> =
                 ignored.extract_if(.., |(other, _)| *other == reason).map(|(_, n)| n).collect();

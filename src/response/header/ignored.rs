@@ -1,4 +1,4 @@
-//! Headers that belong to the server: a plugin that writes them gets a warning, and they are left out.
+//! Headers that only the server sets. If a plugin writes one, the log gets a warning and the header is not sent.
 
 use http::Version;
 
@@ -9,12 +9,12 @@ use crate::phase;
 /// The warning when a plugin sets Transfer-Encoding.
 pub const TRANSFER_ENCODING_IGNORED: &str = "manually setting Transfer-Encoding. Ignored.";
 
-/// The warning when a plugin changes Content-Length before the response is made.
+/// The warning when a plugin changes Content-Length before there is a response.
 pub const CONTENT_LENGTH_IGNORED: &str =
     "changing Content-Length before the response is made. Ignored.";
 
-/// The headers that HTTP/2 and HTTP/3 forbid, beside Transfer-Encoding (RFC 9113 section 8.2.2,
-/// RFC 9114 section 4.2).
+/// The headers that HTTP/2 and HTTP/3 forbid (RFC 9113 section 8.2.2, RFC 9114 section 4.2), without
+/// Transfer-Encoding.
 const CONNECTION_SPECIFIC: [&[u8]; 5] =
     [b"Connection", b"Keep-Alive", b"Proxy-Connection", b"Upgrade", b"TE"];
 
@@ -23,16 +23,16 @@ const CONNECTION_SPECIFIC: [&[u8]; 5] =
 pub enum Ignored {
     /// Transfer-Encoding: the server frames the body.
     TransferEncoding,
-    /// Content-Length before the upstream has answered.
+    /// Content-Length before the response of the upstream.
     EarlyContentLength,
-    /// A connection-specific header over HTTP/2 or HTTP/3: clients reject the whole response.
+    /// A connection-specific header over HTTP/2 or HTTP/3: clients reject responses with one.
     ConnectionSpecific,
-    /// `Connection: close` or `keep-alive` over HTTP/1.x: the server decides, and sends its own.
+    /// `Connection: close` or `keep-alive` over HTTP/1.x: the server sends its own Connection header.
     Persistence,
 }
 
 impl Ignored {
-    /// Why the header `name` is not sent with these values, whenever it is written.
+    /// Why the header `name` is not sent with these values, in any phase.
     pub fn of<H: Host>(host: &H, name: &[u8], values: &[&[u8]]) -> Option<Self> {
         if is(name, b"Transfer-Encoding") {
             return Some(Self::TransferEncoding);
@@ -52,11 +52,11 @@ impl Ignored {
         (is(name, b"Connection") && values.iter().any(persists)).then_some(Self::Persistence)
     }
 
-    /// Why the header `name` is not written yet: Content-Length in a phase before the upstream's
-    /// answer. `phase` has the bits of `KONG_PHASE`, where it is known.
+    /// Why the header `name` is not sent in this phase: Content-Length before the response of the upstream. `phase` has
+    /// the bits of `KONG_PHASE`, if they are known.
     ///
-    /// nginx keeps what is set there, and sends it beside the upstream's own framing. In the phases
-    /// response and admin_api Lua code makes the response itself, and knows its length.
+    /// nginx would keep that Content-Length and send it with the framing of the upstream. In the phases response and
+    /// admin_api, Lua code makes the response itself and knows its length.
     pub fn if_early<H: Host>(host: &H, name: &[u8], phase: Option<u32>) -> Option<Self> {
         let is_early = is(name, b"Content-Length")
             && matches!(host.server_phase(), ServerPhase::Active | ServerPhase::Balancer)
@@ -65,7 +65,7 @@ impl Ignored {
     }
 }
 
-/// Whether a plugin's attempt to write the header `name` may be ignored.
+/// Whether a rule may ignore the header `name`.
 pub fn may_be_ignored(name: &[u8]) -> bool {
     is(name, b"Transfer-Encoding") || is(name, b"Content-Length") || is_connection_specific(name)
 }

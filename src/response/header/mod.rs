@@ -1,4 +1,4 @@
-//! Names and values of headers: what is refused, what is ignored, what is sent.
+//! The rules for names and values of headers: which are refused, ignored or sent.
 
 mod collection;
 mod ignored;
@@ -14,13 +14,13 @@ use crate::content_length;
 use crate::error::Error;
 use crate::host::{Host, Write};
 
-/// A byte of a header's name as names are compared: lower-case, `_` as `-`.
+/// The byte by which names of headers are compared: in lower case, with `_` as `-`.
 #[inline]
 fn fold(byte: u8) -> u8 {
     if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }
 }
 
-/// Whether `name` is the header `known`, whatever its case, and with `_` for `-`.
+/// Whether `name` is the header `known`, in any case, and with `_` or `-`.
 ///
 /// ```
 /// use kong_response::response::header::is;
@@ -31,7 +31,8 @@ pub fn is(name: &[u8], known: &[u8]) -> bool {
     name.len() == known.len() && name.iter().zip(known).all(|(&a, &b)| fold(a) == fold(b))
 }
 
-/// The headers that nginx holds once. (WWW-Authenticate depends on the version: the server decides.)
+/// The headers that a response of nginx has only once. (For WWW-Authenticate this depends on nginx's version, so the
+/// server decides.)
 const SINGLE: [&[u8]; 13] = [
     b"Server",
     b"Date",
@@ -48,19 +49,18 @@ const SINGLE: [&[u8]; 13] = [
     b"Content-Type",
 ];
 
-/// Whether a response holds the header `name` only once: of several values the last is sent.
+/// Whether a response has the header `name` only once. Only the last of several values is sent.
 pub fn is_single(name: &[u8]) -> bool {
     SINGLE.iter().any(|single| is(name, single))
 }
 
-/// What goes to the wire for `value`: nginx reads an empty value as a removal, so it is sent as one
-/// space.
+/// The bytes that are sent for `value`. nginx removes a header with an empty value, so a space is sent instead.
 #[inline]
 fn sendable(value: &[u8]) -> &[u8] {
     if value.is_empty() { b" " } else { value }
 }
 
-/// Refuses a Content-Length that nginx could not take; see [`content_length`]. Other names pass.
+/// Refuses a Content-Length that nginx cannot use; see [`content_length`]. Accepts all other headers.
 ///
 /// # Errors
 ///
@@ -75,12 +75,11 @@ pub fn check_value(name: &[u8], value: &[u8]) -> Result<(), Error> {
 /// How a getter finds a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lookup {
-    /// The server's getter answers.
+    /// With the server's getter.
     Direct,
-    /// The getter would change the name (`_`) or the value (Last-Modified): read the list.
+    /// In the list of headers, because the getter would change the name (`_`) or the value (Last-Modified).
     Listed,
-    /// The server adds `connection` and `transfer-encoding` after the last filter: only its list of
-    /// all headers shows them.
+    /// In the list of headers, because the server adds `connection` and `transfer-encoding` after the last filter.
     Synthesised,
 }
 
@@ -95,12 +94,12 @@ pub fn lookup(name: &[u8]) -> Lookup {
     }
 }
 
-/// Sets, adds or removes one header for `set_header` and `add_header`, whose caller has made sure that
-/// the head is not sent; a header that is [ignored](Ignored) is left out with a warning.
+/// Sets, adds or removes one header for `set_header` and `add_header`. The caller has checked that the head is not sent.
+/// If the header is [ignored](Ignored), logs a warning instead.
 ///
 /// # Errors
 ///
-/// As [`check_value`], and what the host says.
+/// As [`check_value`], and an error of the host.
 pub fn write<H: Host>(
     host: &mut H,
     name: &[u8],
@@ -116,11 +115,11 @@ pub fn write<H: Host>(
     Ok(())
 }
 
-/// Removes a header for `clear_header`, whose caller has made sure that the head is not sent.
+/// Removes a header for `clear_header`. The caller has checked that the head is not sent.
 ///
 /// # Errors
 ///
-/// What the host says.
+/// An error of the host.
 pub fn clear<H: Host>(host: &mut H, name: &[u8], phase: Option<u32>) -> Result<(), Error> {
     match Ignored::if_early(host, name, phase) {
         Some(reason) => warn(host, reason, &[name]),
@@ -133,7 +132,7 @@ pub fn clear<H: Host>(host: &mut H, name: &[u8], phase: Option<u32>) -> Result<(
 ///
 /// # Errors
 ///
-/// What the host says.
+/// An error of the host.
 pub fn write_all<H: Host>(
     host: &mut H,
     headers: &Headers,
@@ -147,20 +146,20 @@ pub fn write_all<H: Host>(
     headers.apply(host, early.is_none())
 }
 
-/// Sets, adds or removes one header that was checked and is not ignored. To set no value removes the
-/// header; to add none does nothing.
+/// Sets, adds or removes one header that is checked and not ignored. Setting no value removes the header. Adding no value
+/// does nothing.
 ///
 /// # Errors
 ///
-/// What the host says.
+/// An error of the host.
 fn write_unchecked<H: Host>(
     host: &mut H,
     name: &[u8],
     values: &[&[u8]],
     write: Write,
 ) -> Result<(), Error> {
-    // nginx means to hold these once, but loses sight of a Location that is a path and of an upstream's
-    // Refresh: it would add a second one.
+    // A response should have these headers only once. But nginx would add a second one to a Location that is a path, or
+    // to an upstream's Refresh.
     if (write == Write::Add || values.len() > 1)
         && is_single(name)
         && let Some(last) = values.last()
@@ -178,18 +177,17 @@ fn write_unchecked<H: Host>(
     }
 }
 
-/// The order in which headers are sent: by lower-cased name with `_` as `-`; names that are the same
-/// header by raw bytes, so that the last of them wins.
+/// Compares names in the order in which headers are sent: by lower-cased name with `_` as `-`. Several spellings of one
+/// header are sorted by their bytes, and the last of them wins.
 fn compare(a: &[u8], b: &[u8]) -> Ordering {
     a.iter().map(|&c| fold(c)).cmp(b.iter().map(|&c| fold(c))).then_with(|| a.cmp(b))
 }
 
-/// `set_headers` for names and values that need no warning: none of the names
-/// [may be ignored](may_be_ignored).
+/// Sets headers for `set_headers`, if no rule may [ignore](may_be_ignored) any of the names.
 ///
 /// # Errors
 ///
-/// What the host says.
+/// An error of the host.
 pub fn write_pairs<H: Host>(host: &mut H, pairs: &mut [Pair<'_>]) -> Result<(), Error> {
     pairs.sort_unstable_by(|a, b| compare(a.0, b.0));
     pairs.iter().try_for_each(|(name, value)| write_unchecked(host, name, &[value], Write::Set))
@@ -198,7 +196,7 @@ pub fn write_pairs<H: Host>(host: &mut H, pairs: &mut [Pair<'_>]) -> Result<(), 
 /// The name and the value of a header.
 pub type Pair<'a> = (&'a [u8], &'a [u8]);
 
-/// The limit that `get_headers` passes to the server: 1 to 1000 headers.
+/// Checks the limit of `get_headers`, which is 1 to 1000 headers.
 ///
 /// # Errors
 ///

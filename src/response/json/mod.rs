@@ -1,5 +1,5 @@
-//! JSON as lua-cjson writes it, byte for byte: numbers, strings, and why a value has no JSON form.
-//! What walks a Lua table with them is `lua::json`.
+//! JSON with the exact bytes of lua-cjson: numbers, strings, and the reasons why a value has no JSON form.
+//! `lua::json` walks a Lua table and uses these functions.
 
 mod number;
 mod power;
