@@ -44,8 +44,20 @@ local PLUGINS = {
   connection = 'function P:access() kong.response.set_header("Connection", "close") end',
   range = 'function P:header_filter() return kong.response.exit(206, "x") end',
   grpc = 'function P:access() return kong.response.exit(200, { 1 }) end',
+  path = 'function P:access() kong.service.request.set_path("/a%2Fb") end',
   limit = 'function P:body_filter() own.get_raw_body() end',
 }
+
+
+-- What a failed assertion says of a plugin in the test kit.
+local function failure_in_the_kit(plugin)
+  local result = require("kong.response.testing").run { plugin = plugin }
+  local ok, message = pcall(function()
+    assert.response(result).has.status(200)
+  end)
+  assert.is_false(ok)
+  return tostring(message)
+end
 
 
 local function start()
@@ -170,18 +182,25 @@ served.describe("docs/troubleshooting.md", start, function(server)
                      'kong.request.get_header("apikey")')
     end,
     ["hint: the kit has no ngx.<name>: add it to the case's ngx (docs/testing.md)"] = function()
-      local testing = require "kong.response.testing"
-      local result = testing.run {
-        plugin = {
-          access = function()
-            return rawget(_G, "ngx").nothing.of_this_name()
-          end,
-        },
+      return failure_in_the_kit {
+        access = function()
+          return rawget(_G, "ngx").nothing.of_this_name()
+        end,
       }
-      local ok, message = pcall(function()
-        assert.response(result).has.status(200)
-      end)
-      assert.is_false(ok)
+    end,
+    ["attempt to index upvalue 'kong' (a nil value)"] = function()
+      local plugin = assert(loadstring [[
+        local kong = kong
+        return { access = function() kong.response.exit(200) end }
+      ]])()
+      return failure_in_the_kit(plugin)
+    end,
+    ["module 'kong.response.testing' not found"] = function()
+      return required("luajit", "kong.response.testing", path "/nonexistent")
+    end,
+    ['add it to the case\'s modules: modules = { ["<name>"] = ... } (docs/testing.md)'] = function()
+      local testing = require "kong.response.testing"
+      local _, message = pcall(testing.run, { plugin = "nothing-of-this-name" })
       return tostring(message)
     end,
     ["An unexpected error occurred"] = function()
@@ -226,6 +245,9 @@ served.describe("docs/troubleshooting.md", start, function(server)
       .. " header_filter, error, admin_api)"]
     = function()
       return logged("", "phase/")
+    end,
+    ["kong.service.request.set_path needs the variable $upstream_uri"] = function()
+      return logged("", "path/")
     end,
     ["headers have already been sent"] = function()
       return logged("", "sent/")
