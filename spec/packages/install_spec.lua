@@ -70,16 +70,12 @@ describe("make install", function()
   it("goes to /usr/local/share/lua/5.1, below DESTDIR", function()
     make("install DESTDIR=" .. dir)
     assert.same(trees.files(BUILT), installed(dir .. "/usr/local/share/lua/5.1"))
-    assert.same({ usr = true, ["usr/local"] = true, ["usr/local/share"] = true,
-                  ["usr/local/share/lua"] = true, ["usr/local/share/lua/5.1"] = true,
-                  ["usr/local/share/lua/5.1/kong"] = true,
-                  ["usr/local/share/lua/5.1/kong/pdk"] = true,
-                  ["usr/local/share/lua/5.1/kong/response"] = true,
-                  ["usr/local/share/lua/5.1/kong/response/pdk"] = true,
-                  ["usr/local/share/lua/5.1/kong/response/pdk/log"] = true,
-                  ["usr/local/share/lua/5.1/kong/response/pdk/service"] = true,
-                  ["usr/local/share/lua/5.1/kong/response/testing"] = true },
-                trees.folders(dir))
+    local expected = { usr = true, ["usr/local"] = true, ["usr/local/share"] = true,
+                       ["usr/local/share/lua"] = true, ["usr/local/share/lua/5.1"] = true }
+    for folder in pairs(trees.folders(BUILT)) do
+      expected["usr/local/share/lua/5.1/" .. folder] = true
+    end
+    assert.same(expected, trees.folders(dir))
   end)
 
   it("goes below PREFIX", function()

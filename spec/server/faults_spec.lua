@@ -373,7 +373,7 @@ for _, jit_mode in ipairs { "on", "off" } do
 
     it("in a function that needs no request is an error string", function()
       local counts, failures = server:get("/elsewhere").body:match("^([^\n]*)\n(.*)$")
-      assert.equal("5 24 13 2", counts)
+      assert.equal("5 25 13 2", counts)
       assert.equal("", failures)
     end)
 
