@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use super::power::{EXACT, floor_log2, floor_log10_of_two_to, significand};
 
-/// The number is NaN or infinite: JSON has no way to write it.
+/// The number is NaN or infinite, and has no JSON form.
 ///
 /// # Examples
 ///
@@ -29,13 +29,12 @@ impl Error for NotFinite {}
 
 /// Appends `value` to `out` exactly as C's `printf("%.16g", value)` writes it.
 ///
-/// That is the value rounded to sixteen significant digits, halves to even, without trailing
-/// zeros: with an exponent of at least two digits when that is below -4 or above 15, in plain
-/// digits otherwise. Minus zero keeps its sign.
+/// The value is rounded to sixteen significant digits, halves to even, and has no trailing zeros. If the exponent is
+/// below -4 or above 15, it is written with at least two digits. Minus zero keeps its sign.
 ///
 /// # Errors
 ///
-/// [`NotFinite`] when `value` is NaN or infinite; `out` is left as it was.
+/// [`NotFinite`] if `value` is NaN or infinite. Then `out` does not change.
 ///
 /// # Examples
 ///
@@ -56,7 +55,7 @@ impl Error for NotFinite {}
 pub fn write_number(out: &mut Vec<u8>, value: f64) -> Result<(), NotFinite> {
     let magnitude = value.abs();
     if magnitude < 1e16 {
-        // The way to a signed integer and back is one instruction each.
+        // Each conversion, to a signed integer and back, is one instruction.
         let whole = magnitude as i64;
         if whole as f64 == magnitude {
             write_integer(out, value.is_sign_negative(), whole as u64);
@@ -89,8 +88,8 @@ fn write_integer(out: &mut Vec<u8>, negative: bool, value: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// Returns the sixteen significant digits of a positive finite `value` as an integer, and the
-/// decimal exponent of the first; nothing if 128 bits of a power of ten are too few to round it.
+/// Returns the sixteen significant digits of a positive finite `value` as an integer, and the decimal exponent of the
+/// first digit. Returns `None` if 128 bits of a power of ten are not enough to round the value.
 #[inline]
 fn sixteen_digits(value: f64) -> Option<(u64, i32)> {
     let bits = value.to_bits();
@@ -100,32 +99,32 @@ fn sixteen_digits(value: f64) -> Option<(u64, i32)> {
     let shift = mantissa.leading_zeros();
     let mantissa = u128::from(mantissa << shift);
 
-    // 2^top <= value < 2^(top + 1), so the first guess is right or one too few.
+    // 2^top <= value < 2^(top + 1), so the first guess is right or one too small.
     let top = unit + 63 - shift as i32;
     let mut exponent = floor_log10_of_two_to(top);
     loop {
-        // The digits are the integer part of value * 10^power. The power is cut off to 128 bits and
-        // the product to its first 128, so the true product is this or more, by less than 2.
+        // The digits are the integer part of value * 10^power. The power is truncated to 128 bits, and the product to
+        // its first 128 bits. So the true product is larger by 0 to less than 2 units.
         let power = 15 - exponent;
         let ten = significand(power);
         let product = mantissa * (ten >> 64) + ((mantissa * u128::from(ten as u64)) >> 64);
         let (high, low) = ((product >> 64) as u64, product as u64);
-        // 9 to 14 bits of the high half are behind the point.
-        let behind = (62 - top - floor_log2(power)) as u32;
-        let digits = high >> behind;
+        // 9 to 14 bits of the high half are after the binary point.
+        let fraction_bits = (62 - top - floor_log2(power)) as u32;
+        let digits = high >> fraction_bits;
         if digits >= SIXTEEN_DIGITS {
             exponent += 1;
             continue;
         }
 
-        // The first 64 bits behind the point. What the product lacks is less than one unit of them,
-        // so it matters only beside the half.
+        // The first 64 bits after the binary point. The error of the product is less than one unit of them, so it matters
+        // only next to the half.
         const HALF: u64 = 1 << 63;
-        let rest = high << (64 - behind) | low >> behind;
+        let rest = high << (64 - fraction_bits) | low >> fraction_bits;
         let up = if rest != HALF && rest != HALF - 1 {
             rest > HALF
         } else if EXACT.contains(&power) {
-            // Nothing is lacking, and no more than 57 bits are behind the point: a true half.
+            // The product is exact and has at most 57 bits after the binary point, so this is a true half.
             digits % 2 == 1
         } else {
             return None;
@@ -138,13 +137,12 @@ fn sixteen_digits(value: f64) -> Option<(u64, i32)> {
     }
 }
 
-/// The same for every value, by the standard library: exact, halves to even, several times slower.
+/// The same for every value, with the standard library: exact, halves to even, several times slower.
 ///
-/// The tests look for the doubles that come nearest to halves and find none that needs it; there is
-/// no proof of that.
+/// The tests search the doubles that are nearest to halves, and find none that needs this function. That is no proof.
 #[cold]
 fn sixteen_digits_slowly(value: f64) -> (u64, i32) {
-    // "d.ddddddddddddddde-308"; zeros follow a shorter exponent.
+    // "d.ddddddddddddddde-308", with zeros after a shorter exponent.
     let mut text = [0; 24];
     write!(&mut text[..], "{value:.15e}").expect("22 bytes are enough for every double");
 
@@ -156,7 +154,7 @@ fn sixteen_digits_slowly(value: f64) -> (u64, i32) {
     (number(&text[..17]), if text[18] == b'-' { -exponent } else { exponent })
 }
 
-/// Writes sixteen digits, of which the first is not zero, in the layout of `%g`.
+/// Writes sixteen digits in the layout of `%g`. The first digit is not zero.
 #[inline]
 fn write_digits(out: &mut Vec<u8>, negative: bool, digits: u64, exponent: i32) {
     let mut buffer = itoa::Buffer::new();

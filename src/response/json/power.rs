@@ -1,49 +1,49 @@
-//! The powers of ten that a double can be scaled by, to 128 bits.
+//! A table of the powers of ten that scale a double, with 128 bits each.
 
 use std::ops::RangeInclusive;
 
-/// The powers whose significands have no more than 54 bits and are exact.
+/// The powers whose significands have at most 54 bits and are exact.
 ///
-/// Only these bring a double to a true half, an odd number of 2 * 10^15 to 2 * 10^16 halves: none
-/// of those numbers has the factor 5^24, and five times one is too long for a mantissa.
+/// Only these can scale a double to a true half, which is an odd number of halves from 2 * 10^15 to 2 * 10^16: no such
+/// number has the factor 5^24, and five times such a number does not fit into a mantissa.
 pub(super) const EXACT: RangeInclusive<i32> = 0..=23;
 
-/// The least and the greatest power that scales a double to sixteen digits before the point.
+/// The smallest and the largest power that scales a double to sixteen digits before the point.
 const LEAST: i32 = 15 - 308;
 const GREATEST: i32 = 15 + 324;
 const COUNT: usize = (GREATEST - LEAST + 1) as usize;
 
-/// Words of the big number that the table is made with: 5^339 has 788 bits, and 2^831 / 5^293
-/// still has the 128 that are kept.
+/// The number of words of the big number that computes the table: 5^339 has 788 bits, and 2^831 / 5^293 still has the
+/// 128 bits of an entry.
 const WORDS: usize = 13;
 
-// Computed by the compiler: a generated file of 633 rows would have to be trusted instead of read.
+// The compiler computes the table, because nobody can review a generated file of 633 rows.
 static SIGNIFICANDS: [u128; COUNT] = significands();
 
-/// Returns 10^`power` as its first 128 bits, cut off, not rounded. The first of them is one.
+/// Returns the first 128 bits of 10^`power`, truncated. The first bit is one.
 ///
-/// The true power is at least `significand(p) * 2^(floor_log2(p) - 127)`, and less than that with
+/// The true power is at least `significand(p) * 2^(floor_log2(p) - 127)`, and less than the same with
 /// `significand(p) + 1`.
 #[inline]
 pub(super) fn significand(power: i32) -> u128 {
     SIGNIFICANDS[(power - LEAST) as usize]
 }
 
-/// Returns the greatest `n` with 2^n <= 10^`power`, for each power of the table.
+/// Returns the largest `n` with 2^n <= 10^`power`, for each power of the table.
 #[inline]
 pub(super) fn floor_log2(power: i32) -> i32 {
     // log2(10) in 2^-32ths.
     ((i64::from(power) * 14_267_572_527) >> 32) as i32
 }
 
-/// Returns the greatest `k` with 10^k <= 2^`power`, for each binary exponent of a double.
+/// Returns the largest `k` with 10^k <= 2^`power`, for each binary exponent of a double.
 #[inline]
 pub(super) fn floor_log10_of_two_to(power: i32) -> i32 {
     // log10(2) in 2^-32ths.
     ((i64::from(power) * 1_292_913_986) >> 32) as i32
 }
 
-// The factor 2^n of 10^n = 5^n * 2^n moves no bits, so powers of five are enough.
+// 10^n = 5^n * 2^n, and the factor 2^n changes no bits of the significand, so powers of five are enough.
 const fn significands() -> [u128; COUNT] {
     let mut table = [0; COUNT];
     let zero = -LEAST as usize;
@@ -57,7 +57,7 @@ const fn significands() -> [u128; COUNT] {
         at += 1;
     }
 
-    // floor(floor(x / 5) / 5) is floor(x / 25): however often divided, no error adds up.
+    // floor(floor(x / 5) / 5) is floor(x / 25), so repeated division adds no error.
     let mut fifth = [0; WORDS];
     fifth[WORDS - 1] = 1 << 63;
     let mut at = zero;
@@ -69,7 +69,7 @@ const fn significands() -> [u128; COUNT] {
     table
 }
 
-/// Returns the 128 bits from the first that is set; the least significant word comes first.
+/// Returns the 128 bits that start with the first set bit. The least significant word comes first.
 const fn first_bits(words: &[u64; WORDS]) -> u128 {
     let mut top = WORDS - 1;
     while words[top] == 0 {
@@ -137,7 +137,7 @@ mod tests {
         for power in LEAST..=308 {
             let double: f64 = format!("1e{power}").parse().unwrap();
             let exponent = (double.to_bits() >> 52) as i32 - 1023;
-            // 53 bits, halves to even: 10^23 is one.
+            // Rounded to 53 bits, halves to even. 10^23 is such a half.
             let (bits, rest) = (significand(power) >> 75, significand(power) << 53);
             let up = rest > 1 << 127 || rest == 1 << 127 && bits % 2 == 1;
             let mantissa = (double.to_bits() & ((1 << 52) - 1)) | 1 << 52;

@@ -1,11 +1,11 @@
-//! Strings as JSON writes them.
+//! Strings in JSON.
 
-/// The bytes that are tested together: where none must be escaped, they are copied as they are.
+/// The number of bytes that are tested together. If none of them needs an escape, they are copied together.
 const BLOCK: usize = 64;
-/// The same at the end of a string, and in short ones.
+/// The same for the end of a string and for short strings.
 const CHUNK: usize = 16;
 
-/// Appends `bytes` to `out` as a JSON string: between quotes, escaped as by [`write_escaped`].
+/// Appends `bytes` to `out` as a JSON string: in quotes, with the escapes of [`write_escaped`].
 ///
 /// # Examples
 ///
@@ -31,7 +31,7 @@ pub fn write_key(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b':');
 }
 
-/// Appends `bytes` to `out` as they stand between the quotes of a JSON string.
+/// Appends `bytes` to `out` as the content of a JSON string, without the quotes.
 ///
 /// `"`, `\` and `/` get a backslash before them. Bytes below 0x20 and 0x7F become `\b`, `\t`, `\n`,
 /// `\f`, `\r` or `\u00xx` in lower-case hex. All others are copied, valid UTF-8 or not.
@@ -69,8 +69,8 @@ fn write_chunks(out: &mut Vec<u8>, bytes: &[u8]) {
     }
     match bytes.last_chunk::<CHUNK>() {
         Some(last) if !rest.is_empty() && is_plain(last) => {
-            // A copy of known length takes half the time. It writes the end of the chunk before again,
-            // which is plain, and so as long in `out` as it is here.
+            // A copy of constant length takes half the time. It overwrites the end of the previous chunk with the same
+            // bytes. Those are plain, so they have the same length in `out`.
             out.truncate(out.len() + rest.len() - CHUNK);
             out.extend_from_slice(last);
         }
@@ -78,23 +78,23 @@ fn write_chunks(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// Whether no byte must be escaped. The length is known, and no byte is tested alone: this compiles to
-/// vector instructions.
+/// Whether no byte needs an escape. This compiles to vector instructions, because the length is constant and no byte is
+/// tested alone.
 #[inline]
 fn is_plain<const N: usize>(bytes: &[u8; N]) -> bool {
     bytes.iter().fold(u8::MAX, |least, &byte| least.min(zero_if_escaped(byte))) != 0
 }
 
-/// Returns zero if `byte` must be escaped, anything else if not.
+/// Returns zero if `byte` needs an escape, else another number.
 ///
-/// Comparisons joined with "or" compile to a jump for each byte; this compiles to vector instructions.
+/// Comparisons with `||` compile to a jump for each byte. This compiles to vector instructions.
 #[inline]
 fn zero_if_escaped(byte: u8) -> u8 {
     let control = byte.saturating_sub(0x1F).min(byte ^ 0x7F);
     control.min(byte ^ b'"').min(byte ^ b'/').min(byte ^ b'\\')
 }
 
-/// Writes runs of bytes that need no escape, and the escapes between them.
+/// Writes runs of bytes without escapes, and the escapes between them.
 fn write_runs(out: &mut Vec<u8>, mut bytes: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     while let Some(at) = bytes.iter().position(|&byte| ESCAPES[usize::from(byte)] != 0) {
@@ -112,7 +112,7 @@ fn write_runs(out: &mut Vec<u8>, mut bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// For each byte what follows the backslash of its escape; 0 where it has none.
+/// For each byte, the character after the backslash of its escape, or 0 if it has none.
 static ESCAPES: [u8; 256] = escapes();
 
 const fn escapes() -> [u8; 256] {
@@ -158,7 +158,7 @@ mod tests {
     #[track_caller]
     fn check(bytes: &[u8]) {
         let expected = escaped(bytes);
-        // What is there already stays, and room is made where there is none.
+        // The bytes that are already in `out` stay, and `out` grows if necessary.
         for before in [&b""[..], b"[1,"] {
             let mut out = before.to_vec();
             write_escaped(&mut out, bytes);

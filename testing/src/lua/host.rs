@@ -1,4 +1,4 @@
-//! A request in memory as a userdata, and where the functions that are bound to it find it.
+//! The userdata of a request in memory, and the map in which the functions of an instance find the request.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use super::methods;
 use crate::memory::Memory;
 
 thread_local! {
-    /// The requests whose userdata is alive, by id. No id is given twice.
+    /// The requests whose userdata is alive, by id. Each id is used only once.
     static HOSTS: RefCell<HashMap<u64, Rc<RefCell<Memory>>>> = RefCell::default();
     static LAST_ID: Cell<u64> = const { Cell::new(0) };
 }
@@ -25,7 +25,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// A userdata for `memory`.
+    /// Makes a userdata for `memory`.
     pub fn new(memory: Memory) -> Self {
         let id = LAST_ID.get() + 1;
         LAST_ID.set(id);
@@ -34,7 +34,7 @@ impl Host {
         Self { id, memory }
     }
 
-    /// What [`by_id`] finds it by.
+    /// The id for [`by_id`].
     pub fn id(&self) -> u64 {
         self.id
     }
@@ -47,7 +47,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // While a thread ends, the map may be gone.
+        // When a thread ends, the map may already be dropped.
         let _ = HOSTS.try_with(|hosts| hosts.borrow_mut().remove(&self.id));
     }
 }
@@ -64,11 +64,11 @@ pub fn by_id(id: u64) -> Option<NonNull<RefCell<Memory>>> {
     HOSTS.with_borrow(|hosts| Some(NonNull::from(&**hosts.get(&id)?)))
 }
 
-/// The host in a value of Lua's.
+/// The host in a Lua value.
 ///
 /// # Errors
 ///
-/// `kong.response.memory_host expected, got <type>`; `the host is gone` while the VM is closed
+/// `kong.response.memory_host expected, got <type>`; `the host is gone` while the VM closes
 pub fn of(value: &Value) -> Result<UserDataRef<Host>, Error> {
     let expected = || {
         let got = super::values::type_name(value);

@@ -1,4 +1,4 @@
-//! The methods of a host: nginx's side of a request, for a test kit to play.
+//! The methods of a host, with which the test kit plays nginx.
 
 use std::cell::RefCell;
 
@@ -16,10 +16,10 @@ use crate::memory::{Answer, Field, Memory, Stage, joined};
 
 type Outcome<T> = std::result::Result<T, Error>;
 
-/// Where the metatable of lists of headers stands in Lua's registry.
+/// The key in Lua's registry of the metatable for lists of headers.
 const HEADERS_MT: &str = "kong.response.memory_headers";
 
-/// The methods, by name. All take at most two arguments.
+/// The methods by name. They have at most two arguments.
 pub fn table(lua: &Lua) -> Result<Table> {
     let index = lua.create_function(dashed_index)?;
     lua.set_named_registry_value(HEADERS_MT, lua.create_table_from([("__index", index)])?)?;
@@ -77,7 +77,7 @@ fn upstream(_: &Lua, memory: &RefCell<Memory>, code: Value, headers: Value) -> O
     Ok(())
 }
 
-/// `host:set_request(method, headers)`: what code has made of the request.
+/// `host:set_request(method, headers)`: changes the request, like `ngx.req`.
 fn set_request(_: &Lua, memory: &RefCell<Memory>, method: Value, headers: Value) -> Outcome<()> {
     let method = bytes(&method).and_then(|method| Method::from_bytes(&method).ok());
     let method = method.ok_or_else(|| misuse("the method must be a token".to_owned()))?;
@@ -139,7 +139,7 @@ fn get_header(lua: &Lua, memory: &RefCell<Memory>, name: Value, _: Value) -> Out
     .map_err(of_lua)
 }
 
-/// A value as Lua's `tostring` writes it.
+/// The result of Lua's `tostring` for a value.
 fn to_string(lua: &Lua, value: Value) -> Result<LuaString> {
     match lua.coerce_string(value.clone())? {
         Some(text) => Ok(text),
@@ -147,9 +147,9 @@ fn to_string(lua: &Lua, value: Value) -> Result<LuaString> {
     }
 }
 
-/// `host:set_header(name, value)`: as `ngx.header[name] = value`.
+/// `host:set_header(name, value)`: like `ngx.header[name] = value`.
 fn set_header(lua: &Lua, memory: &RefCell<Memory>, name: Value, value: Value) -> Outcome<()> {
-    // What a metamethod does to the request, it does before that is borrowed.
+    // A metamethod may use the request, so it must run before the request is borrowed.
     let name = to_string(lua, name).map_err(of_lua)?;
     let values = match value {
         Value::Nil => Vec::new(),
@@ -167,7 +167,7 @@ fn set_header(lua: &Lua, memory: &RefCell<Memory>, name: Value, value: Value) ->
     }
 }
 
-/// `host:get_headers(max, raw) -> table, "truncated"|nil`: as `ngx.resp.get_headers`.
+/// `host:get_headers(max, raw) -> table, "truncated"|nil`: like `ngx.resp.get_headers`.
 fn get_headers(
     lua: &Lua,
     memory: &RefCell<Memory>,
@@ -203,7 +203,7 @@ fn headers_table(lua: &Lua, headers: &[Field], raw: bool) -> Result<Table> {
     Ok(table)
 }
 
-/// The `__index` of nginx's lists of headers: in lower case, with `_` as `-`.
+/// The `__index` of nginx's lists of headers: searches the name in lower case, with `_` as `-`.
 fn dashed_index(lua: &Lua, (headers, name): (Value, Value)) -> Result<Value> {
     let (Value::Table(headers), Value::String(name)) = (headers, name) else {
         return Ok(Value::Nil);
@@ -274,7 +274,7 @@ fn set_chunk(_: &Lua, memory: &RefCell<Memory>, pieces: Value, last: Value) -> O
     Ok(())
 }
 
-/// `host:get_chunk() -> string, last`: what goes on to the client.
+/// `host:get_chunk() -> string, last`: the bytes that are sent to the client.
 fn get_chunk(
     lua: &Lua,
     memory: &RefCell<Memory>,
@@ -285,7 +285,7 @@ fn get_chunk(
     Ok((text(lua, bytes)?, last))
 }
 
-/// `host:get_arg(1|2)`: as reading `ngx.arg` in a body filter.
+/// `host:get_arg(1|2)`: like reading `ngx.arg` in a body filter.
 fn get_arg(lua: &Lua, memory: &RefCell<Memory>, index: Value, _: Value) -> Outcome<Value> {
     let memory = memory.borrow();
     Ok(match arg_index(&index)? {
@@ -294,7 +294,7 @@ fn get_arg(lua: &Lua, memory: &RefCell<Memory>, index: Value, _: Value) -> Outco
     })
 }
 
-/// `host:set_arg(1|2, value)`: as assigning to `ngx.arg` in a body filter.
+/// `host:set_arg(1|2, value)`: like assigning to `ngx.arg` in a body filter.
 fn set_arg(_: &Lua, memory: &RefCell<Memory>, index: Value, value: Value) -> Outcome<()> {
     if arg_index(&index)? == 1 {
         let bytes = joined(chunk(&value, &mut Vec::new())?.iter());
@@ -315,8 +315,8 @@ fn buffered(_: &Lua, memory: &RefCell<Memory>, _: Value, _: Value) -> Outcome<f6
     Ok(memory.borrow().buffered() as f64)
 }
 
-/// `host:relabelling(body) -> string|nil`: the warning of replacing the body, which the head calls encoded,
-/// by this one.
+/// `host:relabelling(body) -> string|nil`: the warning if `body` replaces an encoded body and the Content-Encoding
+/// stays.
 fn relabelling(
     _: &Lua,
     memory: &RefCell<Memory>,

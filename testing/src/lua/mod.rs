@@ -1,4 +1,4 @@
-//! The module in Lua: hosts and their methods, a reader of JSON.
+//! The native module of the test kit: hosts and their methods, and functions for the kit's `ngx`.
 
 pub mod host;
 mod methods;
@@ -12,13 +12,14 @@ use mlua::{FromLuaMulti, Function, IntoLua, IntoLuaMulti, Lua, MultiValue, Resul
 
 use host::Host;
 
-/// Wraps a function made by [`answering`] into one that raises; see `glue.lua`.
+/// The key in Lua's registry of a function of `glue.lua`: it wraps a function of [`returning_status`] into one that
+/// raises.
 const RAISING: &str = "kong.response.testing.raising";
 
-/// A table with `version`, `memory_host` and `memory`. `bind(ngx, services, host)` makes the
-/// functions for a host.
+/// Makes a table with `version`, `memory_host`, `memory` and `ngx`. `bind(ngx, services, host)` makes the functions for a
+/// host.
 pub fn module(lua: &Lua, bind: Function) -> Result<Table> {
-    let id = answering(lua, |_, host: Value| Ok(host::of(&host)?.id() as f64))?;
+    let id = returning_status(lua, |_, host: Value| Ok(host::of(&host)?.id() as f64))?;
     let glue = lua.load(include_str!("glue.lua")).set_name("=kong.response.testing");
     let (raising, memory): (Function, Function) = glue.call((bind, id))?;
     lua.set_named_registry_value(RAISING, &raising)?;
@@ -35,23 +36,23 @@ pub fn module(lua: &Lua, bind: Function) -> Result<Table> {
     Ok(module)
 }
 
-/// A function of Lua that does `work` and raises its error as a string with the caller's position.
+/// Makes a Lua function that calls `work` and raises its error as a string with the caller's position.
 fn raising_function<A: FromLuaMulti, R: IntoLuaMulti>(
     lua: &Lua,
     work: impl Fn(&Lua, A) -> std::result::Result<R, Error> + 'static,
 ) -> Result<Function> {
-    lua.named_registry_value::<Function>(RAISING)?.call(answering(lua, work)?)
+    lua.named_registry_value::<Function>(RAISING)?.call(returning_status(lua, work)?)
 }
 
-/// A function of Lua that returns true and the results of `work`, or false and its error's text: mlua would
-/// raise a userdata. A panic is an error, too.
-fn answering<A: FromLuaMulti, R: IntoLuaMulti>(
+/// Makes a Lua function that returns true and the results of `work`, or false and the text of its error. (For an `Err`,
+/// mlua would raise a userdata.) A panic is also an error.
+fn returning_status<A: FromLuaMulti, R: IntoLuaMulti>(
     lua: &Lua,
     work: impl Fn(&Lua, A) -> std::result::Result<R, Error> + 'static,
 ) -> Result<Function> {
     lua.create_function(move |lua, arguments: A| -> Result<MultiValue> {
         let work = || work(lua, arguments)?.into_lua_multi(lua).map_err(of_lua);
-        let (worked, mut values) = match attempt(work) {
+        let (succeeded, mut values) = match attempt(work) {
             Ok(values) => (true, values),
             Err(error) => {
                 let mut text = Vec::new();
@@ -59,17 +60,17 @@ fn answering<A: FromLuaMulti, R: IntoLuaMulti>(
                 (false, lua.create_string(text)?.into_lua_multi(lua)?)
             }
         };
-        values.push_front(worked.into_lua(lua)?);
+        values.push_front(succeeded.into_lua(lua)?);
         Ok(values)
     })
 }
 
-/// An error of Lua's: no memory, or what a metamethod has raised.
+/// The error for an error in Lua: lack of memory, or an error of a metamethod.
 fn of_lua(error: mlua::Error) -> Error {
     Error::Host(error.to_string())
 }
 
-/// `order_fault("panic"|"allocation"|nil, chances)`: has that happen, after so many chances.
+/// `order_fault("panic"|"allocation"|nil, chances)`: makes the fault happen after `chances` opportunities.
 #[cfg(feature = "fault-injection")]
 fn order_fault(_: &Lua, (fault, chances): (Option<String>, Option<u32>)) -> Result<()> {
     use kong_response::fault::{Fault, order};

@@ -1,4 +1,4 @@
-//! What the kit's `ngx` has from Rust: regular expressions, encodings, digests, times.
+//! The native functions of the kit's `ngx`: regular expressions, encodings, digests, times.
 
 use kong_response::date;
 use kong_response::error::Error;
@@ -47,8 +47,8 @@ fn describe(lua: &Lua, regex: mlua::UserDataRef<Regex>) -> Outcome<(usize, Table
     Ok((regex.0.groups(), lua.create_sequence_from(names).map_err(of_lua)?))
 }
 
-/// `find(regex, subject, offset) -> { from, to, ... } | nil, err`: from 0 on, false for a group that took no
-/// part.
+/// `find(regex, subject, offset) -> { from, to, ... } | nil, err`: the group 0 is the whole match. A group that has not
+/// matched is false.
 fn find(
     lua: &Lua,
     (regex, subject, offset): (mlua::UserDataRef<Regex>, Value, Value),

@@ -1,4 +1,4 @@
-//! `memory_host(request)`: the request of a new host.
+//! The argument of `memory_host(request)`: the request of a new host.
 
 use http::Method;
 use kong_response::error::Error;
@@ -9,7 +9,7 @@ use super::of_lua;
 use super::values::{boolean, bytes, misuse, number, pairs, string, table, type_name};
 use crate::memory::Memory;
 
-/// The request that the table describes; nil stands for an empty one.
+/// Makes the request that the table describes. For nil, makes an empty request.
 pub fn read(request: &Value) -> Result<Memory, Error> {
     let mut memory = Memory::new();
     let fields = match request {

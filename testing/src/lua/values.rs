@@ -1,4 +1,4 @@
-//! Values that the kit gives to a host's methods.
+//! Reads the arguments that the kit passes to the methods of a host.
 
 use std::ffi::c_void;
 
@@ -9,12 +9,12 @@ use mlua::{BorrowedBytes, Table, Value};
 use super::of_lua;
 use crate::memory::{Field, joined};
 
-/// An error in a call of the kit.
+/// The error for a wrong argument.
 pub fn misuse(text: String) -> Error {
     Error::Host(text)
 }
 
-/// The name of a value's type, as Lua's `type` says it.
+/// The name of a value's type, as Lua's `type` returns it.
 pub fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Integer(_) => "number",
@@ -28,7 +28,7 @@ pub fn bytes(value: &Value) -> Option<BorrowedBytes> {
     Some(value.as_string()?.as_bytes())
 }
 
-/// What `take` finds in a value; nothing for nil.
+/// The result of `take` for a value, or `None` for nil. Without a result, an error names the expected type.
 fn optional<'a, T>(
     value: &'a Value,
     what: &str,
@@ -42,27 +42,27 @@ fn optional<'a, T>(
     take(value).map(Some).ok_or_else(refused)
 }
 
-/// A string, or nothing for nil.
+/// A string, or `None` for nil.
 pub fn string(value: &Value, what: &str) -> Result<Option<BorrowedBytes>, Error> {
     optional(value, what, "string", bytes)
 }
 
-/// A number, or nothing for nil.
+/// A number, or `None` for nil.
 pub fn number(value: &Value, what: &str) -> Result<Option<f64>, Error> {
     optional(value, what, "number", as_number)
 }
 
-/// A boolean, or nothing for nil.
+/// A boolean, or `None` for nil.
 pub fn boolean(value: &Value, what: &str) -> Result<Option<bool>, Error> {
     optional(value, what, "boolean", Value::as_boolean)
 }
 
-/// A table, or nothing for nil.
+/// A table, or `None` for nil.
 pub fn table(value: &Value, what: &str) -> Result<Option<Table>, Error> {
     optional(value, what, "table", |value| value.as_table().cloned())
 }
 
-/// A number of Lua's.
+/// The number in a Lua value.
 pub fn as_number(value: &Value) -> Option<f64> {
     match *value {
         Value::Integer(number) => Some(number as f64),
@@ -71,12 +71,12 @@ pub fn as_number(value: &Value) -> Option<f64> {
     }
 }
 
-/// Whether Lua takes a value for true.
+/// Whether a value is true for Lua.
 pub fn is_true(value: &Value) -> bool {
     !matches!(value, Value::Nil | Value::Boolean(false))
 }
 
-/// A status of three digits at most.
+/// A status with at most three digits.
 pub fn status(value: &Value) -> Result<u16, Error> {
     let status = as_number(value).ok_or(Error::StatusType)?;
     if (0.0..1000.0).contains(&status) {
@@ -95,7 +95,7 @@ pub fn arg_index(value: &Value) -> Result<u8, Error> {
     }
 }
 
-/// The strings of an array, up to the first value that is none.
+/// The strings of an array, up to the first value that is not a string.
 pub fn items(array: &Table) -> Result<Vec<Vec<u8>>, Error> {
     let mut items = Vec::new();
     for i in 1.. {
@@ -126,27 +126,27 @@ pub fn pairs(list: &Table, what: &str) -> Result<Vec<Field>, Error> {
     Ok(pairs)
 }
 
-/// How deep the arrays of a chunk may be nested. nginx has no limit, and dies of one that holds itself.
+/// The maximum depth of nested arrays in a chunk. nginx has no limit, and crashes if an array contains itself.
 const MAX_CHUNK_DEPTH: usize = 100;
 
-/// The pieces of a chunk: a string, a number, an array of chunks, or none for nil. `around` has the tables
-/// that the value is in.
-pub fn chunk(value: &Value, around: &mut Vec<*const c_void>) -> Result<Vec<Bytes>, Error> {
+/// The pieces of a chunk: a string, a number, an array of chunks, or none for nil. `outer` has the tables that contain
+/// the value.
+pub fn chunk(value: &Value, outer: &mut Vec<*const c_void>) -> Result<Vec<Bytes>, Error> {
     match value {
         Value::Nil => Ok(Vec::new()),
         Value::String(text) => Ok(vec![Bytes::copy_from_slice(&text.as_bytes())]),
         Value::Table(pieces) => {
             let table = pieces.to_pointer();
-            if around.len() == MAX_CHUNK_DEPTH || around.contains(&table) {
+            if outer.len() == MAX_CHUNK_DEPTH || outer.contains(&table) {
                 return Err(misuse("bad chunk: tables nested too deep".to_owned()));
             }
-            around.push(table);
+            outer.push(table);
             let piece = |i| {
                 let piece: Value = pieces.raw_get(i).map_err(of_lua)?;
-                Ok(joined(chunk(&piece, around)?.iter()))
+                Ok(joined(chunk(&piece, outer)?.iter()))
             };
             let read = (1..=pieces.raw_len()).map(piece).collect::<Result<_, Error>>()?;
-            around.pop();
+            outer.pop();
             Ok(read)
         }
         value => match as_number(value) {

@@ -9,17 +9,17 @@ struct Piece {
     last: bool,
 }
 
-/// A chunk in pieces. It has none after a chunk was cleared that was not the last one: nginx has no buffer
-/// there on which `ngx.arg[2] = true` could set its flag.
+/// A chunk in pieces. A cleared chunk that is not the last one has no pieces: nginx has no buffer then, so
+/// `ngx.arg[2] = true` cannot set the flag of the end.
 #[derive(Debug, Clone, Default)]
 pub struct Chain {
     pieces: Vec<Piece>,
-    /// A filter has seen the end of the body. nginx runs no filter on what comes after it.
+    /// A filter has seen the end of the body. nginx runs no filter for the chunks after it.
     ended: bool,
 }
 
 impl Chain {
-    /// Goes to the next chunk.
+    /// Sets the next chunk.
     pub fn next(&mut self, pieces: Vec<Bytes>, last: bool) {
         self.pieces = pieces.into_iter().map(|bytes| Piece { bytes, last: false }).collect();
         if self.pieces.is_empty() {
@@ -30,22 +30,22 @@ impl Chain {
         }
     }
 
-    /// Whether the end of the body is in the chunk: `ngx.arg[2]`.
+    /// `ngx.arg[2]`: whether the chunk contains the end of the body.
     pub fn is_last(&self) -> bool {
         self.pieces.iter().any(|piece| piece.last)
     }
 
-    /// Whether the end of the body was seen, in this chunk or an earlier one.
+    /// Whether a filter has seen the end of the body, in this chunk or an earlier one.
     pub fn ended(&self) -> bool {
         self.ended
     }
 
-    /// The bytes that go on to the client.
+    /// The bytes that are sent to the client.
     pub fn outgoing(&self) -> Bytes {
         joined(self.pieces.iter().map(|piece| &piece.bytes))
     }
 
-    /// The pieces that `ngx.arg[1]` reads: those up to the end of the body.
+    /// The pieces that `ngx.arg[1]` reads: all pieces up to the end of the body.
     pub fn readable(&self) -> impl ExactSizeIterator<Item = &Bytes> {
         let end = self.pieces.iter().position(|piece| piece.last);
         let end = end.map_or(self.pieces.len(), |i| i + 1);
@@ -57,7 +57,7 @@ impl Chain {
         joined(self.readable())
     }
 
-    /// `ngx.arg[1] = bytes`; no bytes stand for nil and for `""`.
+    /// `ngx.arg[1] = bytes`. Empty `bytes` stand for nil and for `""`.
     pub fn replace(&mut self, bytes: Bytes) {
         let last = self.is_last();
         self.ended |= last;
@@ -80,7 +80,7 @@ impl Chain {
     }
 }
 
-/// The pieces as one; a single piece is not copied.
+/// Joins the pieces. A single piece is not copied.
 pub fn joined<'a>(mut pieces: impl ExactSizeIterator<Item = &'a Bytes>) -> Bytes {
     if pieces.len() == 1 {
         return pieces.next().cloned().unwrap_or_default();
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cleared_chunk_keeps_the_end_but_takes_none() {
+    fn a_cleared_chunk_keeps_its_end_but_cannot_get_one() {
         let mut chain = at(&["a"], true);
         chain.replace(Bytes::new());
         assert!(chain.is_last());
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_chunk_takes_the_place_of_all_pieces() {
+    fn set_bytes_replace_all_pieces() {
         let mut chain = at(&["a", "b"], true);
         assert_eq!(chain.readable().len(), 2);
         chain.replace(Bytes::from_static(b"c"));

@@ -1,5 +1,5 @@
-//! What nginx makes of a request that asks whether something has changed: its filter for that runs
-//! before those of Lua.
+//! nginx's filter for conditional requests (`If-None-Match`, `If-Modified-Since` and so on). It runs before the filters
+//! of Lua.
 
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 
@@ -8,20 +8,20 @@ use super::head::Single;
 use kong_response::date;
 use kong_response::response::precondition::{self, Comparison};
 
-/// What becomes of a response.
+/// The result of the filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// It is sent as it is.
+    /// The response does not change.
     Whole,
-    /// It is a 304 now: the client has the body.
+    /// The response is now a 304, because the client has the body.
     NotModified,
-    /// nginx's own page for a 412 takes its place.
+    /// The response must become nginx's own page for a 412.
     PreconditionFailed,
 }
 
 impl Memory {
-    /// Looks at a 200 as the conditions of the request ask for, and makes a 304 of it where the client has it
-    /// already. That of an upstream is left alone.
+    /// Checks the conditions of the request for a 200, and changes it to a 304 if the client already has the body.
+    /// Responses of an upstream do not change.
     pub fn answer_conditions(&mut self) -> Answer {
         if self.sent || self.proxied || self.head.status_sent() != 200 {
             return Answer::Whole;
@@ -34,11 +34,11 @@ impl Memory {
         let has_changed = since.is_some_and(|since| {
             self.head.last_modified.is_none_or(|time| date::parse(since) != Some(time))
         });
-        let is_another = tags.is_some_and(|tags| {
+        let no_tag_matches = tags.is_some_and(|tags| {
             let etag = self.head.single(Single::ETag).map(|slot| slot.value.as_slice());
             !precondition::lists(tags, etag, Comparison::Weak)
         });
-        if since.is_none() && tags.is_none() || has_changed || is_another {
+        if since.is_none() && tags.is_none() || has_changed || no_tag_matches {
             return Answer::Whole;
         }
 
@@ -47,7 +47,7 @@ impl Memory {
         self.head.set_content_type(Vec::new());
         self.head.content_length = None;
         for single in [Single::ContentLength, Single::AcceptRanges, Single::ContentEncoding] {
-            self.head.drop_single(single);
+            self.head.remove_single(single);
         }
         Answer::NotModified
     }
@@ -57,13 +57,13 @@ impl Memory {
             let since = date::parse(since);
             self.head.last_modified.is_none_or(|time| since.is_none_or(|since| since < time))
         });
-        let is_another = || {
+        let no_tag_matches = || {
             self.request_header(&IF_MATCH).next().is_some_and(|tags| {
                 let etag = self.head.single(Single::ETag).map(|slot| slot.value.as_slice());
                 !precondition::lists(tags, etag, Comparison::Strong)
             })
         };
-        is_newer || is_another()
+        is_newer || no_tag_matches()
     }
 }
 
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_client_has_is_not_sent_again() {
+    fn sends_a_304_if_the_client_has_the_body() {
         let (tag, since) = (("If-None-Match", "\"a\""), ("If-Modified-Since", TIME));
         let (etag, modified) = (("ETag", "\"a\""), ("Last-Modified", TIME));
         assert_eq!(status(&[tag], &[etag]), 304);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_precondition_that_fails_is_a_412() {
+    fn a_failed_precondition_is_a_412() {
         let (tag, since) = (("If-Match", "\"a\""), ("If-Unmodified-Since", TIME));
         let (etag, modified) = (("ETag", "\"a\""), ("Last-Modified", TIME));
         assert_eq!(status(&[tag], &[etag]), 200);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_head_of_a_304_has_nothing_of_the_body() {
+    fn a_304_has_no_headers_of_the_body() {
         let mut host = Memory::new().with_request_header("If-None-Match", "*");
         host.set_status(StatusCode::OK).unwrap();
         for name in ["Content-Type", "Content-Encoding", "Accept-Ranges", "X-A"] {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn other_answers_are_left_alone() {
+    fn responses_of_an_upstream_and_other_statuses_do_not_change() {
         let mut host = Memory::new().with_request_header("If-None-Match", "*");
         host.upstream(200, [(&b"ETag"[..], &b"x"[..])]);
         assert_eq!(host.answer_conditions(), Answer::Whole);

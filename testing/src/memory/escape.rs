@@ -1,14 +1,14 @@
-//! What nginx's Lua module writes for the bytes that a header cannot hold.
+//! The escapes of lua-nginx-module for bytes that a header must not contain.
 
-/// Which part of a header is written.
+/// The part of a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     Name,
     Value,
 }
 
-/// Percent-escapes control bytes but TAB in a value; in a name also TAB, the separators of RFC 9110
-/// section 5.6.2 without `!#$%&'*+-.^_|~`, and every byte from 0x80.
+/// Percent-escapes bytes of a header. In values: all control bytes except TAB. In names: all control bytes, the
+/// separators of RFC 9110 section 5.6.2 without `!#$%&'*+-.^_|~`, and all bytes from 0x80.
 pub fn escape(bytes: &[u8], part: Part) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     for &byte in bytes {
@@ -44,7 +44,7 @@ pub fn dashed(name: &[u8]) -> Vec<u8> {
     name.iter().map(|&byte| if byte == b'_' { b'-' } else { byte }).collect()
 }
 
-/// `name` as it stands in the name of a variable: in lower case, with `_` for `-`.
+/// `name` as part of the name of a variable: in lower case, with `_` for `-`.
 pub fn variable(name: &[u8]) -> Vec<u8> {
     name.iter().map(|&byte| if byte == b'-' { b'_' } else { byte.to_ascii_lowercase() }).collect()
 }

@@ -1,8 +1,8 @@
-//! The head of a response as nginx holds it while Lua code reads and writes it.
+//! The head of a response, as nginx stores it while Lua code reads and writes it.
 //!
-//! There is one list of headers, out of which nothing is ever taken: a removed header leaves a dead
-//! slot. Some headers are also held by a pointer to their slot, some by a list of such pointers; to
-//! write one of them goes by the pointer, not by the name. Content-Type is in no list at all.
+//! There is one list of headers. nginx removes nothing from it: a removed header leaves a dead slot. For some headers
+//! nginx also has a pointer to the slot, for some a list of pointers. Lua code writes those through the pointers, not by
+//! name. Content-Type is in no list.
 
 use std::borrow::Cow;
 
@@ -11,10 +11,10 @@ use kong_response::content_length;
 use kong_response::date;
 use kong_response::host::Write;
 
-/// How many values of a header `ngx.header` reads.
-const MOST_VALUES: usize = 100;
+/// The maximum number of values that `ngx.header` reads of a header.
+const MAX_VALUES: usize = 100;
 
-/// A place in the list of headers.
+/// A slot in the list of headers.
 #[derive(Debug, Clone)]
 pub struct Slot {
     pub name: Vec<u8>,
@@ -22,7 +22,7 @@ pub struct Slot {
     pub live: bool,
 }
 
-/// The headers held by a pointer.
+/// The headers with a pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Single {
     Server,
@@ -39,7 +39,7 @@ pub enum Single {
     ContentLength,
 }
 
-/// The headers held by a list of pointers.
+/// The headers with a list of pointers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Multi {
     CacheControl,
@@ -47,13 +47,13 @@ pub enum Multi {
     WwwAuthenticate,
 }
 
-/// How a header is held.
+/// How nginx stores a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Single(Single),
     Multi(Multi),
     ContentType,
-    /// By its slot alone.
+    /// Only in its slot.
     Other,
 }
 
@@ -85,40 +85,40 @@ pub struct Head {
     multis: [Vec<usize>; 3],
     /// Whether WWW-Authenticate may repeat.
     www_authenticate_repeats: bool,
-    /// Whether `_` stays what it is in the names that Lua code gives.
+    /// Whether `_` stays in names that Lua code sets.
     pub keeps_underscores: bool,
-    /// The value of Content-Type; none where it is empty.
+    /// The value of Content-Type, or empty if there is none.
     pub content_type: Vec<u8>,
     /// Whether the value has parameters.
     content_type_has_parameters: bool,
-    /// Whether Lua code wrote Content-Type, if only to remove it: then it gets no default.
+    /// Whether Lua code has set or removed Content-Type. If so, there is no default.
     pub content_type_written: bool,
-    /// The charset of the upstream's Content-Type, which nginx gives to any that has no parameters.
+    /// The charset of the upstream's Content-Type. nginx adds it to every Content-Type without parameters.
     charset: Vec<u8>,
     /// The length of the body, which may have no slot.
     pub content_length: Option<u64>,
     /// The time of Last-Modified.
     pub last_modified: Option<i64>,
-    /// The status; 0 where none is set.
+    /// The status, or 0 if none is set.
     pub status: u16,
-    /// The status of nginx's own page, which overrides the other.
+    /// The status of nginx's own page, which overrides `status`.
     pub error_status: u16,
-    /// Whether the status is an upstream's, with its reason: nginx writes it as it came, and does not
-    /// look what it means for the body.
-    pub status_as_it_came: bool,
+    /// Whether the status line is that of the upstream. nginx sends it unchanged, and does not check whether that status
+    /// allows a body.
+    pub keeps_status_line: bool,
 }
 
-/// A value that nginx cannot take.
+/// A value that nginx refuses.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refused;
 
 impl Head {
-    /// One in which nothing is set; WWW-Authenticate may repeat, or is held once.
+    /// An empty head. WWW-Authenticate may repeat, or exists only once.
     pub fn new(www_authenticate_repeats: bool) -> Self {
         Self { www_authenticate_repeats, ..Self::default() }
     }
 
-    /// Forgets everything that was set.
+    /// Removes everything that was set.
     pub fn clean(&mut self) {
         *self = Self {
             www_authenticate_repeats: self.www_authenticate_repeats,
@@ -149,29 +149,29 @@ impl Head {
         if self.error_status == 0 { self.status } else { self.error_status }
     }
 
-    /// The slot that nginx knows as this header.
+    /// The slot that nginx's pointer for this header refers to.
     pub fn single(&self, single: Single) -> Option<&Slot> {
         self.singles[single as usize].map(|at| &self.slots[at])
     }
 
-    /// A name as nginx's Lua module takes it.
+    /// The name that lua-nginx-module uses for `name`.
     fn transformed<'a>(&self, name: &'a [u8]) -> Cow<'a, [u8]> {
         if self.keeps_underscores { Cow::Borrowed(name) } else { Cow::Owned(dashed(name)) }
     }
 
-    /// Takes away nginx's knowledge of a header; its slot stays.
-    pub fn lose(&mut self, single: Single) {
+    /// Clears nginx's pointer for a header. The slot stays.
+    pub fn clear_pointer(&mut self, single: Single) {
         self.singles[single as usize] = None;
     }
 
-    /// Removes a header and nginx's knowledge of it.
-    pub fn drop_single(&mut self, single: Single) {
+    /// Removes a header and nginx's pointer for it.
+    pub fn remove_single(&mut self, single: Single) {
         if let Some(at) = self.singles[single as usize].take() {
             self.slots[at].live = false;
         }
     }
 
-    /// `ngx.header[name] = value`, where an empty value removes.
+    /// `ngx.header[name] = value`. An empty value removes the header.
     pub fn write(&mut self, name: &[u8], value: &[u8], write: Write) -> Result<(), Refused> {
         let name = escape(&self.transformed(name), Part::Name);
         let value = escape(value, Part::Value);
@@ -188,7 +188,7 @@ impl Head {
         Ok(())
     }
 
-    /// Sets Content-Type, and forgets how it was written before.
+    /// Sets Content-Type, and notes whether the value has parameters.
     pub fn set_content_type(&mut self, value: Vec<u8>) {
         self.content_type_has_parameters = value.contains(&b';');
         self.content_type = value;
@@ -223,8 +223,8 @@ impl Head {
         if single == Single::Location
             && self.single(single).is_some_and(|slot| slot.value.starts_with(b"/"))
         {
-            // nginx would make the path a whole address.
-            self.lose(single);
+            // lua-nginx-module does this, because nginx would change the path to an absolute address.
+            self.clear_pointer(single);
         }
         Ok(())
     }
@@ -232,7 +232,7 @@ impl Head {
     fn write_multi(&mut self, multi: Multi, name: Vec<u8>, value: Vec<u8>, write: Write) {
         let live = !value.is_empty();
         if write == Write::Set && multi == Multi::WwwAuthenticate {
-            // Since this one may repeat, setting it also removes what came from an upstream.
+            // In versions where this header may repeat, setting it also removes the upstream's header.
             let named = |slot: &&mut Slot| slot.name.eq_ignore_ascii_case(&name);
             self.slots.iter_mut().filter(named).for_each(|slot| slot.live = false);
         }
@@ -252,7 +252,7 @@ impl Head {
         (slot.value, slot.live) = (value, live || write == Write::Add);
     }
 
-    /// Writes by name. `single` is told where the header ended up.
+    /// Writes a header by name. The pointer of `single`, if there is one, then refers to its slot.
     fn write_slot(
         &mut self,
         name: Vec<u8>,
@@ -280,33 +280,33 @@ impl Head {
         }
     }
 
-    /// nginx's mark of a dead slot is a hash of 0, which is that of an empty name.
+    /// nginx marks a dead slot with a hash of 0, which is also the hash of an empty name.
     fn push(&mut self, name: Vec<u8>, value: Vec<u8>) -> usize {
         let live = !value.is_empty() && !name.is_empty();
         self.slots.push(Slot { name, value, live });
         self.slots.len() - 1
     }
 
-    /// The values of a header, as `ngx.header[name]` reads them.
+    /// The values of a header, like `ngx.header[name]`.
     pub fn read(&self, name: &[u8]) -> Vec<Vec<u8>> {
         let name = self.transformed(name);
         if name.eq_ignore_ascii_case(b"Last-Modified") {
             let time = self.last_modified.filter(|time| *time >= 0);
             return time.map(date::format).into_iter().map(Into::into).collect();
         }
-        if let Some(value) = self.beside_the_list(&name) {
+        if let Some(value) = self.value_outside_list(&name) {
             return vec![value];
         }
-        self.named(&name).take(MOST_VALUES).map(|slot| slot.value.clone()).collect()
+        self.named(&name).take(MAX_VALUES).map(|slot| slot.value.clone()).collect()
     }
 
     /// The first value of a header.
     pub fn first(&self, name: &[u8]) -> Option<Vec<u8>> {
         let listed = || self.named(name).next().map(|slot| slot.value.clone());
-        self.beside_the_list(name).or_else(listed)
+        self.value_outside_list(name).or_else(listed)
     }
 
-    fn beside_the_list(&self, name: &[u8]) -> Option<Vec<u8>> {
+    fn value_outside_list(&self, name: &[u8]) -> Option<Vec<u8>> {
         if name.eq_ignore_ascii_case(b"Content-Type") && !self.content_type.is_empty() {
             return Some(self.content_type.clone());
         }
@@ -316,7 +316,7 @@ impl Head {
         None
     }
 
-    /// The Content-Length that nginx writes on its own.
+    /// The Content-Length that nginx adds itself.
     pub fn length_without_slot(&self) -> Option<u64> {
         if self.single(Single::ContentLength).is_some() { None } else { self.content_length }
     }
@@ -325,7 +325,7 @@ impl Head {
         self.slots.iter().filter(move |slot| slot.live && slot.name.eq_ignore_ascii_case(name))
     }
 
-    /// Content-Type as it goes to the wire.
+    /// The Content-Type that is sent.
     pub fn content_type_sent(&self) -> Option<Vec<u8>> {
         if self.content_type.is_empty() {
             return None;
@@ -338,8 +338,8 @@ impl Head {
         Some(value)
     }
 
-    /// Takes over a header of the upstream's.
-    pub fn take_over(&mut self, name: &[u8], value: &[u8]) {
+    /// Copies a header from the response of the upstream.
+    pub fn copy_from_upstream(&mut self, name: &[u8], value: &[u8]) {
         const HIDDEN: [&[u8]; 8] = [
             b"Date",
             b"Server",
@@ -361,7 +361,7 @@ impl Head {
         }
         let kind = if name.eq_ignore_ascii_case(b"E-Tag") { Kind::Other } else { self.kind(name) };
         match kind {
-            Kind::ContentType => self.take_over_content_type(value),
+            Kind::ContentType => self.copy_content_type(value),
             Kind::Multi(multi) if multi != Multi::WwwAuthenticate => {
                 let at = self.push_raw(name, value);
                 self.multis[multi as usize].push(at);
@@ -381,14 +381,14 @@ impl Head {
         }
     }
 
-    /// An upstream's header is one, also with an empty value.
+    /// Adds a header of the upstream, even if its value is empty.
     fn push_raw(&mut self, name: &[u8], value: &[u8]) -> usize {
         let at = self.push(name.to_vec(), value.to_vec());
         self.slots[at].live = true;
         at
     }
 
-    fn take_over_content_type(&mut self, value: &[u8]) {
+    fn copy_content_type(&mut self, value: &[u8]) {
         self.content_type = value.to_vec();
         self.content_type_has_parameters = false;
         for (at, _) in value.iter().enumerate().filter(|(_, byte)| **byte == b';') {
@@ -407,7 +407,7 @@ impl Head {
     }
 }
 
-/// Whether a slot is made for a value that is empty.
+/// Whether an empty value gets a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Creates {
     Always,

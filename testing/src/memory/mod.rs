@@ -172,7 +172,7 @@ impl Memory {
         self.chain.next(pieces, last);
     }
 
-    /// The bytes of the chunk that go on to the client, and whether it is the last one.
+    /// The bytes of the chunk that are sent to the client, and whether it is the last one.
     pub fn outgoing_chunk(&self) -> (Bytes, bool) {
         (self.chain.outgoing(), self.chain.is_last())
     }
@@ -217,14 +217,14 @@ impl Memory {
             self.upstream_headers.push((name.to_vec(), value.to_vec()));
             chunked |= name.eq_ignore_ascii_case(b"Transfer-Encoding")
                 && value.eq_ignore_ascii_case(b"chunked");
-            self.head.take_over(name, value);
+            self.head.copy_from_upstream(name, value);
         }
         if chunked {
             self.head.content_length = None;
         }
         self.upstream_status = Some(status);
         self.head.status = status;
-        self.head.status_as_it_came = true;
+        self.head.keeps_status_line = true;
         self.proxied = true;
     }
 
@@ -248,7 +248,7 @@ impl Memory {
         if !self.sent {
             self.head.status = status;
             self.head.error_status = 0;
-            self.head.status_as_it_came = false;
+            self.head.keeps_status_line = false;
         }
     }
 
@@ -288,7 +288,7 @@ impl Memory {
         self.log.borrow().iter().map(|(level, line)| (*level, text(line))).collect()
     }
 
-    /// Takes the lines logged so far.
+    /// Returns the lines logged so far, and clears them.
     pub fn take_log(&self) -> Vec<(Level, Vec<u8>)> {
         self.log.take()
     }

@@ -1,10 +1,10 @@
-//! nginx's own pages: what answers when a status is all that was said.
+//! nginx's own error pages, which it sends for a status without a body.
 
-/// Ends every page, where nginx does not tell its version.
+/// The end of every page, with `server_tokens off`.
 const TAIL: &str = "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n";
 
-/// The title of a page and what it says beside that.
-fn words(status: u16) -> Option<(&'static str, Option<&'static str>)> {
+/// The text of a page: its title, or a reason and the title of status 400.
+fn text(status: u16) -> Option<(&'static str, Option<&'static str>)> {
     let title = match status {
         301 => "301 Moved Permanently",
         302 => "302 Found",
@@ -48,9 +48,9 @@ fn words(status: u16) -> Option<(&'static str, Option<&'static str>)> {
     Some((title, None))
 }
 
-/// The page for a status; `None` where nginx has none and sends an empty body.
+/// The page for a status. `None` if nginx has no page and sends an empty body.
 pub fn page(status: u16) -> Option<Vec<u8>> {
-    let mut page = match words(status)? {
+    let mut page = match text(status)? {
         (title, None) => format!(
             "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n\
              <center><h1>{title}</h1></center>\r\n"
@@ -64,7 +64,7 @@ pub fn page(status: u16) -> Option<Vec<u8>> {
     Some(page.into_bytes())
 }
 
-/// Whether nginx ends the connection after its own page of this status.
+/// Whether nginx closes the connection after its own page for this status.
 pub fn closes(status: u16) -> bool {
     matches!(status, 400 | 413 | 414 | 495..=497 | 500 | 501)
 }

@@ -1,4 +1,4 @@
-//! An in-memory request as a function of the library is lent it.
+//! The request in memory that a function of the library borrows for a call.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -12,8 +12,8 @@ use kong_response::host::{
     BodyFilter, Callbacks, Chunk, ChunkBytes, Host, Level, ServerPhase, Write,
 };
 
-/// A request that Lua code can reach too: it is borrowed for the time of one question, never while
-/// code of others runs.
+/// A request that Lua code can also use. Each method borrows it only while it runs, and no Lua code runs during that
+/// time.
 #[derive(Clone, Copy)]
 pub struct Shared<'call> {
     memory: &'call RefCell<Memory>,

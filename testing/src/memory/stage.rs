@@ -1,4 +1,4 @@
-//! The phases of nginx, by the names that `ngx.get_phase()` gives them.
+//! The phases of nginx, with the names of `ngx.get_phase()`.
 
 use kong_response::host::{Client, ServerPhase};
 
@@ -7,9 +7,9 @@ use kong_response::host::{Client, ServerPhase};
 pub struct Stage {
     /// Its name.
     pub name: &'static str,
-    /// What the rules see of it.
+    /// The phase in the terms of the rules.
     pub server: ServerPhase,
-    /// Who it works for.
+    /// Whether there is a request of a client.
     pub client: Client,
 }
 
@@ -38,12 +38,12 @@ static STAGES: [Stage; 17] = [
 ];
 
 impl Stage {
-    /// The phase of that name.
+    /// The phase with this name.
     pub fn named(name: &[u8]) -> Option<&'static Self> {
         STAGES.iter().find(|stage| stage.name.as_bytes() == name)
     }
 
-    /// The first phase that the rules see as `server`.
+    /// The first phase that is `server` for the rules.
     pub fn of(server: ServerPhase) -> &'static Self {
         STAGES.iter().find(|stage| stage.server == server).unwrap_or(&STAGES[0])
     }

@@ -1,4 +1,4 @@
-//! What goes to the client: the head as nginx's filters write it.
+//! The head that the client gets, as nginx's filters write it.
 
 use http::Version;
 
@@ -6,10 +6,10 @@ use super::head::Single;
 use super::page;
 use super::{Field, Memory};
 
-/// The date that a response of a test has.
+/// The Date of responses in tests.
 pub const DATE: &str = "Thu, 01 Jan 1970 00:00:00 GMT";
 
-/// A head on its way to the client.
+/// A head that is sent to the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wire {
     /// The headers, in order.
@@ -19,9 +19,9 @@ pub struct Wire {
 }
 
 impl Memory {
-    /// What nginx does before it sends what Lua code printed: the status is 200 where none is set,
-    /// and Content-Type gets its default. `length` is that of the whole body, where it is known: a
-    /// client that speaks HTTP/1.0 is told.
+    /// Prepares the head before output of Lua code is sent, like nginx: sets the status 200 if none is set, and the
+    /// default Content-Type. `length` is the length of the whole body, if it is known. Responses over HTTP/1.0 get it as
+    /// Content-Length.
     pub fn start_output(&mut self, length: Option<u64>) {
         if self.sent {
             return;
@@ -44,12 +44,13 @@ impl Memory {
         }
     }
 
-    /// Forgets the head: nginx does when a header filter exits with another code than the phase before.
+    /// Removes everything from the head. nginx does this if a header filter exits with another status than an earlier
+    /// phase.
     pub fn clean_head(&mut self) {
         self.head.clean();
     }
 
-    /// Makes nginx's own page of `status` the response. Returns its body.
+    /// Makes nginx's own page for `status` the response, and returns its body.
     pub fn special_response(&mut self, status: u16) -> Vec<u8> {
         self.head.error_status = if matches!(status, 494..=497) { 400 } else { status };
         if page::closes(status) {
@@ -62,23 +63,23 @@ impl Memory {
         for single in
             [Single::ContentLength, Single::AcceptRanges, Single::LastModified, Single::ETag]
         {
-            self.head.drop_single(single);
+            self.head.remove_single(single);
         }
         self.head.last_modified = None;
         page
     }
 
-    /// Sends the head: the last of nginx's header filters.
+    /// Sends the head, like the last of nginx's header filters.
     pub fn finish_head(&mut self) -> Wire {
         if self.head.error_status != 0 {
             self.head.status = self.head.error_status;
-            self.head.status_as_it_came = false;
+            self.head.keeps_status_line = false;
         }
         let status = self.head.status;
         let http2 = self.http_version >= Version::HTTP_2;
         let bodiless = matches!(status, 204 | 304);
-        let looked_at = http2 || !self.head.status_as_it_came;
-        let no_body = bodiless && looked_at || self.is_head_request();
+        let checks_status = http2 || !self.head.keeps_status_line;
+        let no_body = bodiless && checks_status || self.is_head_request();
         self.sent = true;
         if !bodiless
             && !self.is_head_request()
@@ -94,12 +95,12 @@ impl Memory {
         }
         if !matches!(status, 200 | 206 | 304) && (http2 || self.head.last_modified.is_some()) {
             self.head.last_modified = None;
-            self.head.lose(Single::LastModified);
+            self.head.clear_pointer(Single::LastModified);
         }
-        if status == 204 && looked_at {
+        if status == 204 && checks_status {
             self.head.set_content_type(Vec::new());
             self.head.content_length = None;
-            self.head.lose(Single::ContentLength);
+            self.head.clear_pointer(Single::ContentLength);
         }
 
         let mut fields: Vec<Field> = Vec::new();
@@ -112,7 +113,7 @@ impl Memory {
         }
         if let Some(value) = self.head.content_type_sent() {
             add("Content-Type", &value);
-            // From now on nginx knows it so: the access log shows what was sent.
+            // nginx stores the value that it has sent, and the access log shows that one.
             self.head.content_type = value;
         }
         if let Some(length) = self.head.length_without_slot() {

@@ -83,7 +83,7 @@ fn a_length_that_is_none_is_refused() {
 #[test]
 fn an_upstreams_charset_goes_to_the_next_type_without_parameters() {
     let mut head = Head::default();
-    head.take_over(b"content-type", b"text/html; charset=\"utf-8\"");
+    head.copy_from_upstream(b"content-type", b"text/html; charset=\"utf-8\"");
     assert_eq!(head.content_type_sent().as_deref(), Some(&b"text/html; charset=\"utf-8\""[..]));
     head.write(b"Content-Type", b"application/json", Write::Set).unwrap();
     assert_eq!(head.content_type_sent().as_deref(), Some(&b"application/json; charset=utf-8"[..]));
