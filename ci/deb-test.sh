@@ -21,7 +21,7 @@ fail() {
   exit 1
 }
 
-# They are not uploaded to Debian, so no bug of Debian is closed.
+# The packages are not uploaded to Debian, so their changelogs close no Debian bug.
 lintian --allow-root --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs build/dist/*.deb
 
 in_folder() {
@@ -38,7 +38,7 @@ for suite in bookworm trixie sid; do
   folder=$PWD/build/deb-test/$suite
   luajit=luajit
   [ "$suite" != bookworm ] || luajit=luajit2
-  # This fails if the suite cannot fulfil what the packages depend on.
+  # This fails if the suite lacks a dependency of the packages.
   ci/debian.sh "$folder" "$suite" "$architecture" "$library" "$kit" $luajit libnginx-mod-http-lua lua-cjson
   ci/launchers.sh "$folder" "$architecture"
   mkdir -p "$folder"/var/lib/dpkg/{info,updates} "$folder/var/log"

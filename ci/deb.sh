@@ -17,7 +17,7 @@ is_of_kit() {
   esac
 }
 
-# documents FOLDER PACKAGE FROM: what each package says of itself.
+# documents FOLDER PACKAGE FROM: writes the documents of a package.
 documents() {
   local doc=$1/usr/share/doc/$2
   mkdir -p "$doc"
@@ -35,7 +35,7 @@ documents() {
   gzip -n -9 "$doc/changelog" "$doc/changelog.Debian"
 }
 
-# control PACKAGE ARCHITECTURE SIZE: the rest comes from standard input.
+# control PACKAGE ARCHITECTURE SIZE: prints the control file. Its last fields come from standard input.
 control() {
   printf 'Package: %s\nSource: kong-response\nVersion: %s-1\nArchitecture: %s\nMaintainer: %s\n' \
     "$1" "$version" "$2" "$maintainer"

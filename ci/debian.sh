@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# debian.sh [--alone] FOLDER SUITE ARCHITECTURE PACKAGE...: unpacks packages of a Debian suite, with all that
-# they depend on unless it is --alone, into FOLDER. The packages of the machine do not change. A PACKAGE may be
-# a file: what it depends on is unpacked then, without it. FOLDER/.packages lists what is there.
+# debian.sh [--alone] FOLDER SUITE ARCHITECTURE PACKAGE...: unpacks packages of a Debian suite into FOLDER, with their
+# dependencies unless --alone is given. The packages of the machine do not change. If a PACKAGE is a file, only its
+# dependencies are unpacked. FOLDER/.packages lists the unpacked packages.
 set -euo pipefail
 
 alone=
@@ -26,7 +26,7 @@ rm -rf "$state"
 mkdir -p "$state"/{lists/partial,archives/partial}
 : > "$state/status"
 echo "deb [signed-by=$keyring] $mirror $suite main" > "$state/sources.list"
-# A mirror of a fixed day has lists that have expired. Their signatures are checked all the same.
+# The lists of a snapshot have expired. apt still checks their signatures.
 cat > "$state/apt.conf" << END
 Dir::State "$state";
 Dir::State::Lists "$state/lists";
@@ -58,7 +58,7 @@ fetch() {
   fi
 }
 fetch "$@" > "$state/log" || { cat "$state/log" >&2; exit 1; }
-# Newer suites have /bin, /lib and /sbin as links to those below /usr; packages of older ones bring folders.
+# In newer suites, /bin, /lib and /sbin are links to the folders in /usr. Packages of older suites contain folders.
 for name in bin lib lib64 sbin; do
   mkdir -p "$folder/usr/$name"
   ln -s "usr/$name" "$folder/$name"

@@ -21,7 +21,7 @@ if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
 fi
 export SOURCE_DATE_EPOCH
 
-# Installs the tools, again after a change of the requirements.
+# Installs the tools, and installs them again if the requirements change.
 tools=$PWD/$OUT/tools
 if ! cmp -s ci/dist-requirements.txt "$tools/requirements.txt"; then
   rm -rf "$tools"
@@ -77,7 +77,7 @@ check() {
   [ -z "$others" ] || fail "it exports symbols of other libraries: $others"
 }
 
-# The same files result in the same tarball.
+# Makes the same tarball from the same files.
 pack() {
   tar --create --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" \
     --directory "$OUT" "$2" | gzip -n -9 > "$OUT/$1.tar.gz"
@@ -98,7 +98,7 @@ package() {
   cp -r types CHANGELOG.md LICENSE examples template "$stage/"
   sed -e "s/@VERSION@/$version/g" -e "s/@PROCESSOR@/$1/g" ci/package-readme.md > "$stage/README.md"
   cp -r build/docs "$stage/site"
-  # These need the rest of the source. The site has the READMEs.
+  # The scripts need the rest of the source, and the site has the READMEs.
   rm -r "$stage/examples/serve.sh" "$stage"/examples/*/run.sh "$stage"/examples/*/README.md
   ci/add-native.sh "$built/libkong_response.so" "$stage/lualib" kong/response/core
   ci/add-native.sh "$built/libkong_response_testing.so" "$stage/lualib" kong/response/testing/native

@@ -18,7 +18,7 @@ if ! node_is_recent 2> /dev/null; then
   PATH=$tools/node/bin:$path
   if ! node_is_recent 2> /dev/null; then
     echo "installing Node into build/docs-lint: 60 MB, once"
-    # Debian's Python, which the package python3-venv belongs to.
+    # Debian's Python, because Debian's python3-venv works only with that one.
     python=/usr/bin/python3
     [ -x "$python" ] || python=python3
     rm -rf "$tools/node"
@@ -39,7 +39,7 @@ if ! cmp -s $rules/package-lock.json "$tools/installed.json"; then
   cp $rules/package-lock.json "$tools/installed.json"
 fi
 
-# textlint looks for rules among the packages.
+# textlint searches its rules in the installed packages.
 install -D -m 644 $rules/max-words.js "$tools/node_modules/textlint-rule-max-words/index.js"
 
 lint() {
@@ -47,7 +47,7 @@ lint() {
     --rules-base-directory "$tools/node_modules" --format unix "$@"
 }
 
-# The linter itself: each fault that is marked, and no other.
+# Tests the linter: it must find each marked fault, and no other.
 found=$(lint $rules/faults.md | sed -nE 's|^[^:]*:([0-9]+):.*/([a-z-]+)\]$|\1 \2|p; s|^[^:]*:([0-9]+):.* => [^[]*$|\1 prh|p' || true)
 expected=$(sed -nE '/<!-- [a-z-]+ -->$/ { =; s/.*<!-- ([a-z-]+) -->$/\1/p }' $rules/faults.md | paste -d ' ' - -)
 if [ "$(sort -u <<< "$found")" != "$(sort -u <<< "$expected")" ]; then

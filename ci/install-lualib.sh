@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs or removes the library, also while nginx serves.
+# Installs or removes the library, even while nginx runs.
 #
 #     install.sh LUA_FOLDER [NATIVE_FOLDER]
 #     install.sh --uninstall LUA_FOLDER [NATIVE_FOLDER]

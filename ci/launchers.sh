@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# launchers.sh FOLDER ARCHITECTURE: writes FOLDER/nginx and FOLDER/luajit, which start the programs of Debian's
-# packages that are unpacked in FOLDER, with the libraries there.
+# launchers.sh FOLDER ARCHITECTURE: writes FOLDER/nginx and FOLDER/luajit. They start the programs of the Debian
+# packages that are unpacked in FOLDER, with the libraries in FOLDER.
 set -euo pipefail
 
 folder=$1 architecture=$2
@@ -15,11 +15,11 @@ esac
 paths="export LUA_PATH='$folder/usr/share/lua/5.1/?.lua;$folder/usr/share/lua/5.1/?/init.lua'
 export LUA_CPATH='$folder/$libraries/lua/5.1/?.so'"
 
-# The module searches /usr/share/lua before LUA_PATH: those are the files of the machine.
+# The module searches /usr/share/lua before LUA_PATH. That folder has the files of the machine, not of FOLDER.
 module=$(find "$folder/usr/lib" -name ngx_http_lua_module.so)
 LC_ALL=C sed -i 's|/usr/share/lua/5.1/?.lua;|/nil/share/lua/5.1/?.lua;|g' "$module"
 
-# `nginx -V` names the folder of modules as it is where the package is installed.
+# `nginx -V` names the folder of modules of an installed package, not the one in FOLDER.
 cat > "$folder/nginx" << END
 #!/bin/sh
 $paths
@@ -30,7 +30,7 @@ if [ "\$*" = -V ]; then
 fi
 exec $run $folder/usr/sbin/nginx "\$@"
 END
-# What the caller adds to the paths comes first.
+# The caller's paths come first.
 cat > "$folder/luajit" << END
 #!/bin/sh
 added=\${LUA_PATH:-} c_added=\${LUA_CPATH:-}

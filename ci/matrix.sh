@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# matrix.sh [SUITE...]: runs the specs in nginx and random sequences on the nginx of each Debian suite, and on
-# the server that NGINX names. Prints a table. Called by `make matrix`; the logs are in build/matrix.
+# matrix.sh [SUITE...]: runs the specs in nginx and random sequences on the nginx of each Debian suite, and on the
+# server that NGINX names. Prints a table. Called by `make matrix`. The logs are in build/matrix.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,7 +22,7 @@ mkdir -p $logs
 bad=0
 rows=()
 
-# total LOG: passed and failed of all runs in a log.
+# total LOG: prints the numbers of passed and failed tests of all runs in a log.
 total() {
   awk '/ successes? \/ / { passed += $1; failed += $4 + $7; runs++ } END {
     print passed + 0, runs ? failed + 0 : "no-result" }' "$1"

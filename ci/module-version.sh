@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# module-version.sh NGINX: the version of the server's lua-nginx-module.
+# module-version.sh NGINX: prints the version of the server's lua-nginx-module.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -12,7 +12,7 @@ fail() {
   exit 1
 }
 
-# names FILE PATTERN: the file has a line with the pattern.
+# names FILE PATTERN: fails if no line of the file matches the pattern.
 names() {
   grep -qE "$2" "$1" || fail "$1 does not name version $version"
 }
@@ -40,7 +40,7 @@ unset CARGO_TARGET_DIR
 # Both builds use the mdBook that the first one installs.
 export PATH="$PWD/build/tools/bin:$PATH"
 
-# The second build is that of a clone in another folder, with nothing built before.
+# The second build is in a new clone in another folder.
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 git clone --quiet . "$dir/clone"
@@ -59,7 +59,7 @@ packages . > "$dir/first"
 packages "$dir/clone" > "$dir/second"
 diff "$dir/first" "$dir/second" || fail "two builds of the same commit differ"
 
-# No time and no random number: the bill of the same commit has the same bytes.
+# Without times and random numbers, the bill of materials of a commit always has the same bytes.
 PATH="$PWD/target/tools/bin:$PATH" cargo cyclonedx --manifest-path "$dir/clone/Cargo.toml" --format json \
   --target all --quiet
 rm -rf $OUT

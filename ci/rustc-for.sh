@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# rustc-for.sh TARGET: prints the path of a rustc that has the standard library of the target: the one that is
-# installed, after `rustup target add` where that works, or Debian's, unpacked in build/rust.
+# rustc-for.sh TARGET: prints the path of a rustc with the standard library of the target. It is the installed rustc, if
+# `rustup target add` works, or else Debian's, which is unpacked in build/rust.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,7 +24,7 @@ folder=$PWD/build/rust/compiler
 ci/debian.sh "$folder" $SUITE amd64 rustc cargo rust-src >&2
 ci/debian.sh --alone build/rust/$architecture $SUITE $architecture libstd-rust-dev >&2
 cp -rn "build/rust/$architecture/usr/lib/rustlib/$target" "$folder/usr/lib/rustlib/"
-# A newer suite's programs need its C library.
+# Programs of a newer suite need the C library of that suite.
 run="$folder/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 --library-path $folder/usr/lib/x86_64-linux-gnu"
 printf '#!/bin/sh\nexec %s --argv0 %s %s --sysroot %s "$@"\n' \
   "$run" "$folder/usr/bin/rustc" "$folder/usr/bin/rustc" "$folder/usr" > build/rust/rustc

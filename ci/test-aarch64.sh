@@ -12,7 +12,7 @@ mkdir -p $logs
 failed=()
 
 server=$(ci/server.sh $SUITE arm64)
-bookworm=$(ci/server.sh bookworm arm64) # its C library is that of the cross compiler
+bookworm=$(ci/server.sh bookworm arm64) # has the same C library as the cross compiler
 LUALIB=$PWD/build/dist/kong-response-$(ci/version.sh)-aarch64-linux-gnu/lualib
 [ -d "$LUALIB" ] || { echo "no $LUALIB; run make dist" >&2; exit 1; }
 
@@ -26,7 +26,7 @@ run() {
   grep -hE '^test result|successes? /| sequences of seed ' "$log" || tail -n 20 "$log"
 }
 
-# The compiler of Debian links the tests with LuaJIT's library for arm64.
+# Debian's cross compiler links the tests with LuaJIT's library for arm64.
 development=$PWD/build/rust/luajit-arm64
 ci/debian.sh --alone "$development" bookworm arm64 libluajit2-5.1-dev libluajit2-5.1-2
 run "Rust" rust.log env \
@@ -43,7 +43,7 @@ run "Lua, the test kit in LuaJIT for aarch64" kit.log \
   "$server/usr/bin/busted" --ignore-lua --lpath="$LUALIB/?.lua" --cpath="$LUALIB/?.so" \
   --exclude-pattern=_in_nginx_spec -o plainTerminal spec/kit
 
-# nginx is that of aarch64, and the specs ask it from here.
+# nginx runs under qemu. The specs run natively and send requests to it.
 export NGINX=$server/nginx LUALIB
 run "Lua, the functions in nginx for aarch64" functions.log \
   busted --lua=/usr/bin/luajit --exclude-tags=memory -o plainTerminal spec/functions

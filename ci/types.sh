@@ -14,11 +14,11 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 mkdir "$dir/workspace"
 cp -r types/. spec/types/right.lua spec/types/wrong.lua "$dir/workspace"
-# Real plugins get no warning in an editor. gunzip is not one of them, because lua-zlib has no types.
+# The example plugins must have no warning, except gunzip, because lua-zlib has no types.
 for plugin in examples/*/plugin.lua examples/openresty/plugins/*.lua template/kong/plugins/*/*.lua; do
   [ "$plugin" = examples/gunzip/plugin.lua ] || install -D -m 644 "$plugin" "$dir/workspace/$plugin"
 done
-# As docs/types.md says.
+# The same settings as in docs/types.md.
 echo '{ "runtime": { "version": "LuaJIT" }, "diagnostics": { "globals": ["ngx"] } }' > "$dir/workspace/.luarc.json"
 
 # The checker fails because wrong.lua has warnings.

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 here=$PWD/ci/valgrind
 lualib=$PWD/build/lualib
 nginx=${NGINX:-$(command -v openresty || command -v nginx || echo /usr/sbin/nginx)}
-# nginx reads inherited sockets from a variable of this name.
+# nginx uses a variable of this name for inherited sockets.
 unset NGINX
 dir=$(mktemp -d)
 pid=""

@@ -1,3 +1,3 @@
 #!/bin/sh
-# The version of the library.
+# Prints the version of the library.
 exec sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' "$(dirname "$0")/../Cargo.toml"

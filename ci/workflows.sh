@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the workflows with actionlint and the Dockerfiles with hadolint, each as a registry has it. Called by
+# Checks the workflows with actionlint and the Dockerfiles with hadolint, both from package registries. Called by
 # `make workflows`.
 set -euo pipefail
 cd "$(dirname "$0")/.."

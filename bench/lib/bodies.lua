@@ -1,4 +1,4 @@
---- Bodies that pass through a gateway in buffers of 16 KB, from an upstream that is not measured.
+--- Measures bodies that pass through a gateway in buffers of 16 KB. The upstream is not measured.
 
 local nginx = require "spec.support.nginx"
 local scope = require "bench.lib.scope"
@@ -27,15 +27,15 @@ function _M.start_upstream()
 end
 
 
---- The CPU time in the functions of bodies, in nanoseconds for each of `count` bodies of `path`,
--- whose body filter is that of `bench.worker.loops`.
+--- The CPU time in the functions of bodies, in nanoseconds for each of `count` bodies of `path`.
+-- The location has the body filter of `bench.worker.loops`.
 function _M.timed(side, count, path)
   local spent, called = side:batch(count, path, nil, "/spent"):match("^(%-?%d+) (%d+)$")
   return tonumber(spent) / tonumber(called)
 end
 
 
---- How much the peak of the worker's memory rises, in MB, when `count` bodies pass one by one.
+--- The increase of the worker's peak memory, in MB, after `count` bodies one by one.
 function _M.peak(name, jit_on, upstream, size, count)
   return scope(function(keep)
     local side = keep(server.start(name, jit_on, upstream.ports.port))

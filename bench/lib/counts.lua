@@ -1,8 +1,8 @@
---- Counts the instructions that a worker executes, with valgrind's callgrind. Unlike time, they do
--- not depend on what else the machine does.
+--- Counts the instructions that a worker executes, with valgrind's callgrind. Unlike time, the
+-- counts do not depend on the load of the machine.
 --
--- callgrind writes its count to a file and begins anew before each call of one C function. The
--- location /mark of the measured server calls that.
+-- Before each call of one C function, callgrind writes its count to a file and starts from zero.
+-- The location /mark of the measured server calls that function.
 
 local loops = require "bench.lib.loops"
 local server = require "bench.lib.server"
@@ -10,28 +10,28 @@ local server = require "bench.lib.server"
 
 local CALLGRIND = {
   "valgrind", "--tool=callgrind", "--dump-before=gnu_dev_major",
-  -- LuaJIT writes machine code while it runs, so valgrind must not keep its translations of it.
+  -- LuaJIT writes machine code while it runs, so valgrind must not reuse old translations of it.
   "--smc-check=all-non-file",
   "--callgrind-out-file=%{dir}/callgrind.%p", "--log-file=%{dir}/valgrind.%p",
 }
 
 local REQUESTS = 100
--- LuaJIT compiles while the first requests are served, which are not counted.
+-- The numbers of requests before counting starts. LuaJIT compiles during these requests.
 local WARM_UP, WARM_UP_JIT_OFF = 400, 20
 
 local Counter = {}
 Counter.__index = Counter
 
 
---- Starts a server of ours under callgrind: `stop()` ends it.
+--- Starts a server with our functions under callgrind. `stop()` stops it.
 function Counter.start(jit_on)
   local side = server.start("ours", jit_on, nil, CALLGRIND)
   return setmetatable({ side = side, marks = 0 }, Counter)
 end
 
 
--- The instructions since the last mark: of `count` requests of `path`, and of the one that makes
--- this mark.
+-- The instructions since the last mark: `count` requests of `path`, and the request that makes this
+-- mark.
 function Counter:mark(path, count)
   local side = self.side
   side:batch(count, path, loops.ACCEPT, "/mark")
@@ -46,7 +46,7 @@ function Counter:mark(path, count)
 end
 
 
--- The instructions of `count` requests of `path`.
+-- The instructions for `count` requests of `path`.
 function Counter:requests(path, warm_up, count)
   local side = self.side
   side:batch(warm_up, path, loops.ACCEPT, "/spent")
@@ -55,7 +55,8 @@ function Counter:requests(path, warm_up, count)
 end
 
 
---- The instructions per request of `path`, less those of a request of `empty`, in `count` requests.
+--- The instructions per request of `path`, without those of a request of `empty`, in `count`
+-- requests.
 function Counter:request(path, empty, count)
   count = count or REQUESTS
   local warm_up = self.side.jit_on and WARM_UP * count / REQUESTS or WARM_UP_JIT_OFF

@@ -1,5 +1,6 @@
---- Clients that hang up while their body is buffered: how long that keeps the worker busy, so that
--- other requests wait. It is the worker's CPU time, which excludes what else the machine does.
+--- Measures how long a worker is busy when a client hangs up while its body is buffered. Other
+-- requests wait during that time. The figure is the worker's CPU time, which does not depend on
+-- other programs.
 
 local nginx = require "spec.support.nginx"
 local scope = require "bench.lib.scope"
@@ -7,12 +8,12 @@ local server = require "bench.lib.server"
 
 
 local MB = 1048576
--- The upstream sends half of this, and then nothing.
+-- The size of a body. The upstream sends half of it and then waits.
 local SIZE = 16 * MB
--- The client hangs up once the body filter has seen this many bytes. The client reads nothing, so
--- a body that is not buffered stops early.
+-- The client hangs up when the body filter has seen this many bytes. The client reads nothing, so a
+-- body that is not buffered stops early.
 local BUFFERED, PASSED = 7 * MB, MB / 4
--- nginx has cleaned up after this time.
+-- After this time, nginx has freed the request.
 local SECONDS = 0.05
 
 local _M = {}
@@ -31,9 +32,9 @@ local function hang_up(side, path, size)
 end
 
 
---- The longest that one of `count` clients that hang up keeps the worker busy, in ms.
+--- The longest time, in ms, that the worker is busy after one of `count` clients hangs up.
 -- @tparam string name the side
--- @tparam number upstream the port that bodies come from
+-- @tparam number upstream the port of the upstream
 -- @tparam boolean read whether the body is read, and so buffered
 -- @tparam number megabytes the size of the worker's heap; a third of it is free
 -- @tparam number count
@@ -46,7 +47,7 @@ function _M.longest(name, upstream, read, megabytes, count)
     end
     local longest = 0
     for _ = 1, count do
-      -- Other requests use and free the pieces of the heap between two hang-ups.
+      -- Between two clients, other requests use and free parts of the heap.
       side:ask("/fragment?mb=" .. megabytes)
       longest = math.max(longest, hang_up(side, path, size))
     end

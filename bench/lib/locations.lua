@@ -1,7 +1,7 @@
---- What a measured server answers.
+--- The locations of a measured server.
 
 local _M = {
-  --- The phases that have locations for the life cycle.
+  --- The phases with locations for the life cycle.
   PHASES = { "rewrite", "access", "header_filter", "body_filter", "log" },
 }
 
@@ -67,20 +67,20 @@ location = /NAME {
 }
 ]]
 
--- Where small bodies are made, and what collects them there.
+-- Locations that make small bodies, and their body filters.
 local SMALLS = {
   small_empty = "@requests.body_empty",
   small = "@requests.body",
   small_timed = "@loops.body",
 }
 
--- The same for bodies in JSON.
+-- The same with bodies in JSON.
 local JSONS = {
   json_empty = "@requests.body_empty",
   body_json = "@requests.body_json",
 }
 
--- Where bodies pass through, and what collects them there.
+-- Locations with bodies of the upstream, and their body filters.
 local BODIES = {
   body_empty = "@requests.body_empty",
   body = "@requests.body",
@@ -88,14 +88,14 @@ local BODIES = {
   body_timed = "@loops.body",
 }
 
--- The same for bodies of which only a half arrives.
+-- The same with an upstream that sends only half of each body.
 local STALLED = {
   stalled_empty = "@hangups.body_empty",
   stalled = "@hangups.body",
 }
 
 
--- One phase, in which a handler runs in the life cycle, is called directly, or is missing.
+-- Locations for one phase: with a handler in the life cycle, with a direct call, and without both.
 local PHASE = [[
 location = /NAME_WAY {
   content_by_lua_block { ngx.print("ok") }
@@ -118,7 +118,7 @@ local function add_phases(texts)
 end
 
 
---- @tparam[opt] number upstream the port that bodies come from
+--- @tparam[opt] number upstream the port of the upstream
 function _M.all(upstream)
   local texts = { COMMON }
   add_phases(texts)

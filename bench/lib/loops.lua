@@ -1,4 +1,4 @@
---- Asks a worker for its hot loops.
+--- Runs the hot loops of a worker.
 
 local _M = {}
 
@@ -14,7 +14,7 @@ local function ask(side, count, query)
 end
 
 
---- Nanoseconds per call of the loop `name`, in as many requests and calls as it wants.
+--- Nanoseconds per call of the loop `name`, which decides the number of requests and calls.
 function _M.measure(side, name)
   side.counts = side.counts or {}
   local count = side.counts[name]

@@ -1,4 +1,4 @@
---- What the figures were measured on and with. No names of hosts, no paths.
+--- Describes the machine and the versions of programs, without names of hosts and without paths.
 
 local _M = {}
 
@@ -33,7 +33,7 @@ local function load_average()
 end
 
 
---- Whether more than half a core is busy. The bench itself keeps two busy.
+--- Whether other programs use more than half a core. The bench itself needs two cores.
 function _M.is_loaded()
   return (load_average() or 0) > 0.5
 end

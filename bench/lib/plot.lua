@@ -18,7 +18,7 @@ set tics nomirror
 local COLOURS = { "#c43c2b", "#1f6feb", "#e39b93", "#8db8f2" }
 
 
--- Figures stand in the script itself, as a block of data.
+-- The script contains the figures as a block of data.
 local function run(script)
   local pipe = assert(io.popen("gnuplot", "w"))
   pipe:write(script)
@@ -29,7 +29,7 @@ end
 --- Curves over logarithmic axes.
 -- @tparam string path of the SVG
 -- @tparam table curve `title`, `x` and `y` (names of the axes), `series` (names), `points`:
---   { n, figure of the first series, of the second … }, and perhaps `tics`, labels of n
+--   { n, figure of the first series, figure of the second … }, and optionally `tics` (labels of n)
 function _M.curves(path, curve)
   local lines = { fmt(HEAD, 760, 460, path, curve.title) }
   lines[#lines + 1] = fmt('set xlabel "%s"\nset ylabel "%s"\nset logscale xy\nset key left top',
@@ -58,7 +58,7 @@ function _M.curves(path, curve)
 end
 
 
---- Bars: how many times as fast as plain Lua, with the JIT on and off.
+--- Bars of the ratio to plain Lua, with the JIT on and off.
 -- @tparam table bars { name, ratio with the JIT on, ratio with it off }
 function _M.bars(path, title, bars)
   local lines = { fmt(HEAD, 860, 480, path, title) }

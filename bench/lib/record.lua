@@ -1,4 +1,4 @@
---- Writes what was measured to `bench/record/`, and its table into docs/benchmarks.md.
+--- Writes the results to `bench/record/`, and their table into docs/benchmarks.md.
 
 local machine = require "bench.lib.machine"
 local plot = require "bench.lib.plot"
@@ -10,7 +10,7 @@ local FOLDER = "bench/record/"
 -- The table of docs/benchmarks.md is between these lines.
 local BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
--- The bars of the picture: row, label.
+-- The bars of the picture, each with its row and its label.
 local BARS = {
   { "header filter: 20 sets, 5 reads", "20 sets, 5 reads" },
   { "exit: 5 fields, 2 headers", "exit, small table" },
@@ -91,9 +91,9 @@ local function update_readme(sections)
 end
 
 
---- @tparam table sections of all parts
+--- @tparam table sections the tables of all parts
 -- @tparam number rounds
--- @tparam table before what `machine.describe` said before the run
+-- @tparam table before the result of `machine.describe` before the run
 function _M.write(sections, rounds, before)
   draw(sections)
   write(FOLDER .. "results.md", results(sections, rounds, before))

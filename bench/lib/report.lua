@@ -1,9 +1,9 @@
---- Tables of what was measured: for the terminal and for Markdown.
+--- Makes tables of the results, for the terminal and for Markdown.
 --
--- A table is { title =, note =, rows = { { name =, unit =, [1] =, [2] = } } }, where 1 is with the
--- JIT on, 2 with it off, and each of them { ours =, peer =, target = }, or nil. Without a target
--- nothing is to be reached. A row with `share = true` gives ours by the peer's, at most the target;
--- others the peer's by ours, at least the target.
+-- A table is { title =, note =, rows = { { name =, unit =, [1] =, [2] = } } }. 1 is with the JIT on
+-- and 2 with the JIT off. Each of them is { ours =, peer =, target = } or nil. The target is
+-- optional. The ratio of a row with `share = true` is ours / peer, and the target is its maximum.
+-- The ratio of other rows is peer / ours, and the target is its minimum.
 
 local fmt = string.format
 
@@ -17,7 +17,7 @@ local function figure(value)
 end
 
 
--- The parts of one cell group, as texts: peer, ours, ratio, target, verdict.
+-- The texts of a group of cells: peer, ours, ratio, target, verdict.
 local function cells(row, column)
   local cell = row[column]
   if not cell then
@@ -30,7 +30,7 @@ local function cells(row, column)
     target = (row.share and "<= " or ">= ") .. cell.target
     verdict = met and "met" or "not met"
   end
-  -- Cut off, not rounded, so that what stands there is reached.
+  -- Not rounded to the nearest, so that the shown ratio is never better than the real one.
   local shown = (row.share and math.ceil or math.floor)(ratio * 100) / 100
   return { figure(cell.peer), figure(cell.ours), fmt("%.2f", shown), target, verdict }
 end
@@ -111,7 +111,7 @@ function _M.markdown(section, level)
 end
 
 
---- All tables as one, for docs/benchmarks.md: figures and ratios alone.
+--- All tables as one table with only figures and ratios, for docs/benchmarks.md.
 function _M.readme(sections)
   local lines = {}
   add_table(lines, 2)
@@ -127,8 +127,8 @@ function _M.readme(sections)
 end
 
 
--- How a figure grows with n over the upper half of the points: the slope over logarithmic axes, by
--- least squares. 1 is a straight line.
+-- The growth of a figure with n in the upper half of the points: the slope over logarithmic axes,
+-- by least squares. 1 is linear growth.
 local function exponent(points, column)
   local sx, sy, sxx, sxy, count = 0, 0, 0, 0, 0
   for i = math.ceil(#points / 2), #points do

@@ -1,4 +1,4 @@
---- Interleaved rounds: in each of them every case of every side is measured once.
+--- Interleaved rounds: each round measures every case of every side once.
 
 local scope = require "bench.lib.scope"
 local server = require "bench.lib.server"
@@ -8,7 +8,7 @@ local stats = require "bench.lib.stats"
 local _M = {}
 
 
---- Starts both sides (see `server.start`), calls `use(sides)` and stops them, also after an error.
+--- Starts both sides (see `server.start`), calls `use(sides)`, and stops them, even after an error.
 function _M.with_sides(jit_on, upstream, use)
   scope(function(keep)
     local sides = {}
@@ -25,8 +25,8 @@ end
 
 --- @tparam table sides
 -- @tparam table cases
--- @tparam number rounds one more goes ahead of them and warms up
--- @tparam function measure `measure(side, case)` gives a number
+-- @tparam number rounds the number of rounds after one for warming up
+-- @tparam function measure `measure(side, case)` returns a number
 -- @treturn table for each case the medians, by the names of the sides
 function _M.medians(sides, cases, rounds, measure)
   local samples = {}
@@ -36,7 +36,7 @@ function _M.medians(sides, cases, rounds, measure)
   for round = 0, rounds do
     for i, case in ipairs(cases) do
       for k = 1, #sides do
-        -- Who begins takes turns.
+        -- In each round, another side is the first one.
         local side = sides[(round + k) % #sides + 1]
         local figure = measure(side, case)
         if round > 0 then
@@ -57,7 +57,7 @@ function _M.medians(sides, cases, rounds, measure)
 end
 
 
---- The medians of `rounds` figures for each side, where `measure(name)` starts a worker for each.
+--- The medians of `rounds` figures for each side. `measure(name)` starts a worker for each figure.
 function _M.fresh(rounds, measure)
   local figures = { ours = {}, peer = {} }
   for round = 1, rounds do

@@ -1,4 +1,5 @@
---- Calls `use(keep)`; whatever is handed to `keep` is stopped in the end, also after an error.
+--- Calls `use(keep)`. In the end it stops every server that was passed to `keep`, even after an
+-- error.
 
 return function(use)
   local kept = {}

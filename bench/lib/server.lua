@@ -1,5 +1,5 @@
---- The servers that are measured: nginx with one worker on one core, ours or the peer's functions
--- in it, with LuaJIT's compiler on or off.
+--- The measured servers: nginx with one worker on one core, with our functions or the peer's, and
+-- with LuaJIT's compiler on or off.
 
 local ffi = require "ffi"
 local locations = require "bench.lib.locations"
@@ -33,9 +33,9 @@ local Server = {}
 Server.__index = Server
 
 
---- Sends all of `bytes` and reads until the server closes. Returns the last of what it sent, at
--- most 64 KB, and the number of all bytes. The requests are pipelined: client and server take
--- turns as rarely as can be.
+--- Sends `bytes` and reads until the server closes the connection. Returns the last 64 KB of the
+-- responses at most, and the number of all bytes. The requests are pipelined, so that client and
+-- server rarely wait for each other.
 function Server:exchange(bytes)
   local connection = self.nginx:connect()
   local fd = connection.fd
@@ -80,7 +80,7 @@ local function request(path, headers, close)
 end
 
 
---- Sends `count` requests, then one for `last`, and returns the body of that one.
+--- Sends `count` requests and then one for `last`. Returns the body of the last response.
 function Server:batch(count, path, headers, last)
   local tail = self:exchange(request(path, headers):rep(count) .. request(last, nil, true))
   return tail:match("^.*\r\n\r\n(.*)$")
@@ -92,7 +92,7 @@ function Server:ask(path)
 end
 
 
---- Raises if anything went wrong in the server, for then its figures mean nothing.
+--- Raises an error if the server has logged one, because its figures are invalid then.
 function Server:check()
   local log = self.nginx:log()
   local line = log:match("[^\n]*%[error%][^\n]*") or log:match("[^\n]*%[alert%][^\n]*")
@@ -110,13 +110,13 @@ end
 local _M = {}
 
 
--- The mask of a core that we may run on, for `worker_cpu_affinity`.
+-- The mask of a core, for `worker_cpu_affinity`.
 local function mask(core)
   return "1" .. ("0"):rep(core)
 end
 
 
---- The masks of two cores: the measured workers', and the one for whoever works for them.
+--- The masks of two cores: one for the measured workers, and one for the other processes.
 local function masks()
   local file = assert(io.open("/proc/self/status"))
   local allowed = file:read("*a"):match("Cpus_allowed_list:%s*(%S+)")
@@ -132,8 +132,8 @@ _M.OTHER = OTHER
 
 --- @tparam string side `"ours"` or `"peer"`
 -- @tparam boolean jit_on
--- @tparam[opt] number upstream the port that bodies come from
--- @tparam[opt] table under the words of a command that runs nginx
+-- @tparam[opt] number upstream the port of the upstream
+-- @tparam[opt] table under the command and arguments of a program that runs nginx
 function _M.start(side, jit_on, upstream, under)
   local server = nginx.start {
     log_level = "error",

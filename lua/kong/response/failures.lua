@@ -1,4 +1,4 @@
---- What the life cycle logs of handlers that have failed.
+--- The lines that the life cycle logs for failed handlers.
 
 local request_ids = require "kong.response.request_ids"
 local has_errlog, errlog = pcall(require, "ngx.errlog")
@@ -13,8 +13,8 @@ local getinfo = debug.getinfo
 local traceback = debug.traceback
 
 
--- How much of what a handler raised is logged: nginx cuts off lines of more than 2048 bytes.
-local MOST_BYTES = 1000
+-- The maximum length of a logged error. nginx truncates lines of more than 2048 bytes.
+local MAX_BYTES = 1000
 
 local _M = {}
 
@@ -27,13 +27,13 @@ local function text_of(err)
   if not ok or type(text) ~= "string" then
     return "(error object is a " .. type(err) .. " value)"
   end
-  return #text > MOST_BYTES and text:sub(1, MOST_BYTES) .. " ..." or text
+  return #text > MAX_BYTES and text:sub(1, MAX_BYTES) .. " ..." or text
 end
 
 
---- A failure: what was raised as text, and the way to it.
+--- Makes a failure: the raised error as text, and a traceback.
 -- @param err
--- @tparam[opt] string trace a traceback that begins with a new line
+-- @tparam[opt] string trace a traceback that starts with a newline
 function _M.new(err, trace)
   return { text = text_of(err), trace = trace or "" }
 end
@@ -44,30 +44,30 @@ local function with_traceback(err)
 end
 
 
---- Calls a function; a failure takes the place of what it raises.
+--- Calls a function. Returns true, or false and a failure.
 function _M.call(f, ...)
   local ok, failure = xpcall(f, with_traceback, ...)
   if ok then
     return true
   end
-  -- For want of stack it is what LuaJIT says of that.
+  -- On a stack overflow, LuaJIT returns a message of its own instead of the failure.
   return false, type(failure) == "table" and failure or _M.new(failure)
 end
 
 
---- The request's id in error pages, for the log: nil where nobody can know which one that is.
--- @tparam[opt=false] boolean decide the next page gets the one that is returned
+--- The request's id in error pages, for the log. Returns nil if it is not known yet.
+-- @tparam[opt=false] boolean decide whether the next page must get the returned id
 function _M.request_id(kong, ctx, decide)
   local id = ctx.KONG_RESPONSE_REQUEST_ID
   if id then
     return id
   end
-  local ask = request_ids[kong.response]
-  local ok, said = pcall(ask or noop)
-  if ask and not (ok and said == false) then
-    id = ok and type(said) == "string" and said or ""
+  local get_id = request_ids[kong.response]
+  local ok, given = pcall(get_id or noop)
+  if get_id and not (ok and given == false) then
+    id = ok and type(given) == "string" and given or ""
   else
-    -- Unless the configuration uses this variable, it is another one at every read.
+    -- Unless the configuration uses this variable, each read returns another id.
     id = ngx.var.request_id
     if not decide and id ~= ngx.var.request_id then
       return nil
@@ -80,17 +80,17 @@ function _M.request_id(kong, ctx, decide)
 end
 
 
---- A line of the log: what was raised comes first, then what has failed by that.
+--- A line of the log: first the raised error, then what failed.
 -- @tparam table failure
 -- @tparam string what
--- @tparam[opt] string id of the request
+-- @tparam[opt] string id the id of the request
 function _M.line(failure, what, id)
   return fmt("%s (%s%s)%s", failure.text, what, id and ", request_id: " .. id or "", failure.trace)
 end
 
 
---- What has failed with a handler. For an error without a place, that of a tail call
--- (`return kong.response.exit("400")`) for instance, it has the handler's.
+--- The text for a failed handler. If the error has no position, for example after a tail call
+-- (`return kong.response.exit("400")`), the text has the position of the handler.
 function _M.handler(failure, entry, phase)
   local place = ""
   if not failure.text:match("^[^\n]*"):find(":%d+: ") then
@@ -103,7 +103,7 @@ function _M.handler(failure, entry, phase)
 end
 
 
---- Logs such a line as it is: `ngx.log` would put a line of this file before it.
+--- Logs a line. `ngx.log` would add a position in this file, so `raw_log` logs it if possible.
 function _M.log(failure, what, id)
   local line = _M.line(failure, what, id)
   if has_errlog then

@@ -1,5 +1,5 @@
---- The functions of `kong.response` for the request that nginx is serving.
--- They are native. What is here is what a C function cannot do: print, exit, yield, and set
+--- The functions of `kong.response` for the request that nginx serves.
+-- They are native. This facade does what a C function cannot do: print, exit, yield, and set
 -- `ngx.arg`.
 
 local core = require "kong.response.core"
@@ -22,8 +22,8 @@ local lower = string.lower
 
 local MAX_HEADERS_DEFAULT = 100
 
--- Before this lua-nginx-module, an empty chunk that the body filter then makes the last one is
--- lost, and with it the end of the response.
+-- Versions of lua-nginx-module before this one lose an empty chunk that the body filter makes the
+-- last one. Then the response does not end.
 local KEEPS_EMPTY_BODY = 10027
 
 
@@ -36,7 +36,7 @@ local function copy(table)
 end
 
 
--- nginx's own metatable for headers never finds an upstream's literal `X_Foo` under that name.
+-- nginx's own metatable for headers does not find an upstream's header `X_Foo` by this name.
 local headers_mt = {
   __index = function(headers, name)
     if type(name) ~= "string" then
@@ -52,7 +52,7 @@ local headers_mt = {
 }
 
 
--- How many headers `get_headers()` returns at most. A gateway's configuration may throw.
+-- The default limit of `get_headers()`. Reading a gateway's configuration may raise an error.
 local function default_limit()
   local kong = rawget(_G, "kong")
   local configuration = type(kong) == "table" and kong.configuration
@@ -69,11 +69,11 @@ local function first(value)
 end
 
 
--- What the native functions ask Lua for.
+-- The Lua functions and values that the native functions use.
 local function make_services(options, ngx)
   local gateway_id
 
-  -- The id that the gateway gives a request; false where there is no gateway.
+  -- The gateway's id of the request, or false without a gateway.
   local function gateway_request_id()
     if gateway_id == nil then
       local found, module = pcall(require, "kong.observability.tracing.request_id")
@@ -84,13 +84,13 @@ local function make_services(options, ngx)
 
   local templates = options.error_templates
 
-  -- A `Slot` in stack.rs reads an option under its own name.
+  -- Each option has a `Slot` of the same name in stack.rs.
   local services = copy(options)
   services.error_templates = templates and setmetatable(copy(templates), getmetatable(templates))
 
   services.gateway_request_id = gateway_request_id
 
-  -- Looked up at each call: gateways and their tests replace it.
+  -- Each call reads `ngx.req.http_version` again, because gateways and their tests replace it.
   function services.http_version()
     return ngx.req.http_version()
   end
@@ -122,10 +122,10 @@ local function make_services(options, ngx)
 end
 
 
---- @tparam table options those of `kong.response.instance`, checked; the paths of `error_templates`
---   may also come from the `__index` of a metatable
+--- @tparam table options the checked options of `kong.response.instance`; the paths of
+--   `error_templates` may also come from the `__index` of a metatable
 -- @tparam table ngx
--- @tparam[opt=core.nginx] function host `host(ngx, services)` gives the functions of a host
+-- @tparam[opt=core.nginx] function host `host(ngx, services)` returns the functions of a host
 -- @treturn table the thirteen functions
 -- @raise `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`
 return function(options, ngx, host)
@@ -136,7 +136,7 @@ return function(options, ngx, host)
     if worker_events and ngx.get_phase() == "content" then
       local ok, err = pcall(worker_events.poll)
       if not ok then
-        -- What it throws may be anything, but an error of ours is a string.
+        -- `poll` may raise any value, but errors of this library are strings.
         error(type(err) == "string" and err or "(error object is a " .. type(err) .. " value)", 3)
       end
     end
@@ -144,7 +144,7 @@ return function(options, ngx, host)
 
   local function send(code, body)
     if not code then
-      -- Delayed. Gateways never resume this coroutine.
+      -- The response is delayed. Gateways never resume this coroutine.
       coroutine.yield()
       return
     end
@@ -207,7 +207,7 @@ return function(options, ngx, host)
     end
     local arg = ngx.arg
     if wanted == nil then
-      -- The response has no body. The end comes first: behind an empty chunk nginx would lose it.
+      -- The response has no body. Set the end first, because nginx cannot set it on an empty chunk.
       arg[2] = true
       arg[1] = nil
       return

@@ -1,5 +1,6 @@
 --- Makes tables of the thirteen functions of `kong.response`.
--- Where they run decides which: `kong.response.http`, `kong.response.stream`.
+-- nginx's subsystem decides which module makes them: `kong.response.http` or
+-- `kong.response.stream`.
 
 local core = require "kong.response.core"
 local native = require "kong.response.native"
@@ -18,7 +19,7 @@ local FUNCTIONS = {
   "get_raw_body", "set_raw_body", "exit", "error",
 }
 
--- What binds the functions, by nginx's subsystem.
+-- The modules that make the functions, by nginx's subsystem.
 local BINDINGS = {
   http = "kong.response.http",
   stream = "kong.response.stream",
@@ -40,8 +41,8 @@ local ARTICLES = {
   table = "a table",
 }
 
--- The greatest number of bytes that Lua can count.
-local MOST = 2^53
+-- Above this, not every whole number is a Lua number.
+local MAX_BODY_SIZE = 2^53
 
 local DOCUMENTS = { json = true, html = true, xml = true, plain = true }
 
@@ -76,7 +77,7 @@ local function check_options(options)
   end
 
   local size = options.max_body_size
-  if size and (size < 1 or size > MOST or size % 1 ~= 0) then
+  if size and (size < 1 or size > MAX_BODY_SIZE or size % 1 ~= 0) then
     error(fmt("option %q must be a positive whole number, got %s", "max_body_size", tostring(size)),
           3)
   end
@@ -91,19 +92,19 @@ end
 local _M = {
   --- The version of the Lua files.
   _VERSION = native.VERSION,
-  --- The version of the native library that serves: always the same one.
+  --- The version of the loaded native library, which is always the same.
   _NATIVE_VERSION = core.version,
 }
 
 
---- Set while a test of `kong.response.testing` runs: `test(options, name, with_colon, ...)` gives
--- the functions for the request of that test. It is told which one is called, whether with a colon,
--- and with what.
+--- Set while a test of `kong.response.testing` runs: `test(options, name, with_colon, ...)` returns
+-- the functions for the request of that test. The arguments are the name of the called function,
+-- whether the call has a colon, and the arguments of the call.
 _M.test = nil
 
 
---- Makes functions that work on the request of whichever test is running when they are called.
--- @tparam table options checked ones
+--- Makes functions that use the request of the test that runs when they are called.
+-- @tparam table options checked options
 -- @treturn table
 function _M.for_tests(options)
   local response = {}
@@ -115,7 +116,7 @@ function _M.for_tests(options)
         error("kong.response has no request here: this process is not nginx with"
               .. " lua-nginx-module", 2)
       end
-      -- A tail call: errors name the line of our caller.
+      -- A tail call, so that errors name the line of the caller.
       return test(options, name, (...) == response, ...)[name](...)
     end
   end
@@ -127,19 +128,19 @@ end
 -- In nginx's stream subsystem `exit` works, and the others raise
 -- `API disabled in the current context`.
 -- @tparam[opt] table options
--- @tparam[opt=nginx's error log] function options.log `function(level, message)`, with nginx's
---   numbers for levels (`ngx.WARN`, `ngx.ERR`): `ngx.log` is one
+-- @tparam[opt=nginx's error log] function options.log `function(level, message)` with nginx's
+--   numbers for levels (`ngx.WARN`, `ngx.ERR`), for example `ngx.log`
 -- @tparam[opt] function options.request_id `function() -> string|nil`: the request's id in error
---   documents; by default that of `kong.observability.tracing.request_id` where that module
+--   documents. The default is the id of the module `kong.observability.tracing.request_id` if it
 --   exists, else the variable `$request_id`
 -- @tparam[opt] table options.error_templates paths of custom templates, by document: `json`,
 --   `html`, `xml`, `plain`
--- @tparam[opt] table options.worker_events polled (`worker_events.poll()`) by `exit` and `error`
---   in nginx's content phase
--- @tparam[opt=no limit] number options.max_body_size the largest body that `get_raw_body` reads, in
---   bytes
--- @tparam[opt=true] boolean options.warnings whether the log gets warnings: with false, nothing is
---   logged at the level `ngx.WARN`
+-- @tparam[opt] table options.worker_events `exit` and `error` call `worker_events.poll()` in
+--   nginx's content phase
+-- @tparam[opt=no limit] number options.max_body_size the maximum size of a body that `get_raw_body`
+--   reads, in bytes
+-- @tparam[opt=true] boolean options.warnings whether warnings are logged: with false, the library
+--   logs nothing at the level `ngx.WARN`
 -- @treturn table
 -- @raise `options must be a table, got <type>`, `unknown option "<name>"`, `option "<name>" must
 --   be <type>, got <type>`, `option "max_body_size" must be a positive whole number, got <number>`;
@@ -158,7 +159,7 @@ function _M.new(options)
   end
 
   local response = require(binding)(options or {}, ngx)
-  -- A stream has no status, no headers and no body.
+  -- The other functions are disabled in a stream, which has no status, headers and body.
   for i = 1, #FUNCTIONS do
     local name = FUNCTIONS[i]
     response[name] = response[name] or disabled

@@ -1,6 +1,6 @@
---- JSON for plugins: `encode`, `decode`, and the sentinels that a table says `null` and `[]` with.
--- The sentinels are those of the host's cjson where it has them, so that a plugin's own
--- `cjson.empty_array` means the same here; else they are ours.
+--- JSON for plugins: `encode`, `decode`, and the sentinels for `null` and `[]`.
+-- If the host has cjson, its sentinels are used, so that `cjson.empty_array` works here as well.
+-- Otherwise the library has its own.
 
 local core = require "kong.response.core"
 
@@ -32,13 +32,13 @@ local functions = core.json {
 -- @function encode
 -- @param value a table, string, number, boolean, nil or sentinel
 -- @treturn string|nil
--- @treturn string|nil why the value has no JSON form
+-- @treturn string|nil the reason why the value has no JSON form
 _M.encode = functions.encode
 
 --- Reads JSON. Arrays get `array_mt`, and `null` is the sentinel `null`.
 -- @function decode
 -- @tparam string text
--- @return the value; nil where the text is not JSON
+-- @return the value, or nil if the text is not JSON
 -- @treturn string|nil the reason, with line and column
 _M.decode = functions.decode
 

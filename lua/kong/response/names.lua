@@ -1,4 +1,4 @@
---- What a misspelt name was meant to be.
+--- Finds the correct name for a misspelt one.
 
 local abs = math.abs
 local byte = string.byte
@@ -11,8 +11,8 @@ local rawget = rawget
 local type = type
 
 
--- The fewest letters of a name in which a wrong one is a slip, not another word.
-local SHORTEST = 4
+-- In shorter names, one wrong letter makes another word, not a typing mistake.
+local MIN_LETTERS = 4
 
 
 local function fold(name)
@@ -20,7 +20,7 @@ local function fold(name)
 end
 
 
--- How many letters have to be put in, left out, replaced, or swapped with their neighbour.
+-- The number of letters to insert, delete, replace, or swap with their neighbour.
 local function distance(one, other)
   local before_last, last = nil, {}
   for j = 0, #other do
@@ -43,8 +43,8 @@ local function distance(one, other)
 end
 
 
--- Words that other tools have for a field of ours.
-local MEANT = {
+-- Names in other tools for a field of the test kit.
+local FIELD_OF_ALIAS = {
   uri = "path", url = "path", query = "path", querystring = "path", args = "path",
   version = "http_version", request_id = "id", ip = "client", remote_addr = "client",
   vars = "variables",
@@ -57,7 +57,7 @@ local MEANT = {
 local _M = {}
 
 
---- The known name that is this one in another case, with other dashes, or with one slip.
+--- The known name that differs only in case, in dashes, or in one letter.
 -- @tparam string name
 -- @tparam table known the names are its keys
 -- @treturn ?string
@@ -68,7 +68,7 @@ function _M.nearest(name, known)
     local meant = fold(candidate)
     if meant == folded then
       return candidate
-    elseif #meant >= SHORTEST and abs(#meant - #folded) <= 1 and distance(folded, meant) == 1
+    elseif #meant >= MIN_LETTERS and abs(#meant - #folded) <= 1 and distance(folded, meant) == 1
       and (not found or candidate < found)
     then
       found = candidate
@@ -78,13 +78,13 @@ function _M.nearest(name, known)
 end
 
 
---- Finds a method that nobody will call, because its name is a phase's but for a slip. Where the
--- plugin has that phase, too, it is a method of the plugin's own.
+--- Finds a method that is never called, because its name is a misspelt phase. If the plugin also
+-- has a method for that phase, the other one is a method of its own.
 -- @tparam table plugin
 -- @tparam table phases the names are its keys
--- @tparam[opt] table others known methods besides
--- @treturn ?string its name
--- @treturn ?string the phase's
+-- @tparam[opt] table others the names of other methods that plugins have
+-- @treturn ?string the name of the method
+-- @treturn ?string the name of the phase
 function _M.misspelt_phase(plugin, phases, others)
   local methods, depth = plugin, 0
   while type(methods) == "table" and depth < 10 do
@@ -102,9 +102,9 @@ function _M.misspelt_phase(plugin, phases, others)
 end
 
 
---- `: did you mean "<name>"?`, or nothing.
+--- Returns `: did you mean "<name>"?` or an empty string.
 function _M.suggestion(name, known)
-  local meant = _M.nearest(name, known) or known[MEANT[name]] and MEANT[name]
+  local meant = _M.nearest(name, known) or known[FIELD_OF_ALIAS[name]] and FIELD_OF_ALIAS[name]
   return meant and ': did you mean "' .. meant .. '"?' or ""
 end
 

@@ -1,8 +1,8 @@
 --- Loads the library's native files, and checks that they belong to these Lua files.
 --
--- The name of a native file has the version and a checksum, `core-0.2.0-1a2b3c4d5e6f.so`, and
--- `core.version` beside it says which one is current. A file that nginx has loaded stays in its
--- master process, and the system finds it again by its name: only a new name loads a new file.
+-- The name of a native file contains the version and a checksum: `core-0.2.0-1a2b3c4d5e6f.so`.
+-- `core.version` in the same folder names the current file. A loaded file stays in nginx's master
+-- process, and the system identifies it by its name. So each new file needs a new name.
 
 local error = error
 local io = io
@@ -10,16 +10,16 @@ local package = package
 local fmt = string.format
 
 
--- The version of the Lua files. Cargo.toml has that of the native files.
+-- The version of the Lua files. Cargo.toml has the version of the native files.
 local VERSION = "0.2.0"
 
 local _M = { VERSION = VERSION }
 
 
--- `path`, or nil and where it looked. Version 0.1.0 had one name, `core.so`.
+-- Returns the path, or nil and the list of missing files. In version 0.1.0 the name was `core.so`.
 local function find(name)
   local module = name:gsub("%.", "/")
-  local looked = {}
+  local missing = {}
   for template in package.cpath:gmatch("([^;]*%?[^;]*)%.so%f[;%z]") do
     local stem = template:gsub("%?", module)
     for _, suffix in ipairs { ".version", ".so" } do
@@ -29,10 +29,10 @@ local function find(name)
         file:close()
         return build and stem .. "-" .. build .. ".so" or stem .. ".so"
       end
-      looked[#looked + 1] = fmt("\n\tno file '%s'", stem .. suffix)
+      missing[#missing + 1] = fmt("\n\tno file '%s'", stem .. suffix)
     end
   end
-  return nil, table.concat(looked)
+  return nil, table.concat(missing)
 end
 
 
@@ -44,12 +44,12 @@ end
 --- Loads a native module.
 -- @tparam string name
 -- @treturn table the module, with the file's path in its field `path`
--- @raise one sentence, if there is no such file or if its version is not that of the Lua files
+-- @raise if there is no such file, or if its version differs from that of the Lua files
 function _M.load(name)
-  local path, looked = find(name)
+  local path, missing = find(name)
   if not path then
     refuse("kong.response %s does not find its native part %s in package.cpath"
-           .. " (lua_package_cpath in nginx)%s", VERSION, name, looked)
+           .. " (lua_package_cpath in nginx)%s", VERSION, name, missing)
   end
 
   local open, err = package.loadlib(path, "luaopen_" .. name:gsub("%.", "_"))

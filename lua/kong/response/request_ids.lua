@@ -1,4 +1,4 @@
---- For the life cycle, by the table of the thirteen functions: `request_id() -> string|nil|false`
--- says the id in its error documents; false where that is nginx's.
+--- Functions for the life cycle, by the table of the thirteen functions:
+-- `request_id() -> string|nil|false` returns the id in error documents, or false for nginx's id.
 
 return setmetatable({}, { __mode = "k" })

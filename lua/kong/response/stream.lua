@@ -1,5 +1,5 @@
---- `kong.response.exit` for the stream that nginx is serving: layer 4.
--- It needs nothing but `ngx.ctx`, `ngx.print`, `ngx.log` and `ngx.exit`.
+--- `kong.response.exit` for the stream that nginx serves (layer 4).
+-- It uses only `ngx.ctx`, `ngx.print`, `ngx.log` and `ngx.exit`.
 
 local core = require "kong.response.core"
 local json = require "kong.response.json"
@@ -11,14 +11,14 @@ local pcall = pcall
 local tostring = tostring
 
 
---- @tparam table options those of `kong.response.instance`, checked
+--- @tparam table options the checked options of `kong.response.instance`
 -- @tparam table ngx
 -- @treturn table `exit`
 return function(options, ngx)
   local log = options.log
   local core_flush
 
-  -- Always a tail call, so that an error names the line of the function's caller.
+  -- Call this only as a tail call, so that an error names the line of the function's caller.
   local function send(code, body, line)
     if line then
       if log then
@@ -27,7 +27,7 @@ return function(options, ngx)
         ngx.log(ngx.ERR, line)
       end
     elseif body then
-      -- Some phases of a stream cannot print: then it raises.
+      -- `ngx.print` raises an error in some phases of a stream.
       local ok, sent, err = pcall(ngx.print, body)
       if not ok then
         error(sent, 2)
@@ -38,7 +38,7 @@ return function(options, ngx)
 
     ngx.ctx.KONG_EXITED = true
     if not code then
-      -- Delayed. Gateways never resume this coroutine.
+      -- The response is delayed. Gateways never resume this coroutine.
       coroutine.yield()
       return
     end
@@ -60,9 +60,10 @@ return function(options, ngx)
 
   return {
     --- Ends the connection.
-    -- A body with 500, 502 or 503 goes to the log, at error level, as
-    -- `unable to proxy stream connection, status: <code>, err: <body>`; else to the client.
-    -- @tparam number status 200, 400, 403, 500, 502 or 503: for logs and statistics only
+    -- With 500, 502 or 503, the body is logged at error level as
+    -- `unable to proxy stream connection, status: <code>, err: <body>`. With the other codes, the
+    -- client gets it.
+    -- @tparam number status 200, 400, 403, 500, 502 or 503, only for logs and statistics
     -- @tparam[opt] string|table body a table is encoded as JSON
     -- @param headers ignored
     -- @raise `code must be a number`,
