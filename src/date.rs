@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_is_none() {
+    fn refuses_invalid_dates() {
         for text in [
             "",
             "yesterday",
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_comes_back() {
+    fn formatted_dates_parse_to_the_same_time() {
         for day in (-200_000..200_000).step_by(37) {
             let seconds = day * 86_400 + 12_345;
             if seconds > -62_000_000_000 {

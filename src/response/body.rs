@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_chunk_that_is_the_last_stays_as_it_is() {
+    fn a_whole_body_in_one_piece_stays_as_it_is() {
         let mut host = Memory::new();
         host.at_chunk(&[b"whole"], true);
         assert_eq!(consume(&host), Ok(Consumed::AsItIs(Cow::Borrowed(&b"whole"[..]))));
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_that_is_the_body_already_stays() {
+    fn does_not_replace_a_chunk_by_the_same_bytes() {
         let mut host = Memory::new();
         host.at_chunk(&[b"body"], true);
         assert_eq!(replace(&host, Some(b"body")), Ok(Replaced::Already));
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_without_a_body_gets_none() {
+    fn ends_the_body_of_a_status_without_one() {
         use Replaced::{Bodiless, Wanted};
         for (status, expected) in [(100, Bodiless), (200, Wanted), (204, Bodiless), (304, Bodiless)]
         {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_buffered_to_the_end() {
+    fn buffers_chunks_until_the_last() {
         let mut host = Memory::new();
         host.at_chunk(&[b"one "], false);
         assert_eq!(consume(&host), Ok(Consumed::Buffered));
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_too_large_passes_with_what_was_held() {
+    fn releases_the_buffer_of_a_body_above_the_limit() {
         let mut host = Memory::new();
         let limit = Some(8);
         let passing = |released: Option<&'static [u8]>, refusal| {
@@ -264,21 +264,21 @@ mod tests {
         assert_eq!(host.buffered(), 0);
         host.at_chunk(&[b"a"], false);
         assert_eq!(super::consume(&host, limit), passing(None, None));
-        // Nor for whom there is no limit: the beginning is gone.
+        // A call without a limit gets no body either, because its first chunks are already sent.
         assert_eq!(super::consume(&host, None), passing(None, None));
         assert_eq!(replace(&host, Some(b"x")), Ok(Replaced::Refused(TooLarge(8))));
         host.at_chunk(&[b""], true);
         assert_eq!(super::consume(&host, limit), passing(None, Some(TooLarge(8))));
         assert_eq!(replace(&host, Some(b"x")), Ok(Replaced::Refused(TooLarge(8))));
-        let said = [
+        let lines = [
             "get_raw_body lets the body pass: body is larger than max_body_size (8 bytes)",
             "set_raw_body leaves the body as it is: body is larger than max_body_size (8 bytes)",
         ];
-        assert_eq!(host.logged(), said.map(|line| (Level::Warn, line.to_owned())));
+        assert_eq!(host.logged(), lines.map(|line| (Level::Warn, line.to_owned())));
     }
 
     #[test]
-    fn a_body_of_just_the_limit_is_read() {
+    fn reads_a_body_of_exactly_the_limit() {
         let mut host = Memory::new();
         host.at_chunk(&[b"1234"], true);
         let whole = Consumed::AsItIs(Cow::Borrowed(&b"1234"[..]));
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_of_which_nothing_has_gone_out_can_be_replaced() {
+    fn replaces_a_body_above_the_limit_if_nothing_is_sent() {
         let mut host = Memory::new();
         host.at_chunk(&[b"12"], false);
         assert_eq!(super::consume(&host, Some(4)), Ok(Consumed::Buffered));

@@ -148,13 +148,13 @@ fn equal_weights_go_by_position() {
 }
 
 #[test]
-fn of_several_ranges_for_a_type_the_highest_weight_counts() {
+fn the_highest_weight_of_equally_specific_ranges_counts() {
     check(&[
         ("text/html;q=0.1, text/plain;q=0.5, text/html;q=0.9", Html),
         ("text/html;q=0.9, text/plain;q=0.5, text/html;q=0.1", Html),
         ("text/html;q=0, text/plain;q=0.5, text/html", Html),
         ("text/html, text/html;q=0", Html),
-        // Where the weight that counts stands, not where the type is first named.
+        // The position of the range whose weight counts, not of the first range with the type.
         ("text/html;q=0.5, text/plain, text/html", Plain),
         ("text/html, text/plain, text/html", Html),
         ("*/*;q=0.1, text/plain;q=0.5, */*;q=0.5", Plain),
@@ -209,7 +209,7 @@ fn quoted_values() {
         (r#"text/html;q=0;x=", text/plain;y=", application/xml"#, Xml),
         (r#"text/html;x="";q=0.1, text/plain;q=0.2"#, Plain),
         ("text/html;x=\"tab\there\"", Html),
-        // The comma is quoted, although the item is malformed for another reason.
+        // The comma is quoted. The item is invalid for another reason.
         (r#"text html;x="a, text/plain, b", application/xml"#, Xml),
     ]);
     assert_eq!(accept(b"text/html;x=\"\xff\xc3\""), Html);
@@ -227,7 +227,7 @@ fn malformed_quoted_values() {
         ("text/html;x=\"a\x00\", text/plain", Plain),
         ("text/html;x=\"a\x7f\", text/plain", Plain),
         ("text/html;x=\"a\\\n\", text/plain", Plain),
-        // Never closed: the item is lost, the list is not.
+        // The quote never closes, so only this item is skipped.
         (r#"text/html;x="a, text/plain"#, Plain),
         (r#"text/html;x="a\", text/plain"#, Plain),
         (r#"text/html;x="a\"#, Json),
@@ -334,7 +334,7 @@ fn a_skipped_item_does_not_hide_wider_ranges() {
 }
 
 #[test]
-fn of_a_repeated_q_the_first_counts() {
+fn the_first_of_several_q_counts() {
     check(&[
         ("text/html;q=0.1;q=0.9, text/plain;q=0.5", Plain),
         ("text/html;q=0.9;q=0.1, text/plain;q=0.5", Html),
@@ -361,7 +361,7 @@ impl Numbers {
     }
 }
 
-/// The rules once more, as slowly and as literally as possible, on ranges already parsed.
+/// A second, slow and literal implementation of the rules, for parsed ranges.
 fn model(ranges: &[(&str, u16)]) -> Document {
     let mut accepted = Vec::new();
     for (document, kind, exact) in [
@@ -428,13 +428,13 @@ fn agrees_with_a_naive_model() {
 }
 
 #[test]
-fn fields_of_any_bytes_do_not_change_what_other_fields_say() {
+fn random_fields_do_not_change_the_result_of_other_fields() {
     let alphabet = b"texhml/*;=q01.,\"\\ \t\n\0\x7f\x80\xff";
     let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
     for _ in 0..50_000 {
         let len = numbers.below(24);
         let field: Vec<u8> = (0..len).map(|_| alphabet[numbers.below(alphabet.len())]).collect();
-        // By chance, none has the name of a type; "*/*" stands for JSON.
+        // None of the random fields has the name of a type, and "*/*" results in JSON.
         assert_eq!(accept(&field), Json, "{field:?}");
         if !field.windows(3).any(|bytes| bytes == b"*/*") {
             assert_eq!(negotiate([&field[..], b"text/plain"]), Plain, "{field:?}");
@@ -455,12 +455,12 @@ fn each_byte_in_the_place_of_a_range_a_quoted_value_and_a_weight() {
 }
 
 thread_local! {
-    /// How often this thread has looked at a byte.
+    /// The number of bytes that this thread has read.
     pub static STEPS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Every byte is looked at a few times only: where items end, what is in them, and as the first that
-/// does not belong to a token or to blanks.
+/// The parser reads each byte only a few times: to find the end of an item, in the item, and as the first byte after a
+/// token or blanks.
 #[test]
 fn hostile_fields_take_linear_time() {
     const LEN: usize = 1 << 14;

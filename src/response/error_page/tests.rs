@@ -10,7 +10,7 @@ fn custom(document: Document, template: &str, message: &[u8], request_id: &[u8])
     String::from_utf8(render(document, Some(&template), message, request_id)).unwrap()
 }
 
-/// How `message` looks inside of `document`.
+/// The escaped `message` in `document`.
 fn escaped(document: Document, message: &[u8]) -> String {
     custom(document, "%s", message, b"")
 }
@@ -30,7 +30,7 @@ impl Bytes {
     }
 }
 
-/// Every byte alone, every pair's first half, all of them at once, and random strings.
+/// Messages of each single byte, of each byte among others, of all bytes, and random ones.
 fn messages() -> Vec<Vec<u8>> {
     let mut messages: Vec<Vec<u8>> = (0..=u8::MAX).map(|byte| vec![byte]).collect();
     messages.extend((0..=u8::MAX).map(|byte| vec![b'a', byte, 0x80, b'"', byte]));
@@ -186,7 +186,7 @@ fn the_request_id_is_escaped_as_well() {
 }
 
 #[test]
-fn values_are_no_templates() {
+fn placeholders_in_values_are_not_replaced() {
     assert_eq!(built_in(Plain, b"%s %% %d", b"%s"), b"%s %% %d\nrequest_id: %s\n");
     assert_eq!(custom(Plain, "%s|%s", b"%s%%", b"%s%"), "%s%%|%s%");
 }
@@ -252,7 +252,7 @@ fn templates() {
     assert_eq!(render(Html, Some(&template), b"<", b""), b"\xff&lt;\xfe");
 }
 
-/// A template with its values, byte by byte: the first two `%s` and each `%%` are replaced.
+/// Renders a template byte by byte: replaces the first two `%s` and each `%%`.
 fn replaced(template: &[u8]) -> Vec<u8> {
     let mut values = [b'M', b'R'].into_iter();
     let mut out = Vec::new();

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_spellings_the_last_wins() {
+    fn the_last_of_several_spellings_wins() {
         let given = Headers::from_fields(&[("content_type", &["b"]), ("Content-Type", &["a"])]);
         assert_eq!(given.first(b"Content-Type"), Some(&b"b"[..]));
         let removed = Headers::from_fields(&[("content_type", &[]), ("Content-Type", &["a"])]);

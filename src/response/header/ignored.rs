@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn nginx_alone_says_whether_the_connection_persists() {
+    fn connection_close_and_keep_alive_are_ignored_over_http1() {
         for (value, ignored) in [
             ("close", true),
             ("Keep-Alive", true),

@@ -217,7 +217,7 @@ mod tests {
     use crate::memory::Memory;
 
     #[test]
-    fn pairs_are_sent_as_headers_are() {
+    fn pairs_are_sent_like_headers() {
         let fields = [
             ("x_b", "1"),
             ("X-a", "2"),
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_looked_up_where_they_can_be_found() {
+    fn each_name_has_its_lookup() {
         assert_eq!(lookup(b"X-Foo"), Lookup::Direct);
         assert_eq!(lookup(b"x_foo"), Lookup::Listed);
         assert_eq!(lookup(b"LAST_modified"), Lookup::Listed);
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_single_header_the_last_value_is_sent() {
+    fn the_last_value_of_a_single_header_is_sent() {
         for name in ["Location", "refresh", "content_type", "E-Tag"] {
             let mut host = Memory::new();
             write(&mut host, name.as_bytes(), &[b"/a", b""], Write::Set, None).unwrap();

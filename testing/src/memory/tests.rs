@@ -51,7 +51,7 @@ fn without_a_length_the_body_is_chunked_or_ends_the_connection() {
 }
 
 #[test]
-fn the_connection_is_that_of_nginxs_own_page() {
+fn the_page_of_a_500_closes_the_connection() {
     let mut host = Memory::new();
     host.set_status(StatusCode::SWITCHING_PROTOCOLS).unwrap();
     assert!(host.list(None).0.contains(&(b"connection".to_vec(), b"upgrade".to_vec())));
@@ -60,7 +60,7 @@ fn the_connection_is_that_of_nginxs_own_page() {
 }
 
 #[test]
-fn nginxs_own_page_takes_the_place_of_what_was_set() {
+fn nginxs_own_page_replaces_headers_of_the_body() {
     let mut host = Memory::new();
     host.set_status(StatusCode::OK).unwrap();
     for (name, value) in [("Content-Length", "3"), ("ETag", "x"), ("Content-Type", "a/b")] {
@@ -76,7 +76,7 @@ fn nginxs_own_page_takes_the_place_of_what_was_set() {
 }
 
 #[test]
-fn a_list_counts_dead_slots_and_what_nginx_adds() {
+fn the_limit_of_a_list_counts_dead_slots_and_headers_that_nginx_adds() {
     let mut host = Memory::new();
     for name in [&b"X-A"[..], b"X-B", b"X-C"] {
         host.write_header(name, &[b"1"], Write::Set).unwrap();

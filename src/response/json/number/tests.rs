@@ -8,7 +8,7 @@ fn written(value: f64) -> String {
     String::from_utf8(out).unwrap()[1..].to_owned()
 }
 
-/// `%.16g` from the standard library's exact digits, by way of strings.
+/// `%.16g`, made from the exact digits of the standard library as strings.
 fn expected(value: f64) -> String {
     let scientific = format!("{value:.15e}");
     let (digits, exponent) = scientific.split_once('e').unwrap();
@@ -138,7 +138,7 @@ fn writes_powers_of_ten_and_their_neighbours() {
             check_around(format!("{factor}e{power}").parse().unwrap(), 12);
         }
     }
-    // Where the layout changes, and where rounding changes the exponent.
+    // The exponents at which the layout changes, and numbers whose exponent changes by rounding.
     for value in [1e-5, 1e-4, 0.1, 1.0, 1e15, 1e16] {
         check_around(value, 1000);
     }
@@ -216,7 +216,7 @@ fn rounds_true_halves_to_even() {
     }
 }
 
-/// Returns the least x for which factor * x modulo `modulus` is in `low..=high`.
+/// Returns the smallest x such that factor * x modulo `modulus` is in `low..=high`.
 fn first_in_range(factor: u128, modulus: u128, low: u128, high: u128) -> Option<u64> {
     if low == 0 {
         return Some(0);
@@ -228,10 +228,11 @@ fn first_in_range(factor: u128, modulus: u128, low: u128, high: u128) -> Option<
     if factor * first <= high {
         return u64::try_from(first).ok();
     }
-    // No multiple before the first turn: how many turns there are is the same question, smaller.
+    // No multiple before the first overflow is in the range. The number of overflows is the solution of a smaller problem
+    // of the same kind.
     let negative = |value: u128| (factor - value % factor) % factor;
     let turns = first_in_range(modulus % factor, factor, negative(high), negative(low))?;
-    // The product has too many bits, so the quotient is estimated and then put right.
+    // The product has too many bits, so the quotient is estimated and then corrected.
     let estimate = modulus as f64 * turns as f64 / factor as f64;
     if estimate >= 2_f64.powi(62) {
         return None;
@@ -258,7 +259,7 @@ fn rounds_the_doubles_nearest_to_halves_and_to_ones() {
         let unit = biased - 1075;
         let guess = floor_log10_of_two_to(unit + 52);
         for power in [15 - guess, 14 - guess] {
-            // What is behind the point of 2^unit * 10^power, in 120 bits.
+            // The first 120 bits of 2^unit * 10^power after the binary point.
             let shift = -(floor_log2(power) - 127 + unit) - 120;
             let factor = (significand(power) >> shift) % MODULUS;
             let least = factor.wrapping_mul(1 << 52) % MODULUS;
@@ -277,13 +278,13 @@ fn rounds_the_doubles_nearest_to_halves_and_to_ones() {
                 let value = f64::from_bits((biased as u64) << 52 | steps);
                 check_around(value, 1);
                 assert!(sixteen_digits(value).is_some(), "{value:e}");
-                // Where the table is exact there are true halves, found in another test.
+                // For exact powers of the table, another test checks the true halves.
                 if !EXACT.contains(&power) {
                     closest = closest.min(2_f64.powi(-bits));
                 }
             }
         }
     }
-    // The search is worth its lines only if it finds what random numbers would not.
+    // Random numbers would not find numbers as near to a half as these.
     assert!(closest <= 2_f64.powi(-62), "2^{}", closest.log2());
 }

@@ -24,7 +24,7 @@ fn single_headers_keep_their_place() {
 }
 
 #[test]
-fn a_location_that_is_a_path_is_lost_sight_of() {
+fn a_location_that_is_a_path_has_no_pointer() {
     let steps = [("Location", "/a", Write::Set), ("Location", "/b", Write::Add)];
     assert_eq!(written(&steps), ["Location: /a", "Location: /b"]);
     let steps = [("Location", "/a", Write::Set), ("location", "http://b", Write::Set)];
@@ -56,7 +56,7 @@ fn other_headers_repeat_and_lose_their_place_when_removed() {
 }
 
 #[test]
-fn a_removed_multi_header_leaves_its_place_to_the_next() {
+fn the_next_value_reuses_the_slot_of_a_removed_multi_header() {
     let steps = [
         ("Link", "1", Write::Set),
         ("Link", "2", Write::Add),
@@ -69,7 +69,7 @@ fn a_removed_multi_header_leaves_its_place_to_the_next() {
 }
 
 #[test]
-fn a_length_that_is_none_is_refused() {
+fn an_invalid_length_is_refused() {
     let mut head = Head::default();
     for bad in ["x", "-1", "+1", "1 ", "9223372036854775808"] {
         let refused = head.write(b"content_length", bad.as_bytes(), Write::Set);
@@ -81,7 +81,7 @@ fn a_length_that_is_none_is_refused() {
 }
 
 #[test]
-fn an_upstreams_charset_goes_to_the_next_type_without_parameters() {
+fn a_type_without_parameters_gets_the_charset_of_the_upstream() {
     let mut head = Head::default();
     head.copy_from_upstream(b"content-type", b"text/html; charset=\"utf-8\"");
     assert_eq!(head.content_type_sent().as_deref(), Some(&b"text/html; charset=\"utf-8\""[..]));
