@@ -14,7 +14,7 @@ pub enum EncodeError {
     Key(&'static str),
     /// A value of this Lua type.
     Value(&'static str),
-    /// What a metamethod threw.
+    /// An error that a metamethod raised.
     Thrown(Vec<u8>),
     /// Lua's stack cannot grow any more.
     StackOverflow,

@@ -37,7 +37,7 @@ const SLOTS: usize = 2;
 /// The spare is not larger.
 const LARGEST_SPARE: usize = 32 << 20;
 const _: () = assert!(LARGEST_SPARE / STEP <= mapping::PACKED_STEPS);
-/// What everything is aligned to. Stricter wishes are the C library's to fulfil.
+/// The alignment of every block. The C library allocates blocks with a larger alignment.
 const ALIGNMENT: usize = 16;
 
 /// Rust's memory in this library.
@@ -104,7 +104,7 @@ impl Allocator {
         })
     }
 
-    /// Puts a block into the pool; says whether there was a slot.
+    /// Puts a block into the pool. Returns false if there is no free slot.
     fn keep(&self, class: usize, block: *mut u8) -> bool {
         self.pool[class].iter().any(|slot| put(slot, block))
     }
@@ -188,13 +188,13 @@ impl Allocator {
     }
 }
 
-/// Puts a pointer into an empty place; says whether it was empty.
+/// Stores a pointer in an empty slot. Returns false if the slot is not empty.
 fn put(place: &AtomicPtr<u8>, pointer: *mut u8) -> bool {
     place.load(Ordering::Relaxed).is_null()
         && place.compare_exchange(null_mut(), pointer, Ordering::Release, Ordering::Relaxed).is_ok()
 }
 
-/// What Rust calls a null pointer: there is no memory.
+/// A null pointer, which tells Rust that there is no memory.
 fn or_null(block: Option<NonNull<u8>>) -> *mut u8 {
     block.map_or(null_mut(), NonNull::as_ptr)
 }

@@ -1,4 +1,4 @@
-//! `error`: a document that says what went wrong, in the format that the client asked for.
+//! The rules of `error`, which sends an error document in the format that the client accepts.
 
 use std::ops::Range;
 

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-/// What the Content-Type of every gRPC message begins with.
+/// The start of the Content-Type of every gRPC message.
 pub const CONTENT_TYPE: &str = "application/grpc";
 
 /// Whether a Content-Type is that of a gRPC message.

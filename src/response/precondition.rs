@@ -15,7 +15,7 @@ use crate::response::header::Headers;
 ///
 /// # Errors
 ///
-/// What the host says.
+/// An error of the host.
 pub fn fails<H: Host>(host: &H, headers: &Headers) -> Result<bool, Error> {
     if !host.has_request_header(&[IF_UNMODIFIED_SINCE, IF_MATCH]) {
         return Ok(false);

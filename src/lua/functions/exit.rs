@@ -1,6 +1,6 @@
 //! `exit`, `error`, and the sending of a delayed response.
 //!
-//! What cannot happen inside a C function is left to the facade: printing, exiting, yielding. It gets
+//! The facade prints, exits and yields, because a C function cannot do this. It gets
 //! the status to exit with and what to print, or nothing when the response was delayed.
 
 use std::borrow::Cow;

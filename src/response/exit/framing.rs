@@ -7,7 +7,7 @@ use super::kind::{Kind, is_multiplexed};
 use super::{Payload, Place};
 use crate::host::Host;
 
-/// What becomes of Content-Length.
+/// The change of Content-Length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Length {
     /// The response has none.

@@ -28,7 +28,7 @@ impl Kind {
     ///
     /// # Errors
     ///
-    /// What the host says.
+    /// An error of the host.
     pub fn of<H: Host>(host: &H, headers: &Headers, place: Place) -> Result<Self, Error> {
         if let Some(own) = headers.last(CONTENT_TYPE) {
             return Ok(Self::of_type(own));
@@ -75,7 +75,7 @@ pub fn grpc_web_request<H: Host>(host: &H) -> Option<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// What the host says.
+/// An error of the host.
 pub fn set_header<'a, H: Host>(
     host: &'a H,
     name: &[u8],

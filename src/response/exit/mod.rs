@@ -24,7 +24,7 @@ pub trait TableBody {
     ///
     /// # Errors
     ///
-    /// What a metamethod threw.
+    /// An error that a metamethod raised.
     fn message(&mut self) -> Result<Option<Vec<u8>>, EncodeError>;
 
     /// The table as JSON.
@@ -186,7 +186,7 @@ pub fn check_later<H: Host>(
     Ok(())
 }
 
-/// Sets status and headers of a response, and says what is left to print.
+/// Sets status and headers of a response, and returns what the caller must print.
 ///
 /// # Errors
 ///
@@ -194,7 +194,7 @@ pub fn check_later<H: Host>(
 /// - `API disabled in the context of balancer_by_lua*`: nothing can be printed there
 /// - `table body encoding with gRPC is not supported`
 /// - `body encoding failed while flushing response: <reason>`
-/// - what the host says
+/// - an error of the host
 pub fn send<H: Host>(
     host: &mut H,
     status: StatusCode,

@@ -51,7 +51,7 @@ pub struct Plan<'a> {
     warnings: Vec<String>,
 }
 
-/// What becomes of `grpc-message`.
+/// The change of `grpc-message`.
 #[derive(Debug)]
 enum Message {
     /// It stays as the call or a plugin has set it.
@@ -143,11 +143,11 @@ impl<'a> Plan<'a> {
             && self.status != StatusCode::NOT_MODIFIED
     }
 
-    /// Sets status and headers, and says what is left to do.
+    /// Sets status and headers, and returns what the caller must do next.
     ///
     /// # Errors
     ///
-    /// What the host says.
+    /// An error of the host.
     pub fn apply<H: Host>(self, host: &mut H) -> Result<Sent, Error> {
         for warning in &self.warnings {
             host.log(Level::Warn, warning.as_bytes());
