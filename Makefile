@@ -36,6 +36,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build the library into build/lualib; 1 to 3 minutes the first time
+	@command -v $(CARGO) > /dev/null || { echo "make: $(CARGO) is not installed: install Rust 1.88 or later with rustup" >&2; exit 1; }
 	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
 	$(CARGO) build --release --locked
 	$(if $(WITH_KIT),$(CARGO) build --release --locked --package kong-response-testing --target-dir $(KIT_BUILT))

@@ -41,6 +41,14 @@ describe("make new-plugin", function()
     assert.matches("1 success ", run("busted --filter=asks.for.a.key"), 1, true)
   end)
 
+  it("has settings under which a plugin may keep its state in kong.ctx", function()
+    run([[printf 'kong.ctx.plugin.a = 1\nlocal kong = kong\nkong.ctx.shared.a = 1\n']]
+      .. " > kong/plugins/hello/state.lua")
+    local output = run("luacheck --no-color kong/plugins/hello/state.lua; "
+      .. "rm kong/plugins/hello/state.lua")
+    assert.matches("0 warnings / 0 errors", output, 1, true)
+  end)
+
   it("refuses a name that is none, and a folder with something in it", function()
     for _, case in ipairs {
       { "Hello", home .. "/other", "give a name of lower-case letters, digits and dashes" },

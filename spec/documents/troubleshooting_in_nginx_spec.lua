@@ -200,6 +200,13 @@ served.describe("docs/troubleshooting.md", start, function(server)
     end,
     ['add it to the case\'s modules: modules = { ["<name>"] = ... } (docs/testing.md)'] = function()
       local testing = require "kong.response.testing"
+      local _, message = pcall(testing.run, { plugin = "nothing.of.this.name" })
+      return tostring(message)
+    end,
+    ['there is no plugin "<name>": neither kong/plugins/<name>/handler.lua nor a module of that'
+      .. " name is in package.path"]
+    = function()
+      local testing = require "kong.response.testing"
       local _, message = pcall(testing.run, { plugin = "nothing-of-this-name" })
       return tostring(message)
     end,

@@ -43,6 +43,12 @@ describe("a plugin", function()
     assert.matches('has a method "acess"', refused(setmetatable({}, { __index = base })), 1, true)
   end)
 
+  it("that is not there is named", function()
+    assert.equal('the test: there is no plugin "tenant-gard": neither'
+      .. " kong/plugins/tenant-gard/handler.lua nor a module of that name is in package.path",
+      refused("tenant-gard"))
+  end)
+
   it("in a list is named", function()
     assert.equal('the plugin of plugins[2] has a method "acess", which is not a phase: '
       .. 'did you mean '

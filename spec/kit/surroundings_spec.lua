@@ -50,6 +50,39 @@ describe("another service", function()
     assert.same({ 401, "PUTx=yb", "1" }, seen)
   end)
 
+  it("cannot be asked where nginx has no sockets", function()
+    for _, phase in ipairs { "header_filter", "body_filter", "log" } do
+      for _, gateway in ipairs { true, false } do
+        local seen
+        testing.run {
+          plugin = {
+            [phase] = function()
+              seen = seen or select(2, pcall(function()
+                local client = require("resty.http").new()
+                return client
+              end))
+            end,
+          },
+          gateway = gateway,
+          strict = false,
+          services = { ["https://idp.example/token"] = {} },
+        }
+        assert.matches("surroundings_spec.lua:%d+: API disabled in the context of " .. phase
+          .. "_by_lua%*$", tostring(seen))
+      end
+    end
+  end)
+
+  it("can be asked in a timer", function()
+    local status
+    run(function()
+      ngx.timer.at(0, function()
+        status = require("resty.http").new():request_uri("https://idp.example/token").status
+      end)
+    end, { services = { ["https://idp.example/token"] = { status = 204 } } })
+    assert.equal(204, status)
+  end)
+
   it("that is not described is an error", function()
     local result = run(function()
       require("resty.http").new():request_uri("https://idp.example/token")

@@ -10,10 +10,13 @@ local schemas = require "kong.response.schema"
 
 local concat = table.concat
 local error = error
+local find = string.find
 local fmt = string.format
 local ipairs = ipairs
 local pairs = pairs
+local pcall = pcall
 local sort = table.sort
+local tostring = tostring
 local type = type
 
 
@@ -123,13 +126,29 @@ local function read_config(given, schema, place, what, env)
 end
 
 
+--- Loads the handler of a plugin. A name without a dot is more likely a plugin's than a module's.
+local function load_handler(load, name, module, what)
+  local ok, plugin = pcall(load_table, load, module)
+  if ok then
+    return plugin
+  end
+  local is_missing = module == name and not find(name, "[./]")
+                     and find(tostring(plugin), fmt("module '%s' not found", name), 1, true)
+  if is_missing then
+    error(fmt("%s: there is no plugin %q: neither kong/plugins/%s/handler.lua nor a module of that"
+              .. " name is in package.path", what, name, name), 0)
+  end
+  error(plugin, 0)
+end
+
+
 local function read_entry(i, given, what, path, env)
   check_entry(given, what, path)
   local plugin, name, schema = given.plugin, given.name, given.schema
   if type(plugin) == "string" then
     local module, beside = plugin_files.locate(plugin)
     name, schema = name or plugin, schema or beside
-    plugin = load_table(env.load, module)
+    plugin = load_handler(env.load, plugin, module, what)
   end
   if plugin_files.is_class(plugin) then
     plugin = env.call(plugin_files.instance, plugin)

@@ -238,10 +238,25 @@ end
 local _M = {}
 
 
+-- Where nginx has sockets, and where it also has subrequests.
+local HAS_SOCKETS = { rewrite = true, access = true, content = true, timer = true }
+local HAS_SUBREQUESTS = { rewrite = true, access = true, content = true }
+
+
+--- Raises what nginx raises where it cannot wait for a server.
+local function check_phase(allowed, level)
+  local phase = current().host:get_phase()
+  if not allowed[phase] then
+    error(fmt("API disabled in the context of %s_by_lua*", phase), level + 1)
+  end
+end
+
+
 --- `require("resty.http")`
 _M.http = {
   _VERSION = "0.17.1",
   new = function()
+    check_phase(HAS_SOCKETS, 2)
     return setmetatable({}, Client)
   end,
 }
@@ -259,14 +274,8 @@ local function method_name(number)
 end
 
 
-local YIELDS = { rewrite = true, access = true, content = true }
-
-
 local function capture(uri, options, level)
-  local phase = current().host:get_phase()
-  if not YIELDS[phase] then
-    error(fmt("API disabled in the context of %s_by_lua*", phase), level + 1)
-  end
+  check_phase(HAS_SUBREQUESTS, level + 1)
   options = options or {}
   local query = query_of(options.args) or match(uri, "%?(.*)$")
   local path = match(uri, "^[^?]*")
