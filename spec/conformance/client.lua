@@ -3,12 +3,17 @@
 local facts = require "spec.support.facts"
 local memory = require "spec.conformance.memory"
 local nginx = require "spec.support.nginx"
+local play = require "spec.conformance.play"
 local values = require "spec.conformance.values"
 
 local concat = table.concat
 
 
 local FILTERS = [[
+    set $case $http_case;
+    set $upstream_scheme "http";
+    set $upstream_host $host;
+    set $upstream_uri "";
     rewrite_by_lua_block { require("spec.conformance.server").phase "rewrite" }
     access_by_lua_block { require("spec.conformance.server").phase "access" }
     header_filter_by_lua_block { require("spec.conformance.server").phase "header_filter" }
@@ -18,6 +23,7 @@ local FILTERS = [[
 
 local OPTIONS = {
   log_level = "info",
+  workers = 1,
   init = [[
     package.path = "%{root}/?.lua;" .. package.path
     require("spec.conformance.server").init("%{dir}")
@@ -28,6 +34,10 @@ local OPTIONS = {
     keepalive_timeout 60s;
     proxy_http_version 1.1;
     proxy_redirect off;
+    underscores_in_headers on;
+    upstream proxied {
+      server 127.0.0.1:%{upstream_port};
+    }
     upstream balanced {
       server 0.0.0.1;
       balancer_by_lua_block { require("spec.conformance.server").balancer(%{upstream_port}) }
@@ -43,11 +53,15 @@ local OPTIONS = {
       header_filter_by_lua_block { require("spec.conformance.server").memory() }
     }
     location /balanced {
-      proxy_pass http://balanced;
+      proxy_pass $upstream_scheme://balanced$upstream_uri;
+      proxy_set_header Host $upstream_host;
+      proxy_set_header Case $case;
       %{filters}
     }
     location /proxied {
-      proxy_pass http://127.0.0.1:%{upstream_port};
+      proxy_pass $upstream_scheme://proxied$upstream_uri;
+      proxy_set_header Host $upstream_host;
+      proxy_set_header Case $case;
       %{filters}
     }
   ]]):gsub("%%{filters}", (FILTERS:gsub("%%", "%%%%"))),
@@ -73,13 +87,17 @@ Client.__index = Client
 function Client.start(jit_mode)
   memory.repeated_www_authenticate = facts.get "repeated_www_authenticate"
   local options = {
-    init = ("jit.%s() %s require('spec.conformance.memory').repeated_www_authenticate = %s")
-      :format(jit_mode, OPTIONS.init, tostring(memory.repeated_www_authenticate)),
+    init = ([[
+      jit.%s() %s
+      local memory = require "spec.conformance.memory"
+      memory.repeated_www_authenticate, memory.port = %s, %%{port}
+    ]]):format(jit_mode, OPTIONS.init, tostring(memory.repeated_www_authenticate)),
   }
   for name, value in pairs(OPTIONS) do
     options[name] = options[name] or value
   end
   local server = nginx.start(options)
+  memory.port = server.ports.port
   return setmetatable({
     server = server,
     connections = {},
@@ -102,15 +120,18 @@ end
 
 
 local function request_text(case)
-  local request = case.sequence.request
   local sequence = case.sequence
-  local path = sequence.balancer and "/balanced?" or sequence.upstream and "/proxied?" or "/local?"
-  path = path .. case.query
-  local lines = { ("%s %s HTTP/%.1f"):format(request.method, path, request.version), "Host: x" }
+  local request = sequence.request
+  local target = play.target(sequence)
+  local lines = {
+    ("%s %s HTTP/%.1f"):format(request.method, target, request.version),
+    "Host: " .. (request.host or "x"),
+  }
   for _, header in ipairs(request.headers) do
     lines[#lines + 1] = header[1] .. ": " .. header[2]
   end
-  return concat(lines, "\r\n") .. "\r\n\r\n"
+  lines[#lines + 1] = "Case: " .. case.name
+  return concat(lines, "\r\n") .. "\r\n\r\n" .. (request.body or "")
 end
 
 
@@ -256,7 +277,7 @@ local function read_notes(self, count)
 end
 
 
---- Sends cases: { sequence, index, query, expected }. Each gets `response` and `notes`.
+--- Sends cases: { sequence, index, name, expected }. Each gets `response` and `notes`.
 function Client:send(cases)
   local waiting, answered = {}, {}
 
@@ -334,8 +355,7 @@ function Client:send_one(sequence, expected)
   local file = assert(io.open(self.server.dir .. "/" .. name, "wb"))
   file:write(values.dump(sequence))
   file:close()
-  local query = ("index=%d&file=%s"):format(index, name)
-  local case = { sequence = sequence, index = index, query = query, expected = expected }
+  local case = { sequence = sequence, index = index, name = name, expected = expected }
   self:send { case }
   os.remove(self.server.dir .. "/" .. name)
   return case

@@ -10,8 +10,90 @@ local COUNT = tonumber(os.getenv "CONFORMANCE_N" or "") or 10000
 local SEED = tonumber(os.getenv "CONFORMANCE_SEED" or "") or 1
 
 
+local UPSTREAM = { status = 200, headers = {}, body = "" }
+
+
+-- A request for `kong.request`; the length of its body is told by a header.
+local function request(fields, ...)
+  fields.version, fields.host, fields.headers = 1.1, "x", { ... }
+  fields.method, fields.path = fields.method or "GET", fields.path or ""
+  if fields.body then
+    table.insert(fields.headers, { "Content-Length", tostring(#fields.body) })
+  end
+  return fields
+end
+
+
 -- Differences that were found once in hundreds of thousands of sequences.
 local RARE = {
+  ["a limit that is no whole number"] = {
+    request = request({ path = "?a=1&b=2" }), pdk = {},
+    access = {
+      { "kong.request.get_query", 1.5, n = 1 }, { "kong.request.get_headers", 1.5, n = 1 },
+    },
+  },
+  ["an argument without a name, which takes no part in the limit"] = {
+    request = request({ path = "?=v&f=1&g=2" }), pdk = {},
+    access = { { "kong.request.get_query", 1, n = 1 }, { "kong.request.get_query", 2, n = 1 } },
+  },
+  ["a form of which some arguments were asked for"] = {
+    request = request({ method = "POST", body = "=1&a=2&b=3&" }), pdk = {},
+    access = {
+      { "kong.request.get_body", "application/x-www-form-urlencoded", 1, n = 2 },
+      { "kong.request.get_body", "application/x-www-form-urlencoded", 2, n = 2 },
+      { "kong.request.get_body", "application/x-www-form-urlencoded", 3, n = 2 },
+      { "kong.request.get_body", "application/x-www-form-urlencoded", 4, n = 2 },
+    },
+  },
+  ["a header that a request has once"] = {
+    request = request({}, { "Referer", "a" }), pdk = {}, upstream = UPSTREAM,
+    access = {
+      { "kong.service.request.add_header", "Referer", "b", n = 2 },
+      { "kong.service.request.set_header", "Host", { "c", "d" }, n = 2 },
+      { "kong.request.get_headers", n = 0 },
+    },
+  },
+  ["an empty header that another is added to"] = {
+    request = request({}, { "X-A", "1" }, { "X-A", "" }), pdk = {}, upstream = UPSTREAM,
+    access = {
+      { "kong.service.request.add_header", "X-A", "2", n = 2 },
+      { "kong.request.get_headers", n = 0 },
+    },
+  },
+  ["a header with an underscore, which is another one"] = {
+    request = request({}, { "User_Agent", "a" }), pdk = {},
+    access = { { "kong.request.get_header", "User-Agent", n = 1 } },
+  },
+  ["headers of a request whose status is 400"] = {
+    request = request({ method = "POST" }), pdk = {}, upstream = UPSTREAM,
+    access = {
+      { "set_status", 400, n = 1 }, { "kong.service.request.set_header", "X-A", "1", n = 2 },
+      { "kong.service.request.set_raw_body", "", n = 1 }, { "kong.request.get_headers", n = 0 },
+    },
+  },
+  ["a form whose argument is false"] = {
+    request = request({}), pdk = {}, upstream = UPSTREAM,
+    access = {
+      { "kong.service.request.set_query", { ["c d"] = false, e = { "1", false } }, n = 1 },
+      { "kong.service.request.set_body", { ["c d"] = false }, "application/x-www-form-urlencoded",
+        n = 2 },
+    },
+  },
+  ["a body that nginx has discarded"] = {
+    request = request({ body = "abc" }), pdk = {},
+    content = {
+      { "set_status", 204, n = 1 }, { "ngx.print", "x", n = 1 },
+      { "kong.request.get_raw_body", n = 0 },
+    },
+  },
+  ["ngx.ctx behind a 412 of nginx's own"] = {
+    request = { method = "GET", version = 1.1, headers = { { "If-Match", "1" } } },
+    kong = true,
+    access = { { "exit", 200, "x", n = 2 } },
+    header_filter = { { "set_header", "X-A", "1", n = 2 } },
+    body_filter = { { { "get_raw_body", n = 0 } } },
+    log = { { "get_status", n = 0 } },
+  },
   ["a coroutine behind an exit of the header filter that began the response again"] = {
     content = { { "ngx.print", "", n = 1 }, { "delayed_exit", 421, "", {}, n = 3 } },
     header_filter = { { "exit", 301, n = 1 } },

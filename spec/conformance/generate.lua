@@ -7,12 +7,14 @@
 --       rewrite, access, content, balancer, header_filter, log = { operations },
 --       body_filter = { operations for the first chunk, ... },
 --       max_body_size = the option, or nil,
+--       pdk = nil, or what `generate_requests.lua` adds,
 --       phases = { what KONG_PHASE says where it does not tell the truth, by phase },
 --     }
 --
 -- An operation is { name, argument, ..., n = how many }.
 
 local new_random = require "spec.conformance.random"
+local requests = require "spec.conformance.generate_requests"
 
 
 local MOST_OPERATIONS = 30
@@ -431,6 +433,14 @@ function G:request()
   if random:once_in(15) then
     add("If-Modified-Since", random:pick(DATES))
   end
+  if random:once_in(12) then
+    add("If-Match", random:pick {
+      "1", "2", '"1"', 'W/"1"', "x", "*", '"3", "1"', "W/1 , x", "1x", "", ",", '"1',
+    })
+  end
+  if random:once_in(15) then
+    add("If-Unmodified-Since", random:pick(DATES))
+  end
   if random:once_in(20) then
     add("Range", random:pick { "bytes=0-1", "bytes=-1", "bytes=1-", "bytes=9-", "x" })
   end
@@ -504,6 +514,29 @@ function G:phases()
 end
 
 
+--- Without the preconditions whose failure nginx answers by itself, where a header filter exits:
+-- the filter would run again for nginx's answer, without a context.
+local function without_preconditions(headers)
+  local kept = {}
+  for _, header in ipairs(headers) do
+    if header[1] ~= "If-Match" and header[1] ~= "If-Unmodified-Since" then
+      kept[#kept + 1] = header
+    end
+  end
+  return kept
+end
+
+
+local function may_exit(operations)
+  for _, one in ipairs(operations) do
+    if one[1]:find("exit", 1, true) or one[1]:find("error", 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
+
 --- The sequence number `index` of `seed`.
 local function generate(seed, index)
   local random = new_random(seed, index)
@@ -573,6 +606,12 @@ local function generate(seed, index)
       or operation(random:pick(READERS), random:once_in(2) and "X-A" or nil)
   end
   sequence.max_body_size = random:once_in(3) and random:int(1, 20) or nil
+  if may_exit(sequence.header_filter) then
+    sequence.request.headers = without_preconditions(sequence.request.headers)
+  end
+  if random:once_in(3) then
+    requests.add(sequence, self)
+  end
   return sequence
 end
 

@@ -2,8 +2,10 @@
 
 local native = require "kong.response.testing.native"
 local coroutines = require "kong.response.testing.coroutines"
+local for_upstream = require("kong.response.testing.ngx.request").for_upstream
 local nginx = require "kong.response.testing.nginx"
 local play = require "spec.conformance.play"
+local requests = require "kong.response.testing.request"
 local running = require "kong.response.testing.running"
 local servers = require "kong.response.testing.server"
 
@@ -40,6 +42,12 @@ function Server.late()
 end
 
 
+--- nginx has forgotten `ngx.ctx`.
+function Server.forget_ctx()
+  ngx.ctx = {}
+end
+
+
 --- Runs a phase whose code may exit. Says whether the request is over.
 function Server:active(name)
   self.host:set_phase(name)
@@ -64,6 +72,7 @@ function Server:proxy()
       return self:send_page(500)
     end
   end
+  self.upstream_got = for_upstream(self.request, self.request.variables)
   host:upstream(upstream.status, upstream.headers)
   host:set_phase("content")
   if not self:send_head() then
@@ -89,26 +98,47 @@ function Server:run()
     self.host:abort()
   end
   self:phase("log")
+  self.player:upstream_got(self.upstream_got)
 end
 
 
 local _M = {
   --- Whether the nginx to compare with sends WWW-Authenticate more than once.
   repeated_www_authenticate = false,
+  --- Its port.
+  port = 80,
 }
 
 
 --- Plays a sequence. Returns what was written down, and the response:
 -- { closed = true } or { status, headers, body, complete, close }.
 function _M.run(sequence)
-  local request = {
+  local headers = { { "Host", sequence.request.host or "x" } }
+  for i, header in ipairs(sequence.request.headers) do
+    headers[i + 1] = header
+  end
+  local request = requests.new {
     method = sequence.request.method,
+    path = play.target(sequence),
     http_version = sequence.request.version,
-    headers = sequence.request.headers,
+    headers = headers,
+    body = sequence.request.body,
+    port = _M.port,
+  }
+  -- As nginx's locations set them.
+  local variables = request.variables
+  variables.upstream_scheme, variables.upstream_host = "http", request.host
+  variables.upstream_uri = ""
+  local host = native.memory_host {
+    method = request.method,
+    http_version = request.http_version,
+    headers = request.headers,
     www_authenticate_repeats = _M.repeated_www_authenticate,
   }
-  local host = native.memory_host(request)
-  local server = servers.new({ host = host, request = request, sequence = sequence }, Server)
+  local server = servers.new({
+    host = host, request = request, sequence = sequence,
+    joins_headers = _M.repeated_www_authenticate,
+  }, Server)
   server.player = play.new(sequence, ngx, function(options)
     return (server:functions_for(options, ngx))
   end)

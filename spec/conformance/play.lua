@@ -1,5 +1,6 @@
 --- Does what a sequence says, in nginx as in memory, and writes down what comes of it.
 
+local pdk = require "kong.response.pdk"
 local values = require "spec.conformance.values"
 local BITS = require("spec.conformance.generate").BITS
 
@@ -17,6 +18,8 @@ end
 local function clean(text)
   text = text:gsub("0x%x+", "0x")
   text = text:gsub("^[^:\n]*play%.lua:%d+: ", "plugin: ")
+  -- the library's own files, wherever they lie
+  text = text:gsub("^[^:\n]*/(kong/response/[^:\n]*%.lua:%d+: )", "%1")
   -- nginx's own errors name its own files
   text = text:gsub("^[^:\n]*%.lua:%d+: API disabled", "API disabled")
   return text
@@ -137,6 +140,12 @@ function Player:operation(operation)
     return self:delayed(delayed, unpack(arguments, 1, count))
   elseif NGX[name] then
     return self:outcome(name, pcall(NGX[name], self.ngx, unpack(arguments, 1, count)))
+  elseif name:find("^kong%.") then
+    local f = self.kong
+    for part in name:sub(6):gmatch("[^.]+") do
+      f = f[part]
+    end
+    return self:outcome(name, pcall(plugin, f, unpack(arguments, 1, count)))
   end
   -- Written down also when nothing comes back.
   self:note("> " .. name)
@@ -175,8 +184,19 @@ function Player:phase(phase)
     self.notes = {}
   end
   self:note("-- " .. phase)
+  local requests = sequence.pdk and self.requests
+  if requests and requests[phase] then
+    requests[phase](ctx)
+  end
   for _, operation in ipairs(list) do
     self:operation(operation)
+    -- nginx has answered 412 by itself, and forgotten the request: it calls the phase unknown.
+    if self.ngx.ctx ~= ctx then
+      break
+    end
+  end
+  if requests and phase == "access" then
+    requests.proxy(ctx)
   end
   self.notes = notes
 
@@ -188,6 +208,20 @@ function Player:phase(phase)
 end
 
 
+--- Notes what the upstream got; nothing where nobody asked it.
+-- @tparam ?table sent `method`, `path`, `headers`, `body`
+function Player:upstream_got(sent)
+  if not sent or not self.sequence.pdk then
+    return
+  end
+  local lines = { sent.method .. " " .. sent.path }
+  for _, header in ipairs(sent.headers) do
+    lines[#lines + 1] = header[1] .. ": " .. header[2]
+  end
+  self:note("the upstream got " .. values.source(lines) .. " " .. values.source(sent.body))
+end
+
+
 local WARNINGS = {
   "was left in place, and set_raw_body made the body",
   "get_raw_body read a body with Content-Encoding",
@@ -195,12 +229,38 @@ local WARNINGS = {
 }
 
 
+-- `kong`, and what a gateway does in each phase, for each `ngx` and client.
+local kongs = {}
+
+
+local function find_kong(ngx, trusted)
+  local of_ngx = kongs[ngx] or {}
+  kongs[ngx] = of_ngx
+  local name = trusted and "trusted" or "other"
+  if not of_ngx[name] then
+    local configuration = { trusted_ips = trusted and { "0.0.0.0/0" } or {} }
+    of_ngx[name] = { pdk.new({ configuration = configuration }, ngx) }
+  end
+  return unpack(of_ngx[name])
+end
+
+
 local _M = {}
+
+
+--- The target of the request: a location, and the path and query of the sequence.
+function _M.target(sequence)
+  local location = sequence.balancer and "/balanced" or sequence.upstream and "/proxied" or "/local"
+  return location .. (sequence.request.path or "")
+end
 
 
 --- A player of a sequence; `make(options)` gives the thirteen functions.
 function _M.new(sequence, ngx, make)
   local self = setmetatable({ sequence = sequence, ngx = ngx, notes = {} }, Player)
+  if sequence.pdk then
+    self.kong, self.requests = find_kong(ngx, sequence.pdk.trusted)
+  end
   self.response = make {
     log = function(level, message)
       -- These come once per worker, and a request in memory is a worker of its own.

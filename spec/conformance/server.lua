@@ -11,10 +11,16 @@ local _M = {}
 local dir
 local report
 
+-- The players of the requests that are served, and what the upstream got, by the header `Case`.
+-- nginx forgets `ngx.ctx` where it answers 412 by itself.
+local players, received = {}, {}
+
 
 --- Reads a sequence: by seed and number, or from a file that the client wrote.
-local function find(seed, index, file)
-  if file then
+local function find(case)
+  local seed, index = case:match("^(%d+)%.(%d+)$")
+  if not seed then
+    local file = case
     local input = assert(io.open(dir .. "/" .. file, "rb"))
     local text = input:read("*a")
     input:close()
@@ -30,12 +36,15 @@ end
 
 
 function _M.phase(name)
-  local ctx = ngx.ctx
-  local player = ctx.player
+  local case = ngx.var.case
+  local player = players[case]
   if not player then
-    local sequence = find(ngx.var.arg_seed, ngx.var.arg_index, ngx.var.arg_file)
-    player = play.new(sequence, ngx, instance.new)
-    ctx.player = player
+    ngx.req.clear_header("Case")
+    player = play.new(find(case), ngx, instance.new)
+    players[case] = player
+    if not player.sequence.pdk then
+      ngx.var.upstream_uri = "/"
+    end
   end
   player:phase(name)
 end
@@ -43,9 +52,13 @@ end
 
 function _M.log()
   _M.phase("log")
+  local case = ngx.var.case
+  local player = players[case]
+  player:upstream_got(received[case])
+  players[case], received[case] = nil, nil
   report = report or assert(io.open(dir .. "/report", "ab"))
-  local notes = table.concat(ngx.ctx.player.notes, "\n")
-  report:write(ngx.var.arg_index, " ", #notes, "\n", notes, "\n")
+  local notes = table.concat(player.notes, "\n")
+  report:write(case:match("%d+$"), " ", #notes, "\n", notes, "\n")
   report:flush()
 end
 
@@ -56,10 +69,30 @@ function _M.balancer(port)
 end
 
 
+-- What nginx tells an upstream of itself.
+local OF_NGINX = { case = true, connection = true }
+
+
+local function receive(case)
+  ngx.req.read_body()
+  local head = ngx.req.raw_header()
+  local method, path, start = head:match("^(%S+) (.-) HTTP/%d%.%d\r\n()")
+  local headers = {}
+  for name, value in head:sub(start):gmatch("([^\r\n:]+): ?([^\r\n]*)\r\n") do
+    if not OF_NGINX[name:lower()] then
+      headers[#headers + 1] = { name, value }
+    end
+  end
+  received[case] = {
+    method = method, path = path, headers = headers, body = ngx.req.get_body_data() or "",
+  }
+end
+
+
 --- Plays a sequence in memory, in the midst of a request of nginx's.
 function _M.memory()
   local seed, index = ngx.var.arg_seed, ngx.var.arg_index
-  local notes = require("spec.conformance.memory").run(find(seed, index))
+  local notes = require("spec.conformance.memory").run(find(seed .. "." .. index))
   local file = assert(io.open(dir .. "/memory." .. index, "wb"))
   file:write(notes)
   file:close()
@@ -68,8 +101,9 @@ end
 
 --- The upstream: bytes as the sequence has them.
 function _M.upstream()
-  local sequence = find(ngx.var.arg_seed, ngx.var.arg_index, ngx.var.arg_file)
-  local upstream = sequence.upstream
+  local case = ngx.var.http_case
+  local upstream = players[case].sequence.upstream
+  receive(case)
   local socket = assert(ngx.req.socket(true))
   local chunked = false
   local lines = { "HTTP/1.1 " .. upstream.status .. " Upstream" }

@@ -172,11 +172,11 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
         access = [[
           kong.service.request.set_query {
             b = "x y", a = { "2", "1", 3 }, ["c&"] = "=", bare = true, empty = "", n = 1.5,
-            no = false, none = {},
+            no = false, none = {}, ["d e"] = false, ["e f"] = { "1", false }, ["g h"] = { false },
           }
         ]],
       }
-      assert.equal("/p?a=2&a=1&a=3&b=x%20y&bare&c%26=%3D&empty=&n=1.5", r.upstream.target)
+      assert.equal("/p?a=2&a=1&a=3&b=x%20y&bare&c%26=%3D&e%20f=1&empty=&n=1.5", r.upstream.target)
       r = server:run { path = "/p?old=1", access = "kong.service.request.set_query {}" }
       assert.equal("/p", r.upstream.target)
     end)

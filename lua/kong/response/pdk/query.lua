@@ -23,6 +23,23 @@ local function escape(text)
 end
 
 
+-- The value without `false`, for which `ngx.encode_args` fails if the name needs an escape.
+-- @treturn ?any nil if nothing is left
+local function without_false(value)
+  if type(value) ~= "table" then
+    return value or nil
+  end
+  local kept, count = {}, 0
+  for i = 1, #value do
+    if value[i] ~= false then
+      count = count + 1
+      kept[count] = value[i]
+    end
+  end
+  return count > 0 and kept or nil
+end
+
+
 local _M = {}
 
 
@@ -37,7 +54,11 @@ function _M.encode(ngx, args)
     if type(name) ~= "string" then
       return nil, "arg keys must be strings"
     end
-    local ok, piece = pcall(ngx.encode_args, { [name] = value })
+    value = without_false(value)
+    local ok, piece = true, ""
+    if value ~= nil then
+      ok, piece = pcall(ngx.encode_args, { [name] = value })
+    end
     if not ok then
       return nil, match(piece, "attempt to use .*$") or piece
     elseif piece ~= "" then

@@ -269,6 +269,8 @@ function Server:print(text)
     elseif not self.body_allowed then
       if text ~= "" then
         self:body_refused()
+        -- nginx discards the body of the request, unless Lua code has read it.
+        request.body = request.body_read and request.body or ""
       end
       self.eof = true
       return 1

@@ -10,9 +10,11 @@ local concat = table.concat
 local current = running.current
 local error = error
 local fmt = string.format
+local gmatch = string.gmatch
 local gsub = string.gsub
 local lower = string.lower
 local match = string.match
+local modf = math.modf
 local pairs = pairs
 local rawget = rawget
 local setmetatable = setmetatable
@@ -30,6 +32,17 @@ local METHODS = {
   [128] = "COPY", [256] = "MOVE", [512] = "OPTIONS", [1024] = "PROPFIND", [2048] = "PROPPATCH",
   [4096] = "LOCK", [8192] = "UNLOCK", [16384] = "PATCH", [32768] = "TRACE",
 }
+
+
+-- Headers that nginx has a field for: to add one replaces it.
+local SINGLE = {}
+for name in gmatch([[
+  host connection if-modified-since if-unmodified-since if-match if-none-match user-agent referer
+  content-type range if-range transfer-encoding expect upgrade accept-encoding via authorization
+  keep-alive x-real-ip depth destination overwrite date content-length
+]], "%S+") do
+  SINGLE[name] = true
+end
 
 
 local headers_mt = {
@@ -61,10 +74,29 @@ local function update(session)
 end
 
 
+-- Sets the first header with the name, and leaves the others as they are; false if there is none.
+local function replace_first(list, name, value)
+  local folded = lower(name)
+  for i = 1, #list do
+    if lower(list[i][1]) == folded then
+      list[i] = { list[i][1], value }
+      return true
+    end
+  end
+  return false
+end
+
+
 -- As nginx sets a header of the request: the first one with the name stays in its place.
 local function write_header(request, name, value, overrides)
   local list = request.headers
   name, value = escape_control(name), escape_control(value)
+  if SINGLE[lower(name)] then
+    if value ~= "" and replace_first(list, name, value) then
+      return
+    end
+    overrides = true
+  end
   if overrides then
     local folded, at, kept = lower(name), nil, 0
     for i = 1, #list do
@@ -85,7 +117,8 @@ local function write_header(request, name, value, overrides)
       return
     end
   end
-  if value ~= "" then
+  -- To set an empty one removes it; to add one does not.
+  if value ~= "" or not overrides then
     list[#list + 1] = { name, value }
   end
 end
@@ -98,15 +131,16 @@ local function set_header(name, value, overrides)
   name = tostring(name)
   local session = current()
   local request = session.request
-  if value == nil then
-    if not overrides then
-      error("bad 'value' argument: string or table expected, got nil", 3)
-    end
+  if value == nil and not overrides then
+    error("bad 'value' argument: string or table expected, got nil", 3)
+  elseif type(value) == "table" and #value == 0 and not overrides then
+    error("bad 'value' argument: non-empty table expected", 3)
+  elseif session.host:get_status() == 400 then
+    -- lua-nginx-module takes it for a request that nginx could not read.
+    return
+  elseif value == nil then
     write_header(request, name, "", true)
   elseif type(value) == "table" then
-    if #value == 0 and not overrides then
-      error("bad 'value' argument: non-empty table expected", 3)
-    end
     if #value == 0 then
       write_header(request, name, "", true)
     end
@@ -161,7 +195,8 @@ end
 
 function req.get_headers(max, raw)
   local list = current().request.headers
-  max = max or MAX_HEADERS
+  -- nginx takes the limit as a C integer.
+  max = max and modf(max) or MAX_HEADERS
   if max < 0 then
     max = MAX_HEADERS
   end
@@ -217,7 +252,7 @@ end
 
 
 function req.get_uri_args(max)
-  return text.arguments(current().request.args or "", max)
+  return text.query_arguments(current().request.args or "", max)
 end
 
 
@@ -298,8 +333,10 @@ function req.set_body_data(body)
   if not request.body_read then
     error("request body not read yet", 2)
   end
-  request.body = tostring(body)
-  write_header(request, "Content-Length", tostring(#request.body), true)
+  request.body, request.sets_body = tostring(body), true
+  if fields.find(request.headers, "content-length") or session.host:get_status() ~= 400 then
+    write_header(request, "Content-Length", tostring(#request.body), true)
+  end
   update(session)
 end
 
@@ -373,9 +410,11 @@ function _M.for_upstream(request, variables)
     end
   end
   local host = variables.upstream_host
-  local headers = { { "Host", host ~= "" and host or request.host } }
-  if request.body ~= "" or fields.find(request.headers, "content-length") then
-    headers[2] = { "Content-Length", fmt("%d", #request.body) }
+  host = host ~= "" and host or request.host
+  -- nginx sends no header without a value.
+  local headers = { host ~= "" and { "Host", host } or nil }
+  if request.body ~= "" or request.sets_body or fields.find(request.headers, "content-length") then
+    headers[#headers + 1] = { "Content-Length", fmt("%d", #request.body) }
   end
   for i = 1, #request.headers do
     local header = request.headers[i]

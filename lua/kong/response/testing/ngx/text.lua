@@ -13,6 +13,7 @@ local floor = math.floor
 local fmt = string.format
 local gmatch = string.gmatch
 local gsub = string.gsub
+local modf = math.modf
 local pairs = pairs
 local select = select
 local sub = string.sub
@@ -172,34 +173,69 @@ function _M.encode_args(...)
 end
 
 
---- The arguments of a query: true for one without a value, an array for one that is repeated.
+local function add_to(found, item)
+  local equals = find(item, "=", 1, true)
+  local name = unescape(equals and sub(item, 1, equals - 1) or item)
+  local value = not equals or unescape(sub(item, equals + 1))
+  if name == "" then
+    return false
+  end
+  local before = found[name]
+  if before == nil then
+    found[name] = value
+  elseif type(before) == "table" then
+    before[#before + 1] = value
+  else
+    found[name] = { before, value }
+  end
+  return true
+end
+
+
+-- nginx takes the limit as a C integer.
+local function limit_of(max)
+  max = max and modf(max) or MAX_ARGS
+  return max < 0 and MAX_ARGS or max
+end
+
+
+--- The arguments of a form: true for one without a value, an array for one that is repeated.
 -- @tparam string query
 -- @tparam[opt=100] number max 0 for all
 -- @treturn table
 -- @treturn ?string `truncated`
 function _M.arguments(query, max)
-  max = max or MAX_ARGS
+  max = limit_of(max)
   local found, count = {}, 0
-  for item in gmatch(query, "[^&]+") do
-    if max > 0 and count >= max then
-      return found, "truncated"
-    end
-    count = count + 1
-    local equals = find(item, "=", 1, true)
-    local name = unescape(equals and sub(item, 1, equals - 1) or item)
-    local value = not equals or unescape(sub(item, equals + 1))
-    if name ~= "" then
-      local before = found[name]
-      if before == nil then
-        found[name] = value
-      elseif type(before) == "table" then
-        before[#before + 1] = value
-      else
-        found[name] = { before, value }
+  for item, ampersand in gmatch(query, "([^&]*)(&?)") do
+    add_to(found, item)
+    if ampersand == "&" then
+      count = count + 1
+      if count == max then
+        return found, "truncated"
       end
     end
   end
   return found
+end
+
+
+--- The arguments of a query, as `arguments`. nginx counts them in another way: those without a name
+-- take no part in the limit, but make it `truncated`.
+function _M.query_arguments(query, max)
+  max = limit_of(max)
+  local _, ampersands = gsub(query, "&", "")
+  local found, count = {}, 0
+  local truncated = max > 0 and ampersands + 1 > max
+  for item in gmatch(query, "[^&]+") do
+    if add_to(found, item) then
+      count = count + 1
+      if count == max then
+        break
+      end
+    end
+  end
+  return found, truncated and "truncated" or nil
 end
 
 

@@ -34,11 +34,13 @@ local MONTHS = {
 
 
 -- The values of all headers with this name.
-local function all(list, name)
+-- @tparam[opt] string exact their only spelling, in lower case
+local function all(list, name, exact)
   name = gsub(lower(name), "-", "_")
   local found = {}
   for i = 1, #list do
-    if gsub(lower(list[i][1]), "-", "_") == name then
+    local given = lower(list[i][1])
+    if given == exact or not exact and gsub(given, "-", "_") == name then
       found[#found + 1] = list[i][2]
     end
   end
@@ -278,10 +280,16 @@ local function joined(session, values)
 end
 
 
+-- Variables of headers that nginx has a field for: a header with `_` in its name is another one.
+local IN_FIELDS = {
+  host = "host", user_agent = "user-agent", referer = "referer", via = "via", cookie = "cookie",
+  x_forwarded_for = "x-forwarded-for",
+}
+
 -- What stands behind a prefix, by that.
 local PREFIXES = {
   http = function(session, request, name)
-    local found = all(request.headers, name)
+    local found = all(request.headers, name, IN_FIELDS[name])
     if name == "cookie" then
       return found[1] and concat(found, "; ")
     elseif name == "x_forwarded_for" then
