@@ -514,8 +514,8 @@ function G:phases()
 end
 
 
---- Without the preconditions whose failure nginx answers by itself, where a header filter exits:
--- the filter would run again for nginx's answer, without a context.
+--- Without the preconditions whose failure nginx answers by itself. A header filter that exits and
+-- a body filter that replaces the body would run for nginx's answer, without a context.
 local function without_preconditions(headers)
   local kept = {}
   for _, header in ipairs(headers) do
@@ -527,9 +527,21 @@ local function without_preconditions(headers)
 end
 
 
-local function may_exit(operations)
+local function may_call(operations, ...)
   for _, one in ipairs(operations) do
-    if one[1]:find("exit", 1, true) or one[1]:find("error", 1, true) then
+    for i = 1, select("#", ...) do
+      if one[1]:find((select(i, ...)), 1, true) then
+        return true
+      end
+    end
+  end
+  return false
+end
+
+
+local function may_replace_body(chunks)
+  for _, operations in ipairs(chunks) do
+    if may_call(operations, "set_raw_body") then
       return true
     end
   end
@@ -606,7 +618,8 @@ local function generate(seed, index)
       or operation(random:pick(READERS), random:once_in(2) and "X-A" or nil)
   end
   sequence.max_body_size = random:once_in(3) and random:int(1, 20) or nil
-  if may_exit(sequence.header_filter) then
+  if may_call(sequence.header_filter, "exit", "error") or may_replace_body(sequence.body_filter)
+  then
     sequence.request.headers = without_preconditions(sequence.request.headers)
   end
   if random:once_in(3) then
