@@ -543,6 +543,18 @@ describe("an end of the body that is set behind an empty chunk", function()
     assert.is_true(result.truncated)
   end)
 
+  it("is found as well where the end is cleared", function()
+    for _, gateway in ipairs { true, false } do
+      local found, result = mistakes({
+        body_filter = function()
+          ngx.arg[2] = false
+        end,
+      }, { gateway = gateway, upstream = { body = { "a", "b" } } })
+      assert.same({ "ngx.arg[2] was cleared: the end of the body is lost" }, found)
+      assert.is_true(result.truncated)
+    end
+  end)
+
   it("is none when the end is set first", function()
     assert.same({}, (mistakes({
       body_filter = function()

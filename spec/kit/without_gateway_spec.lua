@@ -10,6 +10,22 @@ end
 
 
 describe("without a gateway", function()
+  it("strict mode finds a handler that failed while the worker started", function()
+    for name, message in pairs {
+      init_worker = 'worker initialization error: failed to execute the "init_worker" handler for',
+      configure = "failed to execute plugin 'test:configure",
+    } do
+      local ok, err = pcall(run, {
+        name = "test",
+        plugin = { [name] = function() error("no beans") end, access = function() end },
+      })
+      assert.is_false(ok)
+      assert.matches("strict mode found:\n  init_worker", tostring(err))
+      assert.matches(message, tostring(err), 1, true)
+      assert.matches("no beans", tostring(err), 1, true)
+    end
+  end)
+
   it("phases run in order, over a worker that has started", function()
     local seen = {}
     local plugin = {}

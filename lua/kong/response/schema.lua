@@ -130,8 +130,12 @@ local function of(given)
   if not row then
     local ok, result = pcall(read, given)
     if not ok then
+      local name = given
+      if type(given) == "table" then
+        name = given.name or "(no name)"
+      end
       error(fmt("error initializing schema for plugin: error in definition of '%s': %s",
-                tostring(type(given) == "table" and given.name or given), result), 0)
+                tostring(name), result), 0)
     end
     row = result
     known[given] = row

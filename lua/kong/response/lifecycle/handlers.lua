@@ -37,6 +37,15 @@ function _M.call_until_response(requests, ctx, entry, phase)
 end
 
 
+--- Reports a handler that failed while the worker starts. The test kit replaces it.
+-- @param err what the handler has raised
+-- @tparam number level in the log
+-- @tparam string message
+function _M.failed_to_start(_, level, message)
+  ngx.log(level, message)
+end
+
+
 --- Calls the handler of each plugin once, however often the list has it.
 -- @tparam table entries
 -- @tparam string name
@@ -56,7 +65,7 @@ function _M.call_once(entries, name, message, level, argument_of)
         ok, err = pcall(plugin[name], plugin)
       end
       if not ok then
-        ngx.log(level, fmt(message, entries[i].name, tostring(err)))
+        _M.failed_to_start(err, level, fmt(message, entries[i].name, tostring(err)))
       end
     end
   end

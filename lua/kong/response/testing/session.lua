@@ -302,8 +302,8 @@ end
 function Session:filter_body()
   local host = self.host
   local leave = self:enter "body_filter"
-  local given = self.strict and host:get_chunk()
-  if host:get_arg(2) then
+  local given, is_last = host:get_chunk()
+  if is_last then
     self.requests.body_end(self.ngx.ctx)
   end
   local replaced, outcome = self.ngx.ctx.response_body, nil
@@ -320,11 +320,7 @@ function Session:filter_body()
   if outcome == "failed" then
     self.ngx.ctx.KONG_UNEXPECTED = true
   elseif self.strict then
-    local sent, ended = host:get_chunk()
-    self.strict:after_chunk(given, sent)
-    if host:body_ended() and not ended then
-      self.strict:lost_end()
-    end
+    self.strict:after_chunk(given, is_last)
   end
   leave()
   return outcome ~= "failed"

@@ -269,20 +269,24 @@ function Strict:body_without_right()
 end
 
 
---- The body filters have made another chunk of one. What an upstream's answer has, nginx sends.
-function Strict:after_chunk(given, sent)
-  local status = self.session.status
+--- The body filters have run on a chunk: `given`, which was the last one if `is_last`.
+function Strict:after_chunk(given, is_last)
+  local host, status = self.session.host, self.session.status
+  local sent, ended = host:get_chunk()
+  -- What the upstream's response has, nginx sends.
   if has_no_body(status) and sent ~= "" and sent ~= given then
     self:mistake_at(self.arg_places[1] or "",
                     "a body with status %d: the client reads it as the next response", status)
   end
-end
-
-
---- The end of the body was set on a chunk that was cleared.
-function Strict:lost_end()
-  self:mistake_at(self.arg_places[2] or "",
-                  "ngx.arg[2] was set after ngx.arg[1] was cleared: the end of the body is lost")
+  if ended then
+    return
+  elseif host:body_ended() then
+    self:mistake_at(self.arg_places[2] or "",
+                    "ngx.arg[2] was set after ngx.arg[1] was cleared: the end of the body is lost")
+  elseif is_last then
+    self:mistake_at(self.arg_places[2] or "",
+                    "ngx.arg[2] was cleared: the end of the body is lost")
+  end
 end
 
 

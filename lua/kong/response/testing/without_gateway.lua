@@ -3,6 +3,7 @@
 
 local failures = require "kong.response.failures"
 local gateway = require "kong.response.testing.gateway"
+local handlers = require "kong.response.lifecycle.handlers"
 local phases = require "kong.response.testing.phases"
 local running = require "kong.response.testing.running"
 local worker_start = require "kong.response.testing.worker_start"
@@ -50,16 +51,12 @@ end
 function Methods:filter_body()
   local host = self.host
   local leave = self:enter "body_filter"
-  local given = self.strict and host:get_chunk()
+  local given, is_last = host:get_chunk()
   local outcome, err = self:call(self.life.body_filter)
   if outcome == "failed" then
     self:write_log(ERR, tostring(err))
   elseif self.strict then
-    local sent, ended = host:get_chunk()
-    self.strict:after_chunk(given, sent)
-    if host:body_ended() and not ended then
-      self.strict:lost_end()
-    end
+    self.strict:after_chunk(given, is_last)
   end
   leave()
   return outcome ~= "failed"
@@ -163,6 +160,7 @@ end
 -- Lets a session know what the life cycle does.
 local function watch(requests)
   local enter, leave, new_failure = requests.enter_plugin, requests.leave_plugin, failures.new
+  local failed_to_start = handlers.failed_to_start
 
   function requests.enter_plugin(ctx, entry, ...)
     local outer, outer_log = enter(ctx, entry, ...)
@@ -183,9 +181,13 @@ local function watch(requests)
     return new_failure(err, ...)
   end
 
+  function handlers.failed_to_start(...)
+    running.session:failed_to_start(...)
+  end
+
   return function()
     requests.enter_plugin, requests.leave_plugin = enter, leave
-    failures.new = new_failure
+    failures.new, handlers.failed_to_start = new_failure, failed_to_start
   end
 end
 
