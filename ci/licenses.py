@@ -7,7 +7,18 @@ import shutil
 import subprocess
 import sys
 
+A_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 ITS_LICENCE = re.compile(r"(LICEN[CS]E|COPYING|NOTICE|COPYRIGHT|UNLICENSE)", re.IGNORECASE)
+
+
+def notices(crate):
+    """The licences at the top of C sources that a crate compiles: PCRE2 has them nowhere else."""
+    found = {}
+    for path in sorted(crate.rglob("*.[ch]")):
+        for comment in A_COMMENT.findall(path.read_text(errors="replace")):
+            if "Redistribution and use" in comment:
+                found.setdefault(comment)
+    return list(found)
 
 
 def output(*command):
@@ -33,6 +44,9 @@ for package in metadata["packages"]:
     target.mkdir(parents=True)
     for path in files:
         shutil.copyfile(path, target / path.name)
+    of_sources = notices(crate)
+    if of_sources:
+        (target / "NOTICE-C-sources").write_text("\n\n".join(of_sources) + "\n")
     if not files:
         # Without a file, its manifest names the licence.
         authors = ", ".join(package["authors"])

@@ -60,6 +60,10 @@ describe("the package", function()
     for _, name in ipairs { "bytes", "http", "itoa", "libc", "mlua", "mlua-sys", "serde_json" } do
       assert.is_true(crates[name], name)
     end
+    -- PCRE2's licence is only at the top of its sources.
+    local of_pcre2 = trees.run("cat " .. dir .. "/licenses/pcre2-sys-*/NOTICE-C-sources")
+    assert.matches("University of Cambridge", of_pcre2, 1, true)
+    assert.matches("Redistributions in binary form must reproduce", of_pcre2, 1, true)
   end)
 
   it("has the Lua files of the source and the two native files", function()
