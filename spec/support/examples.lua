@@ -1,6 +1,6 @@
 --- Runs plugins over both: in a real nginx with the life cycle, and in memory with the test kit.
 
-local fields = require "kong.response.testing.fields"
+local described = require "spec.support.described"
 local nginx = require "spec.support.nginx"
 local testing = require "kong.response.testing"
 
@@ -8,34 +8,15 @@ local testing = require "kong.response.testing"
 local _M = {}
 
 
-local function source_of(value)
-  if type(value) ~= "table" then
-    return type(value) == "string" and (string.format("%q", value):gsub("\n", "n"))
-      or tostring(value)
-  end
-  local items = {}
-  for key, item in pairs(value) do
-    items[#items + 1] = "[" .. source_of(key) .. "]=" .. source_of(item)
-  end
-  return "{" .. table.concat(items, ",") .. "}"
-end
+local source_of = described.source_of
 
 
--- With the headers in the order of the test kit. Those of one name are one array.
+-- With the headers in the order of the test kit.
 local function in_order(upstreams)
   local list = {}
   for name, upstream in pairs(upstreams) do
-    local headers, places = {}, {}
-    for _, header in ipairs(fields.headers(upstream.headers, "headers")) do
-      local place = places[header[1]]
-      if not place then
-        place = { header[1], {} }
-        places[header[1]] = place
-        headers[#headers + 1] = place
-      end
-      table.insert(place[2], header[2])
-    end
-    list[name] = { status = upstream.status, headers = headers, body = upstream.body }
+    list[name] = { status = upstream.status, headers = described.grouped(upstream.headers),
+                   body = upstream.body }
   end
   return list
 end

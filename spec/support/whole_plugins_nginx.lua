@@ -2,6 +2,7 @@
 -- scenario, two upstreams, and one server that stands for all others.
 
 local cjson = require "cjson"
+local described = require "spec.support.described"
 local fields = require "kong.response.testing.fields"
 local nginx = require "spec.support.nginx"
 local process = require "spec.support.process"
@@ -23,36 +24,11 @@ local _M = {
 local PORT = "^%%{%w+_port}$"
 
 
+local grouped = described.grouped
+
+
 local function source_of(value)
-  if type(value) == "string" then
-    if value:find(PORT) then
-      return value
-    end
-    return (string.format("%q", value):gsub("\n", "n"))
-  elseif type(value) ~= "table" then
-    return tostring(value)
-  end
-  local items = {}
-  for key, item in pairs(value) do
-    items[#items + 1] = "[" .. source_of(key) .. "]=" .. source_of(item)
-  end
-  return "{" .. table.concat(items, ",") .. "}"
-end
-
-
--- Headers in the order of the test kit; those of one name are one entry.
-local function grouped(headers)
-  local list, places = {}, {}
-  for _, header in ipairs(fields.headers(headers, "headers")) do
-    local place = places[header[1]]
-    if not place then
-      place = { header[1], {} }
-      places[header[1]] = place
-      list[#list + 1] = place
-    end
-    table.insert(place[2], header[2])
-  end
-  return list
+  return described.source_of(value, PORT)
 end
 
 

@@ -4,6 +4,7 @@
 
 local core = require "kong.response.core"
 local fast_paths = require "kong.response.fast_paths"
+local headers_mt = require "kong.response.header_table"
 local json = require "kong.response.json"
 local request_ids = require "kong.response.request_ids"
 local has_nkeys, nkeys = pcall(require, "table.nkeys")
@@ -16,7 +17,6 @@ local pcall = pcall
 local rawget = rawget
 local setmetatable = setmetatable
 local type = type
-local gsub = string.gsub
 local lower = string.lower
 
 
@@ -34,22 +34,6 @@ local function copy(table)
   end
   return new
 end
-
-
--- nginx's own metatable for headers does not find an upstream's header `X_Foo` by this name.
-local headers_mt = {
-  __index = function(headers, name)
-    if type(name) ~= "string" then
-      return nil
-    end
-    name = lower(name)
-    local value = rawget(headers, name)
-    if value == nil then
-      value = rawget(headers, (gsub(name, "_", "-")))
-    end
-    return value
-  end,
-}
 
 
 -- The default limit of `get_headers()`. Reading a gateway's configuration may raise an error.

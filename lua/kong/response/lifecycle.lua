@@ -47,11 +47,6 @@ local rawget = rawget
 local type = type
 
 
-local INIT_FAILED = "worker initialization error: failed to execute the \"init_worker\" handler for"
-  .. " plugin \"%s\": %s; this node must be restarted"
-local CONFIGURE_FAILED = "failed to execute plugin '%s:configure (%s)"
-
-
 local _M = {}
 
 
@@ -141,23 +136,11 @@ function _M.new(plugins, description)
 
   local self = {}
 
-  local function configs_of(plugin)
-    local configs = {}
-    for i = 1, #entries do
-      if entries[i].plugin == plugin then
-        configs[#configs + 1] = entries[i].config
-      end
-    end
-    return configs
-  end
-
-
   --- For `init_worker_by_lua*`. It calls the handlers `init_worker`, and then `configure` with an
   -- array of the plugin's configs. When one fails, the log says so, and the next one runs.
   function self.init_worker()
     ngx.ctx.KONG_PHASE = BITS.init_worker
-    handlers.call_once(entries, "init_worker", INIT_FAILED, ngx.CRIT)
-    handlers.call_once(entries, "configure", CONFIGURE_FAILED, ngx.ERR, configs_of)
+    handlers.start_worker(entries)
   end
 
 

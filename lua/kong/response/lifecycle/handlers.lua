@@ -10,6 +10,14 @@ local tostring = tostring
 local traceback = debug.traceback
 
 
+-- Those of nginx.
+local CRIT, ERR = 3, 4
+
+local INIT_FAILED = "worker initialization error: failed to execute the \"init_worker\" handler for"
+  .. " plugin \"%s\": %s; this node must be restarted"
+local CONFIGURE_FAILED = "failed to execute plugin '%s:configure (%s)"
+
+
 local _M = {}
 
 
@@ -46,29 +54,56 @@ function _M.failed_to_start(_, level, message)
 end
 
 
---- Calls the handler of each plugin once, however often the list has it.
--- @tparam table entries
--- @tparam string name
--- @tparam string message with the name of the plugin, and what it has raised
--- @tparam number level of that message in the log
--- @tparam[opt] function argument_of `argument_of(plugin)`
-function _M.call_once(entries, name, message, level, argument_of)
-  local done = {}
+local function configs_of(entries, plugin)
+  local configs = {}
   for i = 1, #entries do
-    local plugin = entries[i].plugin
-    if plugin[name] and not done[plugin] then
-      done[plugin] = true
-      local ok, err
-      if argument_of then
-        ok, err = pcall(plugin[name], plugin, argument_of(plugin))
-      else
-        ok, err = pcall(plugin[name], plugin)
-      end
-      if not ok then
-        _M.failed_to_start(err, level, fmt(message, entries[i].name, tostring(err)))
-      end
+    if entries[i].plugin == plugin then
+      configs[#configs + 1] = entries[i].config
     end
   end
+  return configs
+end
+
+
+-- Calls the handler of each plugin once, however often the list has it.
+local function call_once(entries, name, failed, enter, call)
+  local done = {}
+  for i = 1, #entries do
+    local entry = entries[i]
+    local plugin = entry.plugin
+    if plugin[name] and not done[plugin] then
+      done[plugin] = true
+      enter(entry, plugin[name])
+      local ok, err = call(plugin)
+      if not ok then
+        failed(err, entry.name or "plugin")
+      end
+      enter(nil)
+    end
+  end
+end
+
+
+local function nothing() end
+
+
+--- Starts a worker: calls the handlers `init_worker`, and then `configure` with an array of the
+-- plugin's configs. When one fails, that is reported, and the next one runs.
+-- @tparam table entries each with `plugin`, `config`, `name`
+-- @tparam[opt] function failed in the place of `failed_to_start`
+-- @tparam[opt] function enter `enter(entry, handler)` before a handler, `enter(nil)` after it
+function _M.start_worker(entries, failed, enter)
+  failed, enter = failed or _M.failed_to_start, enter or nothing
+  call_once(entries, "init_worker", function(err, name)
+    failed(err, CRIT, fmt(INIT_FAILED, name, tostring(err)))
+  end, enter, function(plugin)
+    return pcall(plugin.init_worker, plugin)
+  end)
+  call_once(entries, "configure", function(err, name)
+    failed(err, ERR, fmt(CONFIGURE_FAILED, name, tostring(err)))
+  end, enter, function(plugin)
+    return pcall(plugin.configure, plugin, configs_of(entries, plugin))
+  end)
 end
 
 

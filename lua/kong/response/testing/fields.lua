@@ -154,12 +154,17 @@ local by_name = {
 }
 
 
---- A table of a list: values by lower-case name, an array of them where the header is repeated.
--- Names are found in any case, and with `_` for `-`.
-function _M.by_name(list)
+--- A table of a list: values by name, an array of them where the header is repeated.
+-- @tparam table list
+-- @tparam number count of headers that are read
+-- @tparam ?boolean raw whether names keep their case; they become lower-case otherwise
+function _M.collect(list, count, raw)
   local headers = {}
-  for i = 1, #list do
-    local name, value = lower(list[i][1]), list[i][2]
+  for i = 1, count do
+    local name, value = list[i][1], list[i][2]
+    if not raw then
+      name = lower(name)
+    end
     local before = headers[name]
     if type(before) == "table" then
       before[#before + 1] = value
@@ -169,7 +174,13 @@ function _M.by_name(list)
       headers[name] = value
     end
   end
-  return setmetatable(headers, by_name)
+  return headers
+end
+
+
+--- A table of a list whose names are found in any case, and with `_` for `-`.
+function _M.by_name(list)
+  return setmetatable(_M.collect(list, #list), by_name)
 end
 
 

@@ -138,60 +138,54 @@ local function explain_call(call, text)
 end
 
 
---- Logs what a handler raised. An assertion of the test's own that failed in there is no mistake of
--- the plugin's: it fails the test.
-function Session:failed(err)
+--- Takes what a handler raised. An assertion of the test's own that failed in there is no mistake
+-- of the plugin's: it fails the test.
+-- @treturn string its text
+function Session:caught(err)
   if is_failure(err) and not self.failure then
     self.failure = err
   end
   local ok, text = pcall(tostring, err)
-  text = ok and text or "(error object is a " .. type(err) .. " value)"
+  return ok and text or "(error object is a " .. type(err) .. " value)"
+end
+
+
+-- Adds a hint to what the log has of a failure, and lets strict mode know of it.
+local function explain(session, hint, text)
+  if hint then
+    session:hint(hint)
+  end
+  if session.strict then
+    session.strict:failed(text)
+  end
+end
+
+
+--- Logs what a handler raised.
+function Session:failed(err)
+  local text = self:caught(err)
   local explained = modules.explain(text)
   if find(text, "' not found:", 1, true) then
     text = explained
   end
   local has_position = find(text, "^[^\n]-:%d+: ")
   self:write_log(ERR, text, not has_position and position.of_function(self.handler) or nil)
-  local hint = lacking.hint(text) or explain_call(self.last_call, text)
-  if hint then
-    self:hint(hint)
-  end
-  if self.strict then
-    self.strict:failed(text)
-  end
+  explain(self, lacking.hint(text) or explain_call(self.last_call, text), text)
 end
 
 
 --- A handler of the life cycle's has failed, which the log says by itself.
 function Session:handler_failed(err)
-  if is_failure(err) and not self.failure then
-    self.failure = err
-  end
-  local ok, text = pcall(tostring, err)
-  text = ok and text or "(error object is a " .. type(err) .. " value)"
-  local hint = lacking.hint(text) or explain_call(self.last_call, text)
-  if hint then
-    self:hint(hint)
-  end
-  if self.strict then
-    self.strict:failed(text)
-  end
+  local text = self:caught(err)
+  explain(self, lacking.hint(text) or explain_call(self.last_call, text), text)
 end
 
 
 --- Logs what a handler of the worker raised.
 function Session:failed_to_start(err, level, message)
-  if is_failure(err) and not self.failure then
-    self.failure = err
-  end
+  local text = self:caught(err)
   self:write_log(level, message)
-  local hint = lacking.hint(tostring(err))
-  if hint then
-    self:hint(hint)
-  end
-  if self.strict then
-    self.strict:failed(message)
-  end
+  explain(self, lacking.hint(text), message)
 end
 
 

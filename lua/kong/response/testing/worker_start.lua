@@ -1,55 +1,16 @@
 --- The start of a worker: the handlers `init_worker` and `configure`.
 
+local handlers = require "kong.response.lifecycle.handlers"
+
 local BITS = require("kong.response.pdk.phases").BITS
 
 
 local fmt = string.format
-local pcall = pcall
-local tostring = tostring
 
 
-local CRIT, ERR, WARN, NOTICE = 3, 4, 5, 6
-
-local INIT_FAILED = "worker initialization error: failed to execute the \"init_worker\" handler for"
-  .. " plugin \"%s\": %s; this node must be restarted"
-local CONFIGURE_FAILED = "failed to execute plugin '%s:configure (%s)"
-
+local WARN, NOTICE = 5, 6
 
 local _M = {}
-
-
-local function configs_of(entries, plugin)
-  local configs = {}
-  for i = 1, #entries do
-    if entries[i].plugin == plugin then
-      configs[#configs + 1] = entries[i].config
-    end
-  end
-  return configs
-end
-
-
-local function call_once(session, name, message, level)
-  local entries, done = session.plugins, {}
-  for i = 1, #entries do
-    local entry = entries[i]
-    local plugin = entry.plugin
-    if plugin[name] and not done[plugin] then
-      done[plugin] = true
-      session.running, session.handler = entry, plugin[name]
-      local ok, err
-      if name == "configure" then
-        ok, err = pcall(plugin.configure, plugin, configs_of(entries, plugin))
-      else
-        ok, err = pcall(plugin[name], plugin)
-      end
-      if not ok then
-        session:failed_to_start(err, level, fmt(message, entry.name or "plugin", tostring(err)))
-      end
-      session.running, session.handler = nil, nil
-    end
-  end
-end
 
 
 --- Logs the warnings about the configs of plugins.
@@ -90,8 +51,11 @@ function _M.start(session)
   ngx.ctx = { KONG_PHASE = BITS.init_worker }
   host:set_phase("init_worker")
   session.phase = "init_worker"
-  call_once(session, "init_worker", INIT_FAILED, CRIT)
-  call_once(session, "configure", CONFIGURE_FAILED, ERR)
+  handlers.start_worker(session.plugins, function(...)
+    session:failed_to_start(...)
+  end, function(entry, handler)
+    session.running, session.handler = entry, handler
+  end)
   session.phase = nil
   host:set_phase(phase)
   ngx.ctx = ctx

@@ -1,6 +1,7 @@
 --- `ngx.req`: what the client has sent, and what plugins make of it. The upstream gets the latter.
 
 local fields = require "kong.response.testing.fields"
+local headers_mt = require "kong.response.header_table"
 local running = require "kong.response.testing.running"
 local text = require "kong.response.testing.ngx.text"
 
@@ -16,7 +17,6 @@ local lower = string.lower
 local match = string.match
 local modf = math.modf
 local pairs = pairs
-local rawget = rawget
 local setmetatable = setmetatable
 local tostring = tostring
 local type = type
@@ -43,21 +43,6 @@ for name in gmatch([[
 ]], "%S+") do
   SINGLE[name] = true
 end
-
-
-local headers_mt = {
-  __index = function(headers, name)
-    if type(name) ~= "string" then
-      return nil
-    end
-    name = lower(name)
-    local value = rawget(headers, name)
-    if value == nil then
-      value = rawget(headers, (gsub(name, "_", "-")))
-    end
-    return value
-  end,
-}
 
 
 local function escape_control(value)
@@ -201,21 +186,7 @@ function req.get_headers(max, raw)
     max = MAX_HEADERS
   end
   local count = max > 0 and max < #list and max or #list
-  local headers = {}
-  for i = 1, count do
-    local name, value = list[i][1], list[i][2]
-    if not raw then
-      name = lower(name)
-    end
-    local before = headers[name]
-    if type(before) == "table" then
-      before[#before + 1] = value
-    elseif before then
-      headers[name] = { before, value }
-    else
-      headers[name] = value
-    end
-  end
+  local headers = fields.collect(list, count, raw)
   if not raw then
     setmetatable(headers, headers_mt)
   end

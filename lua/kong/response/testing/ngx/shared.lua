@@ -167,42 +167,18 @@ local function store(self, name, value, exptime, flags, options)
 end
 
 
-local SET, ADD, REPLACE = {}, { new = true }, { old = true }
-local SAFE_SET, SAFE_ADD = { safe = true }, { new = true, safe = true }
-
-
-function Dictionary:set(key, value, exptime, flags)
-  check(self)
-  local ok, err, forcible = store(self, key, value, exptime, flags, SET)
-  return ok, err, forcible
-end
-
-
-function Dictionary:safe_set(key, value, exptime, flags)
-  check(self)
-  local ok, err, forcible = store(self, key, value, exptime, flags, SAFE_SET)
-  return ok, err, forcible
-end
-
-
-function Dictionary:add(key, value, exptime, flags)
-  check(self)
-  local ok, err, forcible = store(self, key, value, exptime, flags, ADD)
-  return ok, err, forcible
-end
-
-
-function Dictionary:safe_add(key, value, exptime, flags)
-  check(self)
-  local ok, err, forcible = store(self, key, value, exptime, flags, SAFE_ADD)
-  return ok, err, forcible
-end
-
-
-function Dictionary:replace(key, value, exptime, flags)
-  check(self)
-  local ok, err, forcible = store(self, key, value, exptime, flags, REPLACE)
-  return ok, err, forcible
+for name, options in pairs {
+  set = {},
+  safe_set = { safe = true },
+  add = { new = true },
+  safe_add = { new = true, safe = true },
+  replace = { old = true },
+} do
+  Dictionary[name] = function(self, key, value, exptime, flags)
+    check(self)
+    local ok, err, forcible = store(self, key, value, exptime, flags, options)
+    return ok, err, forcible
+  end
 end
 
 
