@@ -23,9 +23,10 @@ mod core {
 const INPUTS: u32 = 500;
 
 /// What `require` finds: the name and the text.
-const MODULES: [(&str, &str); 9] = [
+const MODULES: [(&str, &str); 10] = [
     ("kong.response.json", include_str!("../../lua/kong/response/json.lua")),
     ("kong.response.http", include_str!("../../lua/kong/response/http.lua")),
+    ("kong.response.header_table", include_str!("../../lua/kong/response/header_table.lua")),
     ("kong.response.request_ids", include_str!("../../lua/kong/response/request_ids.lua")),
     ("kong.response.fast_paths", include_str!("../../lua/kong/response/fast_paths.lua")),
     ("fuzz.server", include_str!("../lua/server.lua")),
