@@ -32,11 +32,18 @@ pdk.each("LuaJIT compiles", { log_level = "warn" }, function(server)
     "kong.router.get_route()", "kong.client.get_consumer()",
   } do
     it(call, function()
-      local r = server:run {
-        headers = { "X-Foo: bar" },
-        access = COMPILE .. ("note(is_compiled(function() local _ = %s end))"):format(call),
-      }
-      assert.same({ true }, r.seen.access)
+      local seen
+      -- Which traces LuaJIT begins also depends on addresses and chance: it may need new code.
+      for _ = 1, 3 do
+        seen = server:run({
+          headers = { "X-Foo: bar" },
+          access = COMPILE .. ("note(is_compiled(function() local _ = %s end))"):format(call),
+        }).seen.access
+        if seen[1] then
+          break
+        end
+      end
+      assert.same({ true }, seen)
     end)
   end
 
