@@ -10,9 +10,12 @@
 -- `/content` is answered by the code for `content`; further locations are a spec's own.
 
 local nginx = require "spec.support.nginx"
+local stages = require "spec.support.stages"
 
 
 local PLUGINS = [==[
+local phase_code = require "phase_code"
+
 local _M = {}
 
 function _M.note(...)
@@ -31,15 +34,12 @@ function _M.run(name, ...)
   if not case then
     return
   end
-  local path = "%{dir}/case/" .. case .. "/" .. name
+  local path = "%{dir}/case." .. case .. "." .. name
   local chunk = loaded[path]
   if chunk == nil then
-    local file = io.open(path)
-    if file then
-      chunk = assert(loadstring("local note, conf = ...; " .. file:read("*a"), "@" .. name))
-      file:close()
-    end
-    loaded[path] = chunk or false
+    local code = phase_code.read(path)
+    chunk = code and assert(loadstring("local note, conf = ...; " .. code, "@" .. name)) or false
+    loaded[path] = chunk
   end
   if chunk then
     return chunk(_M.note, ...)
@@ -107,42 +107,26 @@ server {
 ]]
 
 
-local function write(path, text)
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
-end
-
-
 --- Writes the code of a case; returns the header that names it.
 local function prepare(self, case)
-  self.cases = (self.cases or 0) + 1
-  local folder = self.dir .. "/case/" .. self.cases
-  os.execute("mkdir -p " .. folder)
+  local codes = { content = case.content, upstream = case.upstream }
   for _, name in ipairs { "one", "two", "three", "other" } do
     for phase, code in pairs(case[name] or {}) do
-      write(folder .. "/" .. name .. "." .. phase, code)
+      codes[name .. "." .. phase] = code
     end
   end
-  for _, name in ipairs { "content", "upstream" } do
-    if case[name] then
-      write(folder .. "/" .. name, case[name])
-    end
-  end
-  return "Case: " .. self.cases
+  return "Case: " .. stages.store(self, codes)
 end
 
 
 --- Sends one request (the fields are those of `server:request`, and the code), and waits for its
 -- log phase. `r.notes` is what was noted, `r.log` what nginx logged meanwhile.
 local function run(self, case)
-  local request = {}
-  for key, value in pairs(case) do
-    request[key] = value
-  end
-  request.headers = { prepare(self, case), unpack(case.headers or {}) }
+  local header = prepare(self, case)
   self:clear_log()
-  local r = self:request(request)
+  local r = self:request(stages.merge(case, {
+    headers = { header, unpack(case.headers or {}) },
+  }))
   r.ended = self:wait_log("ended <<" .. self.cases .. ">>", 3) ~= nil
   r.log = self:log()
   r.notes = {}
@@ -161,17 +145,13 @@ local _M = {
 
 --- Takes the options of `nginx.start`.
 function _M.start(options)
-  local settings = {}
-  for key, value in pairs(options or {}) do
-    settings[key] = value
-  end
+  local settings = stages.merge(options or {})
   settings.init = (settings.init or "") .. INIT
   settings.locations = LOCATIONS .. (settings.locations or "")
   settings.servers = UPSTREAM .. (settings.servers or "")
-  settings.files = { ["plugins.lua"] = PLUGINS }
-  for name, text in pairs(options and options.files or {}) do
-    settings.files[name] = text
-  end
+  settings.files = stages.merge({
+    ["plugins.lua"] = PLUGINS, ["phase_code.lua"] = nginx.read "phase_code.lua",
+  }, settings.files)
 
   local server = nginx.start(settings)
   server.prepare, server.run = prepare, run

@@ -14,8 +14,8 @@
 --
 -- A case is data and text only, so that another host than nginx can run it.
 
-local busted = require "busted"
 local nginx = require "spec.support.nginx"
+local served = require "spec.support.served"
 local stages = require "spec.support.stages"
 
 
@@ -30,39 +30,19 @@ local global, requests = pdk.new(loadstring("return " .. [=[%{description}]=])()
 kong = global
 kong.response = require "kong.response"
 
-local function case_dir()
+-- How the names of the files of the request's case begin.
+local function path_of_case()
   local case = ngx.var.http_case
-  return case and "%{dir}/case/" .. case
-end
-
-local function read(path)
-  local file = io.open(path, "rb")
-  if file then
-    local text = file:read("*a")
-    file:close()
-    return text
-  end
-end
-
-local function recorder(dir)
-  return function(phase, ...)
-    local items = { string.format("%q", phase) }
-    for i = 1, select("#", ...) do
-      items[#items + 1] = phase_code.source_of((select(i, ...)))
-    end
-    local report = assert(io.open(dir .. "/report", "ab"))
-    report:write("record(", table.concat(items, ","), ")\n")
-    report:close()
-  end
+  return case and "%{dir}/case." .. case .. "."
 end
 
 local function run_code(phase)
-  local dir = case_dir()
-  if dir then
+  local path = path_of_case()
+  if path then
     local ctx = ngx.ctx
     requests.enter_plugin(ctx, HANDLER, "test-plugin", "plugin-1")
-    local ok, err = pcall(phase_code.run, phase, read(dir .. "/" .. phase .. ".lua"), nil,
-                          recorder(dir), true)
+    local ok, err = pcall(phase_code.run, phase, phase_code.read(path .. phase), nil,
+                          phase_code.recorder(path), true)
     requests.leave_plugin(ctx)
     if not ok then
       error(err, 0)
@@ -104,9 +84,9 @@ end
 
 function _M.log()
   run_code("log")
-  local dir = case_dir()
-  if dir then
-    assert(io.open(dir .. "/done", "wb")):close()
+  local path = path_of_case()
+  if path then
+    phase_code.finish(path)
   end
 end
 
@@ -114,8 +94,7 @@ _M.balance = requests.balance
 
 function _M.init_worker()
   local seen = {}
-  local code = [=[ngx.ctx.KONG_PHASE = 0x1 %{init_worker}]=]
-  phase_code.run("init_worker", code, nil, function(_, ...)
+  phase_code.run("init_worker", [=[%{init_worker}]=], nil, function(_, ...)
     for i = 1, select("#", ...) do
       seen[#seen + 1] = (select(i, ...))
     end
@@ -124,18 +103,16 @@ function _M.init_worker()
 end
 
 function _M.upstream()
-  local dir = case_dir()
-  if not dir then
+  local path = path_of_case()
+  if not path then
     return
   end
   ngx.req.read_body()
   local body = ngx.req.get_body_data()
   local file = ngx.req.get_body_file()
-  local record = assert(io.open(dir .. "/upstream", "ab"))
-  record:write(string.format("add { head = %q, body = %q }\n", ngx.req.raw_header(),
-    body or file and read(file) or ""))
-  record:close()
-  local code = read(dir .. "/upstream.lua")
+  phase_code.recorder(path)("upstream request", ngx.req.raw_header(),
+                            body or file and phase_code.read(file) or "")
+  local code = phase_code.read(path .. "upstream")
   if code then
     return assert(loadstring(code))()
   end
@@ -187,11 +164,6 @@ local LOCATIONS = PHASES .. [[
     %{proxy}
   }
   location = /init_worker {
-    rewrite_by_lua_block { ngx.ctx.KONG_PHASE = 0x10 }
-    access_by_lua_block { ngx.ctx.KONG_PHASE = 0x20 }
-    header_filter_by_lua_block { ngx.ctx.KONG_PHASE = 0x200 }
-    body_filter_by_lua_block { ngx.ctx.KONG_PHASE = 0x400 }
-    log_by_lua_block { ngx.ctx.KONG_PHASE = 0x2000 }
     content_by_lua_block { ngx.print("return ", require("pdk_driver").init_worker_seen) }
   }
 ]]
@@ -223,32 +195,15 @@ local DESCRIPTION = [[{
 }]]
 
 
-local function write(path, text)
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
-end
-
-
-local function load_report(path, environment)
-  local file = io.open(path, "rb")
-  if file then
-    local chunk = assert(loadstring(file:read("*a")))
-    file:close()
-    setfenv(chunk, environment)()
-  end
-end
-
-
 --- What the upstream got: { method, target, version, headers = { ["x-foo"] = { "a", "b" } },
 -- lines (its headers as they were sent, but the one of the case), body }.
-local function upstream_request(record)
-  local method, target, version, after = record.head:match("^(%S+) (%S+) HTTP/(%S+)\r\n()")
+local function upstream_request(head, body)
+  local method, target, version, after = head:match("^(%S+) (%S+) HTTP/(%S+)\r\n()")
   local request = {
-    method = method, target = target, version = version, body = record.body,
+    method = method, target = target, version = version, body = body,
     headers = {}, lines = {},
   }
-  for name, value in record.head:sub(after):gmatch("([^\r\n:]+):[ \t]?([^\r\n]*)\r\n") do
+  for name, value in head:sub(after):gmatch("([^\r\n:]+):[ \t]?([^\r\n]*)\r\n") do
     local key = name:lower()
     request.headers[key] = request.headers[key] or {}
     table.insert(request.headers[key], value)
@@ -265,37 +220,22 @@ end
 -- or "broken_port" for another server than the one that asks the upstream. `raises = true`
 -- when code may raise.
 local function run(server, case)
-  server.cases = (server.cases or 0) + 1
-  local folder = server.dir .. "/case/" .. server.cases
-  os.execute("mkdir -p " .. folder)
-
-  local request = {}
-  for key, value in pairs(case) do
-    request[key] = value
-  end
-  for _, phase in ipairs {
-    "rewrite", "access", "content", "header_filter", "body_filter", "log", "upstream",
-  } do
-    if case[phase] then
-      write(folder .. "/" .. phase .. ".lua", case[phase])
-    end
-  end
-  request.headers = { "Case: " .. server.cases, unpack(case.headers or {}) }
+  local number = stages.store(server, stages.codes_of(case))
   server:clear_log()
-  local r = server:request(request)
-  nginx.wait_until(2, function()
-    local done = io.open(folder .. "/done", "rb")
-    return done and done:close()
-  end)
+  local r = server:request(stages.merge(case, {
+    headers = { "Case: " .. number, unpack(case.headers or {}) },
+  }))
+  stages.wait(server, number)
 
   local records = stages.records()
   r.upstreams = {}
-  load_report(folder .. "/report", { record = function(...)
-    records:add(...)
-  end })
-  load_report(folder .. "/upstream", { add = function(record)
-    r.upstreams[#r.upstreams + 1] = upstream_request(record)
-  end })
+  stages.read_report(server, number, function(phase, ...)
+    if phase == "upstream request" then
+      r.upstreams[#r.upstreams + 1] = upstream_request(...)
+    else
+      records:add(phase, ...)
+    end
+  end)
   r.upstream = r.upstreams[1]
   r.log = server:log()
   return stages.finish(case, r, records)
@@ -320,7 +260,9 @@ local function start(options)
     servers = SERVERS .. (options.servers or ""),
     init = (options.jit == false and "jit.off() " or "") .. [[ require "pdk_driver" ]],
     log_level = options.log_level,
-    files = { ["pdk_driver.lua"] = driver, ["phase_code.lua"] = nginx.read "phase_code.lua" },
+    files = stages.merge(options.files or {}, {
+      ["pdk_driver.lua"] = driver, ["phase_code.lua"] = nginx.read "phase_code.lua",
+    }),
   }
   server.run = run
   return server
@@ -338,37 +280,16 @@ end
 
 --- Describes the cases on each host.
 -- @tparam string name
--- @tparam table options `both_bindings` (also with the JIT off), `plain` (the upstream is asked
---   without a balancer and variables), `description` (more fields of the description of `kong`, as
---   Lua), `init_worker` (code), `main`, `http`, `servers` and `log_level` as `nginx.start` has them
+-- @tparam table options `both_bindings` (also with the JIT off), `plain` (nginx sends requests to
+--   the upstream without a balancer and variables), `description` (more fields of the description
+--   of `kong`, as Lua), `init_worker` (code), and options of `nginx.start`: `main`, `http`,
+--   `servers`, `files`, `log_level`
 -- @tparam function body `body(server)`, inside of a describe block
 function _M.each(name, options, body)
   for _, jit_on in ipairs(options.both_bindings and { true, false } or { true }) do
-    busted.describe(name .. (jit_on and " (in nginx)" or " (in nginx, the JIT off)"), function()
-      local server
-      local stand_in = setmetatable({}, {
-        __index = function(_, key)
-          return server[key]
-        end,
-        __newindex = function(_, key, value)
-          server[key] = value
-        end,
-      })
-
-      busted.setup(function()
-        local settings = { jit = jit_on }
-        for key, value in pairs(options) do
-          settings[key] = value
-        end
-        server = start(settings)
-      end)
-
-      busted.teardown(function()
-        server:stop()
-      end)
-
-      body(stand_in)
-    end)
+    served.describe(name .. (jit_on and " (in nginx)" or " (in nginx, the JIT off)"), function()
+      return start(stages.merge({ jit = jit_on }, options))
+    end, body)
   end
 end
 

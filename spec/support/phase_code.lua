@@ -31,6 +31,43 @@ function _M.source_of(value, depth)
 end
 
 
+local texts = {}
+
+
+--- The text of a file, or nil. A worker reads each file once.
+function _M.read(path)
+  if texts[path] == nil then
+    local file = io.open(path, "rb")
+    texts[path] = file and file:read("*a") or false
+    if file then
+      file:close()
+    end
+  end
+  return texts[path] or nil
+end
+
+
+--- Makes the function that writes what a case records to its report.
+-- @tparam string path how the names of the case's files begin
+function _M.recorder(path)
+  return function(phase, ...)
+    local items = { string.format("%q", phase) }
+    for i = 1, select("#", ...) do
+      items[i + 1] = _M.source_of((select(i, ...)))
+    end
+    local report = assert(io.open(path .. "report", "ab"))
+    report:write("record(", table.concat(items, ","), ")\n")
+    report:close()
+  end
+end
+
+
+--- Tells the spec that the log phase of a case has ended.
+function _M.finish(path)
+  assert(io.open(path .. "done", "wb")):close()
+end
+
+
 local function fails(f, ...)
   local function result(ok, err)
     return not ok and err

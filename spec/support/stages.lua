@@ -41,31 +41,6 @@ local gateway = rawget(_G, "kong") ~= nil
 
 local _M = {}
 
-local codes = {}
-
-local function read(path)
-  if codes[path] == nil then
-    local file = io.open(path, "rb")
-    codes[path] = file and file:read("*a") or false
-    if file then
-      file:close()
-    end
-  end
-  return codes[path] or nil
-end
-
-local function recorder(path)
-  return function(phase, ...)
-    local items = { string.format("%q", phase) }
-    for i = 1, select("#", ...) do
-      items[i + 1] = phase_code.source_of((select(i, ...)))
-    end
-    local report = assert(io.open(path .. "report", "ab"))
-    report:write("record(", table.concat(items, ","), ")\n")
-    report:close()
-  end
-end
-
 local function ignore()
 end
 
@@ -77,9 +52,9 @@ function _M.run(phase)
   local case = ngx.var.arg_case
   local code, record = nil, ignore
   if case then
-    code = read(path_of(case) .. phase)
-    -- what a subrequest records belongs to the main request
-    record = recorder(path_of(ngx.var.request_uri:match("[?&]case=(%d+)") or case))
+    code = phase_code.read(path_of(case) .. phase)
+    -- What a subrequest records belongs to the main request.
+    record = phase_code.recorder(path_of(ngx.var.request_uri:match("[?&]case=(%d+)") or case))
   end
   phase_code.run(phase, code, response, record, gateway and phase ~= "upstream")
 end
@@ -88,7 +63,7 @@ function _M.log()
   local ok, err = pcall(_M.run, "log")
   local case = ngx.var.arg_case
   if case then
-    assert(io.open(path_of(case) .. "done", "wb")):close()
+    phase_code.finish(path_of(case))
   end
   if not ok then
     error(err, 0)
@@ -162,10 +137,47 @@ function _M.location(match, directives)
 end
 
 
-local function write(path, text)
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
+--- Writes the code of a case to files of the server.
+-- @tparam table codes the code by name
+-- @treturn number the number of the case
+function _M.store(server, codes)
+  server.cases = (server.cases or 0) + 1
+  for name, code in pairs(codes) do
+    local file = assert(io.open(("%s/case.%d.%s"):format(server.dir, server.cases, name), "wb"))
+    file:write(code)
+    file:close()
+  end
+  return server.cases
+end
+
+
+--- The code of a case by phase.
+function _M.codes_of(case)
+  local codes = {}
+  for _, phase in ipairs(PHASES) do
+    codes[phase] = case[phase]
+  end
+  return codes
+end
+
+
+--- Waits for the end of the log phase of a case.
+function _M.wait(server, number)
+  nginx.wait_until(5, function()
+    local done = io.open(("%s/case.%d.done"):format(server.dir, number), "rb")
+    return done and done:close()
+  end)
+end
+
+
+--- Calls `record(phase, ...)` for everything that a case has recorded.
+function _M.read_report(server, number, record)
+  local file = io.open(("%s/case.%d.report"):format(server.dir, number), "rb")
+  if file then
+    local chunk = assert(loadstring(file:read("*a")))
+    file:close()
+    setfenv(chunk, { record = record })()
+  end
 end
 
 
@@ -234,27 +246,15 @@ end
 
 --- Gives a case to the server; returns the path and query of requests that run its code.
 local function target(self, case)
-  self.cases = (self.cases or 0) + 1
-  for _, phase in ipairs(PHASES) do
-    if case[phase] then
-      write(("%s/case.%d.%s"):format(self.dir, self.cases, phase), case[phase])
-    end
-  end
-  return _M.target_of(case, self.cases)
+  return _M.target_of(case, _M.store(self, _M.codes_of(case)))
 end
 
 
-local function read_report(self, number)
+local function records_of(self, number)
   local records = _M.records()
-  local file = io.open(("%s/case.%d.report"):format(self.dir, number), "rb")
-  if file then
-    local chunk = assert(loadstring(file:read("*a")))
-    file:close()
-    setfenv(chunk, { record = function(...)
-      records:add(...)
-    end })
-    chunk()
-  end
+  _M.read_report(self, number, function(...)
+    records:add(...)
+  end)
   return records
 end
 
@@ -266,11 +266,8 @@ local function run(self, case, more)
   request.path = self:target(request)
   local number = self.cases
   local r = self:request(request)
-  nginx.wait_until(5, function()
-    local done = io.open(("%s/case.%d.done"):format(self.dir, number), "rb")
-    return done and done:close()
-  end)
-  return _M.finish(request, r, read_report(self, number))
+  _M.wait(self, number)
+  return _M.finish(request, r, records_of(self, number))
 end
 
 
@@ -278,7 +275,7 @@ end
 local function noted(self, count)
   local notes
   nginx.wait_until(5, function()
-    notes = read_report(self, self.cases).notes
+    notes = records_of(self, self.cases).notes
     return #notes >= (count or 1)
   end)
   return notes
