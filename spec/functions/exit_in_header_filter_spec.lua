@@ -85,6 +85,19 @@ hosts.each("exit where nginx cannot print", {
               assert.same({ "2" }, r:values("X-A"))
             end)
 
+            it("forgets the body of an earlier call if the upstream's body passes", function()
+              local whole = filter "note()"
+              local r = filter(([[
+                response.exit(403, "no")
+                response.exit(200, nil, { ["Content-Length"] = "%d" })
+                note(ngx.ctx.response_body == nil)
+              ]]):format(#whole.body))
+              assert.equal(200, r.status)
+              assert.equal(whole.body, r.body)
+              assert.same({ tostring(#whole.body) }, r:values("Content-Length"))
+              assert.same({ true }, r.notes)
+            end)
+
             it("runs the code behind it", function()
               local r = filter [[
                 response.exit(403, "no")

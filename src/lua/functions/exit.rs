@@ -1,7 +1,7 @@
 //! `exit`, `error`, and the sending of a delayed response.
 //!
-//! The facade prints, exits and yields, because a C function cannot do this. It gets
-//! the status to exit with and what to print, or nothing when the response was delayed.
+//! The facade prints, exits and yields, because a C function cannot do this. It gets the status to exit with and the
+//! text to print. It gets nothing if the response is delayed.
 
 use std::borrow::Cow;
 use std::ffi::c_int;
@@ -31,35 +31,35 @@ use crate::response::status;
 
 const CALLER: Caller = Caller::ThroughFacade;
 
-/// What is left for Lua to do.
+/// The result of step 2: what step 3 must do.
 enum Outcome {
-    /// To yield: the response was stored. These are its headers, where they are not the caller's.
+    /// Store the response in `ngx.ctx`. `error` has changed the headers of the call; for `exit`, they are `None`.
     Delayed(Option<PooledHeaders>),
-    /// To print the payload and to exit.
+    /// Hand the payload to the facade, or in the header filter to `ctx.response_body`.
     Send { sent: Sent, in_filter: bool },
 }
 
 /// # Safety
 ///
-/// Lua calls it, as a closure that `bind` has made: running, bound. So are all below.
+/// Lua calls it, as a closure that `bind` has made: running, bound.
 pub unsafe extern "C-unwind" fn exit<S: Server>(state: *mut lua_State) -> c_int {
     // SAFETY: running, bound: Lua calls the closure that `bind` has made. The steps are in order.
     unsafe {
         let call = begin::<S>(state, CALLER, Needs::request_and_ctx(phase::WRITE, 3));
         let delayed = is_delayed(state, call.ctx);
-        let left = guard(state, CALLER, || {
-            let answer = read_answer(&call)?;
+        let outcome = guard(state, CALLER, || {
+            let arguments = read_arguments(&call)?;
             if !delayed {
-                return answer.send(&call);
+                return arguments.send(&call);
             }
             call.with_request(|request| {
                 let mut table = LuaTable { state, index: BODY };
                 let place = place(&call, &request);
-                exit::check_later(&request, body_at(state, &mut table), &answer.headers, place)
+                exit::check_later(&request, body_at(state, &mut table), &arguments.headers, place)
             })?;
             Ok(Outcome::Delayed(None))
         });
-        end(&call, left, None)
+        end(&call, outcome, None)
     }
 }
 
@@ -71,8 +71,8 @@ pub unsafe extern "C-unwind" fn error<S: Server>(state: *mut lua_State) -> c_int
     unsafe {
         let call = begin::<S>(state, CALLER, Needs::request_and_ctx(phase::WRITE, 3));
         let delayed = is_delayed(state, call.ctx);
-        let (left, document) = guard(state, CALLER, || compose_error(&call, delayed));
-        end(&call, left, Some(document))
+        let (outcome, document) = guard(state, CALLER, || compose_error(&call, delayed));
+        end(&call, outcome, Some(document))
     }
 }
 
@@ -82,7 +82,8 @@ pub unsafe extern "C-unwind" fn error<S: Server>(state: *mut lua_State) -> c_int
 ///
 /// As [`exit`].
 pub unsafe extern "C-unwind" fn flush<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: running, bound. Reading fields may raise, so that comes before any Rust value exists.
+    // SAFETY: running, bound: Lua calls the closure that `bind` has made. `unpack_delayed` raises in step 1, while no
+    // value is alive that Rust has to drop.
     unsafe {
         let mut call = begin::<S>(
             state,
@@ -90,37 +91,52 @@ pub unsafe extern "C-unwind" fn flush<S: Server>(state: *mut lua_State) -> c_int
             Needs { arguments: 1, phases: None, ctx: false, only_ctx: false },
         );
         call.ctx = unpack_delayed(state);
-        let left = guard(state, CALLER, || {
+        let outcome = guard(state, CALLER, || {
             call.phase = phase_of(state, call.ctx)?;
-            read_answer(&call)?.send(&call)
+            read_arguments(&call)?.send(&call)
         });
-        finish(&call, left, None)
+        finish(&call, outcome, None)
     }
 }
 
-/// The arguments of a call of `exit`, checked.
-struct Answer {
+/// The checked arguments of `exit`. The body stays on the stack.
+struct Arguments {
     status: StatusCode,
     headers: PooledHeaders,
 }
 
-/// Reads status, body and headers at 1, 2, 3.
-unsafe fn read_answer<S: Server>(call: &Call<S>) -> Result<Answer, Error> {
+/// Checks status, body and headers, and copies the headers.
+///
+/// # Errors
+///
+/// `headers have already been sent`, and the errors for a wrong status, body or header.
+///
+/// # Safety
+///
+/// The call is the running one; status, body and headers are at their indexes of the stack. Guarded.
+unsafe fn read_arguments<S: Server>(call: &Call<S>) -> Result<Arguments, Error> {
     let state = call.state;
     call.refuse_when_sent()?;
-    // SAFETY: the three are on the stack.
+    // SAFETY: running, bound, slots: the call is the running one. The caller has put the arguments there.
     unsafe {
         let status = status::check(number(state, STATUS).ok_or(Error::StatusType)?)?;
         match ffi::lua_type(state, BODY) {
             ffi::LUA_TNIL | ffi::LUA_TSTRING | ffi::LUA_TTABLE => (),
             _ => return Err(Error::BodyType),
         }
-        Ok(Answer { status, headers: read_headers(state)? })
+        Ok(Arguments { status, headers: read_headers(state)? })
     }
 }
 
+/// # Errors
+///
+/// `headers must be a nil or table`, and the errors for a wrong header.
+///
+/// # Safety
+///
+/// Running, bound, slots; the headers are at their index of the stack. Guarded.
 unsafe fn read_headers(state: *mut lua_State) -> Result<PooledHeaders, Error> {
-    // SAFETY: the value is on the stack.
+    // SAFETY: the caller guarantees running, bound, slots and the value.
     unsafe {
         match ffi::lua_type(state, HEADERS) {
             ffi::LUA_TNIL | ffi::LUA_TTABLE => args::headers(state, HEADERS),
@@ -129,9 +145,13 @@ unsafe fn read_headers(state: *mut lua_State) -> Result<PooledHeaders, Error> {
     }
 }
 
-/// The body at its place of the stack.
+/// The body of the call. `table` refers to it if it is a table.
+///
+/// # Safety
+///
+/// Running; the body stays at its index of the stack for `'a`. Guarded.
 unsafe fn body_at<'a>(state: *mut lua_State, table: &'a mut LuaTable) -> Body<'a> {
-    // SAFETY: the body stays on the stack, and so does its string.
+    // SAFETY: running. A string on the stack is reachable, so its bytes stay for `'a`.
     unsafe {
         match string(state, BODY) {
             Some(bytes) => Body::Bytes(bytes),
@@ -141,10 +161,9 @@ unsafe fn body_at<'a>(state: *mut lua_State, table: &'a mut LuaTable) -> Body<'a
     }
 }
 
-/// Where the response is made.
 fn place<S: Server>(call: &Call<S>, request: &impl Host) -> Place {
-    // SAFETY: `begin` has put `ngx.ctx`, or `flush` its argument, at `call.ctx`; a raw read runs no Lua
-    // code.
+    // SAFETY: running, bound, slots: `Call` exists during the running call only. `begin` has put `ngx.ctx` at
+    // `call.ctx`, and `flush` its argument, which is a table. A raw read runs no Lua code.
     Place::of(request, call.phase, || unsafe {
         let state = call.state;
         push_slot(state, Slot::KeepsEmptyBody);
@@ -156,12 +175,21 @@ fn place<S: Server>(call: &Call<S>, request: &impl Host) -> Place {
     })
 }
 
-impl Answer {
+impl Arguments {
+    /// Sets status and headers of the response.
+    ///
+    /// # Errors
+    ///
+    /// As [`exit::send`].
+    ///
+    /// # Safety
+    ///
+    /// As [`read_arguments`].
     unsafe fn send<S: Server>(&self, call: &Call<S>) -> Result<Outcome, Error> {
         let state = call.state;
         call.with_request(|mut request| {
             let mut table = LuaTable { state, index: BODY };
-            // SAFETY: the body is on the stack.
+            // SAFETY: running: the call is the running one. The body stays on the stack until the function returns.
             let body = unsafe { body_at(state, &mut table) };
             let place = place(call, &request);
             let sent = exit::send(&mut request, self.status, body, &self.headers, place)?;
@@ -170,14 +198,24 @@ impl Answer {
     }
 }
 
-/// What `error` sends: its document, if there is one, beside what is left to do.
+/// Checks the arguments of `error`, makes the document, and sets status and headers of the response. A gRPC response
+/// has no document.
+///
+/// # Errors
+///
+/// The errors for a wrong status, message or header, and those of [`exit::send`].
+///
+/// # Safety
+///
+/// As [`read_arguments`], with the message in place of the body.
 unsafe fn compose_error<S: Server>(
     call: &Call<S>,
     delayed: bool,
 ) -> Result<(Outcome, Option<Page>), Error> {
     let state = call.state;
     call.refuse_when_sent()?;
-    // SAFETY: status, message and headers are on the stack.
+    // SAFETY: running, bound, slots: the call is the running one. The message stays on the stack, so the bytes of a
+    // string are reachable.
     unsafe {
         let status = status::check_error(number(state, STATUS).ok_or(Error::StatusType)?)?;
         let (json, field);
@@ -208,7 +246,7 @@ unsafe fn compose_error<S: Server>(
     }
 }
 
-/// What Lua knows of error documents.
+/// The parts of error documents that come from Lua.
 struct LuaPages<'a, S> {
     call: &'a Call<S>,
 }
@@ -216,8 +254,8 @@ struct LuaPages<'a, S> {
 impl<S: Server> Pages for LuaPages<'_, S> {
     fn template(&mut self, document: Document) -> Option<Rc<Template>> {
         let state = self.call.state;
-        // SAFETY: the upvalues are there. The name is pushed in a protected call, for it allocates, and
-        // the path may come from a metamethod.
+        // SAFETY: running, bound, slots: `Call` exists during the running call only. Pushing the name allocates, and
+        // the path may come from a metamethod, so `protect` runs both.
         unsafe {
             push_slot(state, Slot::Templates);
             if ffi::lua_type(state, -1) != ffi::LUA_TTABLE {
@@ -239,7 +277,8 @@ impl<S: Server> Pages for LuaPages<'_, S> {
     }
 
     fn request_id(&mut self) -> Vec<u8> {
-        // SAFETY: the upvalues are there, and so is `ngx.ctx`; a raw read runs no Lua code.
+        // SAFETY: running, bound, slots: `Call` exists during the running call only. `begin` has put `ngx.ctx` at
+        // `call.ctx`. A raw read runs no Lua code.
         unsafe {
             let state = self.call.state;
             push_slot(state, Slot::DecidedRequestId);
@@ -249,10 +288,10 @@ impl<S: Server> Pages for LuaPages<'_, S> {
             if let Some(id) = decided {
                 return id;
             }
-            if let Some(id) = self.ask(Slot::RequestId) {
+            if let Some(id) = self.call_for_id(Slot::RequestId) {
                 return id;
             }
-            if let Some(id) = self.ask(Slot::GatewayRequestId) {
+            if let Some(id) = self.call_for_id(Slot::GatewayRequestId) {
                 return id;
             }
         }
@@ -262,11 +301,19 @@ impl<S: Server> Pages for LuaPages<'_, S> {
 }
 
 impl<S: Server> LuaPages<'_, S> {
-    /// The id that a service says, empty if it does not say one; nothing where there is no such service.
-    /// One that says false is never asked again.
-    unsafe fn ask(&self, service: Slot) -> Option<Vec<u8>> {
+    /// Calls the service `service`, which returns the request's id. The id is empty if the service raises an error or
+    /// returns no string. `None` if there is no such service.
+    ///
+    /// If [`Slot::GatewayRequestId`] returns false, there is no gateway. Then false replaces the service in its slot,
+    /// so that no call asks again.
+    ///
+    /// # Safety
+    ///
+    /// The call is the running one. Guarded.
+    unsafe fn call_for_id(&self, service: Slot) -> Option<Vec<u8>> {
         let state = self.call.state;
-        // SAFETY: the upvalues are there; the call is protected. The array has that place already.
+        // SAFETY: running, bound, slots: the call is the running one. `pcall` catches what the service raises. The
+        // array has this slot already, so lua_rawseti does not allocate.
         unsafe {
             push_slot(state, service);
             if ffi::lua_type(state, -1) != ffi::LUA_TFUNCTION {
@@ -280,8 +327,8 @@ impl<S: Server> LuaPages<'_, S> {
             if matches!(service, Slot::GatewayRequestId)
                 && ffi::lua_type(state, -1) == ffi::LUA_TBOOLEAN
             {
-                let kept = ffi::lua_upvalueindex(upvalue::SLOTS);
-                ffi::lua_rawseti(state, kept, service.index().into());
+                let slots = ffi::lua_upvalueindex(upvalue::SLOTS);
+                ffi::lua_rawseti(state, slots, service.index().into());
                 return None;
             }
             ffi::lua_pop(state, 1);
@@ -290,31 +337,47 @@ impl<S: Server> LuaPages<'_, S> {
     }
 }
 
-/// The end of `exit` and `error`: notes that there is an answer, and hands over.
-unsafe fn end<S: Server>(call: &Call<S>, left: Outcome, document: Option<Option<Page>>) -> c_int {
-    // SAFETY: ctx is on the stack, and so are the arguments; nothing that raises is below.
+/// Step 3 of `exit` and `error`: sets `ctx.KONG_EXITED`, then [`finish`].
+///
+/// # Safety
+///
+/// As [`finish`].
+unsafe fn end<S: Server>(
+    call: &Call<S>,
+    outcome: Outcome,
+    document: Option<Option<Page>>,
+) -> c_int {
+    // SAFETY: the contract of `finish` includes that of `mark_exited`.
     unsafe {
         mark_exited(call.state, call.ctx);
-        finish(call, left, document)
+        finish(call, outcome, document)
     }
 }
 
-/// Hands over to the facade. For `error`, `document` is what it composed; for `exit`, the body is the
-/// caller's, at its place of the stack.
+/// Stores the response or its body in `ngx.ctx`, and pushes the results for the facade. Returns the number of
+/// results.
+///
+/// For `error`, `document` is its document, or `Some(None)` if there is none. For `exit`, it is `None`, and the body
+/// is the argument on the stack.
+///
+/// # Safety
+///
+/// The call is the running one; `ngx.ctx` and the arguments of `exit` are at their indexes of the stack. It raises if
+/// memory lacks. Then unwinding drops the arguments of this function.
 unsafe fn finish<S: Server>(
     call: &Call<S>,
-    left: Outcome,
+    outcome: Outcome,
     document: Option<Option<Page>>,
 ) -> c_int {
     let state = call.state;
-    // SAFETY: ctx and the arguments are on the stack; on OOM, unwinding drops what is alive.
+    // SAFETY: running, bound, slots, in step 3. The caller has put `ngx.ctx` and the arguments on the stack.
     unsafe {
         let push_given = |state| match &document {
             Some(Some(page)) => push_bytes(state, &page.text),
             Some(None) => ffi::lua_pushnil(state),
             None => ffi::lua_pushvalue(state, BODY),
         };
-        match left {
+        match outcome {
             Outcome::Delayed(headers) => {
                 store_delayed(state, call.ctx, push_given, |state| match headers {
                     Some(headers) => push_headers(state, &headers),
@@ -325,7 +388,9 @@ unsafe fn finish<S: Server>(
             Outcome::Send { sent: Sent { payload, code }, in_filter } => {
                 ffi::lua_pushnumber(state, f64::from(code));
                 match payload {
-                    Payload::None => return 1,
+                    Payload::None if !in_filter => return 1,
+                    // The upstream's body stays. An earlier call may have set another one.
+                    Payload::None => ffi::lua_pushnil(state),
                     Payload::Given => match &document {
                         Some(Some(page)) if !in_filter => push_pieces(state, page),
                         _ => push_given(state),
@@ -344,13 +409,17 @@ unsafe fn finish<S: Server>(
     }
 }
 
-/// Pushes the pieces of a page, to be printed one after the other.
+/// Pushes an array of the pieces of a page, which `ngx.print` prints one after the other.
 ///
-/// LuaJIT looks at a few bytes of a string only to tell it from those it has. Pages that differ by the id
-/// in their middle all look alike, and each new one would be compared with those before it.
+/// LuaJIT hashes only a few bytes of a long string. Pages that differ only in the id have the same hash, and LuaJIT
+/// would compare each new page with all earlier ones. In the id alone, those few bytes differ.
+///
+/// # Safety
+///
+/// Running, slots. It raises.
 unsafe fn push_pieces(state: *mut lua_State, page: &Page) {
     let Range { start, end } = page.id;
-    // SAFETY: there are slots enough.
+    // SAFETY: running, slots, in step 3.
     unsafe {
         ffi::lua_createtable(state, 3, 0);
         for (i, piece) in
@@ -362,9 +431,13 @@ unsafe fn push_pieces(state: *mut lua_State, page: &Page) {
     }
 }
 
-/// Pushes a table of headers, as a caller would write it.
+/// Pushes a table of headers like the argument of `exit`: one value is a string, several are an array.
+///
+/// # Safety
+///
+/// Running, slots. It raises.
 unsafe fn push_headers(state: *mut lua_State, headers: &Headers) {
-    // SAFETY: there are slots enough.
+    // SAFETY: running, slots, in step 3.
     unsafe {
         ffi::lua_createtable(state, 0, 4);
         for (name, values) in headers.iter() {
