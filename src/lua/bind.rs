@@ -1,4 +1,4 @@
-//! What the library gives to Lua when it is loaded: `require "kong.response.core"`.
+//! The native module of the library, which Lua gets from `require "kong.response.core"`.
 
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr::NonNull;
@@ -17,11 +17,11 @@ use crate::phase;
 use crate::response::source::Source;
 use crate::response::status;
 
-/// Its address is the sentinel of an empty array where the host's cjson has none.
+/// Its address is the value `empty_array`, if the `cjson` of the VM has none.
 static EMPTY_ARRAY: u8 = 0;
 
-/// The functions of an instance, for one server. Those with a facade of the same name
-/// in Lua do only its native part.
+/// The functions of an instance for one server, by name. For some of them, the facade has a function of the same
+/// name, which calls the native one.
 const fn functions<S: Server>() -> [(&'static CStr, lua_CFunction); 14] {
     [
         (c"get_status", headers::get_status::<S>),
@@ -49,7 +49,7 @@ const fn functions<S: Server>() -> [(&'static CStr, lua_CFunction); 14] {
 /// Lua calls it, in `require` or `package.loadlib`.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State) -> c_int {
-    // SAFETY: running, slots: 4 at most. It may raise for want of memory; nothing of Rust is alive then.
+    // SAFETY: running, slots: at most 4. It may raise if there is no memory, but no value is alive that Rust has to drop.
     unsafe {
         ffi::lua_createtable(state, 0, 16);
         push_bytes(state, env!("CARGO_PKG_VERSION").as_bytes());
@@ -93,16 +93,17 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
     }
 }
 
-/// `order_fault("panic"|"fast path"|"allocation"|nil, chances)`: has that happen, after so many chances.
+/// `order_fault("panic"|"fast path"|"allocation"|nil, chances)`: makes the fault happen after `chances`
+/// opportunities.
 ///
 /// # Safety
 ///
-/// Lua calls it.
+/// Lua calls it: running.
 #[cfg(feature = "fault-injection")]
 unsafe extern "C-unwind" fn order_fault(state: *mut lua_State) -> c_int {
     use super::edge::stack::string;
     use crate::fault::{Fault, order};
-    // SAFETY: running. Reads of a string and a number run no code.
+    // SAFETY: running, slots. Reads of a string and a number run no code.
     unsafe {
         ffi::lua_settop(state, 2);
         let chances = ffi::lua_tonumber(state, 2) as u32;
@@ -116,24 +117,24 @@ unsafe extern "C-unwind" fn order_fault(state: *mut lua_State) -> c_int {
     }
 }
 
-/// `nginx(ngx, services) -> functions, main, request`: the functions of one instance, for the request that
-/// nginx is serving; then as light userdata the VM's main thread, and where nginx's request of that thread
-/// is, if both are known.
+/// `nginx(ngx, services) -> functions, main, request`: makes the functions of an instance for the requests of nginx.
+/// `main` and `request` are light userdata: the VM's main thread, and the address of its field with nginx's request.
+/// If one is not known, both are missing.
 ///
-/// It raises `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`, and what
-/// [`push_functions`] does.
+/// Raises `kong.response needs lua-nginx-module 0.10.23 or later: symbol <name> not found`, and the errors of
+/// [`push_functions`].
 ///
 /// # Safety
 ///
-/// Lua calls it.
+/// Lua calls it: running.
 unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
-    // SAFETY: running, slots. `attempt` leaves at most a message, which `raise_plain` drops; the main thread was
-    // found in this VM.
+    // SAFETY: running, slots. If it raises, only the text is alive, and `raise_plain` drops it. `push_slots` has
+    // found the main thread in this VM.
     unsafe {
-        match attempt(|| Ok(nginx::load().err())) {
-            Ok(None) => (),
-            Ok(Some(missing)) => raise_plain(state, missing),
-            Err(error) => raise_plain(state, error.to_string()),
+        let refusal =
+            attempt(|| Ok(nginx::load().err())).unwrap_or_else(|panic| Some(panic.to_string()));
+        if let Some(text) = refusal {
+            raise_plain(state, text);
         }
         ffi::lua_settop(state, 2);
         push_functions(state, &functions::<Nginx>());
@@ -152,42 +153,42 @@ unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
     }
 }
 
-/// `json(services) -> { encode, decode }`: the functions of `kong.response.json`, with the sentinels among
-/// the services.
+/// `json(services) -> { encode, decode }`: makes the functions of `kong.response.json`. They need only the services
+/// for JSON.
 ///
 /// # Safety
 ///
-/// Lua calls it.
+/// Lua calls it: running.
 unsafe extern "C-unwind" fn bind_json(state: *mut lua_State) -> c_int {
-    // SAFETY: running, slots; no value of Rust is alive, so `push_functions` may raise. No `ngx` is needed: an
-    // empty table takes its place.
+    // SAFETY: running, slots. No value is alive that Rust has to drop, so `push_functions` may raise.
     unsafe {
         ffi::lua_settop(state, 1);
+        // These functions do not use `ngx`, so an empty table replaces it.
         ffi::lua_createtable(state, 0, 0);
         ffi::lua_insert(state, 1);
         push_functions(state, &json::FUNCTIONS)
     }
 }
 
-/// `stream(ngx, services)`: the functions of one instance, for the stream that nginx is serving.
+/// `stream(ngx, services) -> functions`: makes the functions of an instance for the streams of nginx.
 ///
 /// # Safety
 ///
-/// Lua calls it.
+/// Lua calls it: running.
 unsafe extern "C-unwind" fn bind_stream(state: *mut lua_State) -> c_int {
-    // SAFETY: running, slots; no value of Rust is alive, so `push_functions` may raise.
+    // SAFETY: running, slots. No value is alive that Rust has to drop, so `push_functions` may raise.
     unsafe {
         ffi::lua_settop(state, 2);
         push_functions(state, &stream::FUNCTIONS)
     }
 }
 
-/// Pushes a table with the functions of one instance, for the server `S`, from `ngx`, the services and what
-/// the server needs to find its request: at 1, 2 and 3 of the stack. Returns the number of values pushed.
+/// Pushes a table with the functions of an instance for the server `S`. At 1, 2 and 3 of the stack are `ngx`, the
+/// services, and the value with which the server finds its request. Returns the number of pushed values.
 ///
 /// # Safety
 ///
-/// Running, slots. It raises, also where `ngx` or the services are no table.
+/// Running, slots. It raises, also if `ngx` or the services are not a table.
 pub unsafe fn bind<S: Server>(state: *mut lua_State) -> c_int {
     // SAFETY: the contract of `push_functions` is the same.
     unsafe { push_functions(state, &functions::<S>()) }
@@ -199,8 +200,8 @@ pub unsafe fn bind<S: Server>(state: *mut lua_State) -> c_int {
 ///
 /// As [`bind`].
 unsafe fn push_functions(state: *mut lua_State, functions: &[(&CStr, lua_CFunction)]) -> c_int {
-    // SAFETY: running, slots, and it may raise. Each closure gets the upvalues in the order of `upvalue`: this is
-    // what makes a function *bound*.
+    // SAFETY: running, slots, and it may raise. Each closure gets the upvalues in the order of `upvalue`, so the
+    // functions are *bound*.
     unsafe {
         ffi::lua_settop(state, 3);
         guard(state, Caller::Direct, || {
@@ -227,13 +228,13 @@ unsafe fn push_functions(state: *mut lua_State, functions: &[(&CStr, lua_CFuncti
     }
 }
 
-/// Pushes a table in which `table[status]` is true for every status that can be set.
+/// Pushes a table in which `table[status]` is true for every status that `set_status` accepts.
 ///
 /// # Safety
 ///
 /// Running, slots. It raises.
 unsafe fn push_statuses(state: *mut lua_State) {
-    // SAFETY: running, slots; only an array of booleans is alive when lua_createtable raises.
+    // SAFETY: running, slots. Only an array of booleans is alive when lua_createtable raises.
     unsafe {
         let may_be_set = guard(state, Caller::Direct, || {
             Ok(std::array::from_fn::<_, 1000, _>(|code| status::check(code as f64).is_ok()))
@@ -246,14 +247,14 @@ unsafe fn push_statuses(state: *mut lua_State) {
     }
 }
 
-/// Pushes a table of the sources of a response, by the flags of `ngx.ctx` as a number: 4 for
+/// Pushes a table with the results of `get_source`. The key is the sum of the flags in `ngx.ctx`: 4 for
 /// `KONG_UNEXPECTED`, 2 for `KONG_EXITED`, 1 for `KONG_PROXIED`.
 ///
 /// # Safety
 ///
 /// Running, slots. It raises.
 unsafe fn push_sources(state: *mut lua_State) {
-    // SAFETY: running, slots; nothing of Rust is alive that needs dropping.
+    // SAFETY: running, slots. No value is alive that Rust has to drop.
     unsafe {
         ffi::lua_createtable(state, 8, 0);
         for flags in 0..8 {
@@ -264,13 +265,13 @@ unsafe fn push_sources(state: *mut lua_State) {
     }
 }
 
-/// Pushes the array of what [`Slot`] names: services from the table at 2, and strings.
+/// Pushes the array of slots: the services from the table at 2, the strings, and the main thread if it is known.
 ///
 /// # Safety
 ///
 /// Running, slots; a table is at 2. It raises.
 unsafe fn push_slots(state: *mut lua_State) {
-    // SAFETY: running, slots, a table at 2; nothing of Rust is alive that needs dropping.
+    // SAFETY: running, slots, a table at 2. No value is alive that Rust has to drop.
     unsafe {
         ffi::lua_createtable(state, Slot::MainThread.index(), 0);
         for &(service, field) in SERVICES {
@@ -281,7 +282,7 @@ unsafe fn push_slots(state: *mut lua_State) {
             push_bytes(state, text.as_bytes());
             ffi::lua_rawseti(state, -2, string.index().into());
         }
-        // In a request's code the running thread is another one.
+        // If code of a request makes the instance, the running thread is not the main thread, but nginx knows that.
         let is_main = ffi::lua_pushthread(state) == 1;
         ffi::lua_pop(state, 1);
         let main = if is_main { NonNull::new(state) } else { nginx::main_thread(state) };

@@ -1,9 +1,9 @@
-//! The fast paths: small functions that compiled Lua code calls through LuaJIT's FFI. They see no Lua stack
-//! and no Lua values.
+//! The fast paths: small functions that compiled Lua code calls through LuaJIT's FFI. They use neither the Lua stack
+//! nor Lua values.
 //!
-//! Each does its work where nothing is to be refused, logged, or asked of Lua. Otherwise it changes nothing and
-//! returns [`USE_SLOW_PATH`], and `lua/kong/response/fast_paths.lua` calls the C function of that name. Both
-//! use the same rules and the same host. The phase is in a Lua table, so Lua checks it.
+//! A fast path works if there is no error, nothing to log, and nothing that only Lua can do. Otherwise it returns
+//! [`USE_SLOW_PATH`], and `lua/kong/response/fast_paths.lua` calls the native function of the same name. Both use the
+//! same rules and the same host. Lua checks the phase, because the phase is in a Lua table.
 
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,11 +19,11 @@ use crate::host::nginx::{NgxRequest, Probe, Request, api};
 use crate::host::{Host, Write};
 use crate::response::header::{self, Lookup, Pair};
 
-/// How many headers the fast path of `set_headers` takes at most.
+/// The maximum number of headers for the fast path of `set_headers`.
 pub const MAX_HEADERS: usize = 32;
 
-/// The functions that compiled code calls, for LuaJIT's FFI: those of this file, and four of
-/// lua-nginx-module, where no rule of ours is needed. A test compares them with their types in Rust.
+/// The C declarations for LuaJIT's FFI: the functions of this file, and four functions of lua-nginx-module that need
+/// no rule. A test compares them with their types in Rust.
 pub const DECLARATIONS: &str = r#"
     bool kong_response_runs(void *thread);
     int kong_response_get_header(void *request, const char *name, size_t length,
@@ -47,37 +47,38 @@ pub const DECLARATIONS: &str = r#"
 const DONE: c_int = 0;
 /// There is a value.
 const FOUND: c_int = 1;
-/// The value is in nginx's list of headers, which only Lua can read: [`Lookup::Listed`].
+/// The value is in nginx's list of headers, which only Lua can read; see [`Lookup::Listed`].
 const LISTED: c_int = 2;
-/// As [`LISTED`], for [`Lookup::Synthesised`].
+/// The same for [`Lookup::Synthesised`].
 const SYNTHESISED: c_int = 3;
-/// Nothing was done: the caller must use the C function.
+/// The caller must call the native function, which repeats the work.
 const USE_SLOW_PATH: c_int = -1;
 
-/// Whether code runs in `thread`. That must not be the calling thread: compiled code does not maintain the
-/// frames of its own.
+/// Whether `thread` has a function that has not returned yet. Not for the calling thread: compiled code does not
+/// maintain its frames, so the result could be wrong.
 ///
 /// # Safety
 ///
 /// `thread` is null, or the main thread of the calling VM, which lives as long as the VM.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn kong_response_runs(thread: *mut lua_State) -> bool {
-    // SAFETY: a thread that is not null is by contract one of the calling VM, which is open.
+    // SAFETY: if the thread is not null, `fast_paths.lua` passes the main thread of the calling VM, so it is alive.
     NonNull::new(thread).is_some_and(|thread| unsafe { is_running(thread) })
 }
 
-/// [`FOUND`], with the value at `value` and `value_length`; [`DONE`] where there is none; [`LISTED`] or
-/// [`SYNTHESISED`]. The value is nginx's: the caller copies it before it calls anything else.
+/// `get_header`. Returns [`FOUND`] and writes pointer and length of the value to `value` and `value_length`, or
+/// returns [`DONE`] if there is no value, or [`LISTED`] or [`SYNTHESISED`]. The value is in nginx's memory, so the
+/// caller must copy it before it calls anything else.
 ///
 /// # Safety
 ///
-/// `fast_paths.lua` calls this and the functions below with what it has of LuaJIT:
+/// `fast_paths.lua` guarantees this for all functions below:
 ///
-/// 1. `request` is null, or nginx's request of the running Lua code (the `exdata` of its thread), and nginx
-///    does not go on before the call returns.
-/// 2. Each name and value is the data of a Lua string with its length. The caller's locals and tables keep
+/// 1. `request` is null, or nginx's request of the running Lua code (the `exdata` of its thread). nginx keeps the
+///    request until the call returns.
+/// 2. Each name and value is the data of a Lua string with its length. Local variables and tables of the caller keep
 ///    the strings alive.
-/// 3. Outputs and arrays are FFI objects that the caller holds, of the declared types.
+/// 3. Outputs and arrays are FFI objects of the declared types, which the caller keeps alive.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn kong_response_get_header(
     request: *mut NgxRequest,
@@ -103,7 +104,7 @@ pub unsafe extern "C" fn kong_response_get_header(
     }
 }
 
-/// `set_header`, or `add_header` where `add` is not 0.
+/// `set_header`, or `add_header` if `add` is not 0. Returns [`DONE`] or [`USE_SLOW_PATH`], like the functions below.
 ///
 /// # Safety
 ///
@@ -149,7 +150,7 @@ pub unsafe extern "C" fn kong_response_clear_header(
     }
 }
 
-/// `set_headers`, with values that are strings.
+/// `set_headers`, if all values are strings.
 ///
 /// # Safety
 ///
@@ -182,36 +183,36 @@ pub unsafe extern "C" fn kong_response_set_headers(
     }
 }
 
-/// Lends a request whose head is not sent to `work`, which returns whether it has changed the response.
+/// Calls `work` with the request, if its head is not sent. Returns [`DONE`] if `work` returns true.
 ///
 /// # Safety
 ///
 /// As [`lend`].
 unsafe fn change(request: *mut NgxRequest, work: impl FnOnce(&mut Request<'_>) -> bool) -> c_int {
-    // SAFETY: the contract is the same.
+    // SAFETY: the contract of `lend` is the same.
     unsafe { lend(request, |lent, is_sent| (!is_sent && work(lent)).then_some(DONE)) }
 }
 
-/// Lends a client's request to `work`, with whether its head is sent. Returns [`USE_SLOW_PATH`] where
-/// anything fails.
+/// Calls `work` with the request of a client, and with true if its head is sent. Returns the result of `work`, or
+/// [`USE_SLOW_PATH`] for `None`, for a panic, and without a client.
 ///
 /// # Safety
 ///
-/// `request` is null, or nginx's request of the running Lua code, and nginx does not go on before this
-/// returns: contract 1 of the exported functions.
+/// Contract 1 of [`kong_response_get_header`].
 unsafe fn lend(
     request: *mut NgxRequest,
     work: impl FnOnce(&mut Request<'_>, bool) -> Option<c_int>,
 ) -> c_int {
-    let (Some(api), Some(there)) = (api(), NonNull::new(request)) else { return USE_SLOW_PATH };
-    // SAFETY: it is not null, so by contract nginx's request of the running code, and alive until this returns.
+    let (Some(api), Some(pointer)) = (api(), NonNull::new(request)) else { return USE_SLOW_PATH };
+    // SAFETY: the request is not null. So it is nginx's request of the running code, which nginx keeps until this
+    // returns.
     let (mut request, is_sent) = unsafe {
         let Probe::Real { headers_sent } = Request::probe(api, request) else {
             return USE_SLOW_PATH;
         };
-        (Request::new(api, there, &NoCallbacks), headers_sent)
+        (Request::new(api, pointer, &NoCallbacks), headers_sent)
     };
-    // The C function repeats the work and reports a panic as an error.
+    // After a panic, the native function repeats the work and reports the error.
     let done = catch_unwind(AssertUnwindSafe(|| {
         #[cfg(feature = "fault-injection")]
         if fault::is_ordered(Fault::Panic) || fault::fast_path_panics() {

@@ -1,12 +1,14 @@
-//! The edge to Lua: arguments come off the stack, results and errors go back. No rule of HTTP is here.
+//! The edge to Lua. It reads arguments from the stack, calls the rules, and pushes results or raises errors. It
+//! contains no rule of HTTP.
 //!
-//! Every function has the same three steps, because of how LuaJIT raises errors (by unwinding through
-//! the frames of Rust, which must not meet a `catch_unwind`):
+//! LuaJIT raises an error by unwinding through the frames of Rust, and this must not reach a `catch_unwind`. So every
+//! function has three steps:
 //!
-//! 1. before: what may run Lua code and raise, `ngx.ctx` above all, with no Rust value alive;
-//! 2. the work, inside `catch_unwind`, calling nothing of Lua that can raise: what could is called
-//!    through `edge::stack::protect`;
-//! 3. after: results are pushed, or the error is raised, as a string with the position of the caller.
+//! 1. Before: code that may run Lua code and raise an error, above all reading `ngx.ctx`. No value is alive that Rust
+//!    has to drop.
+//! 2. The work, inside `catch_unwind`. It calls nothing of Lua that may raise an error, except through
+//!    `edge::stack::protect` or `pcall`.
+//! 3. After: the function pushes its results, or raises the error as a string with the caller's position.
 //!
 //! # The contract of unsafe functions
 //!
@@ -15,16 +17,16 @@
 //! - **running**: `state` is the thread of the C function that runs now. Lua has passed it, and keeps it until
 //!   that function returns.
 //! - **bound**: the running function is a closure with the upvalues of `edge::stack::upvalue`. `bind` makes all
-//!   closures with them, and Lua code cannot change them.
-//! - **slots**: the stack has free slots. Lua gives a C function 20 beyond its arguments, and gives 20 more to
-//!   the job of `protect`. Functions without a number need 6 at most; where tables are nested, the code asks
-//!   for more with `lua_checkstack`.
-//! - **raises**: the function may leave by unwinding. No `catch_unwind` is below it, and no value is alive whose
-//!   drop matters: the steps 1 and 3 above.
-//! - **guarded**: the function does not raise, so it may be called in step 2. Raw reads of tables, pushes of
-//!   numbers, booleans and values that are on the stack already neither run Lua code nor allocate.
-//! - **reachable**: a string stays on the stack or in a table that nobody changes for as long as its bytes are
-//!   used. Lua's collector moves nothing.
+//!   closures with them. Lua code changes them only with `debug.setupvalue`.
+//! - **slots**: the stack has free slots. Lua gives a C function 20 slots beyond its arguments, and 20 more to the
+//!   job of `protect`. A function needs at most 6, unless its contract names another number. For nested tables, the
+//!   code asks for more with `lua_checkstack`.
+//! - **raises**: the function may leave by unwinding, so it may be called only in the steps 1 and 3. No
+//!   `catch_unwind` is between it and Lua. If values are alive that Rust has to drop, unwinding drops them.
+//! - **guarded**: the function does not raise, so it may be called in step 2. Raw reads of tables, and pushes of
+//!   numbers, booleans and values that are on the stack already, neither run Lua code nor allocate.
+//! - **reachable**: a string stays on the stack, or in a table that nobody changes, as long as its bytes are used.
+//!   Lua's collector does not move strings.
 #![allow(unsafe_code)]
 
 mod bind;

@@ -1,4 +1,4 @@
-//! nginx as a [`Server`]: the request of the running coroutine, and its `ngx.ctx`.
+//! nginx as a [`Server`]: finds the request of the running coroutine and its `ngx.ctx`.
 
 use std::ffi::c_int;
 use std::ptr::NonNull;
@@ -16,7 +16,7 @@ use crate::host::{Callbacks, Client, Level};
 #[derive(Clone, Copy)]
 pub struct Nginx {
     api: &'static Api,
-    /// Null where there is none.
+    /// Null if there is no request.
     request: *mut NgxRequest,
 }
 
@@ -24,8 +24,8 @@ impl Server for Nginx {
     type Request<'call> = Request<'call>;
 
     unsafe fn current(state: *mut lua_State) -> Result<(Self, Client), Error> {
-        // SAFETY: running, bound. `bind_nginx` binds functions only where all of the API was found. The request
-        // of the running thread is null, or nginx's and alive, because nginx runs this code for it.
+        // SAFETY: running, bound, slots. The request of the running thread is null, or alive, because nginx runs this
+        // code for it. `refuse_another_request` has refused a coroutine that another request resumes.
         unsafe {
             let api = api().ok_or(Error::Disabled)?;
             let request = current_request(state, api);
@@ -43,23 +43,23 @@ impl Server for Nginx {
         let Some(request) = NonNull::new(self.request) else {
             unreachable!("a call without a request does not begin")
         };
-        // SAFETY: the caller says that `current` has found this request, a client's, in the running call. nginx
-        // does not go on before that returns, and it outlives `'call`.
+        // SAFETY: the caller guarantees that `current` has found this request of a client in the running call. nginx
+        // keeps the request until that call returns, which is after `'call`.
         unsafe { Request::new(self.api, request, callbacks) }
     }
 
     unsafe fn has_ctx(state: *mut lua_State, client: Client) -> bool {
-        // SAFETY: running, bound, slots, as `ctx_is_replaced` needs them.
+        // SAFETY: the caller guarantees running, bound and slots.
         client != Client::Absent || unsafe { ctx_is_replaced(state) }
     }
 
-    /// lua-nginx-module keeps the table of each request in the registry. The Lua code behind `ngx.ctx`
-    /// reads it there, and makes it where there is none yet.
+    /// lua-nginx-module stores the table of each request in the registry. The metamethod of `ngx` reads `ngx.ctx`
+    /// there, and makes the table at the first access. This function only reads it.
     unsafe fn push_ctx(self, state: *mut lua_State) -> Option<c_int> {
-        // SAFETY: running, bound, slots; the caller says that there is a request. Raw reads run no Lua code.
+        // SAFETY: running, bound, slots; the caller guarantees that there is a request. Raw reads run no Lua code.
         unsafe {
             push_slot(state, Slot::Ctx);
-            // A program may have put a table of its own there.
+            // A program may have replaced `ngx.ctx` by its own value.
             if ffi::lua_rawget(state, ffi::lua_upvalueindex(upvalue::NGX)) != ffi::LUA_TNIL {
                 return None;
             }
@@ -72,18 +72,17 @@ impl Server for Nginx {
         }
     }
 
-    /// lua-nginx-module forgets to leave the body filter's phase when something is printed after the end
-    /// of a body. Then only the place where the code runs tells that this is no filter, and that the chunk
-    /// is gone: nginx runs its filters in the main thread, and runs what may yield in threads of its own,
-    /// which it resumes while the main one is idle. Where the main thread is not known, code in another one
-    /// is refused.
+    /// If Lua code prints after the end of a body, lua-nginx-module stays in the phase body_filter, although the
+    /// chunk no longer exists. The threads of the VM show the difference. nginx runs filters in the main thread. It
+    /// runs code that may yield in other threads, and resumes them while the main thread is idle. If the main thread
+    /// is not known, the answer is false.
     unsafe fn may_filter_body(state: *mut lua_State) -> bool {
         // SAFETY: running, bound, slots. The main thread lives as long as its VM, which runs this.
         unsafe { main_thread(state).is_some_and(|main| is_running(main)) }
     }
 }
 
-/// For work that asks nothing of Lua. An FFI call must not call Lua back.
+/// The callbacks of an FFI call, which must not call Lua: they do nothing.
 pub struct NoCallbacks;
 
 impl Callbacks for NoCallbacks {
@@ -96,14 +95,14 @@ impl Callbacks for NoCallbacks {
     }
 }
 
-/// Whether a program has put a table of its own in the place of `ngx.ctx`: then it works everywhere.
+/// Whether a program has replaced `ngx.ctx` by its own table. Then code can read it even without a request.
 ///
 /// # Safety
 ///
 /// Running, bound, slots. Guarded.
 unsafe fn ctx_is_replaced(state: *mut lua_State) -> bool {
-    // SAFETY: bound, so `ngx` is an upvalue; `push_functions` has checked that it is a table. A raw read runs no
-    // Lua code.
+    // SAFETY: running, bound, slots. `push_functions` has checked that the upvalue `ngx` is a table. A raw read runs
+    // no Lua code.
     unsafe {
         push_slot(state, Slot::Ctx);
         let is_table =
@@ -113,8 +112,9 @@ unsafe fn ctx_is_replaced(state: *mut lua_State) -> bool {
     }
 }
 
-/// A coroutine keeps the request that it was made for, even if the code of another request resumes it.
-/// What nginx runs in the main thread (filters, log) shows that: there the main thread has the request.
+/// Refuses a coroutine of another request. A coroutine keeps the request that has created it, even if a filter or the
+/// log phase of another request resumes it. nginx runs those in the main thread, so the main thread has the right
+/// request.
 ///
 /// # Errors
 ///
@@ -128,8 +128,8 @@ unsafe fn refuse_another_request(
     api: &Api,
     request: *mut NgxRequest,
 ) -> Result<(), Error> {
-    // SAFETY: running, bound, slots. lua_getexdata takes any thread that is alive, and the main one lives as long
-    // as the VM. Requests are compared, and not followed.
+    // SAFETY: running, bound, slots. lua_getexdata takes any thread that is alive, and the main thread lives as long
+    // as the VM. The code only compares the requests, and does not read them.
     unsafe {
         let (Some(lua_getexdata), Some(main)) = (api.lua_getexdata, main_thread(state)) else {
             return Ok(());
@@ -142,15 +142,14 @@ unsafe fn refuse_another_request(
     }
 }
 
-/// nginx's request of the running coroutine; null where there is none.
+/// nginx's request of the running coroutine, or null if there is none.
 ///
 /// # Safety
 ///
-/// Running, slots. Guarded with `lua_getexdata`; without it, reading a global runs what a metatable of the
-/// globals has.
+/// Running, slots. It raises: if LuaJIT has no `lua_getexdata`, reading a global may run a metamethod.
 unsafe fn current_request(state: *mut lua_State, api: &Api) -> *mut NgxRequest {
-    // SAFETY: running. lua_getexdata takes any thread; LuaJIT without it has the request as a light userdata
-    // among the globals.
+    // SAFETY: running, slots. lua_getexdata takes any thread that is alive. For a LuaJIT without it, lua-nginx-module
+    // stores the request as a light userdata in a global.
     unsafe {
         if let Some(lua_getexdata) = api.lua_getexdata {
             return lua_getexdata(state);

@@ -1,4 +1,4 @@
-//! Arguments: headers, values and what they are called in a message.
+//! The arguments of functions: numbers, headers, and how error messages show them.
 
 use std::cell::Cell;
 use std::ffi::c_int;
@@ -11,13 +11,13 @@ use super::stack::{self, Slot, push_slot, string, type_name};
 use crate::error::{Error, Setter};
 use crate::response::header::Headers;
 
-/// The number at `index`; a string of digits is none.
+/// The number at `index`. `None` for other types, also for a string of digits.
 ///
 /// # Safety
 ///
 /// Running; `index` is acceptable. Guarded.
 pub unsafe fn number(state: *mut lua_State, index: c_int) -> Option<f64> {
-    // SAFETY: running. Of a number, lua_tonumber reads the value and runs no code.
+    // SAFETY: running. For a number, lua_tonumber runs no code.
     unsafe {
         let is_number = ffi::lua_type(state, index) == ffi::LUA_TNUMBER;
         is_number.then(|| ffi::lua_tonumber(state, index))
@@ -26,13 +26,15 @@ pub unsafe fn number(state: *mut lua_State, index: c_int) -> Option<f64> {
 
 /// A number or a boolean as Lua's `tostring` writes it.
 pub enum Scalar {
-    /// An integer of which `tostring` writes every digit.
+    /// An integer below 10^14, which needs no call of Lua.
     Integer(itoa::Buffer, i64),
     Boolean(&'static str),
+    /// Any other number.
     Number(Vec<u8>),
 }
 
 impl Scalar {
+    /// The text.
     pub fn as_bytes(&mut self) -> &[u8] {
         match self {
             Self::Integer(buffer, number) => buffer.format(*number).as_bytes(),
@@ -42,7 +44,11 @@ impl Scalar {
     }
 }
 
-/// The number or boolean at `index`.
+/// The number or boolean at `index`. `None` for other types.
+///
+/// # Errors
+///
+/// Lua's error if there is no memory.
 ///
 /// # Safety
 ///
@@ -57,7 +63,7 @@ pub unsafe fn scalar(state: *mut lua_State, index: c_int) -> Result<Option<Scala
             ffi::LUA_TBOOLEAN => Some(Scalar::Boolean("false")),
             ffi::LUA_TNUMBER => {
                 let number = ffi::lua_tonumber(state, index);
-                // Lua writes 14 digits at most.
+                // Lua writes at most 14 digits, and minus zero as `-0`.
                 let is_plain = number.fract() == 0.0
                     && number.abs() < 1e14
                     && !(number == 0.0 && number.is_sign_negative());
@@ -72,9 +78,17 @@ pub unsafe fn scalar(state: *mut lua_State, index: c_int) -> Result<Option<Scala
     }
 }
 
-/// A number as LuaJIT's `tostring` writes it; C's `%.14g` rounds ties another way.
+/// A number as LuaJIT's `tostring` writes it. C's `%.14g` would differ, because it rounds halves in another way.
+///
+/// # Errors
+///
+/// Lua's error if there is no memory.
+///
+/// # Safety
+///
+/// Running, bound, slots. Guarded.
 unsafe fn number_text(state: *mut lua_State, number: f64) -> Result<Vec<u8>, Error> {
-    // SAFETY: `scalar` passes on running, bound and slots. The conversion allocates, so `protect` runs it.
+    // SAFETY: running, bound, slots. The conversion allocates, so `protect` runs it.
     unsafe {
         stack::protect(state, 0, 1, &mut |state| {
             ffi::lua_pushnumber(state, number);
@@ -88,13 +102,13 @@ unsafe fn number_text(state: *mut lua_State, number: f64) -> Result<Vec<u8>, Err
     }
 }
 
-/// The value at `index` as Lua's `tostring` shows it; its type's name where that fails.
+/// The value at `index` as Lua's `tostring` returns it, or the name of its type if `tostring` raises an error.
 ///
 /// # Safety
 ///
 /// Running, bound, slots; `index` is absolute and valid. Guarded.
 pub unsafe fn display(state: *mut lua_State, index: c_int) -> Vec<u8> {
-    // SAFETY: running, bound, slots. tostring may run a metamethod, so it is called with pcall.
+    // SAFETY: running, bound, slots. `tostring` may run a metamethod, so `pcall` calls it.
     unsafe {
         push_slot(state, Slot::ToString);
         ffi::lua_pushvalue(state, index);
@@ -108,7 +122,7 @@ pub unsafe fn display(state: *mut lua_State, index: c_int) -> Vec<u8> {
     }
 }
 
-/// Hands each string of the array at `index` to `each`, up to its first hole.
+/// Calls `each` with every string of the array at `index`, up to the first nil.
 ///
 /// # Errors
 ///
@@ -116,8 +130,8 @@ pub unsafe fn display(state: *mut lua_State, index: c_int) -> Vec<u8> {
 ///
 /// # Safety
 ///
-/// Running, slots; a table is at `index`, which is absolute. The strings are reachable through the table: `'a`
-/// ends before anybody changes it. Guarded.
+/// Running, slots; a table is at `index`, which is absolute. The table keeps the strings reachable, so nobody changes
+/// it during `'a`. Guarded.
 pub unsafe fn each_item<'a>(
     state: *mut lua_State,
     index: c_int,
@@ -142,16 +156,16 @@ pub unsafe fn each_item<'a>(
 }
 
 thread_local! {
-    /// Headers of an earlier call, without any left: their memory is for the next.
+    /// The memory of the headers of an earlier call, for the next call.
     static SPARE: Cell<Headers> = Cell::default();
 }
 
-/// The headers of a call, whose memory the next call takes over.
+/// The headers of a call. When they are dropped, the next call reuses their memory.
 #[derive(Default)]
 pub struct PooledHeaders(Headers);
 
 impl PooledHeaders {
-    /// No headers yet.
+    /// An empty collection with the memory of an earlier call.
     pub fn take() -> Self {
         Self(SPARE.take())
     }
@@ -174,26 +188,26 @@ impl DerefMut for PooledHeaders {
 impl Drop for PooledHeaders {
     fn drop(&mut self) {
         self.0.clear();
-        // There is none any more while a thread ends.
+        // When a thread ends, its SPARE may already be dropped.
         let _ = SPARE.try_with(|spare| spare.set(mem::take(&mut self.0)));
     }
 }
 
-/// The table of headers at `index`, in the order in which they are sent, and checked. Nil is none.
+/// The headers in the table at `index`, checked and sorted as they are sent. For nil, there are none.
 ///
 /// # Errors
 ///
-/// The messages for the pairs of `set_headers`.
+/// The errors of `set_headers` for a wrong name or value.
 ///
 /// # Safety
 ///
 /// Running, bound, slots; a table or nil is at `index`, which is absolute. Guarded.
 pub unsafe fn headers(state: *mut lua_State, index: c_int) -> Result<PooledHeaders, Error> {
     let mut headers = PooledHeaders::take();
-    // To write a number, Lua allocates, and its collector may run code that changes the table.
+    // To convert a number, Lua allocates. Then its collector may run a finalizer that changes the table.
     let mut code_ran = false;
-    // SAFETY: running, bound, slots. Key and value stay on the stack while their bytes are copied; `next` takes
-    // the protected step once code may have changed the table.
+    // SAFETY: running, bound, slots. Key and value stay on the stack while their bytes are copied. `code_ran` is true
+    // as soon as code may have changed the table.
     unsafe {
         if ffi::lua_type(state, index) != ffi::LUA_TTABLE {
             return Ok(headers);

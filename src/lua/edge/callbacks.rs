@@ -1,4 +1,4 @@
-//! The calls of the rules into Lua: the protocol of the request, and the log.
+//! The calls of the rules into Lua: the HTTP version of the request, and the log.
 
 use http::Version;
 use mlua::ffi::{self, lua_State};
@@ -11,7 +11,7 @@ use crate::host::{Callbacks, Level, version_of};
 impl<S: Server> Callbacks for Call<S> {
     fn http_version(&self) -> Option<Version> {
         let state = self.state;
-        // SAFETY: running, bound, slots: `Call` exists during the running call only. pcall catches what is raised.
+        // SAFETY: running, bound, slots: `Call` exists during the running call only. `pcall` catches errors.
         unsafe {
             push_slot(state, Slot::HttpVersion);
             stack::pcall(state, 0, 1).ok()?;

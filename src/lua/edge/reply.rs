@@ -33,7 +33,8 @@ impl Reply {
     ///
     /// # Safety
     ///
-    /// Running, slots. It raises if memory lacks. Then unwinding drops the bytes.
+    /// Running, slots. It raises if there is no memory. Then unwinding drops `self`. A [`Self::Slice`] is from the running
+    /// call.
     pub unsafe fn push(self, state: *mut lua_State) -> c_int {
         // SAFETY: running, slots. The caller is in step 3, where this may raise.
         unsafe {

@@ -1,4 +1,4 @@
-//! What the functions of an instance need of the server whose requests they work on.
+//! The trait for the server whose requests the functions of an instance use.
 
 use std::ffi::c_int;
 
@@ -7,14 +7,15 @@ use mlua::ffi::lua_State;
 use crate::error::Error;
 use crate::host::{BodyFilter, Callbacks, Client};
 
-/// A server, as a handle on the request that its Lua code works on, for the time of one call.
+/// The request that the running Lua code is for. A value is valid during one call.
 ///
-/// The functions are instantiated once for each server, so that none of them has to ask which one it is.
+/// The functions are generic over this trait, so the compiler makes one copy for each server, without a check at run
+/// time.
 pub trait Server: Copy + 'static {
-    /// The request, as the rules see it.
+    /// The request for the rules.
     type Request<'call>: BodyFilter;
 
-    /// The request of the running code, and who its client is.
+    /// Finds the request of the running code, and whether it has a client.
     ///
     /// # Errors
     ///
@@ -22,42 +23,46 @@ pub trait Server: Copy + 'static {
     ///
     /// # Safety
     ///
-    /// Running, bound to this server, slots. Guarded. ([`crate::lua`] explains these words.)
+    /// Running, bound to this server, slots. It may raise if the server has to read a global; see `lua::nginx`.
+    /// ([`crate::lua`] explains these words.)
     unsafe fn current(state: *mut lua_State) -> Result<(Self, Client), Error>;
 
-    /// Lends the request to the rules. `callbacks` does what only the language side can do.
+    /// Lends the request to the rules. They call Lua through `callbacks`.
     ///
     /// # Safety
     ///
-    /// [`current`](Self::current) has found it in the running call, with a [`Client::Real`], or the rules
-    /// only log; the call lasts longer than `'call`.
+    /// [`current`](Self::current) has found the request in the running call, with [`Client::Real`]. The call lasts
+    /// longer than `'call`.
     unsafe fn lend<'call>(self, callbacks: &'call dyn Callbacks) -> Self::Request<'call>;
 
-    /// Whether code finds an `ngx.ctx`.
+    /// Whether the running code can read `ngx.ctx`.
     ///
     /// # Safety
     ///
-    /// As [`current`](Self::current).
+    /// Running, bound to this server, slots. Guarded.
     unsafe fn has_ctx(state: *mut lua_State, client: Client) -> bool {
         let _ = state;
         client != Client::Absent
     }
 
-    /// Pushes `ngx.ctx` and returns its index, if it can be found without running Lua code.
+    /// Pushes `ngx.ctx` and returns its index, if that is possible without running Lua code. Otherwise it may leave
+    /// other values on the stack.
     ///
     /// # Safety
     ///
-    /// As [`current`](Self::current); the request is there.
+    /// Running, bound to this server, slots. [`current`](Self::current) has found a request in the running call.
+    /// Guarded.
     unsafe fn push_ctx(self, state: *mut lua_State) -> Option<c_int> {
         let _ = state;
         None
     }
 
-    /// Whether the running code may touch the chunk, where the server's phase is body_filter.
+    /// If the server's phase is body_filter: whether the running code really is a body filter, so that there is a
+    /// chunk.
     ///
     /// # Safety
     ///
-    /// As [`current`](Self::current).
+    /// Running, bound to this server, slots. Guarded.
     unsafe fn may_filter_body(state: *mut lua_State) -> bool {
         let _ = state;
         true

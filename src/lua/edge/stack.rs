@@ -1,5 +1,5 @@
-//! Lua's stack: reading values without running Lua code, and running what may raise. [`crate::lua`] says what
-//! the items of the contracts mean.
+//! Lua's stack: functions that read values without running Lua code, and protected calls for everything that may
+//! raise. [`crate::lua`] explains the words of the contracts.
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_int, c_void};
@@ -7,19 +7,19 @@ use std::ptr::NonNull;
 
 use mlua::ffi::{self, lua_State};
 
-/// The upvalues that every function of an instance has.
+/// The indexes of the upvalues. Every function of an instance has all of them.
 pub mod upvalue {
     use std::ffi::c_int;
 
     /// The VM's `ngx`.
     pub const NGX: c_int = 1;
-    /// The array of what is `Slot`.
+    /// The array of slots; see [`Slot`](super::Slot).
     pub const SLOTS: c_int = 2;
     /// The C function `invoke`.
     pub const INVOKE: c_int = 3;
     /// What the server needs to find its request; nil for nginx.
     pub const SERVER: c_int = 4;
-    /// How many there are.
+    /// The number of upvalues.
     pub const COUNT: c_int = 4;
 }
 
@@ -28,55 +28,57 @@ macro_rules! slots {
         services { $($(#[$about:meta])* $service:ident = $field:literal,)* }
         strings { $($string:ident = $text:literal,)* }
     ) => {
-        /// What an instance keeps in an array: the services that Lua gives it, and the strings that calls
-        /// need, so that none has to be interned again.
+        /// A slot in the array of an instance. The slots hold the services, which Lua gives to the instance. They
+        /// also hold the strings that calls need, so that Lua does not intern them again.
         #[derive(Debug, Clone, Copy)]
         pub enum Slot {
             $($(#[$about])* $service,)*
             $(#[doc = concat!("The string `", $text, "`.")] $string,)*
-            /// The VM's main thread as light userdata, once it is known: it lives as long as the VM.
+            /// The VM's main thread as light userdata, or nil until it is known. It lives as long as the VM.
             MainThread,
         }
 
-        /// The services, and the fields of the table in which Lua gives them.
+        /// The services, each with its field in the table from Lua.
         pub const SERVICES: &[(Slot, &CStr)] = &[$((Slot::$service, $field),)*];
-        /// The strings.
+        /// The strings, each with its text.
         pub const STRINGS: &[(Slot, &str)] = &[$((Slot::$string, $text),)*];
     };
 }
 
 slots! {
     services {
-        /// `function(level, message)`: the user's log, if there is one.
+        /// `function(level, message)`, or nil: the option `log`.
         Log = c"log",
-        /// `function() -> string|nil`: the user's id of the request, if there is such a function.
+        /// `function() -> string|nil`, or nil: the option `request_id`, the user's id of the request.
         RequestId = c"request_id",
-        /// `function() -> string|nil|false`: the gateway's; false where there is no gateway.
+        /// `function() -> string|nil|false`: the gateway's id of the request, or false without a gateway.
         GatewayRequestId = c"gateway_request_id",
         /// `function() -> number`: the HTTP version of the request.
         HttpVersion = c"http_version",
-        /// `function(name, synthesised) -> string|nil`: a header, from nginx's list.
+        /// `function(name, synthesised) -> string|nil`: a header in nginx's list.
         ListedHeader = c"listed_header",
         /// `function(max|nil) -> table, err`: all headers.
         AllHeaders = c"all_headers",
-        /// A table, if there are any: the paths of custom templates, by the document's name.
+        /// A table or nil: the option `error_templates`, the paths of custom templates by the document's name.
         Templates = c"error_templates",
-        /// What `ctx.delayed_response_callback` becomes.
+        /// `function(ctx)`: the value of `ctx.delayed_response_callback`, which sends a delayed response.
         Flush = c"flush",
         /// Lua's `tostring`.
         ToString = c"tostring",
-        /// The sentinels of JSON.
+        /// The value that JSON writes as `[]`, as in lua-cjson.
         EmptyArray = c"empty_array",
+        /// The metatable of tables that JSON writes as arrays, as in lua-cjson.
         ArrayMt = c"array_mt",
+        /// The metatable of tables that JSON writes as `[]` if they are empty, as in lua-cjson.
         EmptyArrayMt = c"empty_array_mt",
-        /// `function(table) -> number`: OpenResty's `table.nkeys`; not every LuaJIT has it.
+        /// `function(table) -> number`, or nil: `table.nkeys`, which only OpenResty's LuaJIT has.
         NumberOfKeys = c"nkeys",
-        /// A number, if there is one: the largest body that is buffered, in bytes.
+        /// A number or nil: the option `max_body_size`, the limit for buffered bodies in bytes.
         MaxBodySize = c"max_body_size",
-        /// A boolean: whether warnings are logged.
+        /// A boolean or nil: the option `warnings`, whether warnings are logged. The default is true.
         Warnings = c"warnings",
-        /// A boolean: whether a body filter that empties the chunk first and then ends the body ends the
-        /// response.
+        /// A boolean: whether the response ends if a body filter first clears the chunk and then sets the end of the
+        /// body.
         KeepsEmptyBody = c"keeps_empty_body",
     }
     strings {
@@ -103,7 +105,7 @@ slots! {
 }
 
 impl Slot {
-    /// Its place in the array.
+    /// Its index in the array.
     pub fn index(self) -> c_int {
         self as c_int + 1
     }
@@ -115,8 +117,8 @@ impl Slot {
 ///
 /// Running; `index` is valid, and the string is reachable for `'a`. Guarded.
 pub unsafe fn string<'a>(state: *mut lua_State, index: c_int) -> Option<&'a [u8]> {
-    // SAFETY: lua_tolstring does not allocate for a string, and points to its bytes, which stay while it is
-    // reachable.
+    // SAFETY: running, and the index is valid. For a string, lua_tolstring neither converts nor allocates. It returns
+    // a pointer to the bytes, which stay while the string is reachable.
     unsafe {
         if ffi::lua_type(state, index) != ffi::LUA_TSTRING {
             return None;
@@ -127,7 +129,7 @@ pub unsafe fn string<'a>(state: *mut lua_State, index: c_int) -> Option<&'a [u8]
     }
 }
 
-/// The name of the type of the value at `index`; `nil` where there is none.
+/// The name of the type of the value at `index`, as Lua's `type` returns it; `nil` if there is no value.
 ///
 /// # Safety
 ///
@@ -139,21 +141,21 @@ pub unsafe fn type_name(state: *mut lua_State, index: c_int) -> &'static str {
         if kind == ffi::LUA_TNONE {
             return "nil";
         }
-        std::ffi::CStr::from_ptr(ffi::lua_typename(state, kind)).to_str().unwrap_or("?")
+        CStr::from_ptr(ffi::lua_typename(state, kind)).to_str().unwrap_or("?")
     }
 }
 
-/// Pushes a string. It may raise for want of memory.
+/// Pushes a string.
 ///
 /// # Safety
 ///
-/// Running, slots. It raises.
+/// Running, slots. It raises if there is no memory.
 pub unsafe fn push_bytes(state: *mut lua_State, bytes: &[u8]) {
-    // SAFETY: running, and the caller has seen to the slot and to what unwinding would drop. Lua copies the bytes.
+    // SAFETY: the caller guarantees running and slots, and that this may raise. Lua copies the bytes.
     unsafe { ffi::lua_pushlstring(state, bytes.as_ptr().cast(), bytes.len()) };
 }
 
-/// Pushes what the instance keeps in this slot.
+/// Pushes the value of a slot.
 ///
 /// # Safety
 ///
@@ -163,8 +165,11 @@ pub unsafe fn push_slot(state: *mut lua_State, slot: Slot) {
     unsafe { ffi::lua_rawgeti_(state, ffi::lua_upvalueindex(upvalue::SLOTS), slot.index()) };
 }
 
-/// Pushes the field of the table at `table` whose name is `key`, and says of what type it is; what a
-/// metamethod raises becomes an error here: its text.
+/// Pushes the field `key` of the table at `table`, and returns its type, one of `LUA_T*`.
+///
+/// # Errors
+///
+/// The text of the error that a metamethod raised. Then nothing is pushed.
 ///
 /// # Safety
 ///
@@ -188,14 +193,14 @@ pub unsafe fn push_field(state: *mut lua_State, table: c_int, key: Slot) -> Resu
     }
 }
 
-/// The VM's main thread, where it is known: nginx has named it when the instance was made, or a call has run
-/// in it since.
+/// The VM's main thread, if it is known: either nginx knew it when the instance was made, or a call has run in it
+/// since.
 ///
 /// # Safety
 ///
 /// Running, bound, slots. Guarded.
 pub unsafe fn main_thread(state: *mut lua_State) -> Option<NonNull<lua_State>> {
-    // SAFETY: running, bound, slots. `bind` has made the array with a place for the slot, so lua_rawseti does
+    // SAFETY: running, bound, slots. `push_slots` has made the array with space for this slot, so lua_rawseti does
     // not allocate.
     unsafe {
         push_slot(state, Slot::MainThread);
@@ -210,31 +215,30 @@ pub unsafe fn main_thread(state: *mut lua_State) -> Option<NonNull<lua_State>> {
             return None;
         }
         ffi::lua_pushlightuserdata(state, state.cast());
-        let kept = ffi::lua_upvalueindex(upvalue::SLOTS);
-        ffi::lua_rawseti(state, kept, Slot::MainThread.index().into());
+        let slots = ffi::lua_upvalueindex(upvalue::SLOTS);
+        ffi::lua_rawseti(state, slots, Slot::MainThread.index().into());
         NonNull::new(state)
     }
 }
 
-/// Whether code runs in `thread`, perhaps below coroutines that it has resumed.
+/// Whether `thread` has a function that has not returned yet. The function may have resumed the running coroutine.
 ///
 /// # Safety
 ///
-/// `thread` is a thread of a VM that is open, and its frames do not change meanwhile: it is another thread of
-/// the VM that runs this.
+/// `thread` is alive, and no other thread of the system runs its VM.
 pub unsafe fn is_running(thread: NonNull<lua_State>) -> bool {
-    // SAFETY: the thread is alive, and lua_getstack only counts its frames. Zeroes are a valid lua_Debug.
+    // SAFETY: the thread is alive, and lua_getstack only reads its frames. Zeroes are a valid lua_Debug.
     unsafe {
         let mut frame = std::mem::zeroed::<ffi::lua_Debug>();
         ffi::lua_getstack(thread.as_ptr(), 0, &mut frame) == 1
     }
 }
 
-/// Work on a Lua stack that may raise.
+/// Code that works on a Lua stack and may raise. It returns the number of its results.
 type Job<'a> = &'a mut dyn FnMut(*mut lua_State) -> c_int;
 
 thread_local! {
-    /// The work that [`invoke`] is to do. A job never crosses threads, and Lua has no type for it.
+    /// The job that [`invoke`] must run. Lua has no value for a job, so [`protect`] cannot pass it as an argument.
     static JOB: Cell<Option<*mut c_void>> = const { Cell::new(None) };
 }
 
@@ -242,29 +246,35 @@ thread_local! {
 ///
 /// # Safety
 ///
-/// Lua calls it, in the `pcall` of [`protect`]. Lua code cannot reach it: it is an upvalue of C functions only.
+/// Lua calls it, in the `pcall` of [`protect`]. It is only an upvalue. If Lua code gets it with `debug.getupvalue`,
+/// there is no job, and it does nothing.
 pub unsafe extern "C-unwind" fn invoke(state: *mut lua_State) -> c_int {
     let Some(job) = JOB.take() else { return 0 };
-    // SAFETY: `protect` has set a pointer to its own `job`, which lives until its pcall is over, and `take` gives
-    // it to one caller only.
+    // SAFETY: `protect` has set a pointer to its own `job`, which lives until the pcall returns. `take` returns it
+    // only once, so this reference is the only one.
     let job = unsafe { &mut *job.cast::<Job<'_>>() };
     job(state)
 }
 
-/// Runs `job` so that what it raises becomes an error here: its text. The topmost `arguments` values
-/// are the job's stack, and it leaves `results` values in their place.
+/// Runs `job` in a protected call. The job gets the topmost `arguments` values as its stack, and its results,
+/// adjusted to `results` values, replace them.
+///
+/// # Errors
+///
+/// The text of the error that the job raised. Then the `arguments` values are gone and nothing replaces them.
 ///
 /// # Safety
 ///
-/// Running, bound, slots; the topmost `arguments` values are the job's. The job does not panic, and owns nothing
-/// that needs dropping while it calls Lua. Guarded.
+/// Running, bound, slots; the topmost `arguments` values are for the job. The job does not panic. While it calls Lua,
+/// it owns no value that Rust has to drop. Guarded.
 pub unsafe fn protect(
     state: *mut lua_State,
     arguments: c_int,
     results: c_int,
     mut job: Job<'_>,
 ) -> Result<(), Vec<u8>> {
-    // SAFETY: bound, so the upvalue is `invoke`; slots for it are there. The job outlives the pcall that runs it.
+    // SAFETY: running, bound, slots. The upvalue is `invoke`, because the function is bound. The job outlives the
+    // pcall.
     unsafe {
         ffi::lua_pushvalue(state, ffi::lua_upvalueindex(upvalue::INVOKE));
         ffi::lua_insert(state, -(arguments + 1));
@@ -275,18 +285,23 @@ pub unsafe fn protect(
     }
 }
 
-/// Goes from the key on top to the next key and value of the table at `table`; pops the key at the end.
+/// Pops the key on top of the stack, and pushes the next key and value of the table at `table`. Returns false and
+/// pushes nothing if there are no more keys.
 ///
-/// lua_next raises for a key that the table has lost. Where Lua code may have changed the table since
-/// the key was read, `code_ran` makes the step a protected one.
+/// lua_next raises an error for a key that the table no longer has. If Lua code may have changed the table since the
+/// key was read, `code_ran` must be true. Then the call is protected.
+///
+/// # Errors
+///
+/// The text of that error, only if `code_ran` is true.
 ///
 /// # Safety
 ///
-/// Running, bound, slots. A table is at `table`, which is absolute, and a key on top. Guarded, if the key is one
-/// of the table's or `code_ran` is true.
+/// Running, bound, slots. A table is at `table`, which is absolute, and a key or nil is on top. Either `code_ran` is
+/// true, or the table still has the key. Guarded.
 pub unsafe fn next(state: *mut lua_State, table: c_int, code_ran: bool) -> Result<bool, Vec<u8>> {
-    // SAFETY: without code that ran, the key is still one of the table's, and lua_next does not raise; else
-    // `protect` catches that.
+    // SAFETY: running, bound, slots. If `code_ran` is false, the table still has the key, so lua_next does not raise.
+    // Otherwise `protect` catches the error.
     unsafe {
         if !code_ran {
             return Ok(ffi::lua_next(state, table) != 0);
@@ -305,8 +320,13 @@ pub unsafe fn next(state: *mut lua_State, table: c_int, code_ran: bool) -> Resul
     }
 }
 
-/// Calls the function below the topmost `arguments` values; what it raises becomes an error here: its
-/// text.
+/// Calls the function below the topmost `arguments` values in a protected call. `results` values replace function and
+/// arguments.
+///
+/// # Errors
+///
+/// The text of the error that the function raised, or `(error object is a <type> value)`. Then nothing replaces
+/// function and arguments.
 ///
 /// # Safety
 ///
@@ -316,7 +336,8 @@ pub unsafe fn pcall(
     arguments: c_int,
     results: c_int,
 ) -> Result<(), Vec<u8>> {
-    // SAFETY: running, and the values are there. lua_pcall itself never raises, and its message is on top.
+    // SAFETY: running, and the values are there. lua_pcall itself does not raise. After an error, the error object is
+    // on top.
     unsafe {
         if ffi::lua_pcall(state, arguments, results, 0) == 0 {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Warnings about what the server accepts silently: once per worker, place in the code, and cause.
+//! Warnings about mistakes that the server accepts silently. A worker logs each cause once for each line of code.
 
 use std::ffi::{CStr, c_int};
 
@@ -19,10 +19,11 @@ pub fn emit<S: Server>(call: &Call<S>, caller: Caller, warning: &Warning) {
     });
 }
 
-/// Where the function at `level` is, as `luaL_where` writes it, but without Lua's memory.
+/// The position of the function at `level`, as `luaL_where` writes it: `plugin.lua:12: `. It allocates no memory of
+/// Lua, so it cannot raise an error.
 fn position(state: *mut lua_State, level: c_int) -> String {
-    // SAFETY: running: `emit` gets the state from the `Call` of the running function, so its frames and their
-    // names stay while they are read. Zeroes are a valid lua_Debug.
+    // SAFETY: running: `emit` gets the state from the `Call` of the running function, so the frames and their names
+    // stay while they are read. Zeroes are a valid lua_Debug.
     unsafe {
         let mut frame = std::mem::zeroed::<ffi::lua_Debug>();
         if ffi::lua_getstack(state, level, &mut frame) == 0

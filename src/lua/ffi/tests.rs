@@ -3,7 +3,7 @@ use std::ffi::{c_char, c_int};
 use super::*;
 use crate::host::nginx::Api;
 
-/// A type that C has, too.
+/// A Rust type with its C declaration.
 trait CType {
     const NAME: &'static str;
 }
@@ -31,7 +31,7 @@ c_types! {
     *mut *mut c_char = "char **";
 }
 
-/// A function that C can call.
+/// The type of a C function in Rust.
 trait Signature {
     fn declaration(name: &str) -> String;
 }
@@ -58,7 +58,7 @@ fn of_nginx<F: Signature>(_: fn(&Api) -> F, name: &str) -> String {
     F::declaration(name)
 }
 
-/// What stands in [`DECLARATIONS`], without the names of parameters.
+/// The declarations in [`DECLARATIONS`], without the names of parameters.
 fn declared() -> Vec<String> {
     let text = DECLARATIONS.split_whitespace().collect::<Vec<_>>().join(" ");
     let without_name = |parameter: &str| {

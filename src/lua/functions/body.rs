@@ -1,4 +1,5 @@
-//! `get_raw_body` and `set_raw_body`. Only Lua can set `ngx.arg`: the facade does, as it is told here.
+//! `get_raw_body` and `set_raw_body`. Only Lua can set `ngx.arg`, so the facade sets it to what these functions
+//! return.
 
 use std::ffi::c_int;
 
@@ -17,9 +18,11 @@ use crate::phase;
 use crate::response::body::{self, Consumed, Replaced};
 use crate::response::warning;
 
-/// Consumes the current chunk. Returns the body, if this is its end, else nil; what becomes of the
-/// chunk: true where it stays as it is, else what takes its place; and at the end of a body that is too
-/// large, why it is none.
+/// `get_raw_body() -> body|nil, chunk, reason|nil`: consumes the current chunk.
+///
+/// - `body`: the whole body, at its end.
+/// - `chunk`: what the facade must assign to `ngx.arg[1]`. With true, the chunk stays unchanged.
+/// - `reason`: why there is no body, at the end of a body that exceeds the limit.
 ///
 /// # Safety
 ///
@@ -33,8 +36,8 @@ pub unsafe extern "C-unwind" fn get_raw_body<S: Server>(state: *mut lua_State) -
         let limit = max_body_size(state);
         let (reply, chunk, refusal) = guard(state, caller, || {
             call.with_request(|request| {
-                // SAFETY: running, bound, slots, as in the function around it.
-                let look_at = |body: &[u8]| {
+                // SAFETY: running, bound, slots: this runs in the call of `get_raw_body`.
+                let warn_if_encoded = |body: &[u8]| {
                     if warnings_enabled(state)
                         && let Some(warning) = warning::of_reading(&request, body)
                     {
@@ -45,11 +48,11 @@ pub unsafe extern "C-unwind" fn get_raw_body<S: Server>(state: *mut lua_State) -
                 Ok(match body::consume(&request, limit)? {
                     Consumed::Buffered => (Reply::Nil, Chunk::Cleared, None),
                     Consumed::AsItIs(bytes) => {
-                        look_at(&bytes);
+                        warn_if_encoded(&bytes);
                         (Reply::from(bytes), Chunk::Stays, None)
                     }
                     Consumed::Whole(body) => {
-                        look_at(&body);
+                        warn_if_encoded(&body);
                         (Reply::Body(body), Chunk::Reply, None)
                     }
                     Consumed::Passing { released, refusal } => {
@@ -72,18 +75,19 @@ pub unsafe extern "C-unwind" fn get_raw_body<S: Server>(state: *mut lua_State) -
     }
 }
 
-/// What becomes of the chunk that was consumed.
+/// What the consumed chunk becomes.
 enum Chunk {
     Stays,
     Cleared,
-    /// It becomes what the plugin is given.
+    /// The body that the plugin gets.
     Reply,
     Bytes(Bytes),
 }
 
-/// Checks that the body can be replaced by the given string, and frees what is buffered. Returns what the chunk
-/// has to become; false where it is that already; nil where the response has no body; nil and the reason where
-/// the body stays as it is.
+/// `set_raw_body(body) -> chunk, reason|nil`: checks that `body` can replace the body, and frees the buffer.
+///
+/// - `chunk`: what the facade must assign to `ngx.arg[1]`. With false, the chunk already is the body. With nil, the
+///   response has no body, or `reason` says why the body stays as it is.
 ///
 /// # Safety
 ///
@@ -127,7 +131,7 @@ pub unsafe extern "C-unwind" fn set_raw_body<S: Server>(state: *mut lua_State) -
     }
 }
 
-/// The option of that name.
+/// The option `max_body_size`, in bytes.
 ///
 /// # Safety
 ///
@@ -142,7 +146,7 @@ unsafe fn max_body_size(state: *mut lua_State) -> Option<usize> {
     }
 }
 
-/// Pushes a text; returns the number of values pushed.
+/// Pushes a text. Returns the number of pushed values.
 ///
 /// # Safety
 ///
@@ -153,7 +157,8 @@ unsafe fn push_text(state: *mut lua_State, text: &dyn std::fmt::Display) -> c_in
     1
 }
 
-/// Raises where the server's phase is body_filter, but the running code is no filter.
+/// Raises `API disabled in the current context` if the server's phase is body_filter, but the running code is not a
+/// filter; see [`Server::may_filter_body`].
 ///
 /// # Safety
 ///

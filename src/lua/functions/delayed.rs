@@ -1,4 +1,4 @@
-//! Responses that wait for the gateway: how they are kept in `ngx.ctx`.
+//! Delayed responses: `exit` stores them in `ngx.ctx`, and the gateway sends them later.
 
 use std::ffi::c_int;
 
@@ -9,19 +9,19 @@ use crate::lua::edge::call::{Caller, flag, push_field, raise};
 use crate::lua::edge::stack::{Slot, push_slot, type_name};
 
 const CALLER: Caller = Caller::ThroughFacade;
-/// Where the arguments of `exit` are on the stack.
+/// The indexes of the arguments of `exit` on the stack.
 pub const STATUS: c_int = 1;
 pub const BODY: c_int = 2;
 pub const HEADERS: c_int = 3;
 
-/// Makes the stack that of the `exit` which was delayed: status, body, headers; then the `ngx.ctx` that
-/// was the argument, at the index returned. It may raise.
+/// Replaces the only argument, an `ngx.ctx`, by the arguments of the delayed `exit`. Then the stack has the status,
+/// the body, the headers and that `ngx.ctx`. Returns the index of `ngx.ctx`.
 ///
 /// # Safety
 ///
 /// Running, bound, slots; the stack has one argument. It raises.
 pub unsafe fn unpack_delayed(state: *mut lua_State) -> c_int {
-    // SAFETY: running, bound, slots, in step 1. `must_be_table` has checked what fields are read of.
+    // SAFETY: running, bound, slots, in step 1. `must_be_table` has checked both tables.
     unsafe {
         must_be_table(state, 1, "ctx");
         push_field(state, 1, Slot::DelayedResponse, CALLER);
@@ -36,13 +36,13 @@ pub unsafe fn unpack_delayed(state: *mut lua_State) -> c_int {
     }
 }
 
-/// Raises where the value at `index` is no table.
+/// Raises `<what> must be a table, got <type>` if the value at `index` is not a table.
 ///
 /// # Safety
 ///
 /// Running, slots; `index` is valid. It raises.
 unsafe fn must_be_table(state: *mut lua_State, index: c_int, what: &'static str) {
-    // SAFETY: running, and the index is valid; nothing of Rust is alive that needs dropping.
+    // SAFETY: running, and the index is valid. No value is alive that Rust has to drop.
     unsafe {
         if ffi::lua_type(state, index) != ffi::LUA_TTABLE {
             let got = type_name(state, index);
@@ -51,7 +51,7 @@ unsafe fn must_be_table(state: *mut lua_State, index: c_int, what: &'static str)
     }
 }
 
-/// Whether the response has to wait for the gateway.
+/// Whether `exit` must delay the response: `ctx.delay_response` is true, and no response is stored yet.
 ///
 /// # Safety
 ///
@@ -68,7 +68,7 @@ pub unsafe fn is_delayed(state: *mut lua_State, ctx: c_int) -> bool {
 ///
 /// # Safety
 ///
-/// Running, bound, slots; `ngx.ctx` is at `ctx`, which is absolute. It raises for want of memory.
+/// Running, bound, slots; `ngx.ctx` is at `ctx`, which is absolute. It raises if there is no memory.
 pub unsafe fn mark_exited(state: *mut lua_State, ctx: c_int) {
     // SAFETY: running, bound, slots, and a table is at `ctx`. lua_rawset runs no Lua code.
     unsafe {
@@ -78,11 +78,11 @@ pub unsafe fn mark_exited(state: *mut lua_State, ctx: c_int) {
     }
 }
 
-/// Stores a response for the gateway to send when the phase is over, and what sends it.
+/// Stores a response in `ctx.delayed_response`, and the function that sends it in `ctx.delayed_response_callback`.
 ///
 /// # Safety
 ///
-/// As [`mark_exited`]; the status is at its place of the stack; both functions push one value.
+/// As [`mark_exited`]; the status is at its index of the stack; each of the two functions pushes one value.
 pub unsafe fn store_delayed(
     state: *mut lua_State,
     ctx: c_int,

@@ -1,4 +1,4 @@
-//! `get_status set_status get_header get_headers set_header add_header clear_header set_headers`.
+//! The functions for the status and for headers.
 
 use std::ffi::c_int;
 
@@ -25,7 +25,7 @@ const fn writes(arguments: c_int) -> Needs {
 
 /// # Safety
 ///
-/// Lua calls it, as a closure that `bind` has made: running, bound. So are all below.
+/// Lua calls it, as a closure that `bind` has made: running, bound.
 pub unsafe extern "C-unwind" fn get_status<S: Server>(state: *mut lua_State) -> c_int {
     // SAFETY: running, bound: Lua calls the closure that `bind` has made. The steps are in order.
     unsafe {
@@ -55,7 +55,8 @@ pub unsafe extern "C-unwind" fn set_status<S: Server>(state: *mut lua_State) -> 
 ///
 /// As [`get_status`].
 pub unsafe extern "C-unwind" fn get_header<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: running, bound. The name stays at the bottom of the stack, so its bytes are reachable.
+    // SAFETY: running, bound: Lua calls the closure that `bind` has made. The steps are in order. The name stays on
+    // the stack, so its bytes are reachable.
     unsafe {
         let call = begin::<S>(state, Caller::Direct, reads(1));
         let found = guard(state, Caller::Direct, || {
@@ -65,11 +66,12 @@ pub unsafe extern "C-unwind" fn get_header<S: Server>(state: *mut lua_State) -> 
                     let value = request.header(name)?;
                     Ok(Ok(value.map_or(Reply::Nil, Reply::from)))
                 }),
-                elsewhere => Ok(Err(elsewhere)),
+                in_list => Ok(Err(in_list)),
             }
         });
         match found {
             Ok(reply) => reply.push(state),
+            // Only Lua can read the list of headers.
             Err(lookup) => {
                 push_slot(state, Slot::ListedHeader);
                 ffi::lua_pushvalue(state, 1);
@@ -100,13 +102,14 @@ pub unsafe extern "C-unwind" fn get_headers<S: Server>(state: *mut lua_State) ->
     }
 }
 
-/// Calls the service below its arguments. Its results are the function's; what it raises is raised as a string.
+/// Calls the service below its arguments, and leaves its results on the stack. Raises its error as a string. Returns
+/// the number of results.
 ///
 /// # Safety
 ///
 /// Running; the service and its arguments are on top of the stack. It raises.
 unsafe fn call_service(state: *mut lua_State, arguments: c_int, results: c_int) -> c_int {
-    // SAFETY: running, and the values are there; only the text is alive, which `raise` takes.
+    // SAFETY: running, and the values are there. Only the text of the error is alive, and `raise` drops it.
     unsafe {
         if let Err(text) = stack::pcall(state, arguments, results) {
             raise(state, Caller::Direct, Error::thrown(text));
@@ -164,7 +167,11 @@ pub unsafe extern "C-unwind" fn set_headers<S: Server>(state: *mut lua_State) ->
     }
 }
 
-/// `set_header` and `add_header`: the name is at 1, the value at 2.
+/// Step 2 of `set_header` and `add_header`. The name is at 1, the value at 2.
+///
+/// # Errors
+///
+/// `headers have already been sent`, and the errors for a wrong name or value.
 ///
 /// # Safety
 ///
@@ -172,8 +179,9 @@ pub unsafe extern "C-unwind" fn set_headers<S: Server>(state: *mut lua_State) ->
 unsafe fn write<S: Server>(call: &Call<S>, how: Write) -> Result<Reply, Error> {
     call.refuse_when_sent()?;
     let state = call.state;
-    // SAFETY: running, bound, slots. Name and value stay on the stack for the whole call, and no Lua code runs
-    // before the last string is used, so nobody changes the table of an array: all strings are reachable.
+    // SAFETY: running, bound, slots: the call is the running one. Name and value stay on the stack, and no Lua code
+    // runs before the strings of an array are used, so nothing removes them from the table. All strings are
+    // reachable.
     unsafe {
         let Some(name) = string(state, 1) else {
             let got = type_name(state, 1);

@@ -18,7 +18,8 @@ pub const FUNCTIONS: [(&CStr, lua_CFunction); 2] = [(c"encode", encode), (c"deco
 ///
 /// Lua calls it, as a closure that `bind` has made: running, bound.
 unsafe extern "C-unwind" fn encode(state: *mut lua_State) -> c_int {
-    // SAFETY: running, bound, slots. `protect` runs the push, which borrows the bytes.
+    // SAFETY: running, bound: Lua calls the closure that `bind` has made. The push may raise and borrows the text, so
+    // `protect` runs it.
     unsafe {
         ffi::lua_settop(state, 1);
         let written = guard(state, Caller::Direct, || {
@@ -34,7 +35,7 @@ unsafe extern "C-unwind" fn encode(state: *mut lua_State) -> c_int {
                 }
             })
         });
-        answer(state, written)
+        push_outcome(state, written)
     }
 }
 
@@ -44,8 +45,8 @@ unsafe extern "C-unwind" fn encode(state: *mut lua_State) -> c_int {
 ///
 /// As [`encode`].
 unsafe extern "C-unwind" fn decode(state: *mut lua_State) -> c_int {
-    // SAFETY: running, bound, slots. The text stays at 1, so it is reachable. `protect` runs the pushes, which
-    // borrow the tape.
+    // SAFETY: running, bound: Lua calls the closure that `bind` has made. The text stays at 1, so it is reachable.
+    // The pushes may raise and borrow the tape, so `protect` runs them.
     unsafe {
         ffi::lua_settop(state, 1);
         let read = guard(state, Caller::Direct, || {
@@ -57,16 +58,16 @@ unsafe extern "C-unwind" fn decode(state: *mut lua_State) -> c_int {
                 })
             }))
         });
-        answer(state, read)
+        push_outcome(state, read)
     }
 }
 
-/// Answers with the value on top, or with nil and the reason.
+/// Leaves the value on top of the stack, or pushes nil and the reason. Returns the number of results.
 ///
 /// # Safety
 ///
 /// Running, slots. It raises.
-unsafe fn answer(state: *mut lua_State, outcome: Result<(), Vec<u8>>) -> c_int {
+unsafe fn push_outcome(state: *mut lua_State, outcome: Result<(), Vec<u8>>) -> c_int {
     let Err(reason) = outcome else { return 1 };
     // SAFETY: running, slots, in step 3. If there is no memory for the reason, unwinding drops it.
     unsafe {

@@ -11,13 +11,14 @@ use crate::lua::edge::stack::{Slot, push_bytes, type_name};
 use crate::phase;
 use crate::response::source::Source;
 
-/// With a table as its argument, that is the `ngx.ctx` to look at, and no phase is checked.
+/// `get_source(ctx|nil)`: with a table, reads that instead of `ngx.ctx`, and does not check the phase.
 ///
 /// # Safety
 ///
 /// Lua calls it, as a closure that `bind` has made: running, bound.
 pub unsafe extern "C-unwind" fn get_source<S: Server>(state: *mut lua_State) -> c_int {
-    // SAFETY: running, bound, slots. Reading a field may raise; only booleans are alive then.
+    // SAFETY: running, bound: Lua calls the closure that `bind` has made. Reading a field may raise, but only numbers
+    // and booleans are alive then.
     unsafe {
         ffi::lua_settop(state, 1);
         let ctx = match ffi::lua_type(state, 1) {

@@ -1,8 +1,8 @@
-//! `exit` in the stream subsystem. It reads `ngx.ctx` and calls no C function of nginx: those of HTTP may be
-//! in the same process, and would take a stream for an HTTP request.
+//! `exit` in the stream subsystem. It reads `ngx.ctx` and calls no C function of nginx. The process may have the C
+//! functions for HTTP, but they would read a stream as an HTTP request.
 //!
-//! The facade prints, exits and yields, because a C function cannot. It gets the code to exit with, what to
-//! print and what to log, or nothing when the response was delayed.
+//! The facade prints, exits and yields, because a C function cannot do this. It gets the code to exit with, the text
+//! to print and the line to log. It gets nothing if the response is delayed.
 
 use std::ffi::{CStr, c_int};
 
@@ -18,14 +18,16 @@ use crate::response::exit::Body;
 use crate::response::stream::{self, Code, Delivery};
 
 const CALLER: Caller = Caller::ThroughFacade;
+/// The index of `ngx.ctx` on the stack.
 const CTX: c_int = 4;
 
-/// The native part of what an instance can do with a stream.
+/// The native functions of an instance for streams.
 pub const FUNCTIONS: [(&CStr, lua_CFunction); 2] = [(c"exit", exit), (c"flush", flush)];
 
-/// A call of `exit`, checked: its code, and its body where that is not the caller's own.
-struct Answer {
+/// The checked arguments of `exit`. A body that is a string stays on the stack.
+struct Arguments {
     code: Code,
+    /// The JSON of a body that is a table.
     encoded: Option<Vec<u8>>,
 }
 
@@ -33,17 +35,17 @@ struct Answer {
 ///
 /// Lua calls it, as a closure that `bind` has made: running, bound.
 unsafe extern "C-unwind" fn exit(state: *mut lua_State) -> c_int {
-    // SAFETY: running, bound. Reading fields may raise, so that comes before any Rust value exists; for want of
-    // memory unwinding drops the answer.
+    // SAFETY: running, bound: Lua calls the closure that `bind` has made. Reading fields may raise, but only in step
+    // 1. If there is no memory for the results, unwinding drops the arguments.
     unsafe {
         ffi::lua_settop(state, HEADERS);
         push_ctx(state);
         let delayed = is_delayed(state, CTX);
-        let answer = guard(state, CALLER, || read(state));
+        let arguments = guard(state, CALLER, || read(state));
         if !delayed {
-            return answer.finish(state);
+            return arguments.finish(state);
         }
-        drop(answer);
+        drop(arguments);
         store_delayed(
             state,
             CTX,
@@ -60,17 +62,17 @@ unsafe extern "C-unwind" fn exit(state: *mut lua_State) -> c_int {
 ///
 /// As [`exit`].
 unsafe extern "C-unwind" fn flush(state: *mut lua_State) -> c_int {
-    // SAFETY: running, bound. Reading fields may raise, so that comes before any Rust value exists; for want of
-    // memory unwinding drops the answer.
+    // SAFETY: running, bound: Lua calls the closure that `bind` has made. Reading fields may raise, but only in step
+    // 1. If there is no memory for the results, unwinding drops the arguments.
     unsafe {
         ffi::lua_settop(state, 1);
         unpack_delayed(state);
-        let answer = guard(state, CALLER, || read(state));
-        answer.finish(state)
+        let arguments = guard(state, CALLER, || read(state));
+        arguments.finish(state)
     }
 }
 
-/// Pushes `ngx.ctx`; raises where there is none, because no stream is being served.
+/// Pushes `ngx.ctx`. Raises `API disabled in the current context` if nginx serves no stream.
 ///
 /// # Safety
 ///
@@ -90,12 +92,16 @@ unsafe fn push_ctx(state: *mut lua_State) {
     }
 }
 
-/// Checks code and body.
+/// Checks code and body, and encodes a table.
+///
+/// # Errors
+///
+/// The errors for a wrong code or body.
 ///
 /// # Safety
 ///
-/// Running, bound, slots; code and body are on the stack. Guarded.
-unsafe fn read(state: *mut lua_State) -> Result<Answer, Error> {
+/// Running, bound, slots; code and body are at their indexes of the stack. Guarded.
+unsafe fn read(state: *mut lua_State) -> Result<Arguments, Error> {
     // SAFETY: running, bound, slots. Both values stay on the stack, so the bytes of a string are reachable.
     unsafe {
         let code = Code::check(number(state, STATUS).ok_or(Error::StatusType)?)?;
@@ -106,16 +112,17 @@ unsafe fn read(state: *mut lua_State) -> Result<Answer, Error> {
             ffi::LUA_TTABLE => Body::Table(&mut table),
             _ => return Err(Error::BodyType),
         };
-        Ok(Answer { code, encoded: stream::encode(body)? })
+        Ok(Arguments { code, encoded: stream::encode(body)? })
     }
 }
 
-impl Answer {
-    /// Returns to the facade: the code, what to print, what to log.
+impl Arguments {
+    /// Pushes the results for the facade: the code, the text to print, the line to log. Returns the number of
+    /// results.
     ///
     /// # Safety
     ///
-    /// Running, slots; the body is on the stack. It raises, and unwinding then drops the answer.
+    /// Running, slots; the body is at its index of the stack. It raises if there is no memory. Then unwinding drops `self`.
     unsafe fn finish(self, state: *mut lua_State) -> c_int {
         // SAFETY: running, slots; the body stays on the stack, so its bytes are reachable. The caller is in step 3.
         unsafe {

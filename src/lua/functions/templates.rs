@@ -9,15 +9,16 @@ use std::rc::Rc;
 
 use crate::response::error_page::{Document, Template};
 
-/// How many templates are kept: paths that a program makes up cannot fill the memory.
+/// The maximum number of templates. Without it, a program with ever new paths could use up the memory.
 const MAX_TEMPLATES: usize = 1000;
 
 thread_local! {
-    /// By path; `None` for a file that could not be read.
+    /// The templates by path. `None` if the file could not be read.
     static TEMPLATES: RefCell<HashMap<Vec<u8>, Option<Rc<Template>>>> = RefCell::default();
 }
 
-/// The template in the file at `path`. Where the file cannot be read, `log` is told so, once.
+/// The template in the file at `path`. If the worker cannot read the file, calls `log` with the reason, only the
+/// first time.
 pub fn template(document: Document, path: &[u8], log: impl FnOnce(&str)) -> Option<Rc<Template>> {
     if let Some(known) = TEMPLATES.with_borrow(|all| all.get(path).cloned()) {
         return known;
@@ -45,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_that_are_made_up_do_not_add_up() {
+    fn the_number_of_templates_is_limited_and_each_failure_is_logged_once() {
         for i in 0..3 * MAX_TEMPLATES {
             let mut logged = 0;
             for _ in 0..2 {

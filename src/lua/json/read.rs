@@ -151,7 +151,7 @@ impl<'t> Tape<'t> {
         self.nodes[index] = node;
     }
 
-    /// Pushes the value. It raises if memory lacks, and if a finalizer raises.
+    /// Pushes the value. It raises if there is no memory, and if a finalizer raises.
     ///
     /// # Safety
     ///
