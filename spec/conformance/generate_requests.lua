@@ -221,19 +221,6 @@ local function has(headers, name)
 end
 
 
--- After a status below 200, nginx takes a body that nobody has read for the next request.
-local function may_be_informational(sequence)
-  for _, phase in ipairs { "rewrite", "access", "content", "balancer", "header_filter" } do
-    for _, one in ipairs(sequence[phase] or {}) do
-      if type(one[2]) == "number" and one[2] < 200 then
-        return true
-      end
-    end
-  end
-  return false
-end
-
-
 local function change_request(g, sequence)
   local random, request = g.random, sequence.request
   local queries = {}
@@ -250,7 +237,7 @@ local function change_request(g, sequence)
   if random:once_in(4) then
     request.method = random:pick { "PUT", "PATCH", "OPTIONS", "POST" }
   end
-  if random:once_in(2) and not may_be_informational(sequence) then
+  if random:once_in(2) then
     local body = random:pick(BODIES)
     if not has(request.headers, "content-type") then
       request.headers[#request.headers + 1] = { "Content-Type", body[1] }

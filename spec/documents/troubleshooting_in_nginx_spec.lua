@@ -43,6 +43,7 @@ local PLUGINS = {
   upgrade = 'function P:access() kong.response.set_header("Upgrade", "x") end',
   connection = 'function P:access() kong.response.set_header("Connection", "close") end',
   range = 'function P:header_filter() return kong.response.exit(206, "x") end',
+  interim = 'function P:access() return kong.response.exit(103, "x") end',
   grpc = 'function P:access() return kong.response.exit(200, { 1 }) end',
   path = 'function P:access() kong.service.request.set_path("/a%2Fb") end',
   limit = 'function P:body_filter() own.get_raw_body() end',
@@ -308,6 +309,9 @@ served.describe("docs/troubleshooting.md", start, function(server)
     end,
     ["setting Connection to close or keep-alive, which nginx decides. Ignored."] = function()
       return logged("", "connection/")
+    end,
+    ["status <n> ends no response: 500 is sent"] = function()
+      return logged("", "interim/")
     end,
     ["status 206 is sent with a whole body and no Content-Range"] = function()
       return logged("", "range/")

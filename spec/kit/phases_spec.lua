@@ -446,16 +446,26 @@ describe("exit", function()
     assert.response(testing.run(case)).has.status(200)
   end)
 
-  it("with a status below 200 gets no answer", function()
-    for _, phase in ipairs { "rewrite", "access", "response" } do
+  it("with a status below 200 is answered with 500", function()
+    for _, phase in ipairs { "rewrite", "access", "response", "header_filter" } do
       local result = testing.run {
-        plugin = { [phase] = function() return kong.response.exit(103) end },
+        plugin = { [phase] = function() return kong.response.exit(103, "body") end },
+        upstream = { body = "x" },
       }
-      assert.is_true(result.closed)
-      assert.equal(103, result.status)
-      assert.equal("", tostring(result))
-      assert.matches("(the client gets no response)", result:describe(), 1, true)
+      assert.response(result).has.status(500)
+      assert.response(result).has.body("body")
+      assert.response(result).has.logged("warn", "status 103 ends no response: 500 is sent")
     end
+  end)
+
+  it("of nginx with a status below 200 gets no answer", function()
+    local result = testing.run {
+      plugin = { access = function() return ngx.exit(103) end },
+    }
+    assert.is_true(result.closed)
+    assert.equal(103, result.status)
+    assert.equal("", tostring(result))
+    assert.matches("(the client gets no response)", result:describe(), 1, true)
   end)
 
   it("of nginx with 0 goes on with the next phase", function()

@@ -202,7 +202,7 @@ function response.set_raw_body(body) end
 ---
 ---In nginx's stream subsystem (L4), `exit` ignores the headers, and the status is one of 200, 400,
 ---403, 500, 502, 503.
----@param status number from 100 to 599; the function drops a fraction
+---@param status number from 100 to 599; the function drops a fraction; a status below 200 becomes 500
 ---@param body? string|kong.response.JsonBody the client gets a string unchanged, and a table as JSON
 ---@param headers? kong.response.Headers the function does not change it
 ---@overload fun(status: number, body: string, headers?: kong.response.Headers)

@@ -64,6 +64,10 @@ enum Message {
 impl<'a> Plan<'a> {
     /// Works a response out. It changes nothing.
     ///
+    /// A status below 200 becomes 500, because it ends no response (RFC 9110 section 15.2). In access,
+    /// nginx would send nothing, and read a request body that no code has read as the next request on
+    /// the connection. In the header filter, a client would read the body behind the head as a response.
+    ///
     /// # Errors
     ///
     /// As [`send`](super::send).
@@ -76,6 +80,12 @@ impl<'a> Plan<'a> {
     ) -> Result<Self, Error> {
         let kind = Kind::of(host, headers, place)?;
         let mut warnings = Vec::new();
+        let status = if status.is_informational() && !host.is_subrequest() {
+            warnings.push(format!("status {} ends no response: 500 is sent", status.as_u16()));
+            StatusCode::INTERNAL_SERVER_ERROR
+        } else {
+            status
+        };
         let given_bytes = if let Body::Bytes(bytes) = &body { bytes.len() } else { 0 };
         let Content { mut payload, is_json, warning } = Content::of(body, &kind)?;
         warnings.extend(warning.map(str::to_owned));

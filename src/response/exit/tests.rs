@@ -307,6 +307,20 @@ fn a_precondition_that_fails_is_answered_with_412() {
 }
 
 #[test]
+fn a_status_below_200_is_sent_as_500() {
+    let phases = [ServerPhase::Active, ServerPhase::Content, ServerPhase::HeaderFilter];
+    for (phase, status) in phases.into_iter().flat_map(|phase| [(phase, 100), (phase, 199)]) {
+        let mut host = Memory::new().in_phase(phase);
+        let in_filter = phase == ServerPhase::HeaderFilter;
+        let sent = reply(&mut host, status, Body::Bytes(b"no"), &headers(&[]), in_filter);
+        assert_eq!(sent, Ok(Payload::Given));
+        assert_eq!(head(&host), ["500", "Content-Length: 2"]);
+        let warning = format!("status {status} ends no response: 500 is sent");
+        assert_eq!(host.logged(), [(Level::Warn, warning)]);
+    }
+}
+
+#[test]
 fn a_printed_body_is_not_cut_off() {
     let code = |status, payload| exit_code(StatusCode::from_u16(status).unwrap(), &payload);
     assert_eq!(code(408, Payload::Given), 200);

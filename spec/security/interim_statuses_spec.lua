@@ -1,0 +1,78 @@
+-- A status below 200 ends no response (RFC 9110 section 15.2). `exit` sends 500 instead: so the
+-- request body is not read as the next request on the connection, and a client does not read the
+-- body behind the head as a response.
+
+local served = require "spec.support.served"
+local stages = require "spec.support.stages"
+local wire = require "spec.support.wire"
+
+
+-- The calls, and the bodies that the client gets: nil is nginx's own page.
+local CALLS = {
+  { "response.exit(%d)" },
+  { "response.exit(%d, '')", "" },
+  { "response.exit(%d, 'body')", "body" },
+  { "response.exit(%d, { message = 'no' }, { ['X-Own'] = '1' })", '{"message":"no"}' },
+}
+
+
+served.describe("exit with a status below 200", function()
+  return stages.start { gateway = true }
+end, function(server)
+  --- Sends a POST whose body is a request, and checks that the next response on the connection is
+  -- not the answer to that. Returns the response to the POST. (Behind its own page for a 500, nginx
+  -- closes the connection.)
+  local function post(case)
+    local inner = "GET " .. server:target { content = "ngx.print('smuggled')" }
+                  .. " HTTP/1.1\r\nHost: x\r\n\r\n"
+    local client = wire.connect(server)
+    client.connection:send(("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"):format(
+      server:target(case), #inner, inner))
+    local first = assert(client:receive("POST"))
+    if not first.close then
+      client:send("GET", server:target { content = "ngx.print('second')" })
+      assert.equal("second", assert(client:receive("GET")).body)
+    end
+    assert.equal("", client.rest)
+    client:close()
+    return first
+  end
+
+  for _, phase in ipairs { "rewrite", "access", "content", "header_filter" } do
+    for _, status in ipairs { 100, 101, 102, 103, 199 } do
+      for _, call in ipairs(CALLS) do
+        local code = call[1]:format(status)
+        it(("is answered with 500: %s, %s"):format(phase, code), function()
+          local first = post {
+            [phase] = code,
+            path = phase == "header_filter" and "/balanced" or nil,
+            upstream = "ngx.print('upstream')",
+            body_filter = phase == "header_filter"
+              and "if ngx.ctx.response_body then ngx.arg[1], ngx.arg[2] = ngx.ctx.response_body, true end",
+          }
+          assert.equal(500, first.status)
+          local body = call[2]
+          if phase == "header_filter" and (body or "") == "" then
+            -- It stands for an empty body there.
+            body = "\n"
+          end
+          if body then
+            assert.equal(body, first.body)
+          else
+            assert.matches("500 Internal Server Error", first.body, 1, true)
+          end
+          assert.matches(("status %d ends no response: 500 is sent"):format(status), server:log(), 1, true)
+        end)
+      end
+    end
+  end
+
+  it("ends only a subrequest when a subrequest calls it", function()
+    local inner = server:target { content = "response.exit(103)" }
+    local r = server:run {
+      content = ("local sub = ngx.location.capture(%q) ngx.print('status ', sub.status)")
+        :format(inner),
+    }
+    assert.equal("status 103", r.body)
+  end)
+end)
