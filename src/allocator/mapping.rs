@@ -51,6 +51,21 @@ impl Mapping {
         Some(Self { start: NonNull::new(start.cast())?, length })
     }
 
+    /// Returns the bytes after `length` to the system. The mapping stays where it is; `mremap` may move it, and does so
+    /// under qemu.
+    ///
+    /// # Safety
+    ///
+    /// `length` is a multiple of [`STEP`] and not larger than the mapping. The caller no longer uses the bytes after it.
+    pub unsafe fn truncate(self, length: usize) {
+        // SAFETY: the bytes after `length` belong to the mapping, and the caller no longer uses them.
+        let tail = unsafe { Self { start: self.start.add(length), length: self.length - length } };
+        if tail.length > 0 {
+            // SAFETY: nothing else uses the tail.
+            unsafe { tail.unmap() };
+        }
+    }
+
     /// Returns the memory to the system.
     ///
     /// # Safety

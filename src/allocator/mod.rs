@@ -181,7 +181,7 @@ impl Allocator {
             let resized = mapping.resized(length);
             if resized.is_none() && is_lent {
                 // Nobody notes any more what is beyond the block's own length.
-                mapping.resized(old.next_multiple_of(STEP));
+                mapping.truncate(old.next_multiple_of(STEP));
             }
             resized.map(|mapping| mapping.start)
         }
