@@ -42,9 +42,11 @@ function Server.late()
 end
 
 
---- nginx has forgotten `ngx.ctx`.
-function Server.forget_ctx()
-  ngx.ctx = {}
+--- nginx has answered 412 by itself, or the module restores what it had before.
+function Server.replace_ctx(_, ctx)
+  local before = ngx.ctx
+  ngx.ctx = ctx
+  return before
 end
 
 
@@ -103,8 +105,11 @@ end
 
 
 local _M = {
-  --- Whether the nginx to compare with sends WWW-Authenticate more than once.
-  repeated_www_authenticate = false,
+  --- Facts of the nginx to compare with: see `spec/support/facts.lua`.
+  of_nginx = {
+    lua_version = 10023, repeated_www_authenticate = false, joined_headers = false,
+    restores_ctx = false, drops_repeats = false,
+  },
   --- Its port.
   port = 80,
 }
@@ -113,6 +118,8 @@ local _M = {
 --- Plays a sequence. Returns what was written down, and the response:
 -- { closed = true } or { status, headers, body, complete, close }.
 function _M.run(sequence)
+  local of_nginx = _M.of_nginx
+  ngx.config.ngx_lua_version = of_nginx.lua_version
   local headers = { { "Host", sequence.request.host or "x" } }
   for i, header in ipairs(sequence.request.headers) do
     headers[i + 1] = header
@@ -133,11 +140,13 @@ function _M.run(sequence)
     method = request.method,
     http_version = request.http_version,
     headers = request.headers,
-    www_authenticate_repeats = _M.repeated_www_authenticate,
+    www_authenticate_repeats = of_nginx.repeated_www_authenticate,
+    drops_repeats = of_nginx.drops_repeats,
   }
   local server = servers.new({
     host = host, request = request, sequence = sequence,
-    joins_headers = _M.repeated_www_authenticate,
+    joins_headers = of_nginx.joined_headers,
+    restores_ctx = of_nginx.restores_ctx,
   }, Server)
   server.player = play.new(sequence, ngx, function(options)
     return (server:functions_for(options, ngx))

@@ -55,6 +55,16 @@ describe("the server of a test", function()
     assert.equal("Bearer", result.headers["WWW-Authenticate"])
     assert.same({ "1" }, seen)
   end)
+
+  it("drops the second ETag of an upstream from nginx 1.23 on", function()
+    local upstream = { headers = { { "ETag", '"1"' }, { "ETag", '"2"' }, { "X-A", "1" },
+                                   { "X-A", "2" } } }
+    for version, expected in pairs { ["1.27.1"] = '"1"', ["1.22.1"] = { '"1"', '"2"' } } do
+      local result = testing.run { plugin = {}, upstream = upstream, nginx_version = version }
+      assert.same(expected, result.headers.ETag)
+      assert.same({ "1", "2" }, result.headers["X-A"])
+    end
+  end)
 end)
 
 

@@ -5,20 +5,67 @@
 local nginx = require "spec.support.nginx"
 
 
-local CODE = {
+-- Each fact: Lua code for the content phase, or locations; headers of the request; and what the
+-- response says.
+local FACTS = {
+  -- The version of lua-nginx-module, as a number.
+  lua_version = {
+    code = [[ngx.header["X-Version"] = ngx.config.ngx_lua_version]],
+    answer = function(r)
+      return tonumber(r:header("X-Version"))
+    end,
+  },
   -- Whether WWW-Authenticate can be sent more than once.
-  repeated_www_authenticate = [[ngx.header["WWW-Authenticate"] = { "one", "two" }]],
+  repeated_www_authenticate = {
+    code = [[ngx.header["WWW-Authenticate"] = { "one", "two" }]],
+    answer = function(r)
+      return #r:values("WWW-Authenticate") == 2
+    end,
+  },
+  -- Whether a variable has all headers of one name, not only the first one.
+  joined_headers = {
+    headers = { "X-A: one", "X-A: two" },
+    code = [[ngx.header["X-Joined"] = ngx.var.http_x_a]],
+    answer = function(r)
+      return r:header("X-Joined") == "one, two"
+    end,
+  },
+  -- Whether `ngx.ctx` is there again after nginx has answered 412 by itself. The response to a
+  -- second request tells.
+  restores_ctx = {
+    headers = { 'If-Match: "x"' },
+    code = [[
+      ngx.header["X-Restores"] = tostring(package.loaded.restores_ctx)
+      ngx.ctx.is_there = true
+      ngx.print("x")
+      package.loaded.restores_ctx = ngx.ctx.is_there or false
+    ]],
+    answer = function(_, again)
+      return again():header("X-Restores") == "true"
+    end,
+  },
+  -- Whether nginx drops the second ETag of an upstream, and headers like it.
+  drops_repeats = {
+    locations = [[
+      location = /repeats {
+        content_by_lua_block {
+          ngx.req.socket(true):send("HTTP/1.1 200 OK\r\nETag: one\r\nETag: two\r\n\r\n")
+        }
+      }
+      location = /drops_repeats {
+        proxy_pass http://127.0.0.1:%{port}/repeats;
+      }
+    ]],
+    answer = function(r)
+      return #r:values("ETag") == 1
+    end,
+  },
   -- The value of the header Server, or nil.
-  server_header = "",
-}
-
-local ANSWERS = {
-  repeated_www_authenticate = function(r)
-    return #r:values("WWW-Authenticate") == 2
-  end,
-  server_header = function(r)
-    return r:header("Server")
-  end,
+  server_header = {
+    answer = function(r)
+      return r:header("Server")
+    end,
+  },
 }
 
 
@@ -27,14 +74,18 @@ local facts
 
 local function ask()
   local locations = {}
-  for name, code in pairs(CODE) do
-    locations[#locations + 1] = ("location = /%s { content_by_lua_block { %s ngx.print('x') } }")
-      :format(name, code)
+  for name, fact in pairs(FACTS) do
+    locations[#locations + 1] = fact.locations
+      or ("location = /%s { content_by_lua_block { %s ngx.print('x') } }")
+        :format(name, fact.code or "")
   end
   facts = {}
   nginx.once({ locations = table.concat(locations, "\n") }, function(server)
-    for name, answer in pairs(ANSWERS) do
-      facts[name] = answer(server:get("/" .. name))
+    for name, fact in pairs(FACTS) do
+      local function get(headers)
+        return server:get("/" .. name, headers)
+      end
+      facts[name] = fact.answer(get(fact.headers), get)
     end
   end)
 end
@@ -45,7 +96,7 @@ local _M = {}
 
 --- A fact; nginx is asked for all of them once.
 function _M.get(name)
-  assert(ANSWERS[name], "there is no such fact")
+  assert(FACTS[name], "there is no such fact")
   if not facts then
     ask()
   end

@@ -189,6 +189,7 @@ function Request.new(fields)
     headers = request.headers,
     variables = request.variables,
     www_authenticate_repeats = false,
+    drops_repeats = false,
     transform_underscores = not fields.underscores,
   }
   return servers.new(fields, Request)

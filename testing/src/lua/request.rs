@@ -45,6 +45,9 @@ pub fn read(request: &Value) -> Result<Memory, Error> {
     if let Some(repeats) = boolean(&field(repeats)?, "request.www_authenticate_repeats")? {
         memory = memory.with_repeated_www_authenticate(repeats);
     }
+    if let Some(drops) = boolean(&field("drops_repeats")?, "request.drops_repeats")? {
+        memory = memory.with_repeats_dropped(drops);
+    }
     if let Some(value) = string(&field("default_type")?, "request.default_type")? {
         memory = memory.with_default_type(&*value);
     }

@@ -31,6 +31,16 @@ use kong_response::host::{Host, Level, LogOnce, ServerPhase};
 /// The default limit of `ngx.resp.get_headers`.
 const MAX_HEADERS: i64 = 100;
 
+/// The headers of an upstream of which nginx 1.23 and later take the first one only.
+const DROPPED: [&[u8]; 7] =
+    [b"Content-Type", b"ETag", b"Expires", b"Last-Modified", b"Location", b"Refresh", b"Status"];
+
+/// Whether nginx drops this header of the upstream because of the earlier ones.
+fn is_dropped(name: &[u8], earlier: &[Field]) -> bool {
+    DROPPED.iter().any(|dropped| dropped.eq_ignore_ascii_case(name))
+        && earlier.iter().any(|(earlier, _)| earlier.eq_ignore_ascii_case(name))
+}
+
 /// A header's name and value.
 pub type Field = (Vec<u8>, Vec<u8>);
 
@@ -51,6 +61,8 @@ pub struct Memory {
     head: Head,
     upstream_status: Option<u16>,
     upstream_headers: Vec<Field>,
+    /// Whether nginx drops headers of the upstream that it has already got, see [`DROPPED`].
+    drops_repeats: bool,
     chain: Chain,
     body: RefCell<Option<BodyState>>,
     log: RefCell<Vec<(Level, Vec<u8>)>>,
@@ -77,6 +89,7 @@ impl Memory {
             head: Head::new(true),
             upstream_status: None,
             upstream_headers: Vec::new(),
+            drops_repeats: true,
             chain: Chain::default(),
             body: RefCell::default(),
             log: RefCell::default(),
@@ -122,6 +135,12 @@ impl Memory {
         let keeps_underscores = self.head.keeps_underscores;
         self.head = Head::new(repeats);
         self.head.keeps_underscores = keeps_underscores;
+        self
+    }
+
+    /// The same with a server that drops an upstream's second ETag, and headers like it, or sends both.
+    pub fn with_repeats_dropped(mut self, drops: bool) -> Self {
+        self.drops_repeats = drops;
         self
     }
 
@@ -214,6 +233,9 @@ impl Memory {
         let mut chunked = false;
         self.head.content_length = None;
         for (name, value) in headers {
+            if self.drops_repeats && is_dropped(name, &self.upstream_headers) {
+                continue;
+            }
             self.upstream_headers.push((name.to_vec(), value.to_vec()));
             chunked |= name.eq_ignore_ascii_case(b"Transfer-Encoding")
                 && value.eq_ignore_ascii_case(b"chunked");

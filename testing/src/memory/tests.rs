@@ -93,3 +93,32 @@ fn the_limit_of_a_list_counts_dead_slots_and_headers_that_nginx_adds() {
     assert_eq!(names(Some(1)), ("connection X-B".to_owned(), true));
     assert_eq!(names(Some(0)), ("connection X-B X-C".to_owned(), false));
 }
+
+#[test]
+fn newer_servers_drop_what_an_upstream_repeats() {
+    let headers: [(&[u8], &[u8]); 8] = [
+        (b"ETag", b"1"),
+        (b"etag", b"2"),
+        (b"Location", b"/1"),
+        (b"Location", b"/2"),
+        (b"Content-Type", b"text/a"),
+        (b"Content-Type", b"text/b"),
+        (b"X-A", b"1"),
+        (b"X-A", b"2"),
+    ];
+    for (drops, tags, locations, kind) in
+        [(true, &["1"][..], &["/1"][..], "text/a"), (false, &["1", "2"], &["/1", "/2"], "text/b")]
+    {
+        let mut host = Memory::new().with_repeats_dropped(drops);
+        host.upstream(200, headers);
+        let fields = host.finish_head().fields;
+        let values = |name: &[u8]| -> Vec<String> {
+            let own = fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+            own.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
+        };
+        assert_eq!(values(b"ETag"), tags);
+        assert_eq!(values(b"Location"), locations);
+        assert_eq!(values(b"Content-Type"), [kind]);
+        assert_eq!(values(b"X-A"), ["1", "2"]);
+    }
+}

@@ -14,6 +14,7 @@ local co_status = coroutines.status
 local co_yield = coroutines.yield
 local concat = table.concat
 local find = string.find
+local ipairs = ipairs
 local pairs = pairs
 local rawget = rawget
 local setmetatable = setmetatable
@@ -36,15 +37,18 @@ local YIELDS = { rewrite = true, access = true, content = true, timer = true }
 --   chunks        what was sent of the body
 --   headers       the head as it was sent, nil before that; `status` with it
 --   body_allowed  whether a body goes with that head
+--   chunked       in chunks
 --   unmodified    nginx has made a 304 of it, because the client has the body already
 --   exited        what Lua code has exited with
 --   leaves        it has done so where that ends the phase
 --   buffered      what was printed for a client of HTTP/1.0, which is told the length
+--   tells_length  such a client is told the length
 --   eof           no more of the body is taken
 --   complete      the end of the body was sent
 --   broken        it never will be: a filter has failed, or the upstream
 --   closed        the connection was closed, mostly without an answer; `unanswered`: nginx leaves
 --                 it open, and the client waits for one
+--   restores_ctx  the Lua module restores `ngx.ctx` after a 412 of nginx's own
 --   aborted       the connection is closed behind the answer; `restarted`: because a filter has
 --                 begun the response again
 local Server = {}
@@ -146,6 +150,16 @@ function Server:call(code, ...)
 end
 
 
+local function is_chunked(headers)
+  for _, header in ipairs(headers) do
+    if header[1] == "Transfer-Encoding" then
+      return true
+    end
+  end
+  return false
+end
+
+
 --- Sends the head, unless it was sent.
 -- @treturn boolean whether there is one, and the request goes on
 function Server:send_head()
@@ -158,9 +172,7 @@ function Server:send_head()
 
   local answer = host:answer_conditions()
   if answer == 412 then
-    -- nginx forgets the context of its modules, and `ngx.ctx` with it.
-    self:forget_ctx()
-    return self:begin_again(412)
+    return self:refuse_precondition()
   end
   self.unmodified = answer == 304 or self.unmodified
   local before = self.exited or 0
@@ -172,6 +184,7 @@ function Server:send_head()
   end
   if (self.exited or 0) == before then
     self.headers, self.body_allowed = host:finish_head()
+    self.chunked = is_chunked(self.headers)
     self.status = host:get_status()
     return true
   end
@@ -180,12 +193,37 @@ function Server:send_head()
 end
 
 
---- `ngx.ctx` is lost.
-function Server:forget_ctx() -- luacheck: no unused args
+--- Puts another table in the place of `ngx.ctx`. Returns the one before.
+function Server:replace_ctx(ctx) -- luacheck: no unused args
   local ngx = rawget(_G, "ngx")
   if ngx then
-    ngx.ctx = {}
+    local before = ngx.ctx
+    ngx.ctx = ctx
+    return before
   end
+end
+
+
+--- nginx discards the body of the request, unless Lua code has read it.
+function Server:discard_request_body()
+  local request = self.request
+  request.body = request.body_read and request.body or ""
+end
+
+
+--- nginx answers 412 by itself. It forgets the context of its modules, and `ngx.ctx` with it. Newer
+-- versions of lua-nginx-module restore their context after that, but not where they tell a client
+-- of HTTP/1.0 the length.
+function Server:refuse_precondition()
+  local restores = self.restores_ctx and not self.tells_length
+  self:discard_request_body()
+  local ended, ctx = self.host:body_ended(), self:replace_ctx({})
+  self:begin_again(412)
+  if restores then
+    self:replace_ctx(ctx)
+    self.host:set_arg(2, ended)
+  end
+  return false
 end
 
 
@@ -226,7 +264,8 @@ function Server:output(pieces, last)
     return
   end
   local sent, ended = host:get_chunk()
-  if sent ~= "" then
+  -- For the client, a chunked body ends with its first end.
+  if sent ~= "" and not (self.complete and self.chunked) then
     self.chunks[#self.chunks + 1] = sent
   end
   self.complete = self.complete or ended
@@ -260,17 +299,16 @@ function Server:print(text)
   if not host:headers_sent() and not self.buffered then
     local request = self.request
     host:start_output()
-    if request.http_version < 1.1 and request.method ~= "HEAD" and text ~= ""
+    self.tells_length = request.http_version < 1.1 and text ~= ""
       and host:get_header("Content-Length") == nil
-    then
+    if self.tells_length and request.method ~= "HEAD" then
       self.buffered = {}
     elseif not self:send_head() then
       return nil, "nginx output filter error"
     elseif not self.body_allowed then
       if text ~= "" then
         self:body_refused()
-        -- nginx discards the body of the request, unless Lua code has read it.
-        request.body = request.body_read and request.body or ""
+        self:discard_request_body()
       end
       self.eof = true
       return 1
@@ -314,8 +352,8 @@ function Server:finish()
   if not host:headers_sent() then
     local length = #concat(buffered or {})
     local is_old = self.request.http_version < 1.1
-    local is_unknown = buffered or not host:get_header("Content-Length")
-    host:start_output(is_old and is_unknown and length or nil)
+    self.tells_length = is_old and (buffered or not host:get_header("Content-Length"))
+    host:start_output(self.tells_length and length or nil)
     if not self:send_head() then
       return
     end

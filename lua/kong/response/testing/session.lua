@@ -343,6 +343,7 @@ end
 
 
 -- Before 1.23, nginx holds WWW-Authenticate once, and a variable has the first of several headers.
+-- From 1.23 on, it drops the second ETag of an upstream, and headers like it.
 local function is_newer(version)
   local major, minor = match(version, "^(%d+)%.(%d+)")
   if not major then
@@ -362,12 +363,14 @@ local _M = {}
 -- @tparam table requests what `kong.response.pdk` is told of each phase
 function _M.new(case, ngx, kong, requests)
   local request = case.request
+  local newer = is_newer(case.nginx_version)
   local self = servers.new({
     ngx = ngx,
     requests = requests,
     services = case.services,
     worker = case.worker,
-    joins_headers = is_newer(case.nginx_version),
+    joins_headers = newer,
+    restores_ctx = newer,
     kong_ctx = kong.ctx,
     plugins = case.plugins,
     request = request,
@@ -378,7 +381,8 @@ function _M.new(case, ngx, kong, requests)
       headers = request.headers,
       variables = request.variables,
       default_type = case.default_type or "",
-      www_authenticate_repeats = is_newer(case.nginx_version),
+      www_authenticate_repeats = newer,
+      drops_repeats = newer,
     },
     log = log.new(),
     hints = {},
