@@ -194,6 +194,10 @@ hosts.each("get_raw_body", {
         ['{ "a", { "b", 1 } }'] = "ab1",
         ["nil"] = "",
         ['""'] = "",
+        ["{ {} }"] = "",
+        ["0.1 + 0.2"] = "0.3",
+        ["{ 1 / 3, 1e15 }"] = "0.333333333333331e+15",
+        ["0 / 0"] = "nan",
       } do
         local r = run {
           path = "/content",
@@ -205,6 +209,31 @@ hosts.each("get_raw_body", {
         local body = "one " .. text .. "two" .. text
         assert.equal(body, r.body)
         assert.same({ "(nil)", "(nil)", "(nil)", "(nil)", body, body }, r.notes)
+      end
+    end)
+
+    it("keeps a chunk that nginx refuses in ngx.arg[1]", function()
+      for value, refusal in pairs {
+        ["true"] = "bad chunk data type: boolean",
+        ["{ true }"] = "bad argument #3 to '__newindex' (bad data type boolean found)",
+        ["{ 'a', nil, 'b' }"] = "bad argument #3 to '__newindex' (bad data type nil found)",
+        ["{ { [2] = 'a' } }"] = "bad argument #3 to '__newindex' (bad data type nil found)",
+        ["{ 'a', b = 'c' }"] = "bad argument #3 to '__newindex' (non-array table found)",
+        ["{ [0] = 'a' }"] = "bad argument #3 to '__newindex' (non-array table found)",
+        ["{ [1.5] = 'a' }"] = "bad argument #3 to '__newindex' (non-array table found)",
+      } do
+        local r = run {
+          path = "/content",
+          content = [[ngx.print("one")]],
+          body_filter = ([[
+            if ngx.arg[1] ~= "" then
+              note(select(2, pcall(function() ngx.arg[1] = %s end)))
+            end
+          ]]):format(value),
+        }
+        assert.equal("one", r.body)
+        assert.equal(1, #r.notes)
+        assert.matches(refusal, r.notes[1], 1, true)
       end
     end)
 

@@ -221,4 +221,30 @@ describe("functions bound to a host", function()
     assert.equal("one two three", (response.get_raw_body()))
     assert.equal(0, host:buffered())
   end)
+
+  it("let a finalizer use the request while a chunk is read", function()
+    local host = native.memory_host()
+    local ran, errors = 0, {}
+    local function finalizer()
+      ran = ran + 1
+      local ok, err = pcall(host.set_status, host, 201)
+      if not ok then
+        errors[#errors + 1] = err
+      end
+    end
+    -- The collector starts a cycle at once, and each step runs much of it.
+    local pause = collectgarbage("setpause", 0)
+    local multiplier = collectgarbage("setstepmul", 10000)
+    collectgarbage()
+    for i = 1, 1000 do
+      getmetatable(newproxy(true)).__gc = finalizer
+      host:set_chunk(i .. (" "):rep(1000), false)
+      host:get_arg(1)
+      host:get_chunk()
+    end
+    collectgarbage("setpause", pause)
+    collectgarbage("setstepmul", multiplier)
+    assert.is_true(ran > 0)
+    assert.same({}, errors)
+  end)
 end)

@@ -268,8 +268,8 @@ fn finish_head(lua: &Lua, memory: &RefCell<Memory>, _: Value, _: Value) -> Outco
 }
 
 /// `host:set_chunk(string|array of pieces, last)`
-fn set_chunk(_: &Lua, memory: &RefCell<Memory>, pieces: Value, last: Value) -> Outcome<()> {
-    let pieces = chunk(&pieces, &mut Vec::new())?;
+fn set_chunk(lua: &Lua, memory: &RefCell<Memory>, pieces: Value, last: Value) -> Outcome<()> {
+    let pieces = chunk(lua, &pieces)?;
     memory.borrow_mut().set_chunk(pieces, is_true(&last));
     Ok(())
 }
@@ -287,17 +287,20 @@ fn get_chunk(
 
 /// `host:get_arg(1|2)`: like reading `ngx.arg` in a body filter.
 fn get_arg(lua: &Lua, memory: &RefCell<Memory>, index: Value, _: Value) -> Outcome<Value> {
-    let memory = memory.borrow();
     Ok(match arg_index(&index)? {
-        1 => Value::String(text(lua, memory.arg_body())?),
-        _ => Value::Boolean(memory.outgoing_chunk().1),
+        1 => {
+            // Making a string may run a finalizer that uses the request, so the borrow must end before.
+            let bytes = memory.borrow().arg_body();
+            Value::String(text(lua, bytes)?)
+        }
+        _ => Value::Boolean(memory.borrow().outgoing_chunk().1),
     })
 }
 
 /// `host:set_arg(1|2, value)`: like assigning to `ngx.arg` in a body filter.
-fn set_arg(_: &Lua, memory: &RefCell<Memory>, index: Value, value: Value) -> Outcome<()> {
+fn set_arg(lua: &Lua, memory: &RefCell<Memory>, index: Value, value: Value) -> Outcome<()> {
     if arg_index(&index)? == 1 {
-        let bytes = joined(chunk(&value, &mut Vec::new())?.iter());
+        let bytes = joined(chunk(lua, &value)?.iter());
         memory.borrow_mut().set_arg_body(bytes);
     } else {
         memory.borrow_mut().set_arg_last(is_true(&value));

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use bytes::Bytes;
 use kong_response::error::Error;
-use mlua::{BorrowedBytes, Table, Value};
+use mlua::{BorrowedBytes, Lua, Table, Value};
 
 use super::of_lua;
 use crate::memory::{Field, joined};
@@ -129,29 +129,71 @@ pub fn pairs(list: &Table, what: &str) -> Result<Vec<Field>, Error> {
 /// The maximum depth of nested arrays in a chunk. nginx has no limit, and crashes if an array contains itself.
 const MAX_CHUNK_DEPTH: usize = 100;
 
-/// The pieces of a chunk: a string, a number, an array of chunks, or none for nil. `outer` has the tables that contain
-/// the value.
-pub fn chunk(value: &Value, outer: &mut Vec<*const c_void>) -> Result<Vec<Bytes>, Error> {
+/// The pieces of a chunk: a string, a number, an array of chunks, or none for nil.
+///
+/// # Errors
+///
+/// The errors of nginx for `ngx.arg[1] = value`, and `bad chunk: tables nested too deep`.
+pub fn chunk(lua: &Lua, value: &Value) -> Result<Vec<Bytes>, Error> {
     match value {
         Value::Nil => Ok(Vec::new()),
-        Value::String(text) => Ok(vec![Bytes::copy_from_slice(&text.as_bytes())]),
-        Value::Table(pieces) => {
-            let table = pieces.to_pointer();
-            if outer.len() == MAX_CHUNK_DEPTH || outer.contains(&table) {
-                return Err(misuse("bad chunk: tables nested too deep".to_owned()));
-            }
-            outer.push(table);
-            let piece = |i| {
-                let piece: Value = pieces.raw_get(i).map_err(of_lua)?;
-                Ok(joined(chunk(&piece, outer)?.iter()))
-            };
-            let read = (1..=pieces.raw_len()).map(piece).collect::<Result<_, Error>>()?;
-            outer.pop();
-            Ok(read)
+        Value::Table(array) => pieces(lua, array, &mut Vec::new()),
+        value => {
+            let refused = || misuse(format!("bad chunk data type: {}", type_name(value)));
+            Ok(vec![text(lua, value)?.ok_or_else(refused)?])
         }
-        value => match as_number(value) {
-            Some(number) => Ok(vec![number.to_string().into()]),
-            None => Err(misuse(format!("bad chunk data type: {}", type_name(value)))),
-        },
     }
+}
+
+/// The pieces in an array. `outer` has the tables that contain it.
+fn pieces(lua: &Lua, array: &Table, outer: &mut Vec<*const c_void>) -> Result<Vec<Bytes>, Error> {
+    let table = array.to_pointer();
+    if outer.len() == MAX_CHUNK_DEPTH || outer.contains(&table) {
+        return Err(misuse("bad chunk: tables nested too deep".to_owned()));
+    }
+    outer.push(table);
+    let mut read = Vec::new();
+    for i in 1..=array_length(array)? {
+        let piece: Value = array.raw_get(i).map_err(of_lua)?;
+        let refused = || bad_argument(&format!("bad data type {} found", type_name(&piece)));
+        read.push(match &piece {
+            Value::Table(inner) => joined(pieces(lua, inner, outer)?.iter()),
+            piece => text(lua, piece)?.ok_or_else(refused)?,
+        });
+    }
+    outer.pop();
+    Ok(read)
+}
+
+/// The bytes of a string, or of a number as Lua's `tostring` writes it. `None` for other types.
+fn text(lua: &Lua, value: &Value) -> Result<Option<Bytes>, Error> {
+    match value {
+        Value::String(_) | Value::Integer(_) | Value::Number(_) => {
+            let text = lua.coerce_string(value.clone()).map_err(of_lua)?;
+            Ok(text.map(|text| Bytes::copy_from_slice(&text.as_bytes())))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The greatest index of an array.
+///
+/// # Errors
+///
+/// An error if a key is not a whole number from 1 up.
+fn array_length(array: &Table) -> Result<usize, Error> {
+    let mut length = 0.0;
+    for pair in array.pairs::<Value, Value>() {
+        let (key, _) = pair.map_err(of_lua)?;
+        match as_number(&key) {
+            Some(index) if index >= 1.0 && index.fract() == 0.0 => length = index.max(length),
+            _ => return Err(bad_argument("non-array table found")),
+        }
+    }
+    Ok(length as usize)
+}
+
+/// nginx's error for a wrong table in `ngx.arg[1] = table`.
+fn bad_argument(reason: &str) -> Error {
+    misuse(format!("bad argument #3 to '__newindex' ({reason})"))
 }
