@@ -1,5 +1,5 @@
-//! A Lua VM that is closed unloads its libraries, and nginx closes one per request where
-//! `lua_code_cache` is off. What nginx still has to call must stay: the library is never unloaded.
+//! Links the library so that it is never unloaded. A Lua VM unloads its libraries when it is closed, but the thread
+//! that ran the VM still calls destructors of this library.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -1,4 +1,5 @@
-//! The functions of `kong.response`, bound to a request in memory, and the module as `require` opens it.
+//! The functions of `kong.response` for a request in memory, and the function that `require` calls to open the
+//! module.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_int};
@@ -13,10 +14,10 @@ use mlua::{Lua, Result};
 use crate::lua::{host, module};
 use crate::memory::{Memory, Shared};
 
-/// Where the module stands in Lua's registry while it is opened.
+/// The key of the module in Lua's registry.
 const MODULE: &CStr = c"kong.response.testing.native";
 
-/// The request that a function is bound to.
+/// The request in memory to which a function is bound.
 #[derive(Debug, Clone, Copy)]
 struct InMemory(NonNull<RefCell<Memory>>);
 
@@ -24,30 +25,30 @@ impl Server for InMemory {
     type Request<'call> = Shared<'call>;
 
     unsafe fn current(state: *mut lua_State) -> std::result::Result<(Self, Client), Error> {
-        // SAFETY: running, bound, slots: the upvalue is the table `{ id, host }` of glue.lua. Raw reads run no Lua
-        // code.
+        // SAFETY: running, bound, slots. The upvalue is the table `{ id, host }`, because only glue.lua calls `bind`.
+        // Raw reads run no Lua code.
         let id = unsafe {
             ffi::lua_rawgeti(state, ffi::lua_upvalueindex(upvalue::SERVER), 1);
             let id = ffi::lua_tonumber(state, -1);
             ffi::lua_pop(state, 1);
             id
         };
-        // While the VM is closed, functions may outlive their host: then its id leads nowhere.
+        // When the VM closes, a function may outlive its host. Then there is no host with this id.
         let memory = host::by_id(id as u64).ok_or(Error::Disabled)?;
-        // SAFETY: the table keeps the host from being collected, and the host its request.
+        // SAFETY: `by_id` finds only requests whose userdata is alive, and the userdata keeps its request.
         let client = unsafe { memory.as_ref() }.borrow().stage().client;
         Ok((Self(memory), client))
     }
 
     unsafe fn lend<'call>(self, callbacks: &'call dyn Callbacks) -> Shared<'call> {
-        // SAFETY: the upvalue of the running function keeps the host, and that the request, as long as the call
-        // lasts. The caller says that this outlives `'call`.
+        // SAFETY: the upvalue of the running function keeps the userdata of the host, which keeps the request, until
+        // the call returns. The caller guarantees that this is after `'call`.
         Shared::new(unsafe { &*self.0.as_ptr() }, callbacks)
     }
 
     unsafe fn push_ctx(self, state: *mut lua_State) -> Option<c_int> {
-        // SAFETY: running, bound, slots: the upvalue is the kit's `ngx`, a table that has `ctx` as a field. A raw
-        // read runs no Lua code.
+        // SAFETY: running, bound, slots. `bind` has checked that the upvalue `ngx` is a table. A raw read runs no Lua
+        // code. Pushing the string may raise, as the contract allows.
         unsafe {
             ffi::lua_pushstring(state, c"ctx".as_ptr());
             let kind = ffi::lua_rawget(state, ffi::lua_upvalueindex(upvalue::NGX));
@@ -56,18 +57,23 @@ impl Server for InMemory {
     }
 }
 
-/// `bind(ngx, services, { id, host })`: the functions of an instance, for the host.
+/// `bind(ngx, services, { id, host }) -> functions`: makes the functions of an instance for a host.
+///
+/// # Safety
+///
+/// Lua calls it: running.
 unsafe extern "C-unwind" fn bind(state: *mut lua_State) -> c_int {
-    // SAFETY: running: the Lua code of glue.lua calls this function. No value of Rust is alive.
+    // SAFETY: running, slots. No value is alive that Rust has to drop, so `bind` may raise.
     unsafe { lua::bind::<InMemory>(state) }
 }
 
+/// Makes the module and stores it in Lua's registry.
 fn open(lua: &Lua) -> Result<()> {
-    // A protected call for each string would double the time of a test. Where a test runs out of memory, the
-    // process ends.
+    // Without this, mlua makes each string in a protected call, and tests take twice the time. With it, the process
+    // ends if Lua has no memory.
     #[cfg(feature = "module")]
     lua.skip_memory_check(true);
-    // SAFETY: `bind` is a C function that takes any arguments and leaves nothing alive when it raises.
+    // SAFETY: `bind` accepts any arguments, and no value that Rust has to drop is alive when it raises.
     let bind = unsafe { lua.create_c_function(bind)? };
     lua.set_named_registry_value(&MODULE.to_string_lossy(), module(lua, bind)?)
 }
@@ -76,15 +82,16 @@ fn open(lua: &Lua) -> Result<()> {
 ///
 /// # Safety
 ///
-/// `state` is that of the running function, as `require` and `package.loadlib` give it.
+/// Lua calls it, in `require` or `package.loadlib`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn luaopen_kong_response_testing_native(
     state: *mut lua_State,
 ) -> c_int {
-    // SAFETY: the VM is open. What mlua keeps for a VM, it keeps in the VM's registry.
+    // SAFETY: the VM is open, because it runs this function. mlua stores its data for a VM in the VM's registry, so
+    // it does not outlive the VM.
     let lua = unsafe { Lua::get_or_init_from_ptr(state) };
     let opened = attempt(|| open(lua).map_err(|error| Error::Host(error.to_string())));
-    // SAFETY: C functions have 20 slots. Nothing of Rust is alive where this raises.
+    // SAFETY: a C function has 20 free slots. No value is alive that Rust has to drop when this raises.
     unsafe {
         match opened {
             Ok(()) => {

@@ -1,10 +1,10 @@
-//! The native part of the test kit of `kong.response`: a server in memory that treats responses as nginx
-//! with lua-nginx-module does, for `require "kong.response.testing.native"`.
+//! The native part of the test kit of `kong.response`, which Lua gets from `require "kong.response.testing.native"`.
+//! Its server in memory treats responses like nginx with lua-nginx-module.
 //!
-//! - [`memory`]: the server, in pure Rust; the tests of the rules compile it, too;
-//! - [`regex`], [`text`]: what else nginx's Lua has from native code: `ngx.re`, encodings, digests;
-//! - `lua`: its objects in Lua, with mlua's safe API;
-//! - `bind`: the functions of `kong.response` over that server: the one file with unsafe code.
+//! - [`memory`]: the server in memory, which the tests of the rules also use
+//! - [`regex`], [`text`]: `ngx.re`, encodings and digests for the kit's `ngx`
+//! - `lua`: the objects of both in Lua, with mlua's safe API
+//! - `bind`: the functions of `kong.response` for the server in memory; the only file with unsafe code
 
 #[allow(unsafe_code)]
 mod bind;

@@ -1,16 +1,16 @@
-//! Regular expressions as `ngx.re` has them: its options, and its errors.
+//! Regular expressions with the options and errors of `ngx.re`.
 //!
-//! The options `j` and `o` change only the speed. `J` has no effect: the crate does not offer it.
+//! The options `j` and `o` change only the speed. `J` has no effect, because the crate does not support it.
 
 use pcre2::bytes::{Regex as Pcre, RegexBuilder};
 
-/// The options that `ngx.re` knows.
+/// The options of `ngx.re`.
 const FLAGS: &[u8] = b"adDijJmsuUxo";
 
-/// Makes groups of the same name possible.
+/// Allows several groups with the same name.
 const DUPLICATE_NAMES: &str = "(?J)";
 
-/// The texts of PCRE 1 that differ from those of PCRE2, by PCRE2's code. lua-nginx-module passes them on.
+/// The error messages of PCRE 1 that differ from those of PCRE2, by PCRE2's code. `ngx.re` returns those of PCRE 1.
 const TEXTS: [(i32, &str); 9] = [
     (109, "nothing to repeat"),
     (112, "unrecognized character after (? or (?-"),
@@ -23,25 +23,25 @@ const TEXTS: [(i32, &str); 9] = [
     (102, "\\c at end of pattern"),
 ];
 
-/// What goes wrong in a match, in PCRE 1's numbers.
+/// PCRE 1's codes for errors of a match.
 const BAD_UTF: i32 = -10;
 const BAD_UTF_OFFSET: i32 = -11;
 const BAD_OFFSET: i32 = -24;
 
-/// The two ends of a group, if it took part.
+/// Start and end of a group, or `None` if the group has not matched.
 pub type Span = Option<(usize, usize)>;
 
 /// A compiled expression.
 #[derive(Debug)]
 pub struct Regex {
     pcre: Pcre,
-    /// The same, which also has to reach the end of the subject: with the option `d`, which takes the longest
-    /// match.
+    /// With the option `d`, which searches the longest match: the same expression, but it must match up to the end of
+    /// the subject.
     whole: Option<Pcre>,
     names: Vec<(usize, String)>,
 }
 
-/// The text of an expression for the crate, which takes UTF-8 only: other bytes are escaped.
+/// The expression as UTF-8, which the crate requires. Other bytes become escapes.
 fn readable(pattern: &[u8]) -> String {
     let mut text = String::with_capacity(pattern.len());
     for chunk in pattern.utf8_chunks() {
@@ -66,11 +66,11 @@ fn compile_error(text: &str, pattern: &[u8], offset: usize) -> Vec<u8> {
 }
 
 impl Regex {
-    /// Compiles an expression. `options` has known letters only.
+    /// Compiles an expression. Ignores unknown letters in `options`; see [`Regex::unknown_option`].
     ///
     /// # Errors
     ///
-    /// As `ngx.re` words it: `pcre_compile() failed: missing ) in "(a"`.
+    /// The message of `ngx.re`, for example `pcre_compile() failed: missing ) in "(a"`.
     pub fn new(pattern: &[u8], options: &[u8]) -> Result<Self, Vec<u8>> {
         let has = |letter: u8| options.contains(&letter);
         let utf = has(b'u') || has(b'U');
@@ -96,7 +96,7 @@ impl Regex {
             compile_error(message, pattern, offset)
         };
         let plain = builder.build(&format!("{prefix}{text}")).map_err(refused)?;
-        // An extended expression may end in a comment.
+        // With the option `x`, the expression may end with a comment, which only a newline ends.
         let end = if has(b'x') { "\n" } else { "" };
         let anchored = format!("{prefix}\\G(?:{text}{end})");
         let whole = has(b'd').then(|| builder.build(&format!("{anchored}\\z")));
@@ -106,26 +106,26 @@ impl Regex {
         Ok(Self { pcre, whole: whole.transpose().map_err(refused)?, names })
     }
 
-    /// The letter that is no option of `ngx.re`.
+    /// The first letter that is not an option of `ngx.re`.
     pub fn unknown_option(options: &[u8]) -> Option<u8> {
         options.iter().copied().find(|letter| !FLAGS.contains(letter))
     }
 
-    /// The groups that have a name.
+    /// The groups with a name, each with its number.
     pub fn names(&self) -> &[(usize, String)] {
         &self.names
     }
 
-    /// How many groups there are, without the whole match.
+    /// The number of groups, without the whole match. With the option `d`, there are none.
     pub fn groups(&self) -> usize {
         if self.whole.is_some() { 0 } else { self.pcre.captures_len() - 1 }
     }
 
-    /// Looks for a match from an offset on: the ends of the whole, and of each group.
+    /// Searches a match from an offset. Returns the span of the whole match, and then that of each group.
     ///
     /// # Errors
     ///
-    /// As `ngx.re` words it: `pcre_exec() failed: -10`.
+    /// The message of `ngx.re`, for example `pcre_exec() failed: -10`.
     pub fn find(&self, subject: &[u8], offset: usize) -> Result<Option<Vec<Span>>, String> {
         if offset > subject.len() {
             return Err(format!("pcre_exec() failed: {BAD_OFFSET}"));
@@ -169,13 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn groups_that_take_no_part_have_no_ends() {
+    fn groups_that_have_not_matched_have_no_span() {
         assert_eq!(found("(a)(b)?", "", b"xa", 0), Some(vec![Some((1, 2)), Some((1, 2)), None]));
         assert_eq!(found("b", "", b"xa", 0), None);
     }
 
     #[test]
-    fn options() {
+    fn each_option_changes_the_match_as_in_nginx() {
         assert_eq!(found("b # c", "xa", b"ab", 0), None);
         assert_eq!(found("b # c", "xa", b"ab", 1), Some(vec![Some((1, 2))]));
         assert_eq!(found("a.C", "is", b"A\nc", 0), Some(vec![Some((0, 3))]));
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_those_of_nginx() {
+    fn errors_have_the_messages_of_nginx() {
         assert_eq!(refused(b"(abc", ""), "pcre_compile() failed: missing ) in \"(abc\"");
         let text = "pcre_compile() failed: unmatched parentheses in \"a)\" at \")\"";
         assert_eq!(refused(b"a)", ""), text);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_match_themselves() {
+    fn bytes_that_are_not_utf8_match_themselves() {
         let regex = Regex::new(b"a\xff+", b"").unwrap();
         assert_eq!(regex.find(b"xa\xff\xff", 0), Ok(Some(vec![Some((1, 4))])));
     }

@@ -1,4 +1,4 @@
-//! Encodings and digests as lua-nginx-module has them.
+//! The encodings and digests of lua-nginx-module.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -18,7 +18,7 @@ pub fn encode_base64(bytes: &[u8], padded: bool) -> String {
     if padded { PADDED.encode(bytes) } else { PLAIN.encode(bytes) }
 }
 
-/// `ngx.decode_base64`: nginx reads up to the first `=`.
+/// `ngx.decode_base64`. Like nginx, reads up to the first `=`.
 pub fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
     let end = text.iter().position(|byte| *byte == b'=').unwrap_or(text.len());
     PADDED.decode(&text[..end]).ok()
@@ -38,7 +38,7 @@ pub fn sha1(bytes: &[u8]) -> Vec<u8> {
 pub fn hmac_sha1(key: &[u8], bytes: &[u8]) -> Vec<u8> {
     match Hmac::<Sha1>::new_from_slice(key) {
         Ok(mac) => mac.chain_update(bytes).finalize().into_bytes().to_vec(),
-        // A key of any length is one.
+        // HMAC accepts keys of any length, so this does not happen.
         Err(_) => Vec::new(),
     }
 }
@@ -48,12 +48,12 @@ pub fn crc32(bytes: &[u8]) -> u32 {
     crc32fast::hash(bytes)
 }
 
-/// What `ngx.escape_uri` escapes beside control characters and spaces, by its `type`. The last two leave
-/// DEL and what is not ASCII as it is.
+/// The characters that `ngx.escape_uri` escapes, by its `type`. It also escapes control characters and spaces, and
+/// for the types below 5 all bytes from 0x7F.
 const ESCAPED: [&[u8]; 7] =
     [b"#%?", b"#%+?", b"\"#$%&+,/:;<=>?@[\\]^`{|}", b"\"#%'", b"\"'", b"%", b"%"];
 
-/// `ngx.escape_uri`; nothing for a type that nginx does not have.
+/// `ngx.escape_uri`. `None` if nginx has no such type.
 pub fn escape_uri(bytes: &[u8], kind: usize) -> Option<Vec<u8>> {
     let set = *ESCAPED.get(kind)?;
     let mut escaped = Vec::with_capacity(bytes.len());
@@ -67,7 +67,7 @@ pub fn escape_uri(bytes: &[u8], kind: usize) -> Option<Vec<u8>> {
     Some(escaped)
 }
 
-/// `ngx.unescape_uri`: what is no escape stays.
+/// `ngx.unescape_uri`. Invalid escapes do not change.
 pub fn unescape_uri(bytes: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn digests() {
+    fn digests_are_those_of_known_examples() {
         assert_eq!(hex(md5(b"")), "d41d8cd98f00b204e9800998ecf8427e");
         assert_eq!(hex(sha1(b"")), "da39a3ee5e6b4b0d3255bfef95601890afd80709");
         let mac = "de7c9b85b8b78aa6bc8a7a36f70a90701c9db4d9";
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes() {
+    fn escape_uri_escapes_by_type_and_unescape_uri_keeps_invalid_escapes() {
         assert_eq!(escape_uri(b"a b~'\xff", 2).as_deref(), Some(&b"a%20b~'%FF"[..]));
         assert_eq!(escape_uri(b"a b/\xff", 5).as_deref(), Some(&b"a%20b/\xff"[..]));
         assert_eq!(escape_uri(b"a", 7), None);

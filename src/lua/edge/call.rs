@@ -289,7 +289,7 @@ impl<S: Server> Call<S> {
     ///
     /// # Safety
     ///
-    /// The call is the running one; the server has a request. Guarded.
+    /// The call is the running one; the server has a request. It raises, but only if there is no memory.
     unsafe fn push_ctx_without_code(&mut self) -> bool {
         // SAFETY: `open` has got the server from `S::current` in this call, with a request.
         let ctx = unsafe { self.server.push_ctx(self.state) };

@@ -50,8 +50,8 @@ pub trait Server: Copy + 'static {
     ///
     /// # Safety
     ///
-    /// Running, bound to this server, slots. [`current`](Self::current) has found a request in the running call.
-    /// Guarded.
+    /// Running, bound to this server, slots. [`current`](Self::current) has found a request in the running call. It
+    /// raises, but only if there is no memory.
     unsafe fn push_ctx(self, state: *mut lua_State) -> Option<c_int> {
         let _ = state;
         None
