@@ -1,4 +1,4 @@
---- Runs a real nginx for a spec and asks it with curl. Linux only (fork, /proc).
+--- Runs a real nginx for a spec and asks it with libcurl. Linux only (fork, /proc).
 --
 --     local server = nginx.start { locations = "location = /x { return 204; }" }
 --     local r = server:get("/x")
@@ -41,11 +41,10 @@ local Server = {}
 Server.__index = Server
 
 
---- Starts a request.
-local function start_request(self, spec)
-  self.requested = self.requested + 1
+--- What `curl.run` takes.
+local function addressed(self, spec)
   local port = spec.port or (spec.http2 and "h2_port" or "port")
-  return curl.start(spec, self.ports[port], self.dir .. "/curl." .. self.requested)
+  return { spec, self.ports[port] }
 end
 
 
@@ -53,8 +52,7 @@ end
 -- http_version = "1.0", max_time, raw = true to keep the chunked framing, compressed = true to ask
 -- for an encoded body and decode it, port = "upstream_port" for another server }.
 function Server:request(spec)
-  local job = start_request(self, spec)
-  return curl.finish(job, reap(job.pid, 0))
+  return curl.run({ addressed(self, spec) }, 1)[1]
 end
 
 
@@ -63,50 +61,26 @@ function Server:get(path, headers)
 end
 
 
---- Sends several requests, at most `at_once` (16) of them at the same time; the responses come in
--- the order of the requests.
-function Server:requests(specs, at_once)
-  local responses, running, sent = {}, {}, 0
-  at_once = at_once or 16
-  repeat
-    while #running < at_once and sent < #specs do
-      sent = sent + 1
-      local job = start_request(self, specs[sent])
-      job.index = sent
-      running[#running + 1] = job
-    end
-    local ended
-    for i = #running, 1, -1 do
-      local exit = reap(running[i].pid, WNOHANG)
-      if exit then
-        ended = table.remove(running, i)
-        responses[ended.index] = curl.finish(ended, exit)
-      end
-    end
-    if not ended and #running > 0 then
-      sleep(0.001)
-    end
-  until #running == 0 and sent == #specs
-  return responses
+local function all_addressed(self, specs)
+  local requests = {}
+  for i, spec in ipairs(specs) do
+    requests[i] = addressed(self, spec)
+  end
+  return requests
 end
 
 
---- Sends several requests at once, and has all clients hang up when `condition` has returned; the
--- responses are what had come by then.
+--- Sends several requests, at most `at_once` (16) of them at the same time; the responses come in
+-- the order of the requests.
+function Server:requests(specs, at_once)
+  return curl.run(all_addressed(self, specs), at_once or 16)
+end
+
+
+--- Sends several requests at once, and has all clients hang up as soon as `condition` returns true;
+-- the responses are what had come by then. Those of clients that hung up have no `exit`.
 function Server:abandon(specs, condition)
-  local jobs, responses = {}, {}
-  for i, spec in ipairs(specs) do
-    jobs[i] = start_request(self, spec)
-  end
-  local ok, err = pcall(condition)
-  for i, job in ipairs(jobs) do
-    C.kill(job.pid, SIGTERM)
-    responses[i] = curl.finish(job, reap(job.pid, 0))
-  end
-  if not ok then
-    error(err, 0)
-  end
-  return responses
+  return curl.run(all_addressed(self, specs), #specs, condition)
 end
 
 
@@ -354,7 +328,6 @@ local function launch(options)
   local server = setmetatable({
     dir = dir,
     ports = {},
-    requested = 0,
     workers = options.workers or 1,
     may_crash = options.may_crash,
   }, Server)
@@ -408,8 +381,6 @@ local _M = {
   sleep = sleep,
   wait_until = wait_until,
   response = curl.response,
-  -- The exit code of a client that was told to hang up.
-  TERMINATED = 128 + SIGTERM,
 }
 
 
