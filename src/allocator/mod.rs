@@ -1,21 +1,22 @@
-//! The memory of the library: the bodies of responses above all, and what else Rust allocates.
+//! The memory of the library: the bodies of responses, and everything else that Rust allocates.
 //!
-//! | block | where it comes from | where it goes when it is freed |
+//! | block | source | when it is freed |
 //! |---|---|---|
-//! | below 16 KiB | the C library | back there |
-//! | up to 2 MiB | the C library, rounded up to a power of two | into a pool of two for each size, else back |
-//! | above 2 MiB | a mapping of its own, in steps of 2 MiB | to the system at once, or it becomes the spare |
+//! | below 16 KiB | the C library | back to the C library |
+//! | up to 2 MiB | the C library, rounded up to a power of two | into the pool, which has two slots for each size; if both are full, back to the C library |
+//! | above 2 MiB | a mapping of its own, a multiple of 2 MiB | becomes the spare mapping, or back to the system at once |
 //!
-//! Every page of memory that is new to the process costs a fault, 256 of them for a megabyte: more than to
-//! copy the bytes. So blocks of a moderate size are pooled, large ones are on huge pages and grow where
-//! they are (`mremap` moves pages, not bytes), and one of them, of at most 32 MiB, is kept. The system may
-//! take the pages of that one whenever it wants (`MADV_FREE`).
+//! Each new page of memory costs a page fault, and 256 faults for a megabyte take longer than copying the bytes. So:
 //!
-//! In the heap of the C library, large blocks would leave holes that nobody gives back but `malloc_trim`,
-//! which walks through the whole heap while nginx waits.
+//! - Blocks up to 2 MiB are pooled.
+//! - Larger blocks use huge pages and grow without a copy, because `mremap` moves pages.
+//! - One mapping of at most 32 MiB is kept as the spare. The system may free its pages at any time (`MADV_FREE`).
 //!
-//! There are no locks and no thread-locals: nginx forks, threads end, and memory is freed whenever. Each
-//! place where a block is kept is one atomic pointer, and who has taken the pointer owns the block.
+//! In the heap of the C library, large blocks would leave holes. Only `malloc_trim` returns these to the system, and
+//! it walks through the whole heap while nginx waits.
+//!
+//! There are no locks and no thread-locals, because nginx forks, and because a thread frees memory even while it
+//! ends. Each slot for a block is one atomic pointer. Code that takes the pointer out of the slot owns the block.
 #![allow(unsafe_code)]
 
 mod mapping;
@@ -32,25 +33,25 @@ use mapping::{Mapping, STEP};
 const SMALLEST_POOLED: usize = 16 << 10;
 const LARGEST_POOLED: usize = 2 << 20;
 const CLASSES: usize = (LARGEST_POOLED / SMALLEST_POOLED).ilog2() as usize + 1;
-/// How many blocks of each size are kept.
+/// The maximum number of blocks of each size in the pool.
 const SLOTS: usize = 2;
-/// The spare is not larger.
+/// The maximum length of the spare.
 const LARGEST_SPARE: usize = 32 << 20;
 const _: () = assert!(LARGEST_SPARE / STEP <= mapping::PACKED_STEPS);
 /// The alignment of every block. The C library allocates blocks with a larger alignment.
 const ALIGNMENT: usize = 16;
 
-/// Rust's memory in this library.
+/// The global allocator of the library.
 #[derive(Debug)]
 pub struct Allocator {
     pool: [[AtomicPtr<u8>; SLOTS]; CLASSES],
-    /// The mapping that is kept, if there is one.
+    /// The spare mapping, packed, or null.
     spare: AtomicPtr<u8>,
-    /// The spare that is in use as a block smaller than it is, if there is one.
+    /// A former spare that is now a block and is longer than the block needs, packed, or null.
     lent: AtomicPtr<u8>,
 }
 
-/// How a block is served.
+/// The source of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Plain,
@@ -58,7 +59,7 @@ enum Kind {
     Mapped,
 }
 
-/// The kind of every block with this layout: it is the same when the block is freed.
+/// The kind of every block with this layout, so it is the same when the block is freed.
 fn kind(layout: Layout) -> Kind {
     let size = layout.size();
     if size < SMALLEST_POOLED || layout.align() > ALIGNMENT {
@@ -72,7 +73,8 @@ fn kind(layout: Layout) -> Kind {
 
 /// The layout of the blocks of a class.
 fn pooled(class: usize) -> Layout {
-    // SAFETY: the alignment is a power of two, and no class is near the largest size there may be.
+    // SAFETY: the alignment is a power of two. `kind` makes only classes up to LARGEST_POOLED, so the size is small
+    // enough.
     unsafe { Layout::from_size_align_unchecked(SMALLEST_POOLED << class, ALIGNMENT) }
 }
 
@@ -82,7 +84,7 @@ fn mapped_length(size: usize) -> Option<usize> {
 }
 
 impl Allocator {
-    /// One that keeps nothing yet.
+    /// An allocator with an empty pool and without a spare.
     pub const fn new() -> Self {
         Self {
             pool: [const { [const { AtomicPtr::new(null_mut()) }; SLOTS] }; CLASSES],
@@ -94,7 +96,7 @@ impl Allocator {
     /// A block of the pool, if there is one.
     fn take(&self, class: usize) -> Option<NonNull<u8>> {
         self.pool[class].iter().find_map(|slot| {
-            // To look first is cheaper than to exchange.
+            // Reading first is cheaper than an exchange.
             let is_there = !slot.load(Ordering::Relaxed).is_null();
             NonNull::new(if is_there {
                 slot.swap(null_mut(), Ordering::Acquire)
@@ -109,7 +111,7 @@ impl Allocator {
         self.pool[class].iter().any(|slot| put(slot, block))
     }
 
-    /// A mapping of at least `length` bytes, longer only if it is noted as lent.
+    /// A mapping of `length` bytes. It may be longer if it is the one in `lent`.
     fn map(&self, length: usize) -> Option<Mapping> {
         let Some(spare) = Mapping::unpacked(self.spare.swap(null_mut(), Ordering::Acquire)) else {
             return Mapping::new(length);
@@ -117,7 +119,7 @@ impl Allocator {
         if spare.length > length && put(&self.lent, spare.packed()) {
             return Some(spare);
         }
-        // SAFETY: whoever has taken the spare is its only owner, and nobody has it in use.
+        // SAFETY: `swap` has taken the spare, so this function owns it, and no block uses it.
         unsafe {
             let resized = spare.resized(length);
             if resized.is_none() {
@@ -127,12 +129,12 @@ impl Allocator {
         }
     }
 
-    /// The mapping of the block at `block`, which was asked for with `size` bytes; whether it is lent.
+    /// The mapping of `block`, which was allocated with `size` bytes, and whether it is the one in `lent`.
     fn mapping_of(&self, block: NonNull<u8>, size: usize) -> (Mapping, bool) {
-        // An entry for this block was made by its owner, before anybody else had it.
+        // If `lent` is this block, `map` has stored it before the block had an owner. So the owner reads it.
         match Mapping::unpacked(self.lent.load(Ordering::Relaxed)) {
             Some(lent) if lent.start == block => (lent, true),
-            // The same multiple was there when the block was made.
+            // `map` has made the mapping with the same multiple.
             _ => (Mapping { start: block, length: size.next_multiple_of(STEP) }, false),
         }
     }
@@ -141,14 +143,14 @@ impl Allocator {
     ///
     /// # Safety
     ///
-    /// Nobody uses it any more.
+    /// The caller owns the mapping, and no block uses it.
     unsafe fn unmap(&self, mapping: Mapping) {
-        // SAFETY: the caller says that nobody uses the mapping. `swap` gives the spare to one owner only.
+        // SAFETY: the caller owns the mapping. `swap` has taken the spare, so this function owns that too.
         unsafe {
             if mapping.length > LARGEST_SPARE || !mapping.discard() {
                 return mapping.unmap();
             }
-            // The larger one stays.
+            // Keep the larger one.
             let spare = Mapping::unpacked(self.spare.swap(null_mut(), Ordering::Acquire));
             let (kept, freed) = match spare {
                 Some(spare) if spare.length >= mapping.length => (spare, Some(mapping)),
@@ -161,11 +163,11 @@ impl Allocator {
         }
     }
 
-    /// Makes the block at `block` one of `new` bytes instead of `old`, both mapped.
+    /// Changes the length of a mapped block from `old` to `new` bytes. The block may move.
     ///
     /// # Safety
     ///
-    /// As [`GlobalAlloc::realloc`]: the block was made here with `old` bytes, and only the caller uses it.
+    /// As [`GlobalAlloc::realloc`]: the block was allocated here with `old` bytes, and only the caller uses it.
     unsafe fn remap(&self, block: NonNull<u8>, old: usize, new: usize) -> Option<NonNull<u8>> {
         let (mapping, is_lent) = self.mapping_of(block, old);
         let length = mapped_length(new)?;
@@ -173,14 +175,14 @@ impl Allocator {
             return Some(block);
         }
         if is_lent {
-            // Once it has moved, its old place may become somebody else's.
+            // After the block has moved, another mapping may get its old address.
             self.lent.store(null_mut(), Ordering::Relaxed);
         }
-        // SAFETY: only the caller uses the block, and after this only where it is then.
+        // SAFETY: only the caller uses the block, and it uses the new address afterwards.
         unsafe {
             let resized = mapping.resized(length);
             if resized.is_none() && is_lent {
-                // Nobody notes any more what is beyond the block's own length.
+                // `lent` no longer has the length of this mapping, so the rest would be lost.
                 mapping.truncate(old.next_multiple_of(STEP));
             }
             resized.map(|mapping| mapping.start)
@@ -189,23 +191,23 @@ impl Allocator {
 }
 
 /// Stores a pointer in an empty slot. Returns false if the slot is not empty.
-fn put(place: &AtomicPtr<u8>, pointer: *mut u8) -> bool {
-    place.load(Ordering::Relaxed).is_null()
-        && place.compare_exchange(null_mut(), pointer, Ordering::Release, Ordering::Relaxed).is_ok()
+fn put(slot: &AtomicPtr<u8>, pointer: *mut u8) -> bool {
+    slot.load(Ordering::Relaxed).is_null()
+        && slot.compare_exchange(null_mut(), pointer, Ordering::Release, Ordering::Relaxed).is_ok()
 }
 
-/// A null pointer, which tells Rust that there is no memory.
+/// The block as a pointer, or null, which means for Rust that there is no memory.
 fn or_null(block: Option<NonNull<u8>>) -> *mut u8 {
     block.map_or(null_mut(), NonNull::as_ptr)
 }
 
-// SAFETY: a block of each kind is valid for its layout's size, which its class or mapping is no smaller
-// than, and aligned to at least `ALIGNMENT`; `kind` says the same of a layout each time, so that a block
-// goes back where it came from. Nothing here panics.
+// SAFETY: a class or a mapping is at least as large as the layout of its block, and aligned to `ALIGNMENT`. `kind`
+// returns the same for a layout each time, so `dealloc` and `realloc` treat a block like `alloc`. Nothing here
+// panics.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match kind(layout) {
-            // SAFETY: the caller of `alloc` gives a layout that is not empty.
+            // SAFETY: the caller of `alloc` guarantees that the layout is not empty.
             Kind::Plain => unsafe { System.alloc(layout) },
             Kind::Pooled { class } => match self.take(class) {
                 Some(block) => block.as_ptr(),
@@ -220,7 +222,7 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller gives a layout that is not empty; a block has at least the size of its layout.
+        // SAFETY: the caller guarantees that the layout is not empty. A block has at least the size of its layout.
         unsafe {
             if kind(layout) == Kind::Plain {
                 return System.alloc_zeroed(layout);
@@ -234,8 +236,8 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller says that the block was made here with this layout, and that nobody uses it. So its
-        // kind is the one that it was made as, and it is not null.
+        // SAFETY: the caller guarantees that the block was allocated here with this layout, and that nobody uses it.
+        // So its kind is the same as in `alloc`, and it is not null.
         unsafe {
             match kind(layout) {
                 Kind::Plain => System.dealloc(block, layout),
@@ -257,8 +259,9 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the caller says that the block was made here with this layout, that only it uses the block, and
-        // that the new size makes a layout. The copy is of two blocks, and of no more bytes than each has.
+        // SAFETY: the caller guarantees that the block was allocated here with this layout, that only the caller uses
+        // it, and that the new size is valid for a layout. The two blocks of the copy do not overlap, and both have
+        // that many bytes.
         unsafe {
             let new = Layout::from_size_align_unchecked(size, layout.align());
             match (kind(layout), kind(new)) {

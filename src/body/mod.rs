@@ -1,4 +1,4 @@
-//! What a request keeps of its response's body from one call to the next.
+//! The state of a response's body between two calls.
 
 mod buffer;
 
@@ -9,24 +9,24 @@ pub use buffer::BodyBuffer;
 pub enum BodyState {
     /// `get_raw_body` buffers it.
     Buffering(BodyBuffer),
-    /// It is larger than the limit and passes on to the client: nothing is buffered.
+    /// It exceeds the limit, so it goes to the client and nothing is buffered.
     Passing(Passing),
-    /// The whole body was read, and it is an encoded one.
+    /// A plugin has read the whole body, and it is encoded.
     ReadEncoded,
 }
 
-/// A body that is larger than the limit.
+/// A body that exceeds the limit.
 #[derive(Debug, Clone, Copy)]
 pub struct Passing {
     /// The limit.
     pub limit: TooLarge,
-    /// Whether a part of it is on its way to the client.
+    /// Whether a part of it is already sent.
     pub begun: bool,
-    /// Whether the log says already that it cannot be replaced.
+    /// Whether the log has the warning that it cannot be replaced.
     pub refusal_logged: bool,
 }
 
-/// A body has more bytes than this limit.
+/// The reason why a body is not buffered: it has more bytes than this limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLarge(pub usize);
 

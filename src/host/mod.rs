@@ -181,9 +181,8 @@ pub trait BodyFilter: Host {
     /// What the server says.
     fn keep_body(&self, state: BodyState) -> Result<(), Error>;
 
-    /// The length that the upstream promised for its body, also after a plugin removed the
-    /// Content-Length.
-    fn promised_length(&self) -> Option<u64>;
+    /// The Content-Length of the upstream, also after a plugin has changed or removed it.
+    fn declared_length(&self) -> Option<u64>;
 }
 
 /// A chunk of a body.

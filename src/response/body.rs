@@ -26,7 +26,8 @@ pub enum Consumed<'a> {
     },
 }
 
-/// Consumes the current chunk of the body filter, for `get_raw_body`. Does not buffer a body of more than `limit` bytes.
+/// Consumes the current chunk of the body filter, for `get_raw_body`. Does not buffer a body of more than `limit`
+/// bytes.
 ///
 /// # Errors
 ///
@@ -75,7 +76,7 @@ fn append<H: BodyFilter>(
 ) -> Result<(), Error> {
     buffer.append(
         chunk.bytes.len(),
-        || host.promised_length(),
+        || host.declared_length(),
         |into| match &chunk.bytes {
             ChunkBytes::Whole(bytes) => into.extend_from_slice(bytes),
             ChunkBytes::Scattered(_) => host.gather(into),

@@ -15,12 +15,12 @@ use crate::response::header::Headers;
 const CONTENT_TYPE: &[u8] = b"Content-Type";
 const GRPC_MESSAGE: &[u8] = b"grpc-message";
 
-/// What makes a document, beside the message.
+/// The parts of an error document that the language side provides.
 pub trait Pages {
     /// The custom template of a document, if there is one.
     fn template(&mut self, document: Document) -> Option<std::rc::Rc<Template>>;
 
-    /// The id of the request; empty where none is known.
+    /// The id of the request, or empty if there is none.
     fn request_id(&mut self) -> Vec<u8>;
 }
 
@@ -29,16 +29,16 @@ pub trait Pages {
 pub struct Page {
     /// Its bytes.
     pub text: Vec<u8>,
-    /// Where the request's id stands in it: the one part that is never the same. Empty where it does not.
+    /// The range of the request's id in `text`. It is empty if the text does not contain the id.
     pub id: Range<usize>,
 }
 
 impl Page {
     fn new(text: Vec<u8>, id: &[u8]) -> Self {
         let length = id.len();
-        let place =
+        let start =
             (length > 0).then(|| text.windows(length).rposition(|part| part == id)).flatten();
-        let id = place.map_or(0..0, |start| start..start + length);
+        let id = start.map_or(0..0, |start| start..start + length);
         Self { text, id }
     }
 }
@@ -46,7 +46,7 @@ impl Page {
 /// The message of an error.
 #[derive(Debug, Clone, Copy)]
 pub enum Message<'a> {
-    /// The one that the status has.
+    /// The default message of the status.
     Default,
     /// A string.
     Text(&'a [u8]),
@@ -60,7 +60,7 @@ pub enum Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// What a document says.
+    /// The text for a document. `None` for the default message.
     fn document(self) -> Option<&'a [u8]> {
         match self {
             Self::Default => None,
@@ -69,7 +69,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// What `grpc-message` says.
+    /// The text for `grpc-message`. `None` for the default message.
     fn grpc(self) -> Option<&'a [u8]> {
         match self {
             Self::Table { field: Some(field), .. } => Some(field),
@@ -78,11 +78,14 @@ impl<'a> Message<'a> {
     }
 }
 
-/// The body of an error response; `headers` become those to send.
+/// Makes the body of an error response, and sets Content-Type in `headers`. The Content-Type is the first of these:
 ///
-/// The Content-Type is, in this order: the caller's own; `application/grpc` for a gRPC request, and
-/// its own for one of gRPC-Web; what the request's Accept headers ask for; JSON. A gRPC response has no
-/// document, and so no body: its message is in `grpc-message`.
+/// 1. the Content-Type in `headers`
+/// 2. for a gRPC request `application/grpc`, for a gRPC-Web request its own Content-Type
+/// 3. the type that the Accept headers of the request prefer
+/// 4. JSON
+///
+/// A gRPC response has no body. Its message becomes the header `grpc-message`.
 pub fn document<H: Host>(
     host: &H,
     status: StatusCode,
@@ -156,11 +159,11 @@ mod tests {
     }
 
     #[test]
-    fn the_place_of_the_id_is_known() {
-        let place = |text: &str, id: &str| Page::new(text.into(), id.as_bytes()).id;
-        assert_eq!(place("a 4f: 4f.", "4f"), 6..8);
-        assert_eq!(place("a page without", "4f"), 0..0);
-        assert_eq!(place("a page", ""), 0..0);
+    fn a_page_has_the_last_range_of_the_id() {
+        let range = |text: &str, id: &str| Page::new(text.into(), id.as_bytes()).id;
+        assert_eq!(range("a 4f: 4f.", "4f"), 6..8);
+        assert_eq!(range("a page without", "4f"), 0..0);
+        assert_eq!(range("a page", ""), 0..0);
     }
 
     #[test]
@@ -176,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn then_grpc_then_accept_then_json() {
+    fn without_an_own_type_grpc_comes_before_accept_and_json_is_the_default() {
         let grpc = Memory::new()
             .with_request_header("Content-Type", "application/grpc")
             .with_request_header("Accept", "text/html")

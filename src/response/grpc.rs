@@ -1,8 +1,8 @@
-//! How a response is told to a gRPC client: its status travels in headers.
+//! The headers of a gRPC response. gRPC clients read `grpc-status` and `grpc-message`, not the status of HTTP.
 
 use http::StatusCode;
 
-/// The start of the Content-Type of every gRPC message.
+/// The first bytes of the Content-Type of every gRPC message.
 pub const CONTENT_TYPE: &str = "application/grpc";
 
 /// Whether a Content-Type is that of a gRPC message.
@@ -10,14 +10,15 @@ pub fn is_content_type(value: &[u8]) -> bool {
     value.get(..CONTENT_TYPE.len()).is_some_and(|s| s.eq_ignore_ascii_case(CONTENT_TYPE.as_bytes()))
 }
 
-/// Whether a Content-Type is that of gRPC-Web: it, `application/grpc-web-text`, or either with a suffix.
+/// Whether a Content-Type is that of gRPC-Web: `application/grpc-web` or `application/grpc-web-text`, also with a
+/// suffix.
 pub fn is_web_content_type(value: &[u8]) -> bool {
     const WEB: &str = "application/grpc-web";
     value.get(..WEB.len()).is_some_and(|s| s.eq_ignore_ascii_case(WEB.as_bytes()))
 }
 
-/// A message as `grpc-message` carries it: bytes outside 0x20 to 0x7E, and `%`, are percent-encoded
-/// (gRPC over HTTP2, "Responses").
+/// Encodes a message for `grpc-message`: percent-encodes `%` and all bytes outside 0x20 to 0x7E (gRPC over HTTP2,
+/// "Responses").
 pub fn encode_message(message: &[u8]) -> Vec<u8> {
     let mut encoded = Vec::with_capacity(message.len());
     for &byte in message {
@@ -29,7 +30,7 @@ pub fn encode_message(message: &[u8]) -> Vec<u8> {
     encoded
 }
 
-/// The names of gRPC's statuses, from 0 up.
+/// The names of gRPC's statuses, by number.
 const NAMES: [&str; 17] = [
     "OK",
     "Canceled",
@@ -55,7 +56,7 @@ const NAMES: [&str; 17] = [
 pub struct Status(u8);
 
 impl Status {
-    /// The gRPC status for a status of HTTP.
+    /// The gRPC status that gateways send for a status of HTTP. (The mapping that gRPC clients use is another one.)
     pub fn of(http: StatusCode) -> Self {
         Self(match (http.as_u16(), http.as_u16() / 100) {
             (400, _) => 3,
@@ -75,12 +76,12 @@ impl Status {
         })
     }
 
-    /// Its number, as `grpc-status` carries it.
+    /// The value of `grpc-status`.
     pub fn number(self) -> u8 {
         self.0
     }
 
-    /// Its name, as `grpc-message` carries it where there is no other message.
+    /// The value of `grpc-message`, if there is no other message.
     pub fn name(self) -> &'static str {
         NAMES[usize::from(self.0)]
     }
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn grpc_web_is_told_by_its_beginning() {
+    fn a_grpc_web_content_type_starts_with_application_grpc_web() {
         for web in ["application/grpc-web", "application/gRPC-Web-text+proto"] {
             assert!(is_web_content_type(web.as_bytes()), "{web}");
         }
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn content_types_are_told_by_their_beginning() {
+    fn a_grpc_content_type_starts_with_application_grpc() {
         for grpc in ["application/grpc", "application/grpc+proto", "Application/gRPC; a=b"] {
             assert!(is_content_type(grpc.as_bytes()), "{grpc}");
         }

@@ -1,5 +1,5 @@
-//! The rules of a response: what is refused, what is changed, what is sent. They know of Lua and of
-//! nginx only what the [`Host`](crate::host::Host) trait says.
+//! The rules of a response: what the functions refuse, change and send. They use the server only through the trait
+//! [`Host`](crate::host::Host), and do not use Lua.
 
 pub mod accept;
 pub mod body;

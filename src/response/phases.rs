@@ -1,12 +1,12 @@
-//! The check of phases that every function makes first.
+//! The phase check, with which every function starts.
 
 use crate::error::Error;
 use crate::phase::{ADMIN_API, PhaseSet};
 
-/// Refuses a function that may be called in the phases `allowed` where it is called in another one.
+/// Checks that the current phase is one of `allowed`.
 ///
-/// `current` has the bits of `ngx.ctx.KONG_PHASE`, or is `None` where that is nil. `in_content` tells
-/// whether nginx is in its content phase, which counts as admin_api where no phase is set.
+/// `current` has the bits of `ngx.ctx.KONG_PHASE`. If that is nil, it is `None`, and `in_content` returns whether
+/// nginx is in its content phase, which then counts as admin_api.
 ///
 /// # Errors
 ///
@@ -31,7 +31,7 @@ mod tests {
     use crate::phase::{BODY, PHASES, READ, WRITE};
 
     #[test]
-    fn each_phase_is_allowed_where_its_bit_is_in_the_set() {
+    fn a_phase_is_allowed_if_its_bit_is_in_the_set() {
         for (bit, name) in PHASES {
             for set in [READ, WRITE, BODY] {
                 let named = set.to_string().split(", ").any(|one| one == name);
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_phase_only_content_counts_and_as_admin_api() {
+    fn without_a_phase_nginxs_content_phase_counts_as_admin_api() {
         assert_eq!(check(READ, None, || true), Ok(()));
         assert_eq!(check(READ, None, || false), Err(Error::NoPhase(READ)));
         let refused = Error::WrongPhase { current: ADMIN_API, allowed: BODY };

@@ -1,4 +1,4 @@
-//! The preconditions of a request (RFC 9110 section 13), as nginx's filter for them reads them.
+//! The preconditions If-Match and If-Unmodified-Since (RFC 9110 section 13), with nginx's result for each request.
 
 use http::header::{IF_MATCH, IF_UNMODIFIED_SINCE};
 
@@ -7,11 +7,11 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::response::header::Headers;
 
-/// Whether a response of status 200 with `headers` fails If-Unmodified-Since or If-Match, and has to be
-/// a 412.
+/// Whether If-Unmodified-Since or If-Match fails for a response of status 200 with `headers`. Then the response must
+/// be a 412.
 ///
-/// nginx's own filter finds the same, but too late: with `error_page 412` it clears the request's
-/// context, which lua-nginx-module before 0.10.28 goes on to use, and the worker dies.
+/// nginx checks this later. But with `error_page 412`, it clears the context of the request, and lua-nginx-module
+/// before 0.10.28 still uses that context. Then the worker crashes.
 ///
 /// # Errors
 ///
@@ -21,7 +21,7 @@ pub fn fails<H: Host>(host: &H, headers: &Headers) -> Result<bool, Error> {
         return Ok(false);
     }
     if let Some(since) = host.request_headers(&IF_UNMODIFIED_SINCE).first() {
-        let modified = sent(host, headers, &[b"Last-Modified"])?;
+        let modified = value_sent(host, headers, &[b"Last-Modified"])?;
         if modified
             .and_then(|modified| date::parse(&modified))
             .is_none_or(|modified| date::parse(since).is_none_or(|since| since < modified))
@@ -30,15 +30,19 @@ pub fn fails<H: Host>(host: &H, headers: &Headers) -> Result<bool, Error> {
         }
     }
     if let Some(tags) = host.request_headers(&IF_MATCH).first() {
-        let etag = sent(host, headers, &[b"ETag", b"E-Tag"])?;
+        let etag = value_sent(host, headers, &[b"ETag", b"E-Tag"])?;
         return Ok(!lists(tags, etag.as_deref(), Comparison::Strong));
     }
     Ok(false)
 }
 
-/// The value of a header of the response, by the first of its `names` that is there. nginx escapes
-/// control bytes: what has them compares as something else, and counts as absent.
-fn sent<H: Host>(host: &H, headers: &Headers, names: &[&[u8]]) -> Result<Option<Vec<u8>>, Error> {
+/// The value of a response header: the first of `names` that is set, in the call or before. `None` also for a value
+/// with control bytes, because nginx escapes them, so the value cannot match.
+fn value_sent<H: Host>(
+    host: &H,
+    headers: &Headers,
+    names: &[&[u8]],
+) -> Result<Option<Vec<u8>>, Error> {
     for name in names {
         let value = match headers.last(name) {
             Some(value) => Some(value.to_vec()),
@@ -58,13 +62,13 @@ fn sent<H: Host>(host: &H, headers: &Headers, names: &[&[u8]]) -> Result<Option<
 pub enum Comparison {
     /// Byte by byte.
     Strong,
-    /// The mark of a weak tag, `W/`, does not count.
+    /// The prefix of a weak tag, `W/`, is ignored.
     Weak,
 }
 
-/// Whether a list of entity tags, or `*`, has the one of the response.
+/// Whether `tags`, a list of entity tags or `*`, contains the entity tag of the response.
 pub fn lists(tags: &[u8], etag: Option<&[u8]>, comparison: Comparison) -> bool {
-    let opaque = |tag| if comparison == Comparison::Weak { without_mark(tag) } else { tag };
+    let opaque = |tag| if comparison == Comparison::Weak { without_prefix(tag) } else { tag };
     if tags == b"*" {
         return true;
     }
@@ -93,7 +97,7 @@ fn is_blank(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-fn without_mark(tag: &[u8]) -> &[u8] {
+fn without_prefix(tag: &[u8]) -> &[u8] {
     tag.strip_prefix(b"W/").filter(|rest| !rest.is_empty()).unwrap_or(tag)
 }
 
@@ -115,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn if_match_wants_the_very_tag() {
+    fn if_match_fails_unless_the_list_contains_the_tag() {
         let tag: &[(&str, &[&str])] = &[("etag", &["\"a\""])];
         for (tags, fails) in [
             ("\"a\"", false),
@@ -135,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn if_unmodified_since_wants_an_earlier_date() {
+    fn if_unmodified_since_fails_for_a_later_or_invalid_date() {
         for (since, modified, fails) in [
             (LATE, EARLY, false),
             (EARLY, EARLY, false),

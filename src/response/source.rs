@@ -1,6 +1,6 @@
-//! Where a response comes from.
+//! The source of a response.
 
-/// The answer of `get_source`.
+/// The result of `get_source`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// A call of `exit` or `error` made the response.
@@ -22,7 +22,7 @@ impl Source {
         }
     }
 
-    /// The word that `get_source` returns.
+    /// The string that `get_source` returns.
     pub fn name(self) -> &'static str {
         match self {
             Self::Exit => "exit",
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unexpected_beats_exited_beats_proxied() {
+    fn unexpected_comes_before_exited_and_exited_before_proxied() {
         for bits in 0..8 {
             let (unexpected, exited, proxied) = (bits & 4 != 0, bits & 2 != 0, bits & 1 != 0);
             let expected = match bits {

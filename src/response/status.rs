@@ -5,7 +5,7 @@ use http::StatusCode;
 use crate::error::Error;
 use crate::host::Host;
 
-/// What every change of a response's head begins with.
+/// Refuses to change a head that is sent.
 ///
 /// # Errors
 ///
@@ -14,42 +14,36 @@ pub fn refuse_when_sent<H: Host>(host: &H) -> Result<(), Error> {
     if host.headers_sent() { Err(Error::HeadersSent) } else { Ok(()) }
 }
 
-/// `set_status`, whose caller has made sure that the head is not sent.
+/// Sets the status, for `set_status`. The caller has checked that the head is not sent.
 ///
 /// # Errors
 ///
-/// `code must be a number between 100 and 599`, and what the host says.
+/// `code must be a number between 100 and 599`, and an error of the host.
 pub fn set<H: Host>(host: &mut H, code: f64) -> Result<(), Error> {
     let status = check(code)?;
     host.set_status(status)
 }
 
-/// The status that is sent for `code`, as `set_status` and `exit` take it: a fraction is dropped.
+/// The status for the `code` of `set_status` and `exit`, without its fraction.
 ///
 /// # Errors
 ///
 /// `code must be a number between 100 and 599`, also for NaN.
 pub fn check(code: f64) -> Result<StatusCode, Error> {
-    match within(code, 100.0) {
-        Some(status) => Ok(status),
-        None => Err(Error::StatusRange),
-    }
+    in_range(code, 100.0).ok_or(Error::StatusRange)
 }
 
-/// The status that is sent for `code`, as `error` takes it.
+/// The status for the `code` of `error`, without its fraction.
 ///
 /// # Errors
 ///
 /// `code must be a number between 400 and 599`, also for NaN.
 pub fn check_error(code: f64) -> Result<StatusCode, Error> {
-    match within(code, 400.0) {
-        Some(status) => Ok(status),
-        None => Err(Error::ErrorStatusRange),
-    }
+    in_range(code, 400.0).ok_or(Error::ErrorStatusRange)
 }
 
-fn within(code: f64, lowest: f64) -> Option<StatusCode> {
-    // Comparisons with NaN are false, so it is outside.
+fn in_range(code: f64, lowest: f64) -> Option<StatusCode> {
+    // Comparisons with NaN are false, so NaN is not in range.
     let whole = (code >= lowest && code <= 599.0).then_some(code as u16)?;
     StatusCode::from_u16(whole).ok()
 }

@@ -1,27 +1,27 @@
-//! `exit` on layer 4: the connection ends with a code that only logs and statistics see; a text goes
-//! to the client or, where the service is at fault, to the log.
+//! `exit` for streams (layer 4). The client does not get the status code; only logs and statistics have it. The body
+//! goes to the client, or to the log if the code says that the service failed.
 
 use crate::error::Error;
 use crate::response::exit::Body;
 
-/// Every code that the session of a connection can end with.
+/// The status codes of a stream in nginx.
 const CODES: [u16; 6] = [200, 400, 403, 500, 502, 503];
 
-/// What is done with the body.
+/// The destination of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// The client gets it.
+    /// The client.
     Client,
-    /// The log gets it, as [`log_line`] says it.
+    /// The log, with the line of [`log_line`].
     Log,
 }
 
-/// The code that a connection ends with.
+/// A status code of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Code(u16);
 
 impl Code {
-    /// The code of a call of `exit`.
+    /// Checks the code of a call of `exit`.
     ///
     /// # Errors
     ///
@@ -36,18 +36,17 @@ impl Code {
         self.0
     }
 
-    /// Where a body goes that comes with this code: what a service or the gateway did wrong is for the
-    /// log alone.
+    /// The destination of a body with this code. Failures of the service or the gateway are only for the log.
     pub fn delivery(self) -> Delivery {
         if self.0 >= 500 { Delivery::Log } else { Delivery::Client }
     }
 }
 
-/// The text of a body, where that is not the caller's own bytes: a table as JSON.
+/// Encodes a table as JSON. Returns `None` for other bodies, which are sent unchanged.
 ///
 /// # Errors
 ///
-/// `invalid body: <reason>` for a table without a JSON form.
+/// `invalid body: <reason>` if the table has no JSON form.
 pub fn encode(body: Body<'_>) -> Result<Option<Vec<u8>>, Error> {
     match body {
         Body::None | Body::Bytes(_) => Ok(None),
@@ -55,7 +54,7 @@ pub fn encode(body: Body<'_>) -> Result<Option<Vec<u8>>, Error> {
     }
 }
 
-/// The line of the log for a body that is not sent.
+/// The line in the log for a body that the client does not get.
 pub fn log_line(code: Code, body: &[u8]) -> Vec<u8> {
     let text = format!("unable to proxy stream connection, status: {}, err: ", code.0);
     [text.as_bytes(), body].concat()
@@ -80,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn six_codes_are_accepted_and_nothing_near_them() {
+    fn only_the_six_codes_are_accepted() {
         for code in 0..=700 {
             let known = matches!(code, 200 | 400 | 403 | 500 | 502 | 503);
             let checked = Code::check(f64::from(code)).map(Code::as_u16);
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_went_wrong_behind_the_gateway_is_logged_and_not_sent() {
+    fn bodies_of_failures_go_to_the_log() {
         for code in CODES {
             let delivery = Code::check(f64::from(code)).unwrap().delivery();
             let log = matches!(code, 500 | 502 | 503);
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_of_the_log_has_the_code_and_the_bytes() {
+    fn the_line_in_the_log_has_the_code_and_the_bytes() {
         let code = Code::check(502.0).unwrap();
         let line = log_line(code, b"refused \xff\0");
         assert_eq!(line, b"unable to proxy stream connection, status: 502, err: refused \xff\0");

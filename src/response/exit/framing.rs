@@ -1,4 +1,4 @@
-//! What the body of a response and its Content-Length become (RFC 9110 sections 6.4 and 8.6).
+//! Decides on the body of a response and its Content-Length (RFC 9110 sections 6.4 and 8.6).
 
 use http::StatusCode;
 use http::header::RANGE;
@@ -10,13 +10,13 @@ use crate::host::Host;
 /// The change of Content-Length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Length {
-    /// The response has none.
+    /// Remove it.
     Absent,
-    /// It stays as it is, without the one that the call gives: the body is the server's.
+    /// Keep it, and ignore that of the call, because the server sends a body of its own.
     Unchanged,
-    /// It is the one that the call gives.
+    /// Set that of the call.
     Given,
-    /// It is the length of the body.
+    /// Set this length of the body.
     Body(usize),
 }
 
@@ -25,18 +25,18 @@ pub enum Length {
 pub struct Framing {
     pub payload: Payload,
     pub length: Length,
-    /// The warning that the Content-Length of the call is corrected.
+    /// The warning, if the Content-Length of the call is wrong.
     pub correction: Option<String>,
 }
 
-/// What the framing of a response follows from.
+/// The facts that decide on the framing of a response.
 #[derive(Debug)]
 pub struct Facts<'a, H> {
     pub host: &'a H,
     pub status: StatusCode,
     pub place: Place,
     pub kind: &'a Kind,
-    /// How many bytes [`Payload::Given`] has.
+    /// The length of [`Payload::Given`].
     pub given_bytes: usize,
     /// The Content-Length that the call gives.
     pub given_length: Option<u64>,
@@ -73,11 +73,11 @@ impl<H: Host> Facts<'_, H> {
         }
     }
 
-    /// The payload of a 204 or 304. In the header filter the body stays: another handler may set a
-    /// status that has one.
+    /// The payload of a 204 or 304. In the header filter the body stays, because another handler may set a status
+    /// that allows it.
     fn without_body(&self, payload: Payload) -> Payload {
         match (self.place, payload) {
-            // With nothing printed nginx would drop the validators, and answer with a page of its own.
+            // If Lua code printed nothing, nginx would remove the validators and send a page of its own.
             (Place::Printed, _) | (Place::HeaderFilter { .. }, Payload::None) => {
                 Payload::Bytes(Vec::new())
             }
@@ -85,9 +85,11 @@ impl<H: Host> Facts<'_, H> {
         }
     }
 
-    /// The length where no body is given and the server sends one: its own page or the configured one
-    /// for an error status; the upstream's, if the call gives its length in the header filter; another
-    /// one where nothing can be printed.
+    /// The Content-Length if the call has no body but the server sends one:
+    ///
+    /// - its own page or the configured one, for an error status
+    /// - the upstream's, if the call gives a Content-Length in the header filter
+    /// - any other, if nothing can be printed
     fn length_of_servers_body(&self, payload: &Payload) -> Option<Length> {
         if *payload != Payload::None {
             return None;
@@ -104,30 +106,30 @@ impl<H: Host> Facts<'_, H> {
         }
     }
 
-    /// The body that is sent. In the header filter an explicit one has to take the place of the
-    /// upstream's, and for gRPC that of a page of the server's.
+    /// The body that is sent. An empty one must be explicit to replace the upstream's in the header filter, and for
+    /// gRPC to replace the server's own page.
     fn body_sent(&self, payload: Payload) -> Payload {
         let is_plain = *self.kind == Kind::Plain;
         match self.place {
             Place::HeaderFilter { keeps_empty_body } if self.bytes_of(&payload) == 0 => {
-                // Where the body filter loses the end of an empty body, the client waits for the head,
-                // too. gRPC over HTTP/2 has its end in the head.
-                let is_lost = !keeps_empty_body && (is_plain || !is_multiplexed(self.host));
-                Payload::Bytes(if is_lost { b"\n".to_vec() } else { Vec::new() })
+                // If the body filter loses the end of an empty body, the client gets not even the head. A gRPC
+                // response over HTTP/2 ends with its head.
+                let loses_end = !keeps_empty_body && (is_plain || !is_multiplexed(self.host));
+                Payload::Bytes(if loses_end { b"\n".to_vec() } else { Vec::new() })
             }
             Place::Printed if payload == Payload::None && !is_plain => Payload::Bytes(Vec::new()),
             _ => payload,
         }
     }
 
-    /// The length of the body `payload`, which the call gave as `bytes` bytes.
+    /// The Content-Length of the body `payload`. The body of the call has `bytes` bytes.
     fn length_of(&self, payload: &Payload, bytes: usize) -> Length {
         if self.is_cut_to_a_range() {
             return Length::Absent;
         }
         let sent = self.bytes_of(payload);
         let is_fitting = |given| {
-            // To HEAD the length is that of what GET gets.
+            // For HEAD, the Content-Length is that of the response to GET.
             usize::try_from(given) == Ok(bytes) && sent == bytes || self.host.is_head()
         };
         match self.given_length {
@@ -136,8 +138,8 @@ impl<H: Host> Facts<'_, H> {
         }
     }
 
-    /// Whether nginx would cut this body to the range that the client asks for, as far as the head
-    /// tells. It has cut the upstream's body by then, and Lua's body filter replaces that by the whole.
+    /// Whether nginx would announce only a part of this body, because the client asks for a range. But nginx cuts the
+    /// body before Lua's body filter, which then sends the whole new body.
     fn is_cut_to_a_range(&self) -> bool {
         self.place.is_filter()
             && self.status == StatusCode::OK
@@ -145,18 +147,18 @@ impl<H: Host> Facts<'_, H> {
     }
 }
 
-/// Whether a response of this status has no body: a 204 has no Content-Length either (RFC 9110 section
-/// 8.6), and that of a 304 would be the one of the 200, which `exit` does not know.
+/// Whether a response of this status has no body. A 204 has no Content-Length (RFC 9110 section 8.6). A 304 would
+/// have the Content-Length of the 200, which `exit` does not know.
 fn forbids_body(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-/// What to exit with after a response of this status.
+/// The argument for `ngx.exit` after a response of this status. If a body is printed, the head has the right status
+/// already, and 200 only ends the request. nginx would do more for these statuses:
 ///
-/// nginx hangs up on 408 and 499 and drops what it has not sent yet. It ends a 204 without an end of the
-/// body, which is missing where a header filter has made it another status; and where that happens to a
-/// 304, it logs an error. So once a body is printed, and its head on its way with the right status, the
-/// request simply ends.
+/// - 408, 499: closes the connection and drops all bytes that it has not sent.
+/// - 204: does not end the body, which is an error if a header filter has changed the status.
+/// - 304: logs an error if a header filter has changed the status.
 pub fn exit_code(status: StatusCode, payload: &Payload) -> u16 {
     match status.as_u16() {
         204 | 304 | 408 | 499 if *payload != Payload::None => 200,

@@ -1,4 +1,4 @@
-//! What a response is to gRPC, whose clients read the status in headers.
+//! Decides whether a response is one of gRPC, whose clients read the status in headers.
 
 use std::borrow::Cow;
 
@@ -12,19 +12,19 @@ use crate::response::header::Headers;
 
 pub const CONTENT_TYPE: &[u8] = b"Content-Type";
 
-/// How a response relates to gRPC.
+/// Whether a response is one of gRPC, and of which kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// Not at all.
+    /// Not a response of gRPC.
     Plain,
-    /// Its body is a gRPC message that the caller gives.
+    /// The caller gives the body of a gRPC response, in gRPC's own format.
     GrpcOutput,
-    /// It answers a gRPC request with this Content-Type: the body becomes `grpc-message`.
+    /// An answer to a gRPC request, with this Content-Type. The body of the call becomes `grpc-message`.
     GrpcMessage(Vec<u8>),
 }
 
 impl Kind {
-    /// The kind that a response becomes with `headers` set.
+    /// The kind of a response, after `headers` are set.
     ///
     /// # Errors
     ///
@@ -41,20 +41,20 @@ impl Kind {
             return Ok(requested);
         };
         let set = Self::of_type(&value);
-        // Only where the two differ does it matter whose Content-Type it is.
+        // If both kinds are the same, it does not matter whether a plugin has set the Content-Type.
         let is_plugins = set == requested
             || set_header(host, CONTENT_TYPE, &http::header::CONTENT_TYPE, place)?.is_some();
         Ok(if is_plugins { set } else { requested })
     }
 
-    /// The kind of a response that has this Content-Type.
+    /// The kind of a response with this Content-Type.
     fn of_type(content_type: &[u8]) -> Self {
         if grpc::is_content_type(content_type) { Self::GrpcOutput } else { Self::Plain }
     }
 }
 
-/// The Content-Type that answers the request, if it is a gRPC call: by its own Content-Type, and over
-/// HTTP/2. gRPC-Web gets its own back.
+/// The Content-Type for the response to a gRPC request. A request is one of gRPC by its Content-Type, over HTTP/2.
+/// For gRPC-Web, the response has the Content-Type of the request.
 pub fn grpc_request<H: Host>(host: &H) -> Option<Vec<u8>> {
     let own = host.request_content_type().filter(|value| grpc::is_content_type(value))?;
     if host.http_version() != Some(Version::HTTP_2) {
@@ -64,14 +64,14 @@ pub fn grpc_request<H: Host>(host: &H) -> Option<Vec<u8>> {
     Some(if is_web { own.into_owned() } else { grpc::CONTENT_TYPE.as_bytes().to_vec() })
 }
 
-/// The Content-Type of a gRPC-Web request, over whatever version of HTTP.
+/// The Content-Type of a gRPC-Web request, over any version of HTTP.
 pub fn grpc_web_request<H: Host>(host: &H) -> Option<Vec<u8>> {
     let own = host.request_content_type().filter(|value| grpc::is_web_content_type(value))?;
     Some(own.into_owned())
 }
 
-/// The value of a header that a plugin has set: in the header filter not what the upstream has sent
-/// under the name `upstreams`.
+/// The value of a header that a plugin has set. In the header filter, a value that the upstream has sent does not
+/// count. `name` and `upstreams` are the same name.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
-//! `exit`: a response of our own instead of the upstream's.
+//! The rules of `exit`, which sends a response in place of the upstream's.
 //!
-//! [`send`] works out a `Plan`, which changes nothing, and then applies it. `kind` tells what a
-//! response is to gRPC, `framing` what its body and Content-Length become.
+//! [`send`] makes a `Plan`, which changes nothing, and then applies it. `kind` decides whether the response is one of
+//! gRPC, and `framing` decides on its body and its Content-Length.
 
 mod framing;
 mod kind;
@@ -18,7 +18,7 @@ use kind::Kind;
 pub use kind::{grpc_request, grpc_web_request};
 use plan::Plan;
 
-/// A table body: it lives where the caller does.
+/// A body that is a table of the caller's language.
 pub trait TableBody {
     /// Its field `message`, if that is a string.
     ///
@@ -31,13 +31,13 @@ pub trait TableBody {
     ///
     /// # Errors
     ///
-    /// Why it has no JSON form.
+    /// The reason why it has no JSON form.
     fn encode(&mut self) -> Result<Vec<u8>, EncodeError>;
 }
 
 /// The body of a response.
 pub enum Body<'a> {
-    /// None: for an error status the server's own page, or the configured one, answers.
+    /// None. For an error status, the server sends its own page or the configured one.
     None,
     /// Bytes, sent as they are.
     Bytes(&'a [u8]),
@@ -55,36 +55,35 @@ impl std::fmt::Debug for Body<'_> {
     }
 }
 
-/// What the server is left to send after status and headers are set.
+/// The body that the caller must print after [`send`] has set status and headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payload {
-    /// Nothing: nothing is printed.
+    /// Nothing. The server may send a page of its own.
     None,
-    /// The caller's own bytes, as they are.
+    /// The bytes of the call, unchanged.
     Given,
-    /// These bytes. No bytes are an explicit empty body: the head is sent, and no page of the server's.
+    /// These bytes. If there are none, the body is empty, and the server sends no page of its own.
     Bytes(Vec<u8>),
 }
 
-/// Where a response is made, which decides how its body is sent.
+/// Where code calls `exit`. This decides how the body is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// The body is printed.
     Printed,
-    /// The head is passing the header filter: the body becomes `ctx.response_body`, which the body
-    /// filter sends instead of the upstream's.
+    /// In the header filter. The body becomes `ctx.response_body`, which the body filter sends in place of the
+    /// upstream's.
     HeaderFilter {
-        /// Whether that body filter keeps the end of a response whose body is empty.
+        /// Whether the response ends if that body filter sends an empty body.
         keeps_empty_body: bool,
     },
-    /// Nothing can be printed: an upstream server is being chosen, or the header filter runs while the
-    /// gateway's phase is another one.
+    /// Nothing can be printed: in the balancer, or in the header filter if the gateway's phase is another one.
     Silent,
 }
 
 impl Place {
-    /// The place of a call in the gateway's phase `phase`; where that is not known, the server's counts.
-    /// `keeps_empty_body` is asked in the header filter.
+    /// The place of a call in the gateway's phase `phase`, or if that is not known, in the phase of the server. Calls
+    /// `keeps_empty_body` only in the header filter.
     pub fn of<H: Host>(
         host: &H,
         phase: Option<u32>,
@@ -112,9 +111,9 @@ impl Place {
 /// A response whose status and headers are set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
-    /// What to print, or in the header filter to put into `ctx.response_body`.
+    /// The body to print, or in the header filter the new `ctx.response_body`.
     pub payload: Payload,
-    /// What to exit with: [`OK`](Self::OK) or [`ERROR`](Self::ERROR) in the header filter, elsewhere a
+    /// The argument for `ngx.exit`: in the header filter [`OK`](Self::OK) or [`ERROR`](Self::ERROR), elsewhere a
     /// status.
     pub code: i32,
 }
@@ -125,18 +124,18 @@ impl Sent {
     /// `ngx.ERROR`: nginx closes the connection.
     pub const ERROR: i32 = -1;
 
-    /// nginx's own answer of this status.
+    /// The server's own page for this status.
     fn page(status: StatusCode) -> Self {
         Self { payload: Payload::None, code: i32::from(status.as_u16()) }
     }
 }
 
-/// Refuses what the server could not carry out, before anything is changed.
+/// Refuses a response that the server cannot send here, before anything changes.
 ///
 /// # Errors
 ///
 /// - `headers have already been sent`
-/// - `API disabled in the context of balancer_by_lua*`, where nothing can be printed
+/// - `API disabled in the context of balancer_by_lua*`, if `prints` is true
 /// - `API disabled in the current context`
 fn check_place<H: Host>(host: &H, place: Place, prints: bool) -> Result<(), Error> {
     if host.headers_sent() {
@@ -152,7 +151,7 @@ fn check_place<H: Host>(host: &H, place: Place, prints: bool) -> Result<(), Erro
     }
 }
 
-/// Refuses the balancer, where the server cannot print.
+/// Refuses to print in the balancer.
 ///
 /// # Errors
 ///
@@ -164,8 +163,7 @@ pub fn check_can_print<H: Host>(host: &H) -> Result<(), Error> {
     }
 }
 
-/// Makes sure that a response which is sent later can be: that a table has a JSON form, unless gRPC
-/// will not ask for it.
+/// Checks a response that is sent later: a table must have a JSON form, unless the response is one of gRPC.
 ///
 /// # Errors
 ///
@@ -191,7 +189,7 @@ pub fn check_later<H: Host>(
 /// # Errors
 ///
 /// - `headers have already been sent`
-/// - `API disabled in the context of balancer_by_lua*`: nothing can be printed there
+/// - `API disabled in the context of balancer_by_lua*` for a response with a body
 /// - `table body encoding with gRPC is not supported`
 /// - `body encoding failed while flushing response: <reason>`
 /// - an error of the host
@@ -206,7 +204,7 @@ pub fn send<H: Host>(
     let plan = Plan::of(host, status, body, headers, place)?;
 
     if place.is_filter() && host.is_upgraded() {
-        // Behind any head nginx would open the tunnel: only an error keeps it shut.
+        // After any head, nginx would open the tunnel. Only an error prevents that.
         host.set_status(status)?;
         return Ok(Sent { payload: Payload::None, code: Sent::ERROR });
     }

@@ -1,4 +1,4 @@
-//! Everything that `exit` decides, and its execution.
+//! The plan of a response: all decisions of `exit`, and how they are applied.
 
 use http::{HeaderName, StatusCode};
 
@@ -17,7 +17,7 @@ const GRPC_STATUS: &str = "grpc-status";
 const GRPC_MESSAGE: &str = "grpc-message";
 const JSON: &[u8] = b"application/json; charset=utf-8";
 
-/// The headers that describe the body of a response, and go with it when another one takes its place.
+/// The headers that describe the body of a response. They are removed when `exit` replaces the body.
 const DESCRIBING_THE_BODY: [&[u8]; 10] = [
     b"Content-Encoding",
     CONTENT_RANGE,
@@ -31,13 +31,13 @@ const DESCRIBING_THE_BODY: [&[u8]; 10] = [
     b"Trailer",
 ];
 
-/// The same of a gRPC response.
+/// The same for a gRPC response.
 const DESCRIBING_A_GRPC_BODY: [&[u8]; 2] = [b"grpc-encoding", b"grpc-status-details-bin"];
 
-/// The warning for a 206 that is not a part of anything.
+/// The warning for a 206 whose body is not a part of another one.
 const WHOLE_BODY_OF_206: &str = "status 206 is sent with a whole body and no Content-Range";
 
-/// A response, worked out and not yet applied.
+/// A response before it is applied to the host.
 #[derive(Debug)]
 pub struct Plan<'a> {
     status: StatusCode,
@@ -54,19 +54,20 @@ pub struct Plan<'a> {
 /// The change of `grpc-message`.
 #[derive(Debug)]
 enum Message {
-    /// It stays as the call or a plugin has set it.
+    /// Keep the one that the call or a plugin has set.
     Unchanged,
-    /// There is none; one of the upstream's goes.
+    /// Remove the one of the upstream.
     Absent,
+    /// Set this value.
     Text(Vec<u8>),
 }
 
 impl<'a> Plan<'a> {
-    /// Works a response out. It changes nothing.
+    /// Makes the plan. Changes nothing.
     ///
     /// A status below 200 becomes 500, because it ends no response (RFC 9110 section 15.2). In access,
     /// nginx would send nothing, and read a request body that no code has read as the next request on
-    /// the connection. In the header filter, a client would read the body behind the head as a response.
+    /// the connection. In the header filter, a client would read the body after the head as a response.
     ///
     /// # Errors
     ///
@@ -94,7 +95,7 @@ impl<'a> Plan<'a> {
             (Kind::GrpcMessage(_), Payload::Bytes(text)) => Some(std::mem::take(text)),
             _ => None,
         };
-        // The body of the call is in grpc-message now; whatever length it gives was meant for that.
+        // The body of the call becomes grpc-message, so the Content-Length of the call no longer applies.
         let given_length = if text.is_some() { None } else { headers.content_length() };
         let framing =
             Facts { host, status, place, kind: &kind, given_bytes, given_length }.frame(payload);
@@ -112,7 +113,7 @@ impl<'a> Plan<'a> {
             warnings,
         };
         if plan.kind != Kind::Plain {
-            plan.tell_grpc(host, text)?;
+            plan.decide_grpc(host, text)?;
         }
         if plan.replaces_body()
             && status == StatusCode::PARTIAL_CONTENT
@@ -123,8 +124,8 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
-    /// Decides on `grpc-status` and `grpc-message`; `text` is the body that becomes the message.
-    fn tell_grpc<H: Host>(&mut self, host: &H, text: Option<Vec<u8>>) -> Result<(), Error> {
+    /// Decides on `grpc-status` and `grpc-message`. `text` is a body that becomes `grpc-message`.
+    fn decide_grpc<H: Host>(&mut self, host: &H, text: Option<Vec<u8>>) -> Result<(), Error> {
         let is_set = |name: &'static str| {
             Ok::<_, Error>(match self.headers.has(name.as_bytes()) {
                 true => self.headers.last(name.as_bytes()).is_some(),
@@ -146,14 +147,14 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// Whether a body of the call takes the place of the upstream's. A 304 is about the upstream's.
+    /// Whether a body of the call replaces that of the upstream. A 304 describes the body of the upstream.
     fn replaces_body(&self) -> bool {
         self.place.is_filter()
             && self.framing.payload != Payload::None
             && self.status != StatusCode::NOT_MODIFIED
     }
 
-    /// Sets status and headers, and returns what the caller must do next.
+    /// Sets status and headers.
     ///
     /// # Errors
     ///
@@ -164,7 +165,7 @@ impl<'a> Plan<'a> {
         }
         host.set_status(self.status)?;
         if self.replaces_body() {
-            self.forget_the_replaced_body(host)?;
+            self.remove_headers_of_replaced_body(host)?;
         }
         self.headers.apply(host, self.framing.length == Length::Given)?;
         self.apply_grpc(host)?;
@@ -185,10 +186,10 @@ impl<'a> Plan<'a> {
         Ok(Sent { payload: self.framing.payload, code })
     }
 
-    fn forget_the_replaced_body<H: Host>(&self, host: &mut H) -> Result<(), Error> {
+    fn remove_headers_of_replaced_body<H: Host>(&self, host: &mut H) -> Result<(), Error> {
         let grpc: &[&[u8]] = if self.kind == Kind::Plain { &[] } else { &DESCRIBING_A_GRPC_BODY };
         for name in DESCRIBING_THE_BODY.iter().chain(grpc) {
-            // The server's getter does not show a Last-Modified that it cannot read as a date.
+            // The server's getter does not find a Last-Modified that is not a date.
             let may_be_there = *name == LAST_MODIFIED || host.header(name)?.is_some();
             if may_be_there && !self.headers.has(name) {
                 host.write_header(name, &[], Write::Set)?;
@@ -217,7 +218,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// The body of a call as it goes on.
+/// The body of a call, encoded if it is a table.
 struct Content {
     payload: Payload,
     is_json: bool,

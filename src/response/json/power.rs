@@ -4,14 +4,14 @@ use std::ops::RangeInclusive;
 
 /// The powers whose significands have at most 54 bits and are exact.
 ///
-/// Only these can scale a double to a true half, which is an odd number of halves from 2 * 10^15 to 2 * 10^16: no such
-/// number has the factor 5^24, and five times such a number does not fit into a mantissa.
+/// Only these can scale a double to a true half, which is an odd number of halves from 2 * 10^15 to 2 * 10^16: no
+/// such number has the factor 5^24, and five times such a number does not fit into a mantissa.
 pub(super) const EXACT: RangeInclusive<i32> = 0..=23;
 
-/// The smallest and the largest power that scales a double to sixteen digits before the point.
-const LEAST: i32 = 15 - 308;
-const GREATEST: i32 = 15 + 324;
-const COUNT: usize = (GREATEST - LEAST + 1) as usize;
+/// The minimum and the maximum power that scales a double to sixteen digits before the point.
+const MIN_POWER: i32 = 15 - 308;
+const MAX_POWER: i32 = 15 + 324;
+const COUNT: usize = (MAX_POWER - MIN_POWER + 1) as usize;
 
 /// The number of words of the big number that computes the table: 5^339 has 788 bits, and 2^831 / 5^293 still has the
 /// 128 bits of an entry.
@@ -26,7 +26,7 @@ static SIGNIFICANDS: [u128; COUNT] = significands();
 /// `significand(p) + 1`.
 #[inline]
 pub(super) fn significand(power: i32) -> u128 {
-    SIGNIFICANDS[(power - LEAST) as usize]
+    SIGNIFICANDS[(power - MIN_POWER) as usize]
 }
 
 /// Returns the largest `n` with 2^n <= 10^`power`, for each power of the table.
@@ -46,7 +46,7 @@ pub(super) fn floor_log10_of_two_to(power: i32) -> i32 {
 // 10^n = 5^n * 2^n, and the factor 2^n changes no bits of the significand, so powers of five are enough.
 const fn significands() -> [u128; COUNT] {
     let mut table = [0; COUNT];
-    let zero = -LEAST as usize;
+    let zero = -MIN_POWER as usize;
 
     let mut five = [0; WORDS];
     five[0] = 1;
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn each_power_is_ten_times_the_one_before() {
-        for power in LEAST..GREATEST {
+        for power in MIN_POWER..MAX_POWER {
             let (row, next) = (significand(power), significand(power + 1));
             let expected = match floor_log2(power + 1) - floor_log2(power) {
                 3 => row + row / 4,
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn each_power_agrees_with_the_nearest_double() {
-        for power in LEAST..=308 {
+        for power in MIN_POWER..=308 {
             let double: f64 = format!("1e{power}").parse().unwrap();
             let exponent = (double.to_bits() >> 52) as i32 - 1023;
             // Rounded to 53 bits, halves to even. 10^23 is such a half.

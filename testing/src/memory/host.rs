@@ -133,7 +133,7 @@ impl BodyFilter for Memory {
         Ok(())
     }
 
-    fn promised_length(&self) -> Option<u64> {
+    fn declared_length(&self) -> Option<u64> {
         content_length::parse(&self.upstream_header(&CONTENT_LENGTH)?)
     }
 }

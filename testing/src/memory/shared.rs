@@ -132,7 +132,7 @@ impl BodyFilter for Shared<'_> {
         self.memory.borrow().keep_body(state)
     }
 
-    fn promised_length(&self) -> Option<u64> {
-        self.memory.borrow().promised_length()
+    fn declared_length(&self) -> Option<u64> {
+        self.memory.borrow().declared_length()
     }
 }

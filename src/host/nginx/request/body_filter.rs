@@ -59,7 +59,7 @@ impl BodyFilter for Request<'_> {
         buffers::keep(self.api, self.request, state)
     }
 
-    fn promised_length(&self) -> Option<u64> {
+    fn declared_length(&self) -> Option<u64> {
         content_length::parse(&self.upstream_header(&CONTENT_LENGTH)?)
     }
 }
