@@ -12,7 +12,9 @@ case $architecture in
   arm64) run="qemu-aarch64-static -L $folder" ;;
   *) echo "launchers.sh: nothing here runs programs for $architecture" >&2; exit 1 ;;
 esac
-paths="export LUA_PATH='$folder/usr/share/lua/5.1/?.lua;$folder/usr/share/lua/5.1/?/init.lua'
+# LuaJIT finds its own Lua files (`jit.vmdef`) only in the folders of an installed package.
+jit=$(cd "$folder" && find usr/share -maxdepth 1 -name 'luajit-*' -print -quit)
+paths="export LUA_PATH='$folder/usr/share/lua/5.1/?.lua;$folder/usr/share/lua/5.1/?/init.lua;$folder/$jit/?.lua'
 export LUA_CPATH='$folder/$libraries/lua/5.1/?.so'"
 
 # The module searches /usr/share/lua before LUA_PATH. That folder has the files of the machine, not of FOLDER.

@@ -17,6 +17,14 @@ local function lines_of(text)
 end
 
 
+-- The kit has the messages of PCRE. An nginx with PCRE2 has others: then only what
+-- failed is compared, and where the code goes on.
+local function without_reasons(line)
+  line = line:gsub("pcre2?_(%a+)%(%) failed: [^|]*", "pcre_%1() failed ")
+  return (line:gsub(" +$", ""))
+end
+
+
 local function in_kit(group)
   return testing.run {
     plugin = { access = function()
@@ -60,9 +68,14 @@ end, function(server)
         headers = { "X-Old: 1", "Host: 127.0.0.1", "User-Agent:", "Accept:", "Content-Type:" },
       }
       local expected, got = lines_of(r.body), lines_of(in_kit(group))
+      local has_pcre2 = r.body:find("pcre2_compile", 1, true)
       local different = {}
       for i = 1, math.max(#expected, #got) do
-        if expected[i] ~= got[i] then
+        local a, b = expected[i], got[i]
+        if has_pcre2 and a and b then
+          a, b = without_reasons(a), without_reasons(b)
+        end
+        if a ~= b then
           different[#different + 1] = { nginx = expected[i], kit = got[i] }
         end
       end
