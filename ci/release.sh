@@ -31,7 +31,9 @@ rockspec=rockspecs/kong-response-$version-1.rockspec
 names "$rockspec" "^version = \"$exact-1\"$"
 names "$rockspec" "^  url = \"file://kong-response-$exact-src\.tar\.gz\",$"
 names "$rockspec" "^  dir = \"kong-response-$exact\",$"
-names CHANGELOG.md "^## \[?$exact\]? "
+grep -qE "^## \[$exact\] - [0-9]{4}-[0-9]{2}-[0-9]{2}$" CHANGELOG.md || fail "CHANGELOG.md has no chapter for $version. Make it of \
+[Unreleased], and commit it:
+  sed -i 's/^## \[Unreleased\]$/&\n\n## [$version] - $(date +%F)/' CHANGELOG.md && git commit -m 'Version $version' CHANGELOG.md"
 [ -z "$(git status --porcelain)" ] || fail "there are changes that are not committed"
 
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
