@@ -1,4 +1,4 @@
-//! Each test has an allocator of its own.
+//! Tests of the allocator. Each test makes its own allocator.
 
 use super::mapping::MAPPED;
 use super::*;
@@ -6,7 +6,7 @@ use super::*;
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// A block of an allocator of the test's own, filled with a pattern. It is freed in the end.
+/// A block filled with a pattern. Dropping it frees the block.
 struct Block<'a> {
     allocator: &'a Allocator,
     start: *mut u8,
@@ -29,11 +29,11 @@ impl<'a> Block<'a> {
     }
 
     fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: the block has that many bytes, and is filled before they are read.
+        // SAFETY: the block has that many bytes, and `fill` writes them before a test reads them.
         unsafe { std::slice::from_raw_parts_mut(self.start, self.layout.size()) }
     }
 
-    /// Another byte for each place, as far as that goes.
+    /// Writes the pattern, which repeats after 251 bytes.
     fn fill(&mut self) {
         for (i, byte) in self.bytes().iter_mut().enumerate() {
             *byte = (i % 251) as u8;
@@ -47,11 +47,11 @@ impl<'a> Block<'a> {
         assert_eq!(wrong, None);
     }
 
-    /// The block in another size; what fits is still in it.
+    /// Changes the size, and checks that the bytes have not changed.
     #[track_caller]
     fn resize(&mut self, size: usize) {
         let kept = self.layout.size().min(size);
-        // SAFETY: the block was made with this layout, and is used at its new place only.
+        // SAFETY: the block was allocated with this layout. Only the new address is used afterwards.
         let start = unsafe { self.allocator.realloc(self.start, self.layout, size) };
         assert!(!start.is_null());
         (self.start, self.layout) = (start, layout(size));
@@ -62,7 +62,7 @@ impl<'a> Block<'a> {
 
 impl Drop for Block<'_> {
     fn drop(&mut self) {
-        // SAFETY: the block was made with this layout, and nobody has it any more.
+        // SAFETY: the block was allocated with this layout, and nobody uses it afterwards.
         unsafe { self.allocator.dealloc(self.start, self.layout) };
     }
 }
@@ -86,19 +86,19 @@ impl Drop for Allocator {
     fn drop(&mut self) {
         for class in 0..CLASSES {
             while let Some(block) = self.take(class) {
-                // SAFETY: the block came from there with this layout.
+                // SAFETY: the block is from `System`, with this layout, and `take` has removed it from the pool.
                 unsafe { System.dealloc(block.as_ptr(), pooled(class)) };
             }
         }
         if let Some(spare) = Mapping::unpacked(self.spare.swap(null_mut(), Ordering::Relaxed)) {
-            // SAFETY: nobody has the spare.
+            // SAFETY: `swap` has taken the spare, so nobody else uses it.
             unsafe { spare.unmap() };
         }
     }
 }
 
 #[test]
-fn blocks_are_served_by_their_size() {
+fn the_size_of_a_block_decides_on_its_kind() {
     let class = |class| Kind::Pooled { class };
     for (size, expected) in [
         (1, Kind::Plain),
@@ -150,14 +150,14 @@ fn a_block_grows_and_shrinks_through_all_kinds() {
 }
 
 #[test]
-fn pooled_blocks_are_used_again_and_are_not_many() {
+fn pooled_blocks_are_reused_and_their_number_is_limited() {
     let allocator = Allocator::new();
     let blocks: Vec<Block<'_>> =
         (0..SLOTS + 3).map(|_| Block::new(&allocator, 100 * KIB)).collect();
     let starts: Vec<*mut u8> = blocks.iter().map(|block| block.start).collect();
     drop(blocks);
     assert_eq!(allocator.pooled_blocks(), SLOTS);
-    // Of another class there is none.
+    // The pool has no block of another class.
     let other = Block::new(&allocator, 64 * KIB);
     assert_eq!(allocator.pooled_blocks(), SLOTS);
     drop(other);
@@ -177,7 +177,7 @@ fn a_large_block_goes_back_to_the_system_at_once() {
 }
 
 #[test]
-fn the_largest_of_the_moderate_blocks_is_kept() {
+fn the_largest_mapping_up_to_the_limit_is_the_spare() {
     let allocator = Allocator::new();
     let blocks = [4, 8, 6, 32].map(|steps| Block::new(&allocator, steps * MIB));
     for (block, spare) in blocks.into_iter().zip([4, 8, 8, 32]) {
@@ -188,7 +188,7 @@ fn the_largest_of_the_moderate_blocks_is_kept() {
 }
 
 #[test]
-fn a_spare_is_lent_whole_and_comes_back_whole() {
+fn a_longer_spare_is_lent_whole_and_becomes_the_spare_again() {
     let allocator = Allocator::new();
     drop(Block::new(&allocator, 20 * MIB));
     let mut block = Block::new(&allocator, 3 * MIB);
@@ -199,7 +199,7 @@ fn a_spare_is_lent_whole_and_comes_back_whole() {
     assert_eq!(block.start, start);
     drop(block);
     assert_eq!((allocator.spare_length(), allocator.lent_length()), (20 * MIB, 0));
-    // It may outgrow what was lent.
+    // A block may grow beyond the lent mapping.
     let mut block = Block::new(&allocator, 3 * MIB);
     block.resize(24 * MIB);
     assert_eq!(allocator.lent_length(), 0);
@@ -208,7 +208,7 @@ fn a_spare_is_lent_whole_and_comes_back_whole() {
 }
 
 #[test]
-fn a_second_spare_is_cut_to_what_is_asked_for() {
+fn a_second_spare_is_cut_while_the_first_is_lent() {
     let allocator = Allocator::new();
     let larger = Block::new(&allocator, 8 * MIB);
     drop(Block::new(&allocator, 20 * MIB));
@@ -234,7 +234,7 @@ fn a_spare_that_is_too_small_grows() {
 }
 
 #[test]
-fn what_cannot_be_had_is_refused_and_the_block_stays() {
+fn without_memory_a_call_returns_null_and_the_block_does_not_change() {
     let allocator = Allocator::new();
     let all = isize::MAX as usize;
     // SAFETY: the layout is not empty.
@@ -244,7 +244,7 @@ fn what_cannot_be_had_is_refused_and_the_block_stays() {
     let mut lent = Block::new(&allocator, 3 * MIB);
     for block in [&mut mapped, &mut lent, &mut Block::new(&allocator, 100 * KIB)] {
         let size = block.layout.size();
-        // SAFETY: the block was made with this layout; it stays where it is.
+        // SAFETY: the block was allocated with this layout. The call fails, so the block does not move.
         assert!(unsafe { allocator.realloc(block.start, block.layout, all) }.is_null());
         block.check(size);
         block.resize(size + 9 * MIB);
@@ -253,7 +253,7 @@ fn what_cannot_be_had_is_refused_and_the_block_stays() {
 }
 
 #[test]
-fn zeroed_blocks_are_zero_whatever_was_in_them() {
+fn zeroed_blocks_are_zero_even_if_they_are_reused() {
     let allocator = Allocator::new();
     for size in [100, 100 * KIB, 3 * MIB] {
         drop(Block::new(&allocator, size));
@@ -265,7 +265,7 @@ fn zeroed_blocks_are_zero_whatever_was_in_them() {
 }
 
 #[test]
-fn threads_may_share_it() {
+fn threads_may_share_an_allocator() {
     const END: usize = size_of::<usize>();
     let allocator = Allocator::new();
     let run = &|thread: usize| {
@@ -274,7 +274,7 @@ fn threads_may_share_it() {
             // SAFETY: the layout is not empty.
             let mut start = unsafe { allocator.alloc(layout(size)) };
             for next in [20 * KIB, 2 * MIB + 1, (round % 5 + 2) * 2 * MIB, 3 * MIB] {
-                // SAFETY: the block is of that size, and this thread's alone.
+                // SAFETY: the block has that size, and only this thread uses it.
                 unsafe {
                     start.cast::<usize>().write_unaligned(thread);
                     start.add(size - 1).write(0xFF);
@@ -283,7 +283,7 @@ fn threads_may_share_it() {
                     assert_eq!(start.cast::<usize>().read_unaligned(), thread);
                 }
             }
-            // SAFETY: the block was made with this layout by the allocator of the test, and is not used after.
+            // SAFETY: the block was allocated here with this layout, and nobody uses it afterwards.
             unsafe { allocator.dealloc(start, layout(size)) };
         }
     };

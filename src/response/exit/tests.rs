@@ -39,7 +39,7 @@ fn reply_at(
     send(host, status, body, headers, place).map(|sent| sent.payload)
 }
 
-/// Where the body is printed.
+/// Sends a response, in the header filter if `in_filter` is true.
 fn reply(
     host: &mut Memory,
     status: u16,
@@ -62,7 +62,7 @@ fn head(host: &Memory) -> Vec<String> {
 }
 
 #[test]
-fn bytes_get_their_length() {
+fn a_body_of_bytes_gets_a_content_length() {
     let mut host = Memory::new();
     let sent = reply(&mut host, 403, Body::Bytes(b"no"), &headers(&[]), false);
     assert_eq!(sent, Ok(Payload::Given));
@@ -70,7 +70,7 @@ fn bytes_get_their_length() {
 }
 
 #[test]
-fn a_table_is_json_unless_the_caller_says_otherwise() {
+fn a_table_is_sent_as_json_unless_the_call_has_a_content_type() {
     let mut host = Memory::new();
     let mut table = Table(Some("x"));
     let sent = reply(&mut host, 200, Body::Table(&mut table), &headers(&[]), false);
@@ -84,7 +84,7 @@ fn a_table_is_json_unless_the_caller_says_otherwise() {
 }
 
 #[test]
-fn grpc_prints_nothing_where_nothing_can_be_printed() {
+fn a_grpc_response_prints_an_empty_body_except_where_nothing_can_be_printed() {
     let own = headers(&[("Content-Type", "application/grpc")]);
     let cases = [
         (ServerPhase::Active, false, Payload::Bytes(Vec::new())),
@@ -132,7 +132,7 @@ fn a_length_that_does_not_fit_is_corrected_except_for_head() {
 }
 
 #[test]
-fn in_the_filter_a_length_may_be_that_of_the_upstreams_body() {
+fn a_length_without_a_body_in_the_filter_keeps_the_upstreams_body() {
     let mut host = Memory::new().in_phase(ServerPhase::HeaderFilter);
     let sent = reply(&mut host, 200, Body::None, &headers(&[("Content-Length", "9")]), true);
     assert_eq!(sent, Ok(Payload::None));
@@ -140,7 +140,7 @@ fn in_the_filter_a_length_may_be_that_of_the_upstreams_body() {
 }
 
 #[test]
-fn a_body_of_another_has_its_own_length() {
+fn without_a_body_the_length_is_left_to_the_server() {
     for (phase, status) in [
         (ServerPhase::Active, 410),
         (ServerPhase::Content, 301),
@@ -187,7 +187,7 @@ fn a_204_and_a_304_have_neither_body_nor_length() {
 }
 
 #[test]
-fn where_an_empty_body_would_get_lost_a_newline_takes_its_place() {
+fn if_an_empty_body_would_not_end_a_newline_replaces_it() {
     for (body, own) in [
         (Body::None, headers(&[])),
         (Body::Bytes(b""), headers(&[])),
@@ -204,7 +204,7 @@ fn where_an_empty_body_would_get_lost_a_newline_takes_its_place() {
         reply_at(&mut host, LOSING_FILTER, 404, Body::Bytes(b"x"), &headers(&[])),
         Ok(Payload::Given)
     );
-    // The head of gRPC's response is its end, too.
+    // A gRPC response over HTTP/2 ends with its head.
     let mut host = Memory::new()
         .with_request_header("Content-Type", "application/grpc")
         .with_http_version(Version::HTTP_2)
@@ -214,7 +214,7 @@ fn where_an_empty_body_would_get_lost_a_newline_takes_its_place() {
     assert_eq!(host.first("Content-Length").as_deref(), Some("0"));
 }
 
-/// A request whose upstream has answered with `fields`.
+/// A request with a response of the upstream, in the header filter.
 fn answered(status: u16, fields: &[(&str, &str)]) -> Memory {
     let mut host = Memory::new();
     let fields = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
@@ -223,7 +223,7 @@ fn answered(status: u16, fields: &[(&str, &str)]) -> Memory {
 }
 
 #[test]
-fn headers_that_describe_a_replaced_body_go_with_it() {
+fn headers_that_describe_a_replaced_body_are_removed() {
     let upstreams = [
         ("Content-Encoding", "gzip"),
         ("Content-Range", "bytes 0-1/9"),
@@ -415,7 +415,7 @@ fn a_grpc_response_keeps_its_body_and_what_was_set() {
 }
 
 #[test]
-fn what_the_server_could_not_do_is_refused_first() {
+fn a_response_that_the_server_cannot_send_changes_nothing() {
     for (phase, body, refusal) in [
         (ServerPhase::Balancer, Body::Bytes(b"x"), Error::DisabledIn("balancer_by_lua*")),
         (ServerPhase::HeaderFilter, Body::Bytes(b"x"), Error::Disabled),
