@@ -125,7 +125,7 @@ pub unsafe extern "C" fn kong_response_write_header(
         let value = std::slice::from_raw_parts(value, value_length);
         change(request, |request| {
             !header::may_be_ignored(name)
-                && header::write(request, name, &[value], how, None).is_ok()
+                && header::write_unchecked(request, name, &[value], how).is_ok()
         })
     }
 }
@@ -145,7 +145,8 @@ pub unsafe extern "C" fn kong_response_clear_header(
     unsafe {
         let name = std::slice::from_raw_parts(name, length);
         change(request, |request| {
-            !header::may_be_ignored(name) && header::clear(request, name, None).is_ok()
+            !header::may_be_ignored(name)
+                && header::write_unchecked(request, name, &[], Write::Set).is_ok()
         })
     }
 }

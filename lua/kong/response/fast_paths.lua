@@ -211,23 +211,24 @@ return function(native, ngx, main, main_request, services, default_limit)
   end
 
 
-  function fast_paths.set_header(name, value)
+  -- Sets the header, or adds it where `add` is 1. Returns whether that is done.
+  local function writes(name, value, add)
     local request = current_request()
     local text = text_of(value)
-    if type(name) ~= "string" or type(text) ~= "string" or not may(WRITE, request)
-      or library.kong_response_write_header(request, name, #name, text, #text, 0) ~= DONE
-    then
+    return type(name) == "string" and type(text) == "string" and may(WRITE, request)
+           and library.kong_response_write_header(request, name, #name, text, #text, add) == DONE
+  end
+
+
+  function fast_paths.set_header(name, value)
+    if not writes(name, value, 0) then
       return native_set_header(name, value)
     end
   end
 
 
   function fast_paths.add_header(name, value)
-    local request = current_request()
-    local text = text_of(value)
-    if type(name) ~= "string" or type(text) ~= "string" or not may(WRITE, request)
-      or library.kong_response_write_header(request, name, #name, text, #text, 1) ~= DONE
-    then
+    if not writes(name, value, 1) then
       return native_add_header(name, value)
     end
   end

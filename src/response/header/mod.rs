@@ -146,13 +146,13 @@ pub fn write_all<H: Host>(
     headers.apply(host, early.is_none())
 }
 
-/// Sets, adds or removes one header that is checked and not ignored. Setting no value removes the header. Adding no value
-/// does nothing.
+/// Sets, adds or removes one header that is checked and not ignored, or whose name no rule [ignores](may_be_ignored).
+/// Setting no value removes the header. Adding no value does nothing.
 ///
 /// # Errors
 ///
 /// An error of the host.
-fn write_unchecked<H: Host>(
+pub fn write_unchecked<H: Host>(
     host: &mut H,
     name: &[u8],
     values: &[&[u8]],
