@@ -128,8 +128,8 @@ unsafe extern "C-unwind" fn order_fault(state: *mut lua_State) -> c_int {
 ///
 /// Lua calls it: running.
 unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
-    // SAFETY: running, slots. If it raises, only the text is alive, and `raise_plain` drops it. `push_slots` has
-    // found the main thread in this VM.
+    // SAFETY: running, slots. If it raises, only the text is alive, and `raise_plain` drops it. The main thread is
+    // one of this VM.
     unsafe {
         let refusal =
             attempt(|| Ok(nginx::load().err())).unwrap_or_else(|panic| Some(panic.to_string()));
@@ -137,9 +137,16 @@ unsafe extern "C-unwind" fn bind_nginx(state: *mut lua_State) -> c_int {
             raise_plain(state, text);
         }
         ffi::lua_settop(state, 2);
+        // If code of a request makes the instance, the running thread is not the main thread, but nginx knows that.
+        let is_main = ffi::lua_pushthread(state) == 1;
+        ffi::lua_pop(state, 1);
+        let main = if is_main { NonNull::new(state) } else { nginx::main_thread(state) };
+        match main {
+            Some(main) => ffi::lua_pushlightuserdata(state, main.as_ptr().cast()),
+            None => ffi::lua_pushnil(state),
+        }
         push_functions(state, &functions::<Nginx>());
-        ffi::lua_rawgeti(state, 2, Slot::MainThread.index().into());
-        let main = NonNull::new(ffi::lua_touserdata(state, -1).cast());
+        ffi::lua_pushvalue(state, 3);
         match main.and_then(|main| nginx::exdata_field(state, main)) {
             Some(field) => {
                 ffi::lua_pushlightuserdata(state, field.as_ptr().cast());
@@ -265,7 +272,7 @@ unsafe fn push_sources(state: *mut lua_State) {
     }
 }
 
-/// Pushes the array of slots: the services from the table at 2, the strings, and the main thread if it is known.
+/// Pushes the array of slots: the services from the table at 2, the strings, and space for the main thread.
 ///
 /// # Safety
 ///
@@ -281,14 +288,6 @@ unsafe fn push_slots(state: *mut lua_State) {
         for &(string, text) in STRINGS {
             push_bytes(state, text.as_bytes());
             ffi::lua_rawseti(state, -2, string.index().into());
-        }
-        // If code of a request makes the instance, the running thread is not the main thread, but nginx knows that.
-        let is_main = ffi::lua_pushthread(state) == 1;
-        ffi::lua_pop(state, 1);
-        let main = if is_main { NonNull::new(state) } else { nginx::main_thread(state) };
-        if let Some(main) = main {
-            ffi::lua_pushlightuserdata(state, main.as_ptr().cast());
-            ffi::lua_rawseti(state, -2, Slot::MainThread.index().into());
         }
     }
 }

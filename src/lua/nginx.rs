@@ -7,7 +7,7 @@ use http::Version;
 use mlua::ffi::{self, lua_State};
 
 use super::edge::server::Server;
-use super::edge::stack::{Slot, is_running, main_thread, push_slot, upvalue};
+use super::edge::stack::{Slot, is_running, push_slot, upvalue};
 use crate::error::Error;
 use crate::host::nginx::{Api, NgxRequest, Probe, Request, api};
 use crate::host::{Callbacks, Client, Level};
@@ -139,6 +139,38 @@ unsafe fn refuse_another_request(
             && is_running(main)
             && lua_getexdata(main.as_ptr()) != request;
         if belongs_elsewhere { Err(Error::OtherRequest) } else { Ok(()) }
+    }
+}
+
+/// The VM's main thread, if it is known: either nginx knew it when the instance was made, or a call has run in it
+/// since.
+///
+/// # Safety
+///
+/// Running, bound to nginx, slots. Guarded.
+unsafe fn main_thread(state: *mut lua_State) -> Option<NonNull<lua_State>> {
+    // SAFETY: running, bound, slots. `bind_nginx` has put the main thread or nil into the upvalue, and
+    // `push_slots` has made the array with space for the slot, so lua_rawseti does not allocate.
+    unsafe {
+        let main = ffi::lua_touserdata(state, ffi::lua_upvalueindex(upvalue::SERVER));
+        if let Some(main) = NonNull::new(main.cast()) {
+            return Some(main);
+        }
+        push_slot(state, Slot::MainThread);
+        let main = NonNull::new(ffi::lua_touserdata(state, -1).cast());
+        ffi::lua_pop(state, 1);
+        if main.is_some() {
+            return main;
+        }
+        let is_main = ffi::lua_pushthread(state) == 1;
+        ffi::lua_pop(state, 1);
+        if !is_main {
+            return None;
+        }
+        ffi::lua_pushlightuserdata(state, state.cast());
+        let slots = ffi::lua_upvalueindex(upvalue::SLOTS);
+        ffi::lua_rawseti(state, slots, Slot::MainThread.index().into());
+        NonNull::new(state)
     }
 }
 

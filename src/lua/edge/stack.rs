@@ -17,7 +17,8 @@ pub mod upvalue {
     pub const SLOTS: c_int = 2;
     /// The C function `invoke`.
     pub const INVOKE: c_int = 3;
-    /// What the server needs to find its request; nil for nginx.
+    /// What the server needs to find its request; for nginx the VM's main thread as light userdata, or nil if nginx
+    /// has not named it.
     pub const SERVER: c_int = 4;
     /// The number of upvalues.
     pub const COUNT: c_int = 4;
@@ -34,7 +35,7 @@ macro_rules! slots {
         pub enum Slot {
             $($(#[$about])* $service,)*
             $(#[doc = concat!("The string `", $text, "`.")] $string,)*
-            /// The VM's main thread as light userdata, or nil until it is known. It lives as long as the VM.
+            /// The VM's main thread as light userdata, if only a later call has shown it. It lives as long as the VM.
             MainThread,
         }
 
@@ -190,34 +191,6 @@ pub unsafe fn push_field(state: *mut lua_State, table: c_int, key: Slot) -> Resu
             1
         })?;
         Ok(ffi::lua_type(state, -1))
-    }
-}
-
-/// The VM's main thread, if it is known: either nginx knew it when the instance was made, or a call has run in it
-/// since.
-///
-/// # Safety
-///
-/// Running, bound, slots. Guarded.
-pub unsafe fn main_thread(state: *mut lua_State) -> Option<NonNull<lua_State>> {
-    // SAFETY: running, bound, slots. `push_slots` has made the array with space for this slot, so lua_rawseti does
-    // not allocate.
-    unsafe {
-        push_slot(state, Slot::MainThread);
-        let main = NonNull::new(ffi::lua_touserdata(state, -1).cast());
-        ffi::lua_pop(state, 1);
-        if main.is_some() {
-            return main;
-        }
-        let is_main = ffi::lua_pushthread(state) == 1;
-        ffi::lua_pop(state, 1);
-        if !is_main {
-            return None;
-        }
-        ffi::lua_pushlightuserdata(state, state.cast());
-        let slots = ffi::lua_upvalueindex(upvalue::SLOTS);
-        ffi::lua_rawseti(state, slots, Slot::MainThread.index().into());
-        NonNull::new(state)
     }
 }
 
