@@ -47,6 +47,34 @@ pub fn write_key(out: &mut Vec<u8>, bytes: &[u8]) {
 /// assert_eq!(out, br#""a\/b\u0000\u007f"#);
 /// ```
 pub fn write_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
+    // Most keys are that short.
+    let is_written = match bytes.len() {
+        4..8 => write_short::<4>(out, bytes),
+        8..CHUNK => write_short::<8>(out, bytes),
+        _ => false,
+    };
+    if !is_written {
+        write_long(out, bytes);
+    }
+}
+
+/// Writes `bytes`, which are from `N` to `2 * N`, if none of them needs an escape. Returns whether that is so.
+#[inline]
+fn write_short<const N: usize>(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) else {
+        return false;
+    };
+    let is_plain = is_plain(first) && is_plain(last);
+    if is_plain {
+        // Two copies of constant length, where the second one overwrites bytes with the same bytes.
+        out.extend_from_slice(first);
+        out.truncate(out.len() + bytes.len() - 2 * N);
+        out.extend_from_slice(last);
+    }
+    is_plain
+}
+
+fn write_long(out: &mut Vec<u8>, bytes: &[u8]) {
     let (blocks, rest) = bytes.as_chunks::<BLOCK>();
     for block in blocks {
         if is_plain(block) {
