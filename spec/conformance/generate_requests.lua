@@ -6,6 +6,8 @@
 -- and operations such as { "kong.request.get_header", "X-A", n = 1 } in rewrite and access, and
 -- getters in the other phases.
 
+local operation = require("spec.conformance.generate_operations").operation
+
 
 local PATHS = {
   "", "/", "/a", "/a/b/", "/a%2fb", "/a/../b", "/a//b", "/a/./b/", "/%41%7e%20", "/\195\169",
@@ -74,11 +76,6 @@ local METHODS = {
 }
 
 local LIMITS = { 1, 2, 3, 100, 1000, 0, 1001, 1.5, "5" }
-
-
-local function operation(name, ...)
-  return { name, n = select("#", ...), ... }
-end
 
 
 local function getter(g)

@@ -143,6 +143,12 @@ local _M = {
 }
 
 
+--- A case in which all three plugins have the same code for a phase.
+function _M.all(phase, code)
+  return { one = { [phase] = code }, two = { [phase] = code }, three = { [phase] = code } }
+end
+
+
 --- Takes the options of `nginx.start`.
 function _M.start(options)
   local settings = stages.merge(options or {})

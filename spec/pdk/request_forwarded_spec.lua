@@ -1,0 +1,66 @@
+local pdk = require "spec.support.pdk"
+
+
+pdk.each("kong.request", { both_bindings = true }, function(server)
+  describe("forwarded values", function()
+    it("of a client that is not trusted are ignored", function()
+      local r = server:run {
+        path = "/x",
+        headers = {
+          "Host: host", "X-Forwarded-Proto: https", "X-Forwarded-Host: other:1234",
+          "X-Forwarded-Port: 99", "X-Forwarded-Path: /p", "X-Forwarded-Prefix: /q",
+        },
+        access = [[
+          local request = kong.request
+          note(request.get_forwarded_scheme(), request.get_forwarded_host(),
+              request.get_forwarded_port() == request.get_port(), request.get_forwarded_path(),
+              request.get_forwarded_prefix() == nil)
+          ngx.ctx.host_port = 443
+          note(request.get_forwarded_port())
+        ]],
+      }
+      assert.same({ "http", "host", true, "/x", true, 443 }, r.seen.access)
+    end)
+  end)
+end)
+
+
+pdk.each("kong.request behind a trusted proxy", {
+  description = [[ configuration = { trusted_ips = { "127.0.0.0/8" } }, ]],
+}, function(server)
+  local CODE = [[
+    local request = kong.request
+    local port = request.get_forwarded_port()
+    note(request.get_forwarded_scheme(), request.get_forwarded_host(),
+        port == request.get_port() and "own" or port,
+        request.get_forwarded_path(), request.get_forwarded_prefix() or "none")
+  ]]
+
+  local function seen(...)
+    return server:run { path = "/x?y", access = CODE, headers = { "Host: host", ... } }.seen.access
+  end
+
+  it("forwarded values count", function()
+    assert.same({ "https,http", "other.example", 99, "/P?q", "/Q" }, seen(
+      "X-Forwarded-Proto: HTTPS,http", "X-Forwarded-Host: Other.Example:1234",
+      "X-Forwarded-Port: 99", "X-Forwarded-Path: /P?q", "X-Forwarded-Prefix: /Q"))
+    assert.same({ "http", "host", "own", "/x", "none" }, seen())
+  end)
+
+  it("the port may stand in X-Forwarded-Host", function()
+    assert.same({ "http", "a", 81, "/x", "none" }, seen "X-Forwarded-Host: a:81")
+    assert.same({ "http", "a", 81, "/x", "none" }, seen "X-Forwarded-Host: me@a:81")
+    assert.same({ "http", "[::1]", 81, "/x", "none" }, seen "X-Forwarded-Host: [::1]:81")
+    assert.same({ "http", "[::1]", "own", "/x", "none" }, seen "X-Forwarded-Host: [::1]")
+    assert.same({ "http", "a", 81, "/x", "none" },
+      seen("X-Forwarded-Host: a:81", "X-Forwarded-Port: none"))
+  end)
+
+  it("ports that are none are ignored", function()
+    for _, port in ipairs { "0", "65536", "-1", "1.5", "0x50", "" } do
+      assert.equal("own", seen("X-Forwarded-Port: " .. port)[3])
+      assert.equal("own", seen("X-Forwarded-Host: a:" .. port)[3])
+    end
+    assert.equal(65535, seen("X-Forwarded-Port: 65535")[3])
+  end)
+end)
