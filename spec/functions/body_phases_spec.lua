@@ -49,7 +49,7 @@ hosts.each("the phase check of the body functions", {
     }
   end
 
-  it("lets them through in the body filter", function()
+  it("allows the body functions in the body filter", function()
     local r = run {
       path = "/content",
       content = THREE_CHUNKS,
@@ -62,7 +62,7 @@ hosts.each("the phase check of the body functions", {
     assert.equal("ONE TWO THREE", r.body)
   end)
 
-  it("names the phase that KONG_PHASE tells", function()
+  it("names the phase of KONG_PHASE in the error", function()
     for bit, name in pairs(NAMES) do
       local r = run {
         path = "/return",
@@ -74,7 +74,7 @@ hosts.each("the phase check of the body functions", {
     end
   end)
 
-  it("names the phase in which they were really called", function()
+  it("names nginx's phase if KONG_PHASE is body_filter elsewhere", function()
     for bit, phase in pairs {
       [0x10] = "rewrite",
       [0x20] = "access",
@@ -91,13 +91,13 @@ hosts.each("the phase check of the body functions", {
     end
   end)
 
-  it("takes nginx's content phase for the Admin API", function()
+  it("treats nginx's content phase as admin_api", function()
     local r = run { path = "/content", content = CALL .. " ngx.print('text')" }
     assert.same(refusals(
       "function cannot be called in admin_api phase (only in: body_filter)"), r.notes)
   end)
 
-  it("asks for a phase where there is none", function()
+  it("raises an error if KONG_PHASE is missing", function()
     for _, phase in ipairs { "rewrite", "access", "header_filter", "body_filter", "log" } do
       local r = run {
         path = "/content",
@@ -110,7 +110,7 @@ hosts.each("the phase check of the body functions", {
     end
   end)
 
-  it("is not made without the global kong or without kong.ctx", function()
+  it("is skipped without the global kong or without kong.ctx", function()
     for _, hide in ipairs { "kong = nil", "kong = {}" } do
       local r = run {
         path = "/return",

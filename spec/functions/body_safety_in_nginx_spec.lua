@@ -91,7 +91,7 @@ for name, options in pairs(body_calls.GATEWAYS) do
     end)
 
 
-    it("are refused in the log phase when the client hung up in the middle", function()
+    it("raise an error in the log phase after the client hung up during the body", function()
       for _ = 1, 5 do
         local connection = server:connect()
         connection:send("GET " .. server:target {
@@ -107,7 +107,7 @@ for name, options in pairs(body_calls.GATEWAYS) do
       end
     end)
 
-    it("are refused while a variable is set", function()
+    it("raise an error while nginx evaluates a variable", function()
       local r = run {
         path = "/set",
         set = options.claim .. CALL,
@@ -116,7 +116,7 @@ for name, options in pairs(body_calls.GATEWAYS) do
       assert.same(refusals(), r.notes)
     end)
 
-    it("are refused in light threads of the content phase", function()
+    it("raise an error in light threads of the content phase", function()
       local r = run {
         path = "/content",
         content = options.claim .. "ngx.thread.wait(ngx.thread.spawn(function() " .. CALL
@@ -126,7 +126,7 @@ for name, options in pairs(body_calls.GATEWAYS) do
       assert.same(refusals(), r.notes)
     end)
 
-    it("are refused where there is no request", function()
+    it("raise an error outside of requests", function()
       local unclaimed = REFUSED
       if options.gateway then
         unclaimed = refused "no phase in ngx.ctx.KONG_PHASE, (need one of body_filter)"
@@ -140,7 +140,7 @@ for name, options in pairs(body_calls.GATEWAYS) do
       assert.equal(expected, results)
     end)
 
-    it("are refused during a TLS handshake", function()
+    it("raise an error during a TLS handshake", function()
       local r = run {
         path = "/content?tls=" .. server.ports.tls_port,
         content = [[
@@ -156,7 +156,7 @@ for name, options in pairs(body_calls.GATEWAYS) do
       assert.same({ REFUSED, REFUSED }, r.notes)
     end)
 
-    it("are refused to a subrequest's header filter while the main body is buffered", function()
+    it("raise an error in a subrequest's header filter while the main body is buffered", function()
       local r = run {
         path = "/content",
         content = ("ngx.print('main ') ngx.print(ngx.location.capture(%q).body)"):format(
@@ -174,8 +174,8 @@ for name, options in pairs(body_calls.GATEWAYS) do
 end
 
 
-describe("behind the end of a body, where nginx forgets to leave the filter's phase", function()
-  it("the body functions refuse, and still work in a coroutine of a filter", function()
+describe("after the end of a body, where nginx stays in the filter's phase,", function()
+  it("the body functions raise an error, but work in a coroutine of a filter", function()
     nginx.once({
       init = [[
         response = require "kong.response"

@@ -23,7 +23,7 @@ for name, options in pairs(body_calls.GATEWAYS) do
 
 
     for _, phase in ipairs { "rewrite", "access", "header_filter", "log" } do
-      it("are refused in the phase " .. phase, function()
+      it("raise an error in the phase " .. phase, function()
         for _, http2 in ipairs { false, true } do
           local r = run {
             path = "/proxy", http2 = http2,
@@ -37,7 +37,7 @@ for name, options in pairs(body_calls.GATEWAYS) do
       end)
     end
 
-    it("are refused in the phase content, before and after output", function()
+    it("raise an error in the phase content, before and after output", function()
       local r = run {
         path = "/content",
         content = options.claim .. CALL,
@@ -61,7 +61,7 @@ for name, options in pairs(body_calls.GATEWAYS) do
       assert.same(refusals(), refused)
     end)
 
-    it("are refused in the log phase after the body has been buffered", function()
+    it("raise an error in the log phase after the body was buffered", function()
       local r = run {
         path = "/content",
         content = "ngx.print('one ') ngx.print('two')",
@@ -72,7 +72,7 @@ for name, options in pairs(body_calls.GATEWAYS) do
       assert.same(refusals(), r.notes)
     end)
 
-    it("are refused in the log phase when the upstream died in the middle", function()
+    it("raise an error in the log phase after the upstream broke off", function()
       local r = run {
         path = "/proxy",
         upstream = "ngx.header.content_length = 1000000 " .. UPSTREAM
@@ -83,7 +83,7 @@ for name, options in pairs(body_calls.GATEWAYS) do
       assert.same(refusals(), r.notes)
     end)
 
-    it("are refused in the balancer", function()
+    it("raise an error in the balancer", function()
       local r = run {
         path = "/balanced",
         upstream = "ngx.print('body')",
@@ -93,7 +93,7 @@ for name, options in pairs(body_calls.GATEWAYS) do
       assert.same(refusals(), r.notes)
     end)
 
-    it("are refused in timers", function()
+    it("raise an error in timers", function()
       local r = run {
         path = "/content",
         content = "assert(ngx.timer.at(0, function(premature) " .. options.claim .. CALL
@@ -102,7 +102,7 @@ for name, options in pairs(body_calls.GATEWAYS) do
       assert.same(refusals(), r.notes)
     end)
 
-    it("are refused in timers that run while a body is being buffered", function()
+    it("raise an error in timers that run while a body is buffered", function()
       local r = run {
         path = "/content",
         content = "ngx.print('one ') "
@@ -118,7 +118,7 @@ for name, options in pairs(body_calls.GATEWAYS) do
       end
     end)
 
-    it("are refused in coroutines of the content phase", function()
+    it("raise an error in coroutines of the content phase", function()
       local r = run {
         path = "/content",
         content = options.claim .. ("coroutine.wrap(function() %s end)()"):format(CALL)
@@ -146,7 +146,7 @@ for name, options in pairs(body_calls.GATEWAYS) do
       assert.same({ "(nil)", "(nil)", "one two" }, r.notes)
     end)
 
-    it("serve the next request as ever", function()
+    it("work in the next request after they raised an error", function()
       for _, phase in ipairs { "rewrite", "access", "header_filter", "log" } do
         run { path = "/proxy", upstream = UPSTREAM, [phase] = options.claim .. CALL }
         local r = run {

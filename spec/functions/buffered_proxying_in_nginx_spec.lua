@@ -72,7 +72,7 @@ describe("a gateway's buffered proxying", function()
       local length = tostring(#upstream[2])
 
       for protocol, client in pairs(live.CLIENTS) do
-        it(("sends an upstream's answer with %s by %s, %s"):format(answer, what, protocol),
+        it(("sends an upstream's response with %s by %s, %s"):format(answer, what, protocol),
           function()
             local r = server:exchange(case, client)
             assert.equal(upstream[4] or 200, r.status)
@@ -100,7 +100,7 @@ describe("a gateway's buffered proxying", function()
       assert_no_warning()
     end)
 
-    it("sends the answer of a plugin that exits, by " .. what, function()
+    it("sends the response of a plugin that exits, by " .. what, function()
       for _, client in pairs(live.CLIENTS) do
         local r = server:exchange({
           path = "/",
@@ -114,7 +114,7 @@ describe("a gateway's buffered proxying", function()
       assert_no_warning()
     end)
 
-    it("sends the document of a plugin that fails with error, by " .. what, function()
+    it("sends the document of a plugin that calls error, by " .. what, function()
       for _, client in pairs(live.CLIENTS) do
         local r = server:exchange({
           path = "/",

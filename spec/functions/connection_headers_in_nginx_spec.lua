@@ -49,7 +49,7 @@ live.each("a header of the connection over HTTP/1.x", {}, function(server)
   for _, stage in ipairs { "access", "header_filter" } do
     for what, call in pairs(CALLS) do
       for protocol, client in pairs(live.CLIENTS) do
-        it(("says once what happens: Connection by %s in %s, %s"):format(what, stage, protocol),
+        it(("gets one warning: Connection by %s in %s, %s"):format(what, stage, protocol),
           function()
             for _, value in ipairs(VALUES) do
               for _, name in ipairs { "Connection", "connection" } do
@@ -65,7 +65,7 @@ live.each("a header of the connection over HTTP/1.x", {}, function(server)
       end
     end
 
-    it("is not sent twice where the client closes the connection, in " .. stage, function()
+    it("is sent once if the client closes the connection, in " .. stage, function()
       for _, call in pairs(CALLS) do
         local r, closed = ask({
           path = "/coded", [stage] = code(call, "Connection", "close"),
@@ -75,7 +75,7 @@ live.each("a header of the connection over HTTP/1.x", {}, function(server)
       end
     end)
 
-    it("is sent beside nginx's own where it names an option, in " .. stage, function()
+    it("is sent together with nginx's own if it names an option, in " .. stage, function()
       for what, call in pairs(CALLS) do
         local r = ask({
           path = "/coded", [stage] = code(call, "Connection", "upgrade"),
@@ -84,7 +84,7 @@ live.each("a header of the connection over HTTP/1.x", {}, function(server)
       end
     end)
 
-    it("is sent with a 426, whose meaning is in Upgrade, in " .. stage, function()
+    it("is sent with a 426, because it belongs to Upgrade, in " .. stage, function()
       for _, exit in ipairs {
         "response.exit(426, 'use TLS', { Upgrade = 'TLS/1.3' })",
         "response.set_header('Upgrade', 'TLS/1.3') response.exit(426, 'use TLS')",
@@ -97,7 +97,7 @@ live.each("a header of the connection over HTTP/1.x", {}, function(server)
     end)
   end
 
-  it("is not sent over HTTP/2, for a 426 either", function()
+  it("is not sent over HTTP/2, not even with a 426", function()
     local r = server:ask {
       path = "/coded", http2 = true,
       access = "response.exit(426, 'use TLS', { Upgrade = 'TLS/1.3', Connection = 'upgrade' })",

@@ -107,7 +107,7 @@ hosts.each("a header of the connection", { gateway = true }, function(server)
     end
   end)
 
-  it("is not sent over HTTP/2 by a plugin that copies an upstream's headers", function()
+  it("is not sent over HTTP/2 if a plugin copies an upstream's headers", function()
     for _, stage in ipairs { "access", "header_filter" } do
       server:clear_log()
       local r = server:run {
@@ -132,7 +132,7 @@ hosts.each("a header of the connection", { gateway = true }, function(server)
     end
   end)
 
-  it("is refused like any other header where its value is none", function()
+  it("raises an error for an invalid value, as every header does", function()
     local r = server:run { http2 = true, access = [[
       local _, one = pcall(response.set_header, "Connection", print)
       local _, other = pcall(response.exit, 403, "no", { ["Keep-Alive"] = print })
@@ -157,7 +157,7 @@ hosts.each("a header of the connection", { gateway = true }, function(server)
     assert.same({}, warnings())
   end)
 
-  it("has names that only resemble it: those are sent", function()
+  it("is sent if its name is only similar", function()
     local r = server:run { http2 = true, access = [[
       response.exit(200, "x", {
         ["X-Connection"] = "1", ["Connection-Id"] = "2", ["Upgrade-Insecure"] = "3", ["TEE"] = "4",

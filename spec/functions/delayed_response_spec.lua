@@ -18,7 +18,7 @@ end
 ]]
 
 
-hosts.each("exit, delayed,", { gateway = true }, function(server)
+hosts.each("exit with ctx.delay_response", { gateway = true }, function(server)
   --- Runs the code in access, behind the gateway's own; line 1 is the code's first line.
   local function run(code, request)
     local case = request or {}
@@ -27,7 +27,7 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
   end
 
 
-  it("is stored and sent by the callback", function()
+  it("stores the response, and the callback sends it", function()
     local r = run [[
       local ctx = gateway(function()
         response.exit(403, { message = "no" }, { ["X-A"] = "1" })
@@ -45,7 +45,7 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
     assert.same({ 403, true, false }, r.notes)
   end)
 
-  it("works the same with coroutine.create and in rewrite", function()
+  it("works with coroutine.create and in rewrite", function()
     local r = server:run {
       rewrite = [[
         local ctx = ngx.ctx
@@ -63,7 +63,7 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
     assert.same({ true, "(nil)", "suspended" }, r.notes)
   end)
 
-  it("keeps what the caller gave", function()
+  it("stores the caller's values unchanged", function()
     run [[
       local content, headers = { message = "no" }, { ["X-A"] = "1" }
       local ctx = gateway(function() response.exit(403, content, headers) end)
@@ -74,7 +74,7 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
     assert.same({ true, "no", "1" }, server:noted())
   end)
 
-  it("stores no content and no headers where there were none", function()
+  it("stores no content and no headers if the call has none", function()
     local r = run [[
       local ctx = gateway(function() response.exit(200) end)
       local stored = ctx.delayed_response
@@ -87,7 +87,7 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
     assert.same({ 200, "(nil)", "(nil)" }, r.notes)
   end)
 
-  it("sends what is stored when the callback is called", function()
+  it("sends the values that are stored when the callback runs", function()
     local r = run [[
       local ctx = gateway(function()
         response.exit(403, { message = "no" }, { ["X-A"] = "1" })
@@ -103,7 +103,7 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
     assert.equal("2", r:header("X-B"))
   end)
 
-  it("changes nothing before the callback", function()
+  it("changes nothing before the callback runs", function()
     local r = run [[
       gateway(function() response.exit(403, "no", { ["X-A"] = "1" }) end)
       ngx.ctx.delayed_response = nil
@@ -113,7 +113,7 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
     assert.is_nil(r:header("X-A"))
   end)
 
-  it("lets only the first of several exits be stored; the second is sent at once", function()
+  it("stores only the first exit and sends the second at once", function()
     local r = run [[
       local ctx = gateway(function() response.exit(403, "first", { ["X-A"] = "1" }) end)
       response.exit(500, "second")
@@ -126,7 +126,7 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
     assert.same({}, r.notes)
   end)
 
-  it("is sent at once without ctx.delay_response", function()
+  it("sends the response at once if ctx.delay_response is cleared", function()
     local r = server:run {
       access = [[
         coroutine.wrap(function() response.exit(403, "no") end)()
@@ -138,7 +138,7 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
     assert.same({}, r.notes)
   end)
 
-  it("returns nothing to a coroutine that is resumed", function()
+  it("returns nothing to the code that resumed the coroutine", function()
     local r = server:run {
       access = [[
         local ctx = ngx.ctx
@@ -157,7 +157,7 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
     assert.same({ "yielded", 0, "ran on" }, r.notes)
   end)
 
-  it("sends a binary body, an empty one and a status with a fraction", function()
+  it("sends a binary body, an empty body and a status with a fraction", function()
     local r = run [[
       local ctx = gateway(function() response.exit(200.9, "a\0\255\r\n") end)
       ctx.delayed_response_callback(ctx)
@@ -173,7 +173,7 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
     assert.equal("", r.body)
   end)
 
-  it("leaves the error page to nginx without a body", function()
+  it("lets nginx send its error page if there is no body", function()
     local r = run [[
       local ctx = gateway(function() response.exit(404) end)
       ctx.delayed_response_callback(ctx)
@@ -182,7 +182,7 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
     assert.matches("<h1>404 Not Found</h1>", r.body, 1, true)
   end)
 
-  it("corrects a Content-Length when it is sent", function()
+  it("corrects Content-Length when the response is sent", function()
     local r = run [[
       local ctx = gateway(function()
         response.exit(200, "hello", { ["Content-Length"] = "9", ["Transfer-Encoding"] = "x" })
@@ -199,8 +199,8 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
   end)
 
 
-  describe("refuses at the call", function()
-    it("what exit refuses, with the plugin's line", function()
+  describe("with invalid arguments", function()
+    it("raises exit's errors at the call, with the plugin's line", function()
       for call, message in pairs {
         ["'x'"] = "code must be a number",
         ["99"] = "code must be a number between 100 and 599",
@@ -228,7 +228,7 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
       end
     end)
 
-    it("so that the coroutine dies on it", function()
+    it("ends the coroutine with an error", function()
       run [[
         ngx.ctx.delay_response = true
         local thread = coroutine.create(function()
@@ -246,8 +246,8 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
   end)
 
 
-  describe("raises in the callback", function()
-    it("with the position of who called it", function()
+  describe("with stored values that became invalid", function()
+    it("raises the error in the callback, with its caller's position", function()
       local r = run [[
         local ctx = gateway(function() response.exit(403, "no") end)
         ngx.print("begun")
@@ -262,7 +262,7 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
       assert.same({ "string", "plugin.lua:6: headers have already been sent" }, r.notes)
     end)
 
-    it("without a position under pcall", function()
+    it("raises the error without a position if pcall calls the callback", function()
       run [[
         local ctx = gateway(function() response.exit(403, "no") end)
         ngx.print("begun")
@@ -271,7 +271,7 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
       assert.same({ "headers have already been sent" }, server:noted())
     end)
 
-    it("for a table that can no longer be encoded", function()
+    it("raises an error for a table that can no longer be encoded", function()
       local r = run [[
         local content = {}
         local ctx = gateway(function() response.exit(403, content, { ["X-A"] = "1" }) end)
@@ -291,7 +291,7 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
       }, r.notes)
     end)
 
-    it("for a table when the response has become gRPC", function()
+    it("raises an error for a table if the response has become gRPC", function()
       run [[
         local ctx = gateway(function() response.exit(403, { message = "no" }) end)
         ngx.header.content_type = "application/grpc"
@@ -307,7 +307,7 @@ hosts.each("exit, delayed,", { gateway = true }, function(server)
   end)
 
 
-  it("comes from error as well: the document arrives, whoever sends it", function()
+  it("stores the document of error, and any callback sends it", function()
     local r = run [[
       local ctx = gateway(function() response.error(403, "no", { ["X-A"] = "1" }) end)
       if ctx.delayed_response then

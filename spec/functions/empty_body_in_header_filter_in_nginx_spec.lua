@@ -62,7 +62,7 @@ live.each("exit without a body in header_filter", {}, function(server, place)
       local case = { path = answer[1], upstream = answer[2], header_filter = call[2] }
 
       for protocol, client in pairs(live.CLIENTS) do
-        it(("answers for %s over %s, %s"):format(name, what, protocol), function()
+        it(("completes the response for %s over %s, %s"):format(name, what, protocol), function()
           local r = server:exchange(case, client)
           check(call, function(header)
             return wire.values(r, header:lower())
@@ -70,7 +70,7 @@ live.each("exit without a body in header_filter", {}, function(server, place)
         end)
       end
 
-      it(("answers for %s over %s, HTTP/2"):format(name, what), function()
+      it(("completes the response for %s over %s, HTTP/2"):format(name, what), function()
         local request = server:prepared(case)
         request.http2 = true
         -- what comes later comes out of the cache
@@ -86,7 +86,7 @@ live.each("exit without a body in header_filter", {}, function(server, place)
     end
   end
 
-  it("answers with the document of error as before", function()
+  it("does not change the document of error", function()
     for _, client in pairs(live.CLIENTS) do
       local r = server:exchange({
         path = "/coded",

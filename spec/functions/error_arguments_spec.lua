@@ -6,7 +6,7 @@ local lines = hosts.lines
 
 
 hosts.each("error", { gateway = true }, function(server)
-  describe("refuses", function()
+  describe("with invalid arguments", function()
     local function refused(message, call)
       local r = server:run {
         content = lines(
@@ -26,7 +26,7 @@ hosts.each("error", { gateway = true }, function(server)
     local NOT_A_NUMBER = "code must be a number"
     local RANGE = "code must be a number between 400 and 599"
 
-    it("a call in the wrong phase, before anything else", function()
+    it("checks the phase first", function()
       server:run {
         log = lines(
           "local ok, err = pcall(function()",
@@ -41,7 +41,7 @@ hosts.each("error", { gateway = true }, function(server)
       }, server:noted())
     end)
 
-    it("an answer that has begun, before it looks at the arguments", function()
+    it("checks whether headers were sent before the arguments", function()
       local r = server:run {
         content = lines(
           "ngx.print('begun ')",
@@ -55,7 +55,7 @@ hosts.each("error", { gateway = true }, function(server)
     end)
 
     for _, code in ipairs { "", "'404'", "{}", "true" } do
-      it("error(" .. code .. ")", function()
+      it("raises an error for error(" .. code .. ")", function()
         refused(NOT_A_NUMBER, "response.error(" .. code .. ")")
       end)
     end
@@ -63,12 +63,12 @@ hosts.each("error", { gateway = true }, function(server)
     for _, code in ipairs {
       "0", "100", "200", "399", "399.9", "600", "599.5", "-1", "0/0", "1/0",
     } do
-      it("the status " .. code, function()
+      it("raises an error for the status " .. code, function()
         refused(RANGE, "response.error(" .. code .. ")")
       end)
     end
 
-    it("a status before a message, a message before the headers", function()
+    it("checks the status, then the message, then the headers", function()
       refused(NOT_A_NUMBER, "response.error('404', 1, 1)")
       refused(RANGE, "response.error(200, 1, 1)")
       refused("message must be a nil, a string or a table", "response.error(404, 1, 1)")
@@ -76,13 +76,13 @@ hosts.each("error", { gateway = true }, function(server)
     end)
 
     for _, message in ipairs { "1", "true", "false", "print", "ngx.null", "1LL" } do
-      it("the message " .. message, function()
+      it("raises an error for the message " .. message, function()
         refused("message must be a nil, a string or a table",
           "response.error(404, " .. message .. ")")
       end)
     end
 
-    it("a message that cannot be encoded", function()
+    it("raises an error for a message that cannot be encoded", function()
       refused("could not JSON encode the error message: "
         .. "Cannot serialise function: type not supported", "response.error(404, { print })")
       refused("could not JSON encode the error message: "
@@ -93,7 +93,7 @@ hosts.each("error", { gateway = true }, function(server)
         "response.error(404, { print }, { ['Content-Type'] = 'text/plain' })")
     end)
 
-    it("headers as exit does", function()
+    it("raises exit's errors for headers", function()
       local tail = ", expected string, number, boolean or array of strings"
       refused("headers must be a nil or table", "response.error(404, nil, 'X-A: 1')")
       refused([[invalid header name "1": got number, expected string]],
@@ -110,7 +110,7 @@ hosts.each("error", { gateway = true }, function(server)
         .. "non-negative integer", "response.error(404, nil, { ['Content-Length'] = 'abc' })")
     end)
 
-    it("without a position where no frame of the plugin is left", function()
+    it("raises the error without a position after a tail call", function()
       local r = server:run {
         content = lines(
           "local function tail() return response.error(200) end",
@@ -122,7 +122,7 @@ hosts.each("error", { gateway = true }, function(server)
       assert.equal("code must be a number\ncode must be a number between 400 and 599", r.body)
     end)
 
-    it("a call from a timer", function()
+    it("raises an error in a timer", function()
       server:run {
         content = lines(
           "ngx.timer.at(0, function()",

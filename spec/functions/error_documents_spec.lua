@@ -12,12 +12,12 @@ local shown = documents.shown
 hosts.each("error", {
   gateway = true, add_headers = { ["Request-Id"] = "$request_id" },
 }, function(server)
-  describe("writes", function()
+  describe("with a status and a message", function()
     for accept, kind in pairs {
       ["application/json"] = JSON, ["text/html"] = HTML, ["application/xml"] = XML,
       ["text/plain"] = PLAIN,
     } do
-      it("the document for " .. accept, function()
+      it("sends the document for " .. accept, function()
         for _, stage in ipairs { "rewrite", "access", "content", "header_filter" } do
           local r = server:run {
             headers = { "Accept: " .. accept },
@@ -27,7 +27,7 @@ hosts.each("error", {
         end
       end)
 
-      it("no document to HEAD but its length, for " .. accept, function()
+      it("sends the document's length to HEAD, for " .. accept, function()
         local r = server:run {
           method = "HEAD",
           headers = { "Accept: " .. accept },
@@ -38,7 +38,7 @@ hosts.each("error", {
         assert.same({ tostring(#document(kind, "lost", r)) }, r:values("Content-Length"))
       end)
 
-      it("the document over HTTP/2, for " .. accept, function()
+      it("sends the document over HTTP/2, for " .. accept, function()
         local r = server:run {
           http2 = true,
           headers = { "Accept: " .. accept },
@@ -48,11 +48,11 @@ hosts.each("error", {
       end)
     end
 
-    it("an empty message where it is empty", function()
+    it("writes an empty message if the message is empty", function()
       assert_document(JSON, 404, "", server:run { content = "response.error(404, '')" })
     end)
 
-    it("the default message of every status", function()
+    it("writes the default message of every status", function()
       local cases, statuses = {}, {}
       for status = 400, 599 do
         statuses[#statuses + 1] = status
@@ -69,14 +69,14 @@ hosts.each("error", {
       end
     end)
 
-    it("the document of a timeout, which nginx itself answers by hanging up", function()
+    it("sends a document for status 408, for which nginx itself hangs up", function()
       for _, stage in ipairs { "access", "content" } do
         assert_document(JSON, 408, "Request timeout",
           server:run { [stage] = "response.error(408)" })
       end
     end)
 
-    it("a slash of the message as it is", function()
+    it("does not escape a slash in the message", function()
       for accept, kind in pairs {
         ["application/json"] = JSON, ["text/html"] = HTML, ["application/xml"] = XML,
         ["text/plain"] = PLAIN,
@@ -90,7 +90,7 @@ hosts.each("error", {
       end
     end)
 
-    it("a slash of the request's id as it is", function()
+    it("does not escape a slash in the request's id", function()
       for accept, expected in pairs {
         ["application/json"] = '{\n  "message":"a/b",\n  "request_id":"c/d//"\n}',
         ["text/plain"] = "a/b\nrequest_id: c/d//\n",
@@ -107,7 +107,7 @@ hosts.each("error", {
       end
     end)
 
-    it("a slash as it is in a type of JSON that the call gives", function()
+    it("does not escape a slash if the call gives a JSON type", function()
       for _, kind in ipairs { "application/json", "application/problem+json" } do
         local r = server:run {
           access = ("response.error(404, 'a/b', { ['Content-Type'] = %q })"):format(kind),
@@ -117,13 +117,13 @@ hosts.each("error", {
       end
     end)
 
-    it("statuses with a fraction as the whole one", function()
+    it("drops the fraction of a status", function()
       assert_document(JSON, 404, "Not found", server:run { content = "response.error(404.9)" })
       assert_document(JSON, 598, "The upstream server responded with 598",
         server:run { content = "response.error(598.5)" })
     end)
 
-    it("a table as JSON, which is text then", function()
+    it("writes a table as JSON text", function()
       local code = [[response.error(400, { message = 'a/<b>&"c"' })]]
       local r = server:run { content = code }
       assert.equal([[{\"message\":\"a\\/<b>&\\\"c\\\"\"}]], shown(JSON, r))
@@ -138,14 +138,14 @@ hosts.each("error", {
       assert.equal("[1,2]", shown(JSON, server:run { content = "response.error(400, { 1, 2 })" }))
     end)
 
-    it("nothing of nginx's own pages", function()
+    it("sends no page of nginx", function()
       local r = server:run { access = "response.error(404)" }
       assert.is_nil(r.body:find("nginx", 1, true))
     end)
   end)
 
 
-  describe("escapes the message", function()
+  describe("with special characters in the message", function()
     local function message(kind, text)
       local quoted = text:gsub(".", function(byte)
         return ("\\%03d"):format(byte:byte())
@@ -156,7 +156,7 @@ hosts.each("error", {
       })
     end
 
-    it("in JSON", function()
+    it("escapes them in JSON", function()
       assert.equal([[a\"b\\c/d\b\t\n\f\r\u0000\u001f\u007f<>&'%s %d %]],
         message(JSON, 'a"b\\c/d\b\t\n\f\r\0\31\127<>&\'%s %d %'))
       assert.equal([[\",\"request_id\":\"forged]], message(JSON, '","request_id":"forged'))
@@ -165,7 +165,7 @@ hosts.each("error", {
     end)
 
     for name, kind in pairs { HTML = HTML, XML = XML } do
-      it("in " .. name, function()
+      it("escapes them in " .. name, function()
         assert.equal([[a&amp;b&lt;c&gt;d"e'f]] .. "\ng\th% %s %d %%", message(kind,
           [[a&b<c>d"e'f]] .. "\ng\th% %s %d %%"))
         assert.equal("&lt;/message&gt;&lt;script&gt;&amp;lt;",
@@ -173,7 +173,7 @@ hosts.each("error", {
         assert.equal("é€😀", message(kind, "é€😀"))
       end)
 
-      it("in " .. name .. ", where bytes no document may hold become U+FFFD", function()
+      it("writes forbidden bytes as U+FFFD in " .. name, function()
         local forbidden = {}
         for byte = 0, 31 do
           if byte ~= 9 and byte ~= 10 and byte ~= 13 then
@@ -193,7 +193,7 @@ hosts.each("error", {
       end)
     end
 
-    it("not in plain text", function()
+    it("does not escape them in plain text", function()
       assert.equal([[a&b<c>"d"\/% %s %d]] .. "\r\n\t", message(PLAIN,
         [[a&b<c>"d"\/% %s %d]] .. "\r\n\t"))
     end)

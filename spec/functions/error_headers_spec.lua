@@ -11,7 +11,7 @@ local document = documents.document
 hosts.each("error", {
   gateway = true, add_headers = { ["Request-Id"] = "$request_id" },
 }, function(server)
-  describe("takes the call's Content-Type", function()
+  describe("with a Content-Type in the call", function()
     local function sent(header, accept)
       return server:run {
         headers = { "Accept: " .. (accept or "text/html") },
@@ -28,7 +28,7 @@ hosts.each("error", {
       assert.equal("1", r:header("X-A"))
     end
 
-    it("over the request's Accept, exactly as given", function()
+    it("prefers it to the request's Accept, and sends it unchanged", function()
       assert_sent("['Content-Type'] = 'application/json'", JSON, "application/json")
       assert_sent("['Content-Type'] = 'text/plain'", PLAIN, "text/plain")
       assert_sent("['Content-Type'] = 'application/xml'", XML, "application/xml")
@@ -36,7 +36,7 @@ hosts.each("error", {
         :header("Content-Type"))
     end)
 
-    it("in any spelling of the name", function()
+    it("finds it in any spelling of the name", function()
       for _, name in ipairs {
         "content-type", "CONTENT-TYPE", "content_type", "Content_Type", "CONTENT_type",
       } do
@@ -44,7 +44,7 @@ hosts.each("error", {
       end
     end)
 
-    it("in any case of the type and with parameters", function()
+    it("matches the type in any case and with parameters", function()
       assert_sent("['Content-Type'] = 'Text/PLAIN; charset=ISO-8859-1'", PLAIN,
         "Text/PLAIN; charset=ISO-8859-1")
       assert_sent("['Content-Type'] = 'APPLICATION/Json ; x=y'", JSON, "APPLICATION/Json ; x=y")
@@ -52,17 +52,17 @@ hosts.each("error", {
         "application/xml;charset=utf-8")
     end)
 
-    it("as the first item of an array", function()
+    it("uses the first item of an array", function()
       assert_sent("['Content-Type'] = { 'text/plain', 'text/html' }", PLAIN, "text/plain")
       assert_sent("content_type = { 'application/xml' }", XML, "application/xml")
     end)
 
-    it("of the spelling that wins, where there are several", function()
+    it("uses the spelling that wins if there are several", function()
       assert_sent("['Content-Type'] = 'application/xml', content_type = 'text/plain'", PLAIN,
         "text/plain")
     end)
 
-    it("and goes by the suffix outside of the four", function()
+    it("chooses the document by the suffix of other types", function()
       assert_sent("['Content-Type'] = 'application/problem+json'", JSON,
         "application/problem+json")
       assert_sent("['Content-Type'] = 'application/vnd.api+JSON; ext=x'", JSON,
@@ -72,7 +72,7 @@ hosts.each("error", {
         "application/xhtml+xml; charset=utf-8")
     end)
 
-    it("and writes plain text for everything else", function()
+    it("writes plain text for every other type", function()
       for _, kind in ipairs {
         "text/css", "text/csv; header=present", "application/octet-stream", "image/png", "nonsense",
         "application/jsonp", "text/xhtml", "application/html", "json", "a/b+jsonx",
@@ -81,7 +81,7 @@ hosts.each("error", {
       end
     end)
 
-    it("and does not fall over anything odd", function()
+    it("accepts malformed types", function()
       for _, value in ipairs { "''", "5", "true", "{}", "{ '' }", "' '", "';'", "'/'" } do
         local r = sent("['Content-Type'] = " .. value)
         assert.equal(404, r.status)
@@ -92,8 +92,8 @@ hosts.each("error", {
   end)
 
 
-  describe("sends the call's headers", function()
-    it("in the order of their names", function()
+  describe("with headers in the call", function()
+    it("sends them in the order of their names", function()
       local r = server:run {
         content = [[
           response.error(404, nil, {
@@ -104,7 +104,7 @@ hosts.each("error", {
       assert.same({ "X-a=1", "X-B=2", "x-c=3", "x-c=2", "x-d=true", "X-e=5" }, r:own_headers("="))
     end)
 
-    it("but no Transfer-Encoding", function()
+    it("sends no Transfer-Encoding", function()
       local r = server:run {
         content = "response.error(404, nil, { ['Transfer-Encoding'] = 'chunked' })",
       }
@@ -113,7 +113,7 @@ hosts.each("error", {
       assert.is_string(server:wait_log("(manually setting Transfer%-Encoding%. Ignored%.)"))
     end)
 
-    it("with the Content-Length of the document", function()
+    it("sends the Content-Length of the document", function()
       local r = server:run {
         content = "response.error(404, nil, { ['Content-Length'] = '5' })",
       }
@@ -122,7 +122,7 @@ hosts.each("error", {
         .. #r.body .. " bytes: corrected)"))
     end)
 
-    it("and leaves the caller's table as it was", function()
+    it("does not change the caller's table", function()
       server:run {
         content = [[
           local headers = setmetatable({ ["X-A"] = { "1" }, ["Content-Length"] = "7" }, {
@@ -159,7 +159,7 @@ hosts.each("error", {
   end)
 
 
-  it("leaves its mark and ends the phase", function()
+  it("sets ngx.ctx.KONG_EXITED and ends the phase", function()
     for _, stage in ipairs { "rewrite", "access", "content" } do
       server:clear_log()
       server:run {
@@ -171,7 +171,7 @@ hosts.each("error", {
   end)
 
 
-  it("runs on in header_filter, over an upstream's answer", function()
+  it("returns in header_filter and replaces the upstream's response", function()
     local r = server:run {
       path = "/proxied",
       headers = { "Accept: application/xml" },
@@ -182,7 +182,7 @@ hosts.each("error", {
   end)
 
 
-  it("ends from a coroutine", function()
+  it("ends the phase from a coroutine", function()
     local r = server:run {
       access = [[
         coroutine.wrap(function()

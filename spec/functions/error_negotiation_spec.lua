@@ -9,7 +9,7 @@ local assert_document = documents.check
 hosts.each("error", {
   gateway = true, add_headers = { ["Request-Id"] = "$request_id" },
 }, function(server)
-  describe("negotiates", function()
+  describe("and the request's Accept", function()
     --- Checks what a request with these Accept headers gets.
     local function negotiated(cases)
       local requests = {}
@@ -31,11 +31,11 @@ hosts.each("error", {
       end
     end
 
-    it("JSON without an Accept", function()
+    it("writes JSON without an Accept", function()
       assert_document(JSON, 404, "lost", server:run { access = "response.error(404, 'lost')" })
     end)
 
-    it("each of the four types", function()
+    it("writes each of the four types", function()
       negotiated {
         { "application/json", JSON },
         { "text/html", HTML },
@@ -44,7 +44,7 @@ hosts.each("error", {
       }
     end)
 
-    it("by quality, by the order of the header, by our order", function()
+    it("decides by quality, then by the header's order, then by its own order", function()
       negotiated {
         {
           "text/plain;q=0.3, text/html;q=0.7, text/html;level=1, text/html;level=2;q=0.4, "
@@ -67,7 +67,7 @@ hosts.each("error", {
       }
     end)
 
-    it("wildcards", function()
+    it("reads wildcards", function()
       negotiated {
         { "*/*", JSON },
         { "application/*", JSON },
@@ -83,7 +83,7 @@ hosts.each("error", {
       }
     end)
 
-    it("the most specific range for each type", function()
+    it("uses the most specific range for each type", function()
       negotiated {
         { "*/*, application/json;q=0.1, text/html;q=0.2, text/plain;q=0.3, application/xml;q=0.4",
           XML },
@@ -94,7 +94,7 @@ hosts.each("error", {
       }
     end)
 
-    it("nothing that has q=0", function()
+    it("excludes types with q=0", function()
       negotiated {
         { "text/html;q=0", JSON },
         { "text/html;q=0, text/plain;q=0.1", PLAIN },
@@ -107,11 +107,11 @@ hosts.each("error", {
       }
     end)
 
-    it("the next type where a wildcard's JSON is excluded", function()
+    it("takes the next type of a wildcard if JSON is excluded", function()
       negotiated { { "application/json;q=0, */*", HTML } }
     end)
 
-    it("JSON where nothing is acceptable", function()
+    it("writes JSON if no type is acceptable", function()
       negotiated {
         { "json", JSON },
         { "image/png", JSON },
@@ -121,7 +121,7 @@ hosts.each("error", {
       }
     end)
 
-    it("without looking at case", function()
+    it("ignores case", function()
       negotiated {
         { "TEXT/HTML", HTML },
         { "Text/Plain;Q=0.9, text/html;q=0.8", PLAIN },
@@ -129,7 +129,7 @@ hosts.each("error", {
       }
     end)
 
-    it("with white space where it may be", function()
+    it("allows white space", function()
       negotiated {
         { "text/html ; q=0.4 ,\tapplication/xml ;\tq=0.5", XML },
         { ",, text/html ,", HTML },
@@ -137,7 +137,7 @@ hosts.each("error", {
       }
     end)
 
-    it("without the items that are malformed", function()
+    it("skips malformed items", function()
       negotiated {
         { "text/html;q=abc, text/plain;q=0.1", PLAIN },
         { "text/html;q=, text/plain;q=0.1", PLAIN },
@@ -158,7 +158,7 @@ hosts.each("error", {
       }
     end)
 
-    it("without other parameters, quoted ones included", function()
+    it("ignores other parameters, also quoted ones", function()
       negotiated {
         { [[text/html;foo="a,b", text/plain;q=0.5]], HTML },
         { [[text/plain;q=0.5;x="a, application/xml", text/html;q=0.9]], HTML },
@@ -168,7 +168,7 @@ hosts.each("error", {
       }
     end)
 
-    it("several Accept headers as one list", function()
+    it("reads several Accept headers as one list", function()
       negotiated {
         { { "image/png", "text/html" }, HTML },
         { { "text/html;q=0.1", "application/xml;q=0.2" }, XML },
@@ -177,7 +177,7 @@ hosts.each("error", {
       }
     end)
 
-    it("a long Accept", function()
+    it("reads a long Accept", function()
       negotiated {
         { ("image/png;q=0.1, "):rep(400) .. "text/html;q=0.1", HTML },
         { ("x"):rep(5000) .. ", text/html;q=0.1", HTML },

@@ -6,7 +6,7 @@ local lines = hosts.lines
 
 
 hosts.each("exit", { gateway = true }, function(server)
-  describe("refuses", function()
+  describe("with invalid arguments", function()
     --- Runs the call in a phase and has the answer tell what was raised and what had changed.
     local function refused(message, call, request)
       local case = request or {}
@@ -31,7 +31,7 @@ hosts.each("exit", { gateway = true }, function(server)
     local NOT_A_NUMBER = "code must be a number"
     local RANGE = "code must be a number between 100 and 599"
 
-    it("a call in the wrong phase, before anything else", function()
+    it("checks the phase first", function()
       local r = server:run {
         log = lines(
           "local ok, err = pcall(function()",
@@ -47,7 +47,7 @@ hosts.each("exit", { gateway = true }, function(server)
       }, r.notes)
     end)
 
-    it("a call without a phase", function()
+    it("raises an error without a phase", function()
       server:run {
         access = lines(
           "ngx.ctx.KONG_PHASE = nil",
@@ -63,7 +63,7 @@ hosts.each("exit", { gateway = true }, function(server)
       }, server:noted())
     end)
 
-    it("an answer that has begun, before it looks at the arguments", function()
+    it("checks whether headers were sent before the arguments", function()
       local r = server:run {
         content = lines(
           "ngx.print('begun ')",
@@ -80,7 +80,7 @@ hosts.each("exit", { gateway = true }, function(server)
     for name, code in pairs {
       ["no status"] = "", ["a string"] = "'200'", ["a table"] = "{}", ["a boolean"] = "true",
     } do
-      it(name .. " for a status", function()
+      it("raises an error for the status " .. name, function()
         refused(NOT_A_NUMBER, "response.exit(" .. code .. ")")
       end)
     end
@@ -88,12 +88,12 @@ hosts.each("exit", { gateway = true }, function(server)
     for _, code in ipairs {
       "0", "-1", "99", "99.9", "600", "599.5", "1e300", "1/0", "-1/0", "0/0", "2^32 + 200",
     } do
-      it("the status " .. code, function()
+      it("raises an error for the status " .. code, function()
         refused(RANGE, "response.exit(" .. code .. ")")
       end)
     end
 
-    it("a status before a body, a body before the headers", function()
+    it("checks the status, then the body, then the headers", function()
       refused(NOT_A_NUMBER, "response.exit('200', 1, 1)")
       refused(RANGE, "response.exit(99, 1, 1)")
       refused("body must be a nil, string or table", "response.exit(200, 1, 1)")
@@ -101,18 +101,18 @@ hosts.each("exit", { gateway = true }, function(server)
     end)
 
     for _, body in ipairs { "1", "true", "false", "print", "ngx.null", "1LL" } do
-      it("the body " .. body, function()
+      it("raises an error for the body " .. body, function()
         refused("body must be a nil, string or table", "response.exit(200, " .. body .. ")")
       end)
     end
 
     for _, headers in ipairs { "1", "true", "false", "'X-A: 1'", "print", "ngx.null" } do
-      it("the headers " .. headers, function()
+      it("raises an error for the headers " .. headers, function()
         refused("headers must be a nil or table", "response.exit(200, 'x', " .. headers .. ")")
       end)
     end
 
-    it("names of headers that are no strings", function()
+    it("raises an error for header names that are not strings", function()
       refused(
         [[invalid header name "1": got number, expected string]],
         "response.exit(200, 'x', { 'X-A: 1' })"
@@ -127,7 +127,7 @@ hosts.each("exit", { gateway = true }, function(server)
       )
     end)
 
-    it("values that are nothing to send", function()
+    it("raises an error for header values that cannot be sent", function()
       local tail = ", expected string, number, boolean or array of strings"
       refused(
         [[invalid header value for "X-A": got function]] .. tail,
@@ -147,7 +147,7 @@ hosts.each("exit", { gateway = true }, function(server)
       )
     end)
 
-    it("items of an array that are no strings", function()
+    it("raises an error for array items that are not strings", function()
       refused(
         [[invalid header value in array "X-A": got number, expected string]],
         "response.exit(200, 'x', { ['X-A'] = { 'a', 1 } })"
@@ -162,7 +162,7 @@ hosts.each("exit", { gateway = true }, function(server)
       )
     end)
 
-    it("with the name quoted as Lua does", function()
+    it("quotes the header's name as string.format's %q does", function()
       local name = 'a"b\\c\nd\0e'
       refused(
         ("invalid header value for %q: got function, expected string, number, boolean or array "
@@ -171,14 +171,14 @@ hosts.each("exit", { gateway = true }, function(server)
       )
     end)
 
-    it("one bad header among good ones", function()
+    it("finds one invalid header among valid ones", function()
       refused(
         [[invalid header value in array "X-M": got number, expected string]],
         "response.exit(200, 'x', { ['X-A'] = '1', ['X-M'] = { 1 }, ['X-Z'] = '1' })"
       )
     end)
 
-    describe("the Content-Length", function()
+    describe("with a Content-Length that is no number", function()
       for value, shown in pairs {
         ["'abc'"] = "abc", ["'-1'"] = "-1", ["-1"] = "-1", ["1.5"] = "1.5", ["'1.0'"] = "1.0",
         ["'0x10'"] = "0x10", ["' 5'"] = " 5", ["'5 '"] = "5 ", ["'+5'"] = "+5", ["true"] = "true",
@@ -196,7 +196,7 @@ hosts.each("exit", { gateway = true }, function(server)
         end)
       end
 
-      it("in any spelling", function()
+      it("raises an error in any spelling of the name", function()
         local r = server:run {
           content = lines(
             "local errors = {}",
@@ -219,7 +219,7 @@ hosts.each("exit", { gateway = true }, function(server)
       end)
     end)
 
-    it("a table that cannot be encoded", function()
+    it("raises an error for a table that cannot be encoded", function()
       refused(
         "body encoding failed while flushing response: "
           .. "Cannot serialise function: type not supported",
@@ -237,14 +237,14 @@ hosts.each("exit", { gateway = true }, function(server)
       )
     end)
 
-    it("the same in rewrite and access", function()
+    it("raises the same errors in rewrite and access", function()
       for _, stage in ipairs { "rewrite", "access" } do
         refused(RANGE, "response.exit(99)", { stage = stage })
         refused("headers must be a nil or table", "response.exit(200, nil, 1)", { stage = stage })
       end
     end)
 
-    it("without a position where no frame of the plugin is left", function()
+    it("raises the error without a position after a tail call", function()
       local r = server:run {
         content = lines(
           "local function tail() return response.exit('x') end",
@@ -263,7 +263,7 @@ hosts.each("exit", { gateway = true }, function(server)
       )
     end)
 
-    it("with the line of the function that called, however deep", function()
+    it("names the line of the function that called exit", function()
       local r = server:run {
         content = lines(
           "local function inner()",
@@ -283,7 +283,7 @@ hosts.each("exit", { gateway = true }, function(server)
         r.body)
     end)
 
-    it("with the same text when the code has become hot", function()
+    it("raises the same error in compiled code", function()
       local r = server:run {
         content = lines(
           "local seen, distinct = {}, {}",
@@ -307,7 +307,7 @@ hosts.each("exit", { gateway = true }, function(server)
       )
     end)
 
-    it("a call from a timer", function()
+    it("raises an error in a timer", function()
       server:run {
         content = lines(
           "ngx.timer.at(0, function()",

@@ -7,7 +7,7 @@ local lines = hosts.lines
 hosts.each("exit", {
   gateway = true, locations = { ["/literal"] = { underscores = true } },
 }, function(server)
-  describe("headers", function()
+  describe("the headers of the call", function()
     --- The headers beginning with X- of an answer with these headers, given as Lua.
     local function sent(headers, before)
       return server:run({
@@ -15,13 +15,13 @@ hosts.each("exit", {
       }):own_headers("=")
     end
 
-    it("go in the order of their names", function()
+    it("are sent in the order of their names", function()
       assert.same({ "X-a=1", "X-B=2", "x-c=3", "x-d=4", "X-e=5" }, sent([[{
         ["X-e"] = 5, ["x_d"] = 4, ["x-c"] = 3, ["X-B"] = 2, ["X-a"] = 1,
       }]]))
     end)
 
-    it("go in the order of their names, many of them", function()
+    it("are sent in the order of their names if there are many", function()
       local headers, expected = {}, {}
       for i = 1, 60 do
         headers[i] = ("['X-%02d'] = '%d',"):format((i * 37) % 61, i)
@@ -30,18 +30,18 @@ hosts.each("exit", {
       assert.same(expected, sent("{" .. table.concat(headers) .. "}"))
     end)
 
-    it("with the same name in several spellings: the last by its bytes wins", function()
+    it("with one name in several spellings send the spelling that sorts last", function()
       assert.same({ "3" }, server:run {
         content = "response.exit(200, '', { ['x_a'] = '3', ['x-a'] = '2', ['X-A'] = '1' })",
       }:values("X-A"))
     end)
 
-    it("repeat for arrays, in the array's order", function()
+    it("are repeated for each item of an array, in its order", function()
       assert.same({ "X-A=2", "X-A=1", "X-A=3", "X-B=1" },
         sent([[{ ["X-B"] = { "1" }, ["X-A"] = { "2", "1", "3" } }]]))
     end)
 
-    it("take an array up to its first hole", function()
+    it("use an array up to its first hole", function()
       assert.same({ "X-A=1" }, sent([[{ ["X-A"] = { "1", nil, "3" } }]]))
     end)
 
@@ -50,7 +50,7 @@ hosts.each("exit", {
         sent([[{ ["X-A"] = {} }]], [[ngx.header["X-A"] = "old" ngx.header["X-B"] = "1"]]))
     end)
 
-    it("replace what was there", function()
+    it("replace earlier values", function()
       assert.same({ "new" }, server:run {
         content = [[
           ngx.header["X-A"] = { "old", "older" }
@@ -59,7 +59,7 @@ hosts.each("exit", {
       }:values("X-A"))
     end)
 
-    it("take numbers and booleans as Lua writes them", function()
+    it("accept numbers and booleans, as tostring writes them", function()
       assert.same({ "X-A=12", "X-B=0.1", "X-C=1e+15", "X-D=true", "X-E=false", "X-F=-0" },
         sent([[{
           ["X-A"] = 12, ["X-B"] = 0.1, ["X-C"] = 1e15, ["X-D"] = true, ["X-E"] = false,
@@ -67,19 +67,19 @@ hosts.each("exit", {
         }]]))
     end)
 
-    it("send an empty value as one space", function()
+    it("with an empty value are sent with one space", function()
       local r = server:run {
         content = [[response.exit(200, "x", { ["X-A"] = "", ["X-B"] = { "", "1" } })]],
       }
       assert.matches("\r\nX-A:  \r\nX-B:  \r\nX-B: 1\r\n", r.head, 1, true)
     end)
 
-    it("have their control bytes escaped, so that they stay one header", function()
+    it("stay one header, because control bytes are escaped", function()
       assert.same({ "X-A=a%0D%0AX-B: 1", "X-C%0Ad=1" },
         sent([[{ ["X-A"] = "a\r\nX-B: 1", ["X-C\nd"] = "1" }]]))
     end)
 
-    it("take the last item where nginx holds one value", function()
+    it("use the last item if nginx holds one value", function()
       local r = server:run {
         content = [[
           response.exit(302, "", {
@@ -94,14 +94,14 @@ hosts.each("exit", {
       assert.same({ "two" }, r:values("Server"))
     end)
 
-    it("take the last item of Location also where it is a path", function()
+    it("use the last item of Location, also if it is a path", function()
       local r = server:run {
         content = [[response.exit(302, "", { Location = { "/a", "/b" } })]],
       }
       assert.same({ "/b" }, r:values("Location"))
     end)
 
-    it("keep their underscores where nginx is told so", function()
+    it("keep their underscores if nginx's configuration says so", function()
       local r = server:run {
         path = "/literal",
         content = [[
@@ -119,7 +119,7 @@ hosts.each("exit", {
       assert.is_nil(r:header("X-A"))
     end)
 
-    it("may not choose the framing", function()
+    it("cannot change the framing", function()
       for _, name in ipairs { "Transfer-Encoding", "transfer_encoding", "TRANSFER-encoding" } do
         server:clear_log()
         local r = server:run {
@@ -134,7 +134,7 @@ hosts.each("exit", {
       end
     end)
 
-    it("are the caller's and stay as they are", function()
+    it("stay unchanged in the caller's table", function()
       server:run {
         content = lines(
           "local headers = setmetatable({ x_b = '', ['X-A'] = { '1', '' }, n = 1,",
@@ -162,14 +162,14 @@ hosts.each("exit", {
   end)
 
 
-  describe("Content-Length of the call", function()
+  describe("the Content-Length of the call", function()
     local function warning(n, m)
       local text = "Content-Length " .. n .. " does not match the body's " .. m
         .. " bytes: corrected"
       return (text:gsub("%-", "%%-"))
     end
 
-    it("is sent where it is right, without a warning", function()
+    it("is sent without a warning if it is right", function()
       for _, value in ipairs { "'5'", "5", "{ '5' }", "'0005'" } do
         local r = server:run {
           content = "response.exit(200, 'hello', { ['Content-Length'] = " .. value .. " })",
@@ -180,7 +180,7 @@ hosts.each("exit", {
       assert.is_nil(server:log():find("does not match", 1, true))
     end)
 
-    it("is corrected where it is too long or too short", function()
+    it("is corrected if it is too large or too small", function()
       for _, given in ipairs { "9", "4", "0" } do
         server:clear_log()
         local r = server:run {
@@ -209,7 +209,7 @@ hosts.each("exit", {
       assert.is_string(server:wait_log("(" .. warning(10, 0) .. ")"))
     end)
 
-    it("counts by the last item of an array", function()
+    it("is the last item of an array", function()
       local r = server:run {
         content = "response.exit(200, 'hello', { ['Content-Length'] = { '9', '5' } })",
       }
@@ -217,7 +217,7 @@ hosts.each("exit", {
       assert.is_nil(server:log():find("does not match", 1, true))
     end)
 
-    it("counts in the spelling that wins", function()
+    it("is the spelling that wins", function()
       local r = server:run {
         content = [[
           response.exit(200, "hello", { ["Content-Length"] = "9", content_length = "5" })
@@ -228,7 +228,7 @@ hosts.each("exit", {
       assert.is_nil(server:log():find("does not match", 1, true))
     end)
 
-    it("stays for HEAD", function()
+    it("is not changed for HEAD", function()
       local r = server:run {
         method = "HEAD",
         content = "response.exit(200, 'hello', { ['Content-Length'] = 999 })",
@@ -237,7 +237,7 @@ hosts.each("exit", {
       assert.is_nil(server:log():find("does not match", 1, true))
     end)
 
-    it("stays without a body", function()
+    it("is not changed if there is no body", function()
       local r = server:run {
         method = "HEAD",
         content = "response.exit(200, nil, { ['Content-Length'] = '999' })",
@@ -245,7 +245,7 @@ hosts.each("exit", {
       assert.same({ "999" }, r:values("Content-Length"))
     end)
 
-    it("that was there before the call is replaced", function()
+    it("replaces an earlier value", function()
       local r = server:run {
         content = "ngx.header['Content-Length'] = 99 response.exit(200, 'hello')",
       }

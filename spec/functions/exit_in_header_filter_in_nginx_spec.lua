@@ -20,7 +20,7 @@ end, function(server)
     ["by nginx's phase"] = "ngx.ctx.KONG_PHASE = nil ",
   } do
     for _, path in ipairs { "/", "/proxied", "/limited" } do
-      it("leaves the connection ready for the next request, " .. name .. " of " .. path, function()
+      it("keeps the connection usable for the next request, " .. name .. " of " .. path, function()
         for body, sent in pairs { ["nil"] = "", ["''"] = "", ["'no'"] = "no" } do
           local connection = server:connect()
           connection:send("GET " .. server:target {

@@ -5,11 +5,11 @@ local hosts = require "spec.support.hosts"
 local BALANCER = "API disabled in the context of balancer_by_lua*"
 
 
-hosts.each("exit where nginx cannot print", {
+hosts.each("exit in phases that cannot print", {
   -- without a gateway's globals: the tests set KONG_PHASE themselves, or leave it out
   locations = { ["/limited"] = { upstream = true, directives = "proxy_buffering off;" } },
 }, function(server)
-  describe("header_filter", function()
+  describe("in header_filter", function()
     for name, phase in pairs {
       ["by KONG_PHASE"] = "ngx.ctx.KONG_PHASE = 0x200 ",
       ["by nginx's phase"] = "ngx.ctx.KONG_PHASE = nil ",
@@ -37,7 +37,7 @@ hosts.each("exit where nginx cannot print", {
               assert.same({ 3, true, 403 }, r.notes)
             end)
 
-            it("puts a table there as JSON", function()
+            it("puts a table as JSON into ctx.response_body", function()
               local r = filter [[
                 response.exit(200, { message = "new" })
                 note(type(ngx.ctx.response_body), ngx.ctx.response_body)
@@ -49,7 +49,7 @@ hosts.each("exit where nginx cannot print", {
               assert.same({ "string", [[{"message":"new"}]] }, r.notes)
             end)
 
-            it("puts an empty string there", function()
+            it("puts an empty string into ctx.response_body", function()
               local r = filter(KEEPS_EMPTY_BODY .. [[
                 response.exit(404, "")
                 note(ngx.ctx.response_body)
@@ -60,7 +60,7 @@ hosts.each("exit where nginx cannot print", {
               assert.same({ "" }, r.notes)
             end)
 
-            it("keeps the replaced body from the client without a body", function()
+            it("drops the upstream's body if the call has none", function()
               local r = filter(KEEPS_EMPTY_BODY .. "response.exit(404)")
               assert.equal(404, r.status)
               assert.equal("", r.body)
@@ -68,13 +68,13 @@ hosts.each("exit where nginx cannot print", {
               assert.same({ "0" }, r:values("Content-Length"))
             end)
 
-            it("a large body in place of a small one", function()
+            it("sends a large body in place of a small one", function()
               local r = filter "response.exit(200, ('x'):rep(200000))"
               assert.equal(200000, #r.body)
               assert.same({ "200000" }, r:values("Content-Length"))
             end)
 
-            it("lets the last of several calls win", function()
+            it("sends the response of the last of several calls", function()
               local r = filter [[
                 response.exit(403, "first", { ["X-A"] = "1" })
                 response.exit(404, "the second", { ["X-A"] = "2" })
@@ -98,7 +98,7 @@ hosts.each("exit where nginx cannot print", {
               assert.same({ true }, r.notes)
             end)
 
-            it("runs the code behind it", function()
+            it("runs the code after the call", function()
               local r = filter [[
                 response.exit(403, "no")
                 ngx.header["X-B"] = "behind"
@@ -106,7 +106,7 @@ hosts.each("exit where nginx cannot print", {
               assert.equal("behind", r:header("X-B"))
             end)
 
-            it("ends with nginx's own exit", function()
+            it("can be followed by ngx.exit", function()
               local r = filter [[
                 local real = ngx.exit
                 ngx.exit = function(...)
@@ -120,7 +120,7 @@ hosts.each("exit where nginx cannot print", {
               assert.same({ "ngx.exit", 0 }, r.notes)
             end)
 
-            it("changes nothing when it refuses", function()
+            it("changes nothing if it raises an error", function()
               local r = filter [[
                 local before = ngx.status
                 for i, call in ipairs {
@@ -157,13 +157,13 @@ hosts.each("exit where nginx cannot print", {
                 "(Content%-Length 9 does not match the body's 5 bytes: corrected)"))
             end)
 
-            it("keeps the body from HEAD", function()
+            it("sends no body to HEAD", function()
               local r = filter([[response.exit(403, "no")]], { method = "HEAD" })
               assert.equal(403, r.status)
               assert.same({ "2" }, r:values("Content-Length"))
             end)
 
-            it("carries error's document", function()
+            it("sends the document of error", function()
               local r = filter [[response.error(404, "lost", { ["Content-Type"] = "text/plain" })]]
               assert.equal(404, r.status)
               assert.matches("^lost\nrequest_id: %x*\n$", r.body)
@@ -186,7 +186,7 @@ hosts.each("exit where nginx cannot print", {
       assert.same({ "yes" }, r:values("X-Upstream"))
     end)
 
-    it("stays right when the code has become hot", function()
+    it("gives the same results in compiled code", function()
       local r = server:run {
         path = "/proxied",
         header_filter = [[
@@ -207,7 +207,7 @@ hosts.each("exit where nginx cannot print", {
       assert.same({ "1", "2" }, r:values("X-B"))
     end)
 
-    it("replaces what exit had printed in another phase", function()
+    it("replaces the body of an exit in an earlier phase", function()
       local r = server:run {
         access = [[response.exit(403, "first", { ["X-A"] = "1" })]],
         header_filter = [[response.exit(404, "second")]],
@@ -228,7 +228,7 @@ hosts.each("exit where nginx cannot print", {
       assert.same({ "19" }, r:values("Content-Length"))
     end)
 
-    it("is where KONG_PHASE says so, whatever nginx's phase", function()
+    it("follows KONG_PHASE, not nginx's phase", function()
       local r = server:run {
         content = [[
           ngx.ctx.KONG_PHASE = 0x200
@@ -245,7 +245,7 @@ hosts.each("exit where nginx cannot print", {
       assert.same({ "no" }, r.notes)
     end)
 
-    it("over HTTP/2", function()
+    it("works over HTTP/2", function()
       local r = server:run {
         http2 = true,
         path = "/proxied",
@@ -258,12 +258,12 @@ hosts.each("exit where nginx cannot print", {
   end)
 
 
-  describe("balancer", function()
+  describe("in the balancer", function()
     for name, phase in pairs {
       ["by KONG_PHASE"] = "ngx.ctx.KONG_PHASE = 0x40 ",
       ["by nginx's phase"] = "ngx.ctx.KONG_PHASE = nil ",
     } do
-      it("exits without a body and returns, " .. name, function()
+      it("sets the status without a body and returns, " .. name, function()
         local r = server:run {
           path = "/balanced",
           balancer = phase .. [[
@@ -282,7 +282,7 @@ hosts.each("exit where nginx cannot print", {
         [ [[response.error(503)]] ] = "error",
         [ [[response.error(503, "no", { ["X-A"] = "1" })]] ] = "error with a message",
       } do
-        it("refuses " .. what .. " before any change, " .. name, function()
+        it("refuses " .. what .. " before it changes anything, " .. name, function()
           local r = server:run {
             path = "/balanced",
             balancer = phase .. [[

@@ -36,10 +36,10 @@ served.describe("exit in nginx", function()
     ]],
   }
 end, function(server)
-  describe("leaves to nginx", function()
+  describe("and error_page", function()
     -- a Content-Length of 0 left behind would cut the page off
     for _, kind in ipairs { "lua", "named", "static", "return" } do
-      it("the configured error_page for an error status without a body: " .. kind, function()
+      it("shows the page for an error status without a body: " .. kind, function()
         local r = server:run { path = "/page/" .. kind, content = "response.exit(404)" }
         assert.equal(404, r.status)
         assert.equal("the " .. kind .. " page", r.body)
@@ -47,7 +47,7 @@ end, function(server)
       end)
     end
 
-    it("its own body where there is an error_page", function()
+    it("sends its own body, which no page replaces", function()
       for _, body in ipairs { "own", "" } do
         local r = server:run {
           path = "/page/static",
@@ -60,8 +60,8 @@ end, function(server)
   end)
 
 
-  describe("sends", function()
-    it("answers that a connection can go on after", function()
+  describe("and the connection", function()
+    it("sends responses after which the connection stays usable", function()
       local connection = server:connect()
       for _, content in ipairs {
         "response.exit(200, 'hello')",
@@ -80,7 +80,7 @@ end, function(server)
       connection:close()
     end)
 
-    it("in a subrequest, as its answer", function()
+    it("sends the response of a subrequest", function()
       local sub = server:target { content = "response.exit(403, 'no', { ['X-A'] = '1' })" }
       local r = server:run {
         content = lines(
@@ -92,7 +92,7 @@ end, function(server)
       assert.equal("403no1", r.body)
     end)
 
-    it("to HTTP/1.0", function()
+    it("sends a response to HTTP/1.0", function()
       local connection = server:connect()
       connection:send("GET " .. server:target { content = "response.exit(403, 'no')" }
         .. " HTTP/1.0\r\n\r\n")
@@ -106,10 +106,10 @@ end, function(server)
   end)
 
 
-  describe("answers a request with preconditions", function()
+  describe("with failed preconditions", function()
     -- More headers than are listed at once, and the one that counts is the last of them.
     for _, others in ipairs { 0, 100 } do
-      it(("that fail with a 412, behind %d other headers"):format(others), function()
+      it(("sends a 412, after %d other headers of the request"):format(others), function()
         local headers = {}
         for i = 1, others do
           headers[i] = "X-Other: " .. i
@@ -132,8 +132,8 @@ end, function(server)
   end)
 
 
-  describe("ends the phase", function()
-    it("from a thread", function()
+  describe("in a light thread", function()
+    it("ends the phase", function()
       local r = server:run {
         access = lines(
           "local thread = ngx.thread.spawn(function()",

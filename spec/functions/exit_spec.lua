@@ -5,8 +5,8 @@ local lines = hosts.lines
 
 
 hosts.each("exit", { gateway = true }, function(server)
-  describe("sends", function()
-    it("a string with its length", function()
+  describe("with a status and a body", function()
+    it("sends a string with its length", function()
       local r = server:run { content = "return response.exit(200, 'hello')" }
       assert.equal(200, r.status)
       assert.equal("hello", r.body)
@@ -14,7 +14,7 @@ hosts.each("exit", { gateway = true }, function(server)
       assert.is_nil(r:header("Transfer-Encoding"))
     end)
 
-    it("in rewrite and access", function()
+    it("sends the response in rewrite and access", function()
       for _, stage in ipairs { "rewrite", "access" } do
         local r = server:run { [stage] = "response.exit(403, 'no', { ['X-A'] = '1' })" }
         assert.equal(403, r.status)
@@ -24,7 +24,7 @@ hosts.each("exit", { gateway = true }, function(server)
       end
     end)
 
-    it("a table as JSON", function()
+    it("sends a table as JSON", function()
       local r = server:run { content = "return response.exit(201, { message = 'a/b' })" }
       assert.equal(201, r.status)
       assert.equal([[{"message":"a\/b"}]], r.body)
@@ -32,7 +32,7 @@ hosts.each("exit", { gateway = true }, function(server)
       assert.same({ "18" }, r:values("Content-Length"))
     end)
 
-    it("a table under the Content-Type the call brings, in any spelling", function()
+    it("sends a table with the call's Content-Type, in any spelling", function()
       for _, name in ipairs { "Content-Type", "content-type", "CONTENT_TYPE", "content_type" } do
         local r = server:run {
           content = "response.exit(200, {}, { ['" .. name .. "'] = 'application/problem+json' })",
@@ -42,28 +42,28 @@ hosts.each("exit", { gateway = true }, function(server)
       end
     end)
 
-    it("a table under the last Content-Type of an array", function()
+    it("sends a table with the last Content-Type of an array", function()
       local r = server:run {
         content = "response.exit(200, {}, { ['Content-Type'] = { 'text/css', 'text/html' } })",
       }
       assert.same({ "text/html" }, r:values("Content-Type"))
     end)
 
-    it("a table as JSON over a Content-Type that was there before the call", function()
+    it("replaces an earlier Content-Type for a table", function()
       local r = server:run {
         content = "ngx.header.content_type = 'text/plain' response.exit(200, {})",
       }
       assert.same({ "application/json; charset=utf-8" }, r:values("Content-Type"))
     end)
 
-    it("a string under the Content-Type that was there before the call", function()
+    it("keeps an earlier Content-Type for a string", function()
       local r = server:run {
         content = "ngx.header.content_type = 'text/css' response.exit(200, 'x')",
       }
       assert.same({ "text/css" }, r:values("Content-Type"))
     end)
 
-    it("every byte as it is", function()
+    it("sends every byte unchanged", function()
       local r = server:run {
         content = lines(
           "local bytes = {}",
@@ -79,7 +79,7 @@ hosts.each("exit", { gateway = true }, function(server)
       assert.same({ "76800" }, r:values("Content-Length"))
     end)
 
-    it("an empty string as an empty answer, whatever the status", function()
+    it("sends an empty response for an empty string, with any status", function()
       for _, status in ipairs { 200, 404, 500 } do
         local r = server:run { content = "response.exit(" .. status .. ", '')" }
         assert.equal(status, r.status)
@@ -88,7 +88,7 @@ hosts.each("exit", { gateway = true }, function(server)
       end
     end)
 
-    it("nothing without a body", function()
+    it("sends an empty response without a body", function()
       local r = server:run { content = "response.exit(200)" }
       assert.equal(200, r.status)
       assert.equal("", r.body)
@@ -99,7 +99,7 @@ hosts.each("exit", { gateway = true }, function(server)
       assert.equal("", r.body)
     end)
 
-    it("nginx's own page for an error status without a body", function()
+    it("sends nginx's page for an error status without a body", function()
       for _, stage in ipairs { "access", "content" } do
         local r = server:run { [stage] = "response.exit(404, nil, { ['X-A'] = '1' })" }
         assert.equal(404, r.status)
@@ -109,7 +109,7 @@ hosts.each("exit", { gateway = true }, function(server)
       end
     end)
 
-    it("a status with a fraction without it", function()
+    it("drops the fraction of a status", function()
       for code, status in pairs { ["200.9"] = 200, ["403.5"] = 403, ["598.999"] = 598 } do
         local r = server:run { content = "response.exit(" .. code .. ", 'x')" }
         assert.equal(status, r.status)
@@ -117,7 +117,7 @@ hosts.each("exit", { gateway = true }, function(server)
       end
     end)
 
-    it("statuses that nginx does not know", function()
+    it("sends statuses that nginx does not know", function()
       for _, status in ipairs { 299, 418, 599 } do
         local r = server:run { content = "response.exit(" .. status .. ", 'x')" }
         assert.equal(status, r.status)
@@ -127,7 +127,7 @@ hosts.each("exit", { gateway = true }, function(server)
 
     -- nginx's own way to end a request with these is to hang up
     for _, status in ipairs { 408, 499 } do
-      it("a body with the status " .. status, function()
+      it("sends a body with the status " .. status, function()
         for _, stage in ipairs { "access", "content" } do
           local r = server:run { [stage] = "response.exit(" .. status .. ", 'late')" }
           assert.equal(0, r.exit)
@@ -137,7 +137,7 @@ hosts.each("exit", { gateway = true }, function(server)
       end)
     end
 
-    it("no body to HEAD, but its length", function()
+    it("sends the length of the body to HEAD", function()
       local r = server:run { method = "HEAD", content = "response.exit(200, 'hello')" }
       assert.equal(200, r.status)
       assert.same({ "5" }, r:values("Content-Length"))
@@ -147,7 +147,7 @@ hosts.each("exit", { gateway = true }, function(server)
       assert.same({ "application/json; charset=utf-8" }, r:values("Content-Type"))
     end)
 
-    it("over HTTP/2", function()
+    it("sends a response over HTTP/2", function()
       local r = server:run { http2 = true, content = "response.exit(403, 'no', { ['X-A'] = '1' })" }
       assert.equal("2", r.version)
       assert.equal(403, r.status)
@@ -156,7 +156,7 @@ hosts.each("exit", { gateway = true }, function(server)
       assert.same({ "x-a=1" }, r:own_headers("="))
     end)
 
-    it("to HTTP/1.0", function()
+    it("sends a response to HTTP/1.0", function()
       local r = server:run { http_version = "1.0", content = "response.exit(403, 'no')" }
       assert.matches("^HTTP/1.1 403 Forbidden\r\n", r.head)
       assert.same({ "2" }, r:values("Content-Length"))
@@ -164,7 +164,7 @@ hosts.each("exit", { gateway = true }, function(server)
       assert.equal("no", r.body)
     end)
 
-    it("a large body", function()
+    it("sends a large body", function()
       local r = server:run { content = "response.exit(200, ('abcd'):rep(1024 * 1024))" }
       assert.same({ "4194304" }, r:values("Content-Length"))
       assert.is_true(r.body == ("abcd"):rep(1024 * 1024))
@@ -172,8 +172,8 @@ hosts.each("exit", { gateway = true }, function(server)
   end)
 
 
-  describe("ends the phase", function()
-    it("so that code behind it does not run in rewrite, access and content", function()
+  describe("and the phase", function()
+    it("skips the code after it in rewrite, access and content", function()
       for _, stage in ipairs { "rewrite", "access", "content" } do
         server:clear_log()
         local r = server:run {
@@ -185,7 +185,7 @@ hosts.each("exit", { gateway = true }, function(server)
       end
     end)
 
-    it("also without a body", function()
+    it("skips the code after it without a body", function()
       for _, status in ipairs { 200, 404 } do
         server:clear_log()
         local r = server:run {
@@ -197,7 +197,7 @@ hosts.each("exit", { gateway = true }, function(server)
       end
     end)
 
-    it("but not in header_filter", function()
+    it("runs the code after it in header_filter", function()
       local r = server:run {
         path = "/",
         header_filter = lines(
@@ -212,7 +212,7 @@ hosts.each("exit", { gateway = true }, function(server)
       assert.same({ "ran on" }, r.notes)
     end)
 
-    it("from a coroutine", function()
+    it("ends the phase from a coroutine", function()
       for _, stage in ipairs { "rewrite", "access", "content" } do
         server:clear_log()
         local r = server:run {
@@ -231,7 +231,7 @@ hosts.each("exit", { gateway = true }, function(server)
       end
     end)
 
-    it("through pcall", function()
+    it("ends the phase under pcall", function()
       local r = server:run {
         access = "pcall(response.exit, 403, 'no') note('ran on')",
         log = "note('log')",
@@ -241,7 +241,7 @@ hosts.each("exit", { gateway = true }, function(server)
       assert.same({ "log" }, r.notes)
     end)
 
-    it("and leaves its mark", function()
+    it("sets ngx.ctx.KONG_EXITED", function()
       for _, stage in ipairs { "rewrite", "access", "content", "header_filter" } do
         server:clear_log()
         server:run {

@@ -110,7 +110,7 @@ local CODE = [==[
 ]==]
 
 
-describe("with the JIT on and off", function()
+describe("the functions with the JIT on and off", function()
   local servers = {}
 
   setup(function()
@@ -144,13 +144,13 @@ describe("with the JIT on and off", function()
     }
   end
 
-  it("the functions are those of that mode", function()
+  it("are compiled or native, as the mode needs", function()
     assert.equal("Lua", play("on", "nothing").kind)
     assert.equal("C", play("off", "nothing").kind)
   end)
 
   for surroundings in pairs(SURROUNDINGS) do
-    it("all answer alike: " .. surroundings, function()
+    it("return the same results: " .. surroundings, function()
       local with, without = play("on", surroundings), play("off", surroundings)
       with.kind, without.kind = nil, nil
       assert.is_true(#with.notes > 40)

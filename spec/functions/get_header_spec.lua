@@ -11,7 +11,7 @@ hosts.each("reading a header", OPTIONS, function(server)
 
 
   describe("get_header()", function()
-    it("wants a string", function()
+    it("raises an error if the name is not a string", function()
       local r = run { raises = true, header_filter = [[
         for _, name in ipairs { 1, 1.5, true, {}, print, ngx.null, 1LL } do
           note(fails(response.get_header, name))
@@ -46,7 +46,7 @@ hosts.each("reading a header", OPTIONS, function(server)
       assert.same({ "bla", "bla", "bla", "bla", "foo bar", "foo bar" }, r.seen.header_filter)
     end)
 
-    it("is one nil for what is not there", function()
+    it("returns one nil for a missing header", function()
       local r = run { header_filter = [[
         for _, name in ipairs {
           "X-None", "", " ", "-", "_", "\0", "X-None\0", "a b", "X-None: y", ("x"):rep(100000),
@@ -60,7 +60,7 @@ hosts.each("reading a header", OPTIONS, function(server)
       end
     end)
 
-    it("does not take one name for the start of another", function()
+    it("does not match the beginning of a longer name", function()
       local r = run {
         upstream = "ngx.header['X-Foo-Bar'] = '1' ngx.print('body')",
         header_filter = [[
@@ -71,7 +71,7 @@ hosts.each("reading a header", OPTIONS, function(server)
       assert.same({}, r.seen.header_filter)
     end)
 
-    it("sees a literal underscore first, then the dash", function()
+    it("prefers a name with an underscore to one with a dash", function()
       local r = run {
         upstream = [[
           ngx.header["X_Both"] = "underscore"
@@ -107,7 +107,7 @@ hosts.each("reading a header", OPTIONS, function(server)
       assert.same({ "\200a\255\t,;=\"", " ", "a%0D%0Ab%" }, r.seen.header_filter)
     end)
 
-    it("sees what plugins set, add and clear, and what others do through ngx.header", function()
+    it("sees changes by the setters and by ngx.header", function()
       local r = run {
         access = [[
           ngx.ctx.KONG_PHASE = 0x80
@@ -196,7 +196,7 @@ hosts.each("reading a header", OPTIONS, function(server)
       assert.same({ true }, r.seen.header_filter)
     end)
 
-    it("always has Connection", function()
+    it("always finds Connection", function()
       local code = {
         header_filter = "return response.get_header('Connection')",
         body_filter = "return response.get_header('connection')",
@@ -224,7 +224,7 @@ hosts.each("reading a header", OPTIONS, function(server)
       assert.same({ "upgrade", "keep-alive" }, r.seen.header_filter)
     end)
 
-    it("has Transfer-Encoding when the response is chunked", function()
+    it("finds Transfer-Encoding if the response is chunked", function()
       local code = {
         upstream = "ngx.print('of unknown length')",
         body_filter = "return response.get_header('Transfer-Encoding')",
@@ -242,7 +242,7 @@ hosts.each("reading a header", OPTIONS, function(server)
       assert.is_nil(r:header("Transfer-Encoding"))
     end)
 
-    it("has Server and Date only when somebody set them", function()
+    it("finds Server and Date only if code has set them", function()
       local r = run {
         header_filter = [[
           note(response.get_header("Server") == nil, response.get_header("Date") == nil)
@@ -262,7 +262,7 @@ hosts.each("reading a header", OPTIONS, function(server)
       assert.same({ "today" }, r:values("Date"))
     end)
 
-    it("shows what ngx.resp.get_headers shows, in every phase and for every name", function()
+    it("returns what ngx.resp.get_headers has, in every phase and for every name", function()
       local compare = [[
         local all, different = ngx.resp.get_headers(0), {}
         for name, value in pairs(all) do
@@ -303,7 +303,7 @@ hosts.each("reading a header", OPTIONS, function(server)
       assert.equal("1", r:header("x-one"))
     end)
 
-    it("gives the same answers in a hot loop", function()
+    it("gives the same results in compiled code", function()
       local r = run { header_filter = [[
         response.set_header("X-One", "1")
         local found, wrong = 0, 0

@@ -59,7 +59,7 @@ hosts.each("reading the headers", OPTIONS, function(server)
 
 
   describe("get_headers()", function()
-    it("wants a number from 1 to 1000", function()
+    it("raises an error if the limit is not a number from 1 to 1000", function()
       local r = run { raises = true, header_filter = [[
         for _, max in ipairs { "10", true, {}, print, ngx.null, 10LL } do
           note(fails(response.get_headers, max))
@@ -89,7 +89,7 @@ hosts.each("reading the headers", OPTIONS, function(server)
       assert.equal("plugin.lua:12: max_headers must be >= 1", r.errors.header_filter)
     end)
 
-    it("has each header under its lower-case name", function()
+    it("returns each header under its lower-case name", function()
       local r = run {
         upstream = [[
           ngx.header["X-Custom-Header"] = "bla"
@@ -109,7 +109,7 @@ hosts.each("reading the headers", OPTIONS, function(server)
       } }, r.seen.header_filter)
     end)
 
-    it("resolves every spelling", function()
+    it("returns a table that finds every spelling of a name", function()
       local r = run {
         upstream = [[
           ngx.header["X-Custom-Header"] = "bla"
@@ -128,7 +128,7 @@ hosts.each("reading the headers", OPTIONS, function(server)
         r.seen.header_filter)
     end)
 
-    it("keeps a literal underscore of the service apart", function()
+    it("distinguishes an underscore in the upstream's name from a dash", function()
       local r = run {
         upstream = [[
           ngx.header["X_Both"] = "underscore"
@@ -149,7 +149,7 @@ hosts.each("reading the headers", OPTIONS, function(server)
       }, r.seen.header_filter)
     end)
 
-    it("stops after a hundred", function()
+    it("returns a hundred headers by default", function()
       local r = run {
         upstream = upstream_with(100),
         header_filter = COUNT .. "note(count()) note(select('#', response.get_headers(nil)))",
@@ -170,7 +170,7 @@ hosts.each("reading the headers", OPTIONS, function(server)
         r.seen.header_filter)
     end)
 
-    it("stops after as many as asked for", function()
+    it("returns at most as many headers as the limit", function()
       local r = run {
         upstream = upstream_with(300),
         header_filter = COUNT .. [[
@@ -222,7 +222,7 @@ hosts.each("reading the headers", OPTIONS, function(server)
       assert.same({ 97, "97", "truncated", 147, "147", false }, r.seen.header_filter)
     end)
 
-    it("counts a cleared header, whose slot nginx keeps", function()
+    it("counts a cleared header, because nginx keeps its slot", function()
       local r = run {
         upstream = upstream_with(100),
         header_filter = COUNT .. [[
@@ -236,7 +236,7 @@ hosts.each("reading the headers", OPTIONS, function(server)
       assert.same({ 99, false, "truncated", 100, false }, r.seen.header_filter)
     end)
 
-    it("shows what ngx.resp.get_headers shows", function()
+    it("returns what ngx.resp.get_headers returns", function()
       local compare = [[
         local same = require("compare").same
         for _, max in ipairs { 5, 6, 7, 8, 50, 100, 1000 } do
@@ -268,7 +268,7 @@ hosts.each("reading the headers", OPTIONS, function(server)
       end
     end)
 
-    it("has what nginx will add", function()
+    it("returns the headers that nginx will add", function()
       local r = run {
         upstream = "ngx.print('of unknown length')",
         headers = { "Connection: close" },
@@ -286,7 +286,7 @@ hosts.each("reading the headers", OPTIONS, function(server)
       assert.equal("keep-alive", r:header("Connection"))
     end)
 
-    it("gives a table that belongs to the caller", function()
+    it("returns a new table for each call", function()
       local r = run { header_filter = [[
         response.set_header("X-One", { "1", "2" })
         local headers = response.get_headers()
@@ -301,7 +301,7 @@ hosts.each("reading the headers", OPTIONS, function(server)
       assert.is_nil(r:header("X-Two"))
     end)
 
-    it("has what a plugin set before there is a response", function()
+    it("returns headers that a plugin set before there is a response", function()
       local r = run { access = [[
         ngx.ctx.KONG_PHASE = 0x80
         response.set_header("X-One", "1")

@@ -85,7 +85,7 @@ hosts.nginx("get_raw_body", {
       assert.matches("\r\n\r\nearly late$", first .. rest)
     end)
 
-    it("keeps requests apart that run at the same time", function()
+    it("does not mix requests that run at the same time", function()
       local specs = {}
       for i = 1, 24 do
         specs[i] = {
@@ -106,7 +106,7 @@ hosts.nginx("get_raw_body", {
       end
     end)
 
-    it("keeps requests apart that share a connection", function()
+    it("does not mix requests that share a connection", function()
       local connection = server:connect()
       local path = server:target {
         path = "/content",
@@ -133,7 +133,7 @@ hosts.nginx("get_raw_body", {
       assert.same(expected, numbers)
     end)
 
-    it("is forgotten when the client hangs up in the middle", function()
+    it("forgets a body if the client hangs up in the middle", function()
       for _ = 1, 20 do
         local connection = server:connect()
         connection:send("GET " .. server:target {
@@ -148,7 +148,7 @@ hosts.nginx("get_raw_body", {
       end
     end)
 
-    it("reaches a client of HTTP/1.0", function()
+    it("serves a client of HTTP/1.0", function()
       local connection = server:connect()
       connection:send("GET " .. server:target {
         path = "/proxy11",
@@ -166,7 +166,7 @@ hosts.nginx("get_raw_body", {
 
 
   describe("with subrequests", function()
-    it("keeps their bodies and the main request's apart", function()
+    it("does not mix their bodies with the main request's", function()
       local r = run {
         path = "/content",
         content = ("ngx.print('main ') ngx.print(ngx.location.capture(%q).body, ' end')"):format(
@@ -190,7 +190,7 @@ hosts.nginx("get_raw_body", {
       }, r.notes)
     end)
 
-    it("keeps two of them apart that run at the same time", function()
+    it("does not mix two of them that run at the same time", function()
       local function sub(name)
         return ("{ %q }"):format(server:target {
           path = "/sub",
@@ -210,7 +210,7 @@ hosts.nginx("get_raw_body", {
       assert.equal("<" .. ("main " .. a .. b):reverse() .. ">", r.body)
     end)
 
-    it("forgets what was buffered for one that broke off", function()
+    it("forgets the body of one that broke off", function()
       local r = run {
         path = "/content",
         content = ([[
@@ -233,7 +233,7 @@ hosts.nginx("get_raw_body", {
       assert.equal("<" .. ("main true<elohw>"):reverse() .. ">", r.body)
     end)
 
-  it("has set_raw_body set the body of a subrequest only", function()
+  it("lets set_raw_body change only the subrequest's body", function()
     local r = run {
       raises = true,
       path = "/content",
@@ -248,7 +248,7 @@ hosts.nginx("get_raw_body", {
     assert.equal("main new end", r.body)
   end)
 
-    it("serves those that nginx puts around a body", function()
+    it("works for subrequests that nginx adds around a body", function()
       each_version(function(options)
         local r = run({
           path = "/surrounded",
@@ -260,7 +260,7 @@ hosts.nginx("get_raw_body", {
   end)
 
 
-  describe("with nginx's own parts", function()
+  describe("with bodies that nginx makes", function()
     local function uncompressed(body)
       local path = server.dir .. "/body.gz"
       local file = assert(io.open(path, "wb"))
@@ -308,7 +308,7 @@ hosts.nginx("get_raw_body", {
       assert.equal("file", r.body)
     end)
 
-    it("is passed as compressed bytes", function()
+    it("returns the compressed bytes of a compressed body", function()
       local text = ("some text, "):rep(1000)
       local r = run {
         path = "/compressed", headers = { "Accept-Encoding: gzip" },
@@ -323,7 +323,7 @@ hosts.nginx("get_raw_body", {
       assert.is_true(uncompressed(r.body) == text)
     end)
 
-    it("is compressed for the client after the plugins", function()
+    it("runs before nginx compresses the body for the client", function()
       local r = run {
         path = "/gzip", headers = { "Accept-Encoding: gzip" },
         upstream = "ngx.print(('some text, '):rep(1000))",
@@ -334,7 +334,7 @@ hosts.nginx("get_raw_body", {
       assert.is_true(uncompressed(r.body) == expected)
     end)
 
-    it("is the fallback's when the upstream cannot be reached", function()
+    it("returns the fallback's body if the upstream cannot be reached", function()
       local r = run {
         path = "/dead",
         content = [[ngx.print("fall") ngx.print("back")]],
@@ -343,7 +343,7 @@ hosts.nginx("get_raw_body", {
       assert.equal("<kcabllaf>", r.body)
     end)
 
-    it("may be none: HEAD of a file", function()
+    it("returns an empty body for HEAD of a file", function()
       each_version(function(options)
         local r = run { path = "/file", http2 = options.http2, method = "HEAD", body_filter = KEEP }
         assert.equal(200, r.status)

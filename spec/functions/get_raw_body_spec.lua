@@ -17,7 +17,7 @@ hosts.each("get_raw_body", {
 
 
   describe("chunk by chunk", function()
-    it("returns nil until the last chunk, then the whole", function()
+    it("returns nil until the last chunk, then the whole body", function()
       local r = run {
         path = "/content",
         content = [[ngx.print("one ") ngx.print("two ") ngx.print("three")]],
@@ -27,7 +27,7 @@ hosts.each("get_raw_body", {
       assert.same({ "(nil)", "(nil)", "(nil)", "one two three" }, r.notes)
     end)
 
-    it("takes away the chunk while it buffers", function()
+    it("removes the chunk from ngx.arg while it buffers", function()
       local r = run {
         path = "/content",
         content = [[ngx.print("one ") ngx.print("two")]],
@@ -78,7 +78,7 @@ hosts.each("get_raw_body", {
       end)
     end)
 
-    it("keeps a chunked body that is empty apart from no body", function()
+    it("distinguishes an empty chunked body from no body", function()
       local r = run {
         path = "/proxy11",
         upstream = [[ngx.print("") ngx.flush(true)]],
@@ -101,7 +101,7 @@ hosts.each("get_raw_body", {
       assert.equal("<ba>", r.body)
     end)
 
-    it("takes what is there from the first call on", function()
+    it("buffers the chunks from the first call on", function()
       local r = run {
         path = "/content",
         content = [[ngx.print("one ") ngx.print("two ") ngx.print("three")]],
@@ -118,7 +118,7 @@ hosts.each("get_raw_body", {
       assert.same({ "(nil)", "(nil)", "two three" }, r.notes)
     end)
 
-    it("leaves the chunks between two calls to the client", function()
+    it("sends the chunks between two calls to the client", function()
       local r = run {
         path = "/content",
         content = [[ngx.print("1") ngx.print("2") ngx.print("3") ngx.print("4")]],
@@ -148,7 +148,7 @@ hosts.each("get_raw_body", {
       end)
     end)
 
-    it("does so in code that the compiler has got hold of", function()
+    it("keeps every byte in compiled code", function()
       local r = run {
         path = "/content",
         content = "for i = 1, 3000 do ngx.print(i, ',') end",
@@ -169,7 +169,7 @@ hosts.each("get_raw_body", {
 
 
   describe("called again", function()
-    it("adds nothing when the chunk was taken already", function()
+    it("adds no chunk twice", function()
       local r = run {
         path = "/content",
         content = [[ngx.print("one ") ngx.print("two")]],
@@ -187,7 +187,7 @@ hosts.each("get_raw_body", {
       }, r.notes)
     end)
 
-    it("adds what somebody put into the chunk since", function()
+    it("adds the data that other code has put into the chunk since", function()
       for value, text in pairs {
         ['"text"'] = "text",
         ["17"] = "17",
@@ -237,7 +237,7 @@ hosts.each("get_raw_body", {
       end
     end)
 
-    it("adds what somebody put in front of the call", function()
+    it("adds the data that other code has put into the chunk before the call", function()
       local r = run {
         path = "/content",
         content = [[ngx.print("one ") ngx.print("two")]],
@@ -249,7 +249,7 @@ hosts.each("get_raw_body", {
       assert.equal("ONE TWO.", r.body)
     end)
 
-    it("returns the whole when somebody ends the body early", function()
+    it("returns the whole body if other code ends it early", function()
       local r = run {
         path = "/content",
         content = [[ngx.print("one ") ngx.print("two ") ngx.print("three")]],
@@ -267,7 +267,7 @@ hosts.each("get_raw_body", {
       assert.same({ "(nil)", "(nil)", "one two end" }, r.notes)
     end)
 
-    it("has let go of the body after the last chunk", function()
+    it("returns nil after the last chunk", function()
       local r = run {
         path = "/content",
         content = [[ngx.print("one ") ngx.print("two")]],
@@ -283,7 +283,7 @@ hosts.each("get_raw_body", {
       assert.same({ "one two", "other", "other" }, r.notes)
     end)
 
-    it("keeps the whole when the last chunk is taken away after it", function()
+    it("keeps the whole body if other code removes the last chunk", function()
       local r = run {
         path = "/content",
         content = [[ngx.print("one ") ngx.print("two")]],
@@ -302,7 +302,7 @@ hosts.each("get_raw_body", {
 
 
   describe("with several plugins", function()
-    it("gives each what the one before has left", function()
+    it("gives each plugin the body of the plugin before it", function()
       each_version(function(options)
         local r = run({
           path = "/content",
@@ -320,7 +320,7 @@ hosts.each("get_raw_body", {
       end)
     end)
 
-    it("composes with one that changes chunk by chunk before it", function()
+    it("works after a plugin that changes each chunk", function()
       local r = run {
         path = "/content",
         content = [[ngx.print("one ") ngx.print("two")]],
@@ -335,7 +335,7 @@ hosts.each("get_raw_body", {
       assert.equal("(ONE TWO)", r.body)
     end)
 
-    it("composes with one that changes chunk by chunk after it", function()
+    it("works before a plugin that changes each chunk", function()
       local r = run {
         path = "/content",
         content = [[ngx.print("one ") ngx.print("two")]],
@@ -349,7 +349,7 @@ hosts.each("get_raw_body", {
       assert.same({ "", "", "one two" }, r.notes)
     end)
 
-    it("keeps the body when the next plugin only reads", function()
+    it("keeps the body if the next plugin only reads it", function()
       local r = run {
         path = "/content",
         content = [[ngx.print("one ") ngx.print("two")]],

@@ -11,7 +11,7 @@ hosts.each("the source", OPTIONS, function(server)
 
 
   describe("get_source()", function()
-    it("goes by the flags of ngx.ctx", function()
+    it("follows the flags of ngx.ctx", function()
       local r = run { header_filter = [[
         local function source(unexpected, exited, proxied)
           ngx.ctx.KONG_UNEXPECTED = unexpected
@@ -39,7 +39,7 @@ hosts.each("the source", OPTIONS, function(server)
       }, r.seen.header_filter)
     end)
 
-    it("knows where the response of a request came from", function()
+    it("tells where the response came from", function()
       local code = "return response.get_source()"
       local r = run {
         balancer = "ngx.ctx.KONG_PROXIED = true",
@@ -71,7 +71,7 @@ hosts.each("the source", OPTIONS, function(server)
       assert.same({ "error" }, r.seen.log)
     end)
 
-    it("is not an exit when the call was refused", function()
+    it("does not return exit after an exit that raised an error", function()
       local r = run {
         access = "note(fails(response.exit, 1)) note(fails(response.error, 200))",
         header_filter = "return response.get_source(), ngx.ctx.KONG_EXITED == nil",
@@ -79,7 +79,7 @@ hosts.each("the source", OPTIONS, function(server)
       assert.same({ "error", true }, r.seen.header_filter)
     end)
 
-    it("is asked of a given table in any phase", function()
+    it("reads a given table in any phase", function()
       local asks = [[
         note(response.get_source({}), response.get_source { KONG_PROXIED = true },
           response.get_source { KONG_EXITED = true, KONG_PROXIED = true },
@@ -93,7 +93,7 @@ hosts.each("the source", OPTIONS, function(server)
       end
     end)
 
-    it("takes nil for no table", function()
+    it("treats nil as no table", function()
       local r = run {
         access = "return fails(response.get_source, nil)",
         header_filter = "ngx.ctx.KONG_EXITED = true return response.get_source(nil)",
@@ -105,7 +105,7 @@ hosts.each("the source", OPTIONS, function(server)
       assert.same({ "exit" }, r.seen.header_filter)
     end)
 
-    it("can be asked in every phase of nginx", function()
+    it("can be called in every phase of nginx", function()
       for _, phase in ipairs { "rewrite", "access", "content", "header_filter", "log" } do
         local r = run { [phase] = [[
           ngx.ctx.KONG_PHASE = 0x2000
@@ -116,7 +116,7 @@ hosts.each("the source", OPTIONS, function(server)
       end
     end)
 
-    it("can be asked in a timer", function()
+    it("can be called in a timer", function()
       local r = run { access = [[
         local source
         ngx.timer.at(0, function()
@@ -130,7 +130,7 @@ hosts.each("the source", OPTIONS, function(server)
       assert.same({ "service exit" }, r.seen.access)
     end)
 
-    it("shows the plugin's line", function()
+    it("names the plugin's line in errors", function()
       local r = run {
         raises = true,
         access = "\nlocal source = response.get_source()\nnote(source)",

@@ -47,7 +47,7 @@ local PLACES = {
 }
 
 
-live.each("A gRPC client", {}, function(server)
+live.each("a gRPC client", {}, function(server)
   local upstream
   local cases, results = {}
 
@@ -74,7 +74,7 @@ live.each("A gRPC client", {}, function(server)
     ["/grpc/Stream"] = { "upstream 0", "upstream 1", "upstream 2" },
   } do
     local result = plan { path = path }
-    it("gets the upstream's answer of " .. path .. " where no plugin answers", function()
+    it("gets the upstream's response of " .. path .. " if no plugin responds", function()
       assert.same({ code = "OK", details = "", messages = messages }, result())
     end)
   end
@@ -100,7 +100,7 @@ live.each("A gRPC client", {}, function(server)
   end
 
 
-  describe("reads on the wire", function()
+  describe("on the wire", function()
     local function ask(case)
       return server:request(server:prepared(grpc.request(case)))
     end
@@ -109,7 +109,7 @@ live.each("A gRPC client", {}, function(server)
       local stage, path = place[1], place[2]
       for _, call in ipairs { "exit(403, 'policy')", "exit(403, { message = 'policy' })",
                               "error(403, 'policy')" } do
-        it(("a head that is the whole answer for %s in %s of %s"):format(call, stage, path),
+        it(("gets a head that is the whole response for %s in %s of %s"):format(call, stage, path),
           function()
             local r = ask { path = path, [stage] = "response." .. call }
             assert.equal(0, r.exit, r.error)
@@ -123,7 +123,7 @@ live.each("A gRPC client", {}, function(server)
           end)
       end
 
-      it("a Content-Type that a plugin has set, for exit in " .. stage .. " of " .. path, function()
+      it("gets a plugin's Content-Type, for exit in " .. stage .. " of " .. path, function()
         local r = ask {
           path = path,
           [stage] = "response.set_header('Content-Type', 'text/plain') "
@@ -135,7 +135,7 @@ live.each("A gRPC client", {}, function(server)
         assert.is_nil(r.trailers)
       end)
 
-      it("a body of gRPC that a plugin gives, in " .. stage .. " of " .. path, function()
+      it("gets a gRPC body that a plugin sends, in " .. stage .. " of " .. path, function()
         local r = ask {
           path = path,
           [stage] = "response.exit(200, '\\0\\0\\0\\0\\2no', "
@@ -158,7 +158,7 @@ live.each("A gRPC client", {}, function(server)
       ["\127~ !"] = "%7F~ !",
       ["\255"] = "%FF",
     } do
-      it("a percent-encoded message for " .. ("%q"):format(message), function()
+      it("gets a percent-encoded message for " .. ("%q"):format(message), function()
         for _, stage in ipairs { "access", "header_filter" } do
           for _, call in ipairs { "exit", "error" } do
             -- the code travels as text
@@ -176,7 +176,7 @@ live.each("A gRPC client", {}, function(server)
       end)
     end
 
-    it("a grpc-message of the call's headers as it is", function()
+    it("gets a grpc-message of the call's headers unchanged", function()
       local r = ask {
         path = "/grpc/Unary",
         access = "response.exit(403, nil, { ['grpc-message'] = 'a%20b' })",
@@ -184,7 +184,7 @@ live.each("A gRPC client", {}, function(server)
       assert.same({ "a%20b" }, r:values("grpc-message"))
     end)
 
-    it("application/grpc where nginx has another default type", function()
+    it("gets application/grpc if nginx has another default type", function()
       local r = ask { path = "/grpc/Unary", access = "response.exit(403, 'policy')" }
       assert.same({ "application/grpc" }, r:values("content-type"))
     end)

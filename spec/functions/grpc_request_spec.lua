@@ -4,8 +4,8 @@ local hosts = require "spec.support.hosts"
 local GRPC = { "Content-Type: application/grpc", "TE: trailers" }
 
 
-hosts.each("gRPC", {}, function(server)
-  describe("by the request's Content-Type", function()
+hosts.each("for a gRPC request,", {}, function(server)
+  describe("exit", function()
     local function exit(code, request)
       local case = request or {}
       case.http2 = true
@@ -25,7 +25,7 @@ hosts.each("gRPC", {}, function(server)
       assert.same({ "not you" }, r:values("grpc-message"))
     end)
 
-    it("also for application/grpc+proto and the like", function()
+    it("accepts subtypes such as application/grpc+proto", function()
       for _, kind in ipairs { "application/grpc+proto", "application/grpc;v=1" } do
         local r = exit([[response.exit(401, "who")]], { headers = { "Content-Type: " .. kind } })
         assert.equal("", r.body)
@@ -42,7 +42,7 @@ hosts.each("gRPC", {}, function(server)
       assert.is_nil(r:header("grpc-message"))
     end)
 
-    it("sends the name of the status without a body", function()
+    it("sends the status's name as grpc-message if there is no body", function()
       local r = exit [[response.exit(404)]]
       assert.equal(404, r.status)
       assert.equal("", r.body)
@@ -51,7 +51,7 @@ hosts.each("gRPC", {}, function(server)
       assert.same({ "NotFound" }, r:values("grpc-message"))
     end)
 
-    it("sends the message of a table", function()
+    it("sends a table's message as grpc-message", function()
       local r = exit [[response.exit(403, { message = "no", code = 7 })]]
       assert.equal(403, r.status)
       assert.equal("", r.body)
@@ -60,7 +60,7 @@ hosts.each("gRPC", {}, function(server)
       assert.is_nil(server:log():find("body was removed", 1, true))
     end)
 
-    it("drops a table without a message that is a string, and warns", function()
+    it("drops a table without a string as message, and logs a warning", function()
       for _, body in ipairs { "{}", "{ 'no' }", "{ message = 5 }", "{ message = { 'no' } }" } do
         server:clear_log()
         local r = exit("response.exit(403, " .. body .. ")")
@@ -75,7 +75,7 @@ hosts.each("gRPC", {}, function(server)
       end
     end)
 
-    it("escapes what would end the header", function()
+    it("escapes line ends in the message", function()
       local r = exit [[response.exit(403, "a\r\nx: b")]]
       assert.same({ "a%0D%0Ax: b" }, r:values("grpc-message"))
       assert.is_nil(r:header("x"))
@@ -88,14 +88,14 @@ hosts.each("gRPC", {}, function(server)
       assert.equal("1", r:header("X-A"))
     end)
 
-    it("sends a body under an application/grpc Content-Type of the call", function()
+    it("sends a body if the call has the Content-Type application/grpc", function()
       local r = exit [[response.exit(200, "x", { ["Content-Type"] = "application/grpc" })]]
       assert.equal("x", r.body)
       assert.same({ "1" }, r:values("content-length"))
       assert.same({ "OK" }, r:values("grpc-message"))
     end)
 
-    it("is not gRPC under another Content-Type of the response", function()
+    it("sends a body if the response has another Content-Type", function()
       for code, expected in pairs {
         [ [[response.exit(403, "no", { ["Content-Type"] = "text/plain" })]] ] = "no",
         [ [[ngx.header.content_type = "text/plain" response.exit(403, "no")]] ] = "no",
@@ -108,7 +108,7 @@ hosts.each("gRPC", {}, function(server)
       end
     end)
 
-    it("is not gRPC over HTTP/1.1", function()
+    it("sends a body over HTTP/1.1", function()
       local r = server:run {
         headers = GRPC,
         access = [[response.exit(403, { message = "no" })]],
@@ -118,7 +118,7 @@ hosts.each("gRPC", {}, function(server)
       assert.is_nil(r:header("grpc-status"))
     end)
 
-    it("is not gRPC for other requests over HTTP/2", function()
+    it("sends a body to other requests over HTTP/2", function()
       for _, headers in ipairs {
         {}, { "Content-Type: application/json" }, { "Content-Type: text/application/grpc" },
         { "Content-Type: application/grp" }, { "X-Content-Type: application/grpc" },
@@ -130,7 +130,7 @@ hosts.each("gRPC", {}, function(server)
       end
     end)
 
-    it("works in header_filter over nothing but headers", function()
+    it("works in header_filter on a response of headers only", function()
       local r = server:run {
         http2 = true,
         headers = GRPC,
@@ -148,7 +148,7 @@ hosts.each("gRPC", {}, function(server)
   end)
 
 
-  describe("asks for the version of HTTP", function()
+  describe("ngx.req.http_version", function()
     -- Counts the calls and answers what it is told. No closure keeps the count: the upvalues of a
     -- thread that nginx ended are not safe to use.
     local function counted(answer, code)
@@ -164,7 +164,7 @@ hosts.each("gRPC", {}, function(server)
 
     local AFTER = "ngx.req.http_version = ngx.ctx.seen.real note(ngx.ctx.seen.calls > 0)"
 
-    it("by looking the function up at the call", function()
+    it("is looked up at each call", function()
       local r = server:run {
         headers = GRPC,
         access = counted("2", [[response.exit(403, "no")]]),
@@ -188,7 +188,7 @@ hosts.each("gRPC", {}, function(server)
       assert.same({ true }, r.notes)
     end)
 
-    it("not for a request of another Content-Type", function()
+    it("is not called for a request of another Content-Type", function()
       for _, headers in ipairs { {}, { "Content-Type: application/json" } } do
         for _, code in ipairs { [[response.exit(403, "no")]], [[response.error(403)]] } do
           server:clear_log()
@@ -200,7 +200,7 @@ hosts.each("gRPC", {}, function(server)
       end
     end)
 
-    it("in error as well", function()
+    it("is called by error", function()
       local r = server:run {
         headers = GRPC,
         access = counted("2", [[response.error(403)]]),
@@ -211,7 +211,7 @@ hosts.each("gRPC", {}, function(server)
       assert.same({ true }, r.notes)
     end)
 
-    it("and takes no answer for no gRPC", function()
+    it("means no gRPC if it returns nil", function()
       local r = server:run {
         headers = GRPC,
         access = counted("nil", [[response.exit(403, "no")]]),
@@ -224,7 +224,7 @@ hosts.each("gRPC", {}, function(server)
 
 
   describe("error", function()
-    it("has no document for a gRPC request", function()
+    it("sends no document", function()
       local r = server:run {
         http2 = true,
         headers = GRPC,
@@ -239,7 +239,7 @@ hosts.each("gRPC", {}, function(server)
       assert.equal("1", r:header("X-A"))
     end)
 
-    it("takes a gRPC request over its Accept", function()
+    it("ignores the request's Accept", function()
       local r = server:run {
         http2 = true,
         headers = { "Content-Type: application/grpc", "Accept: text/html" },
@@ -250,7 +250,7 @@ hosts.each("gRPC", {}, function(server)
       assert.same({ "5" }, r:values("grpc-status"))
     end)
 
-    it("has no document for an application/grpc Content-Type of the call", function()
+    it("sends no document if the call has the Content-Type application/grpc", function()
       for _, http2 in ipairs { false, true } do
         for _, kind in ipairs { "application/grpc", "application/grpc+proto" } do
           local r = server:run {
@@ -266,7 +266,7 @@ hosts.each("gRPC", {}, function(server)
       end
     end)
 
-    it("writes a document for a gRPC request under another Content-Type of the call", function()
+    it("sends a document if the call has another Content-Type", function()
       local r = server:run {
         http2 = true,
         headers = GRPC,
@@ -276,13 +276,13 @@ hosts.each("gRPC", {}, function(server)
       assert.is_nil(r:header("grpc-status"))
     end)
 
-    it("writes a document for a gRPC request over HTTP/1.1", function()
+    it("sends a document over HTTP/1.1", function()
       local r = server:run { headers = GRPC, access = [[response.error(404)]] }
       assert.matches('"message":"Not found"', r.body, 1, true)
       assert.is_nil(r:header("grpc-status"))
     end)
 
-    it("still checks a message that cannot be encoded", function()
+    it("raises an error for a message that cannot be encoded", function()
       local r = server:run {
         http2 = true,
         headers = GRPC,

@@ -30,7 +30,7 @@ hosts.each("exit with a gRPC Content-Type in the response", {}, function(server)
         return server:run(case)
       end
 
-      it("sends the body, with grpc-status and its name", function()
+      it("sends the body, grpc-status and the status's name as grpc-message", function()
         local r = exit [[
           response.exit(403, "\0\0\0\0\2no", { ["Content-Type"] = "application/grpc" })
         ]]
@@ -42,7 +42,7 @@ hosts.each("exit with a gRPC Content-Type in the response", {}, function(server)
         assert.same({ "PermissionDenied" }, r:values("grpc-message"))
       end)
 
-      it("also with something behind the media type, in any spelling of the name", function()
+      it("accepts subtypes and parameters, and any spelling of the name", function()
         for _, header in ipairs {
           "['content_type'] = 'application/grpc+proto'",
           "['CONTENT-TYPE'] = 'application/grpc;charset=utf-8'",
@@ -55,7 +55,7 @@ hosts.each("exit with a gRPC Content-Type in the response", {}, function(server)
         end
       end)
 
-      it("goes by the item of an array that is sent", function()
+      it("uses the item of an array that is sent", function()
         local r = exit [[
           response.exit(200, "x", { ["Content-Type"] = { "text/plain", "application/grpc" } })
         ]]
@@ -68,7 +68,7 @@ hosts.each("exit with a gRPC Content-Type in the response", {}, function(server)
         assert.is_nil(r:header("grpc-status"))
       end)
 
-      it("also when it was there before the call", function()
+      it("finds a Content-Type that was set before the call", function()
         local r = exit [[
           ngx.header.content_type = "application/grpc"
           response.exit(404, "gone")
@@ -79,7 +79,7 @@ hosts.each("exit with a gRPC Content-Type in the response", {}, function(server)
         assert.same({ "NotFound" }, r:values("grpc-message"))
       end)
 
-      it("sends an empty body without a body, not nginx's page", function()
+      it("sends an empty body without a body, and no page of nginx", function()
         for _, body in ipairs { "nil", "''" } do
           local r = exit("response.exit(404, " .. body
             .. ", { ['Content-Type'] = 'application/grpc' })")
@@ -92,7 +92,7 @@ hosts.each("exit with a gRPC Content-Type in the response", {}, function(server)
         end
       end)
 
-      it("refuses a table", function()
+      it("raises an error for a table", function()
         local r = exit [[
           local ok, err = pcall(function()
             response.exit(403, { message = "no" }, {
@@ -109,7 +109,7 @@ hosts.each("exit with a gRPC Content-Type in the response", {}, function(server)
         assert.is_nil(r:header("grpc-status"))
       end)
 
-      it("refuses a table over a Content-Type that was there", function()
+      it("raises an error for a table if the Content-Type was set before the call", function()
         local r = exit [[
           ngx.header.content_type = "application/grpc"
           local ok, err = pcall(function()
@@ -121,7 +121,7 @@ hosts.each("exit with a gRPC Content-Type in the response", {}, function(server)
         assert.equal("plugin.lua:3: table body encoding with gRPC is not supported", r.body)
       end)
 
-      it("keeps the call's grpc-status and adds no name to it", function()
+      it("keeps the call's grpc-status, and adds no grpc-message", function()
         for _, header in ipairs { "grpc-status", "Grpc_Status" } do
           local r = exit([[response.exit(403, "x", {
             ["Content-Type"] = "application/grpc",
@@ -132,7 +132,7 @@ hosts.each("exit with a gRPC Content-Type in the response", {}, function(server)
         end
       end)
 
-      it("keeps a grpc-status that was there and adds no name to it", function()
+      it("keeps an earlier grpc-status, and adds no grpc-message", function()
         local r = exit [[
           ngx.header["grpc-status"] = 11
           response.exit(403, nil, { ["Content-Type"] = "application/grpc" })
@@ -141,7 +141,7 @@ hosts.each("exit with a gRPC Content-Type in the response", {}, function(server)
         assert.is_nil(r:header("grpc-message"))
       end)
 
-      it("keeps a grpc-message that the call brings or that was there", function()
+      it("keeps a grpc-message of the call or an earlier one", function()
         local r = exit [[
           response.exit(403, "x", {
             ["Content-Type"] = "application/grpc",
@@ -159,7 +159,7 @@ hosts.each("exit with a gRPC Content-Type in the response", {}, function(server)
         assert.same({ "old" }, r:values("grpc-message"))
       end)
 
-      it("takes the call's Content-Type over the one that was there", function()
+      it("prefers the call's Content-Type to an earlier one", function()
         local r = exit [[
           ngx.header.content_type = "application/grpc"
           response.exit(200, { a = 1 }, { ["Content-Type"] = "application/json" })
@@ -202,7 +202,7 @@ hosts.each("exit with a gRPC Content-Type in the response", {}, function(server)
     assert.same(expected, got)
   end)
 
-  it("takes the whole part of a status with a fraction", function()
+  it("drops the fraction of a status", function()
     local r = server:run {
       access = [[response.exit(404.9, nil, { ["Content-Type"] = "application/grpc" })]],
     }

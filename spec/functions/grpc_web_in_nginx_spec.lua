@@ -22,7 +22,7 @@ local CALLS = {
 local CLIENTS = { ["HTTP/2"] = { http2 = true }, ["HTTP/1.1"] = { http2 = false } }
 
 
-live.each("A grpc-web client", {}, function(server, place)
+live.each("a gRPC-Web client", {}, function(server, place)
   local function ask(case)
     return server:request(server:prepared(grpc.request(case)))
   end
@@ -52,7 +52,7 @@ live.each("A grpc-web client", {}, function(server, place)
         end
       end
 
-      it("gets the type that error is given, for " .. kind .. " over " .. protocol, function()
+      it("gets the Content-Type given to error, for " .. kind .. " over " .. protocol, function()
         local r = ask {
           path = "/coded",
           content_type = kind,
@@ -66,7 +66,7 @@ live.each("A grpc-web client", {}, function(server, place)
   end
 
   for _, kind in ipairs(KINDS) do
-    it("gets the message of exit under its own type, for " .. kind, function()
+    it("gets the message of exit with its own Content-Type, for " .. kind, function()
       for _, stage in ipairs { "access", "header_filter" } do
         local r = ask {
           path = "/coded",

@@ -1,14 +1,14 @@
 local hosts = require "spec.support.hosts"
 
 
-hosts.each("what the setters send", { gateway = true, both_bindings = true }, function(server)
+hosts.each("a header of a setter", { gateway = true, both_bindings = true }, function(server)
   local function run(case)
     return server:run(case)
   end
 
 
-  describe("a value", function()
-    it("of each type goes through tostring", function()
+  describe("with a value", function()
+    it("sends the text that tostring returns for its type", function()
       local r = run { header_filter = [[
         local values = {
           "text", 1, -1, 0, 1.5, 1e15, 1e14, 2^53, 1/3, 1e-5, 1e300, 1/0, -1/0, 0/0, -0, 123456789,
@@ -33,7 +33,7 @@ hosts.each("what the setters send", { gateway = true, both_bindings = true }, fu
       end
     end)
 
-    it("that is empty is sent as one space", function()
+    it("sends one space if it is empty", function()
       local r = run { header_filter = [[
         response.set_header("X-Set", "")
         response.add_header("X-Add", "")
@@ -53,7 +53,7 @@ hosts.each("what the setters send", { gateway = true, both_bindings = true }, fu
       assert.truthy(r.head:find("\r\nServer:  \r\n", 1, true), r.head)
     end)
 
-    it("that is an array sends each item", function()
+    it("sends each item of an array", function()
       local r = run {
         upstream = [[
           ngx.header["X-Old"] = { "1", "2" }
@@ -74,7 +74,7 @@ hosts.each("what the setters send", { gateway = true, both_bindings = true }, fu
       assert.same({ "a", "a" }, r:values("X-Gone"))
     end)
 
-    it("that is an array ends at the first hole", function()
+    it("sends the items of an array up to its first hole", function()
       local r = run { header_filter = [[
         response.set_header("X-Set", { "a", "b", nil, "d" })
         response.add_header("X-Add", { "a", nil, "c" })
@@ -83,7 +83,7 @@ hosts.each("what the setters send", { gateway = true, both_bindings = true }, fu
       assert.same({ "X-Set: a", "X-Set: b", "X-Add: a", "X-All: a" }, r:own_headers(": "))
     end)
 
-    it("that is an empty array removes the header, or adds nothing", function()
+    it("is removed by an empty array, or not added", function()
       local r = run {
         upstream = [[
           for _, name in ipairs { "X-Set", "X-Add", "X-All", "X-Hole" } do
@@ -102,7 +102,7 @@ hosts.each("what the setters send", { gateway = true, both_bindings = true }, fu
       assert.same({ "X-Add: 1", "X-Add: 2" }, r:own_headers(": "))
     end)
 
-    it("is read once and not changed", function()
+    it("is read once from a table, which is not changed", function()
       local r = run { header_filter = [[
         local array = { "a", "", "b\r\n" }
         local headers = { ["X-Foo"] = array, ["X-Bar"] = "" }
@@ -115,7 +115,7 @@ hosts.each("what the setters send", { gateway = true, both_bindings = true }, fu
       assert.same({ array, { ["X-Foo"] = array, ["X-Bar"] = "" } }, r.seen.header_filter)
     end)
 
-    it("may be long, and there may be many", function()
+    it("can be long, and can be one of many", function()
       local r = run { header_filter = [[
         response.set_header("X-Long", ("v"):rep(60000))
         for i = 1, 300 do
@@ -129,12 +129,12 @@ hosts.each("what the setters send", { gateway = true, both_bindings = true }, fu
   end)
 
 
-  describe("escaping", function()
+  describe("the escaping", function()
     local function escaped(byte)
       return ("%%%02X"):format(byte)
     end
 
-    it("covers the control bytes of values", function()
+    it("covers control bytes in values", function()
       local r = run { header_filter = [[
         for byte = 0, 255 do
           local value = "a" .. string.char(byte) .. "b"
@@ -159,7 +159,7 @@ hosts.each("what the setters send", { gateway = true, both_bindings = true }, fu
       end
     end)
 
-    it("covers everything that is no name in names", function()
+    it("covers all bytes that names cannot have", function()
       local r = run { header_filter = [[
         for byte = 0, 255 do
           response.set_header("X-Set" .. byte .. string.char(byte) .. "z", byte)
@@ -184,7 +184,7 @@ hosts.each("what the setters send", { gateway = true, both_bindings = true }, fu
       assert.equal("2", wire["X-All%3A%20%0A"])
     end)
 
-    it("keeps a value from becoming a header", function()
+    it("prevents that a value becomes a header", function()
       local r = run { header_filter = [[
         response.set_header("X-Foo", "a\r\nX-Evil: 1")
         response.add_header("X-Bar", "a\nX-Evil: 1\r\n\r\n<html>")
@@ -207,8 +207,8 @@ hosts.each("what the setters send", { gateway = true, both_bindings = true }, fu
   end)
 
 
-  describe("names", function()
-    it("match in any spelling", function()
+  describe("its name", function()
+    it("matches in any spelling", function()
       local r = run {
         upstream = [[
           ngx.header["X-Set"] = { "1", "2" }
@@ -230,7 +230,7 @@ hosts.each("what the setters send", { gateway = true, both_bindings = true }, fu
       assert.same({}, r:values("X-Clear"))
     end)
 
-    it("are sent with dashes and in the case given", function()
+    it("is sent with dashes and in the given case", function()
       local r = run { header_filter = [[
         response.set_header("x_Foo_BAR", "1")
         response.add_header("x_Add_Me", "2")
@@ -239,7 +239,7 @@ hosts.each("what the setters send", { gateway = true, both_bindings = true }, fu
       assert.same({ "x-Foo-BAR: 1", "x-Add-Me: 2", "x-ALL-: 3" }, r:own_headers(": "))
     end)
 
-    it("keep underscores where nginx is told to", function()
+    it("keeps underscores if nginx's configuration says so", function()
       local r = run {
         path = "/underscores",
         upstream = "ngx.header['X_Old'] = '1' ngx.header['X-Old'] = '2' ngx.print('body')",

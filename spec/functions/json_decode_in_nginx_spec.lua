@@ -16,7 +16,7 @@ local EXPECTED = '{"a":[],"b":[null,"\255",-0]} EOF while parsing a list at line
 for _, code_cache in ipairs { true, false } do
   local mode = code_cache and "on" or "off"
 
-  it("JSON is read and written without a request, lua_code_cache " .. mode, function()
+  it("kong.response.json works without a request, lua_code_cache " .. mode, function()
     nginx.once({
       code_cache = code_cache,
       init = ROUND_TRIP .. ' in_init = text .. " " .. why',

@@ -161,21 +161,21 @@ describe("json.decode", function()
       end
     end)
 
-    it("answers nil and the reason, with line and column, for other texts", function()
+    it("returns nil and the reason with line and column for other texts", function()
       for text, reason in pairs(REFUSED) do
         local found = { n = select("#", json.decode(text)), json.decode(text) }
         assert.same({ n = 2, [2] = reason }, found)
       end
     end)
 
-    it("refuses what is not a string", function()
+    it("raises an error if the argument is not a string", function()
       for _, value in ipairs { 1, true, {}, print } do
         assert.same({ nil, "expected a string, got " .. type(value) }, { json.decode(value) })
       end
       assert.same({ nil, "expected a string, got nil" }, { json.decode() })
     end)
 
-    it("reads 1000 levels, of arrays and of objects, and refuses 1001", function()
+    it("reads 1000 levels of arrays and objects, but not 1001", function()
       local function arrays(n, core)
         return ("["):rep(n) .. core .. ("]"):rep(n)
       end
@@ -194,7 +194,7 @@ describe("json.decode", function()
       end
     end)
 
-    it("reads back what encode writes", function()
+    it("reads every text that encode writes", function()
       local random = random_numbers(42)
       for _ = 1, 3000 do
         local value = random_value(random, 0)
@@ -213,7 +213,7 @@ describe("json.decode", function()
       trees.root .. "/build/lualib")
   end
 
-  it("answers nil and the reason where a finalizer raises while values are made", function()
+  it("returns nil and the reason if a finalizer raises an error meanwhile", function()
     assert.equal("thrown by a finalizer, 20001 items afterwards", in_luajit [[
       -- LuaJIT itself crashes when a finalizer raises while compiled code runs.
       jit.off()
@@ -234,7 +234,7 @@ describe("json.decode", function()
     ]])
   end)
 
-  it("works in a coroutine, and in a finalizer that runs while it is itself at work", function()
+  it("works in a coroutine, and in a finalizer that runs during decode", function()
     assert.equal('{"a":["\\n"]}', in_luajit [[
       local inner
       collectgarbage()
@@ -264,7 +264,7 @@ describe("json.encode", function()
       assert.equal("null", json.encode(nil))
     end)
 
-    it("answers nil and the reason for what has no JSON form", function()
+    it("returns nil and the reason for a value without a JSON form", function()
       local function reason(value)
         local text, why = json.encode(value)
         assert.is_nil(text)

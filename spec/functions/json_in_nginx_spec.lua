@@ -23,7 +23,7 @@ return {
 served.describe("a table body in nginx", function()
   return stages.start { files = json.FILES }
 end, function(server)
-  it("does not hear of settings that other code changes", function()
+  it("ignores settings of cjson that other code changes", function()
     json.check_vectors(json.results(server, server.dir .. "/vectors.lua", [[
       for _, name in ipairs { "cjson", "cjson.safe" } do
         local cjson = require(name)
@@ -39,7 +39,7 @@ end, function(server)
     ]]))
   end)
 
-  it("cannot be made to yield to the scheduler", function()
+  it("does not yield to the scheduler", function()
     local r = server:run {
       content = [[
         local thread = coroutine.create(function()
@@ -55,7 +55,7 @@ end, function(server)
       .. ".*attempt to yield across C%-call boundary", r.body)
   end)
 
-  it("has the sentinels of the host's cjson where that has them", function()
+  it("accepts the sentinels of nginx's cjson", function()
     local gateway = stages.start {
       files = {
         ["encoder.lua"] = json.FILES["encoder.lua"],

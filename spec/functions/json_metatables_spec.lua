@@ -4,7 +4,7 @@ local json = require "spec.support.json"
 
 hosts.each("a table body", { files = json.FILES }, function(server)
   describe("with metatables", function()
-    it("takes the text of what their functions throw", function()
+    it("raises the text of errors in their functions", function()
       local throws = "function() error('thrown', 0) end"
       local positioned = "function() error('thrown') end"
       json.check(server, {
@@ -19,7 +19,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       })
     end)
 
-    it("is not hurt by errors that are no text", function()
+    it("handles errors that are not text", function()
       for _, value in ipairs { "nil", "{}", "print", "true", "5", "null", "setmetatable({}, { "
         .. "__tostring = function() error('again') end })" } do
         local found = json.encoded(server,
@@ -33,7 +33,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       end
     end)
 
-    it("is not hurt by lengths that are none", function()
+    it("handles lengths that are not numbers", function()
       for _, length in ipairs {
         "nil", "-1", "0", "0.5", "1.5", "0/0", "1/0", "-1/0", "'3'", "'x'", "{}", "true", "print",
         "null",
@@ -50,7 +50,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       end
     end)
 
-    it("is not hurt by what is nothing to call or to index", function()
+    it("handles metamethods that cannot be called or indexed", function()
       for _, value in ipairs { "1", "'x'", "true", "{}", "print", "null" } do
         local found = json.encoded(server,
           "setmetatable({ 'x' }, { __len = " .. value .. " })",
@@ -63,7 +63,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       end
     end)
 
-    it("believes no length before it has read the items", function()
+    it("reserves no memory for a length before it has read the items", function()
       for _, length in ipairs { "2^31", "2^32 + 1", "2^53", "1e300" } do
         local found = json.encoded(server, "setmetatable({}, { __len = function() return " .. length
           .. " end, __index = function() error('read', 0) end })")[1]
@@ -75,7 +75,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       })
     end)
 
-    it("writes no holes without end", function()
+    it("stops at a length that has too many holes", function()
       json.check(server, {
         { "setmetatable({ 1 }, { __len = function() return 2^31 - 1 end })", nil,
           "Cannot serialise table: excessively sparse array" },
@@ -85,7 +85,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       assert.equal(5 * 2^20 + 1, #found[1])
     end)
 
-    it("survives metamethods without end", function()
+    it("handles metamethods that recurse without end", function()
       for _, source in ipairs {
         "setmetatable({ 1, nil, 3 }, { __index = function(t, i) return t[i] end })",
         "(function() local t = setmetatable({ 1, nil, 3 }, {}) "
@@ -113,7 +113,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       })
     end)
 
-    it("takes items by __len and __index", function()
+    it("reads items through __len and __index", function()
       json.check(server, {
         { "setmetatable({ 'x', 'y', 'z' }, { __len = function() return 2 end })", '["x","y"]' },
         { "setmetatable({ 'x' }, { __len = function() return 3 end })", '["x",null,null]' },
@@ -124,7 +124,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       })
     end)
 
-    it("does not consult the rest of them", function()
+    it("calls no other metamethods", function()
       local throws = "function() error('asked') end"
       json.check(server, {
         { "setmetatable({ a = 1 }, { __pairs = " .. throws .. ", __ipairs = " .. throws
@@ -136,7 +136,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       })
     end)
 
-    it("stops at depth 1000 also where tables come without end", function()
+    it("stops at depth 1000 if __index makes tables without end", function()
       json.check(server, {
         { "(function() local mt = { __len = function() return 1 end } "
           .. "mt.__index = function() return setmetatable({}, mt) end "
@@ -149,7 +149,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       })
     end)
 
-    it("is not hurt by tables that change while they are walked", function()
+    it("handles tables that change while it reads them", function()
       local found = json.encoded(server,
         -- the walk's own table, grown and emptied from an item's __len
         [[(function()
@@ -218,7 +218,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       json.check_vectors(json.results(server, server.dir .. "/vectors.lua"))
     end)
 
-    it("is not hurt by a debug hook that changes them at every call", function()
+    it("handles a debug hook that changes tables at every call", function()
       local r = server:run {
         content = [[
           local outer, calls = {}, 0
@@ -245,7 +245,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       assert.equal(("falsestring "):rep(20):sub(1, -2), r.body)
     end)
 
-    it("cannot be made to yield", function()
+    it("raises an error if a metamethod yields", function()
       local r = server:run {
         content = [[
           local errors = {}
@@ -271,7 +271,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       assert.equal(2, lines)
     end)
 
-    it("may call exit in turn", function()
+    it("lets a metamethod call exit", function()
       local found = json.encoded(server, [[setmetatable({}, {
         __len = function() return 2 end,
         __index = function(_, i)

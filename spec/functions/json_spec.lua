@@ -4,22 +4,22 @@ local vectors = require "spec.support.json_vectors"
 
 
 hosts.each("a table body", { files = json.FILES }, function(server)
-  it("is written as a gateway's encoder does", function()
+  it("is written as a gateway's encoder writes it", function()
     json.check_vectors(json.results(server, server.dir .. "/vectors.lua"))
   end)
 
-  it("is written so with the JIT off", function()
+  it("is written in the same way with the JIT off", function()
     json.check_vectors(json.results(server, server.dir .. "/vectors.lua", "jit.off()"))
     server:run { access = "jit.on() ngx.exit(204)" }
   end)
 
-  it("is written so again and again", function()
+  it("is written in the same way each time", function()
     for _ = 1, 20 do
       json.check_vectors(json.results(server, server.dir .. "/vectors.lua"))
     end
   end)
 
-  it("reaches the client with its length and type", function()
+  it("is sent with its length and type", function()
     local requests, rows = {}, {}
     for i = 1, #vectors, 4 do
       local row = vectors[i]
@@ -44,7 +44,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
 
 
   describe("with the sentinels", function()
-    it("of our own where it has none", function()
+    it("uses the library's own if cjson has none", function()
       local r = server:run {
         content = [[
           local json = require "kong.response.json"
@@ -58,7 +58,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       assert.equal("[null,[],[]]", r.body)
     end)
 
-    it("and with no other light userdata", function()
+    it("refuses other light userdata", function()
       local err = "Cannot serialise userdata: type not supported"
       json.check(server, {
         { "{ other }", nil, err },
@@ -73,7 +73,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
 
 
   describe("with the keys of many objects", function()
-    it("writes each as it is", function()
+    it("writes each key unchanged", function()
       local found = json.encoded(server,
         "(function() local t = {} for i = 1, 300 do t[i] = { ['k' .. i % 70] = i } end "
           .. "return t end)()",
@@ -90,7 +90,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       assert.equal("[" .. table.concat(escaped, ",") .. "]", found[2][1])
     end)
 
-    it("does not take one string for another after Lua code has run", function()
+    it("does not confuse strings after Lua code has run", function()
       -- Each call of `__len` leaves garbage, and room in its place for the next key.
       json.check(server, { { [[(function()
         local t, made = {}, 0
@@ -120,7 +120,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
 
 
   describe("with arrays", function()
-    it("may be sparse as far as is safe", function()
+    it("accepts sparse arrays up to the safe limit", function()
       local found = json.encoded(server,
         "{ [32768] = 1 }",
         "(function() local t = {} for i = 1, 16384 do t[i] = 1 end t[32770] = 1 return t end)()",
@@ -137,7 +137,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       end
     end)
 
-    it("may be large, nested and mixed", function()
+    it("accepts large, nested and mixed arrays", function()
       local found = json.encoded(server,
         "(function() local t = {} for i = 1, 100000 do t[i] = i end return t end)()",
         "(function() local t = {} for i = 1, 3000 do t[i] = { { i }, { a = {} }, 'x' } end "
@@ -159,7 +159,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
     end)
 
     -- These are not stepped through from key to key: whatever is in one must still be found.
-    describe("that are long", function()
+    describe("with long arrays", function()
       local SOURCE = "(function() local t = {} for i = %s do t[i] = %s end %s "
                      .. "return t end)()"
 
@@ -200,7 +200,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       end
 
       for what, item in pairs { numbers = "i", tables = "[i]" } do
-        it("may be of " .. what .. ", with holes and other keys anywhere", function()
+        it("writes arrays of " .. what .. ", with holes and other keys anywhere", function()
           local sources, results = {}, {}
           local function add(n, change)
             local value = item:gsub("%[i%]", "{ i }")
@@ -226,7 +226,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
         end)
       end
 
-      it("say first what is wrong with the array, then with an item", function()
+      it("reports a fault of the array before a fault of an item", function()
         local function with(change)
           return SOURCE:format("1, 20", "i", change)
         end
@@ -244,7 +244,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       end)
     end)
 
-    it("grown in the hash part are arrays all the same", function()
+    it("writes arrays that have grown in the hash part", function()
       json.check(server, {
         { "(function() local t = {} for i = 9, 1, -1 do t[i] = i end return t end)()",
           "[1,2,3,4,5,6,7,8,9]" },
@@ -254,7 +254,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       })
     end)
 
-    it("are walked without help of the depth of others", function()
+    it("does not count the depth of other arrays", function()
       json.check(server, {
         { "{ nest(999), nest(999) }", "[" .. ("["):rep(998) .. "{}" .. ("]"):rep(998) .. ","
           .. ("["):rep(998) .. "{}" .. ("]"):rep(998) .. "]" },
@@ -269,7 +269,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
   end)
 
 
-  it("gives error the same reasons", function()
+  it("gives the same reasons in error", function()
     local r = server:run {
       content = [[
         local errors = {}

@@ -53,7 +53,7 @@ hosts.each("Content-Length", { gateway = true }, function(server)
 
   for where, place in pairs(MADE) do
     for what, call in pairs(SETTERS) do
-      it("is honoured by " .. what .. " in " .. where, function()
+      it("is sent by " .. what .. " in " .. where, function()
         for name, client in pairs(CLIENTS) do
           for _, spelling in ipairs(SPELLINGS) do
             local code = ("local N, V = %q, 5 "):format(spelling) .. call
@@ -87,7 +87,7 @@ hosts.each("Content-Length", { gateway = true }, function(server)
       assert.is_nil(server:log():find("[warn]", 1, true), server:log())
     end)
 
-    it("is that of exit's body after an upstream's was set, in " .. where, function()
+    it("has the length of exit's body after an upstream's was set, in " .. where, function()
       for name, client in pairs(CLIENTS) do
         local r = ask({
           path = place[3],
@@ -119,7 +119,7 @@ hosts.each("Content-Length", { gateway = true }, function(server)
   end
 
 
-  describe("and other warnings", function()
+  describe("other warnings", function()
     -- Calls for which a warning is given.
     local WARNED = {
       ["a Content-Length that comes too early"] = "own.set_header('Content-Length', 5)",
@@ -145,7 +145,7 @@ hosts.each("Content-Length", { gateway = true }, function(server)
     end
 
     for what, code in pairs(WARNED) do
-      it("are given for " .. what, function()
+      it("are logged for " .. what, function()
         run("{}", code)
         assert.is_truthy(server:wait_log("%[warn%]"))
       end)

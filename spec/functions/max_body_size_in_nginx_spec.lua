@@ -83,7 +83,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       return lines
     end
 
-    it("lets a body of just that size be read and changed", function()
+    it("allows a body of exactly this size", function()
       local r = run {
         path = "/content",
         content = CHUNKS:format(2, LIMIT / 2),
@@ -96,7 +96,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       assert.same({}, warnings())
     end)
 
-    it("lets a larger one pass, with what was held, and says so once", function()
+    it("lets a larger body pass with the buffered part, and logs it once", function()
       for _, http2 in ipairs { false, true } do
         server:clear_log()
         local r = run {
@@ -110,7 +110,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       end
     end)
 
-    it("sends what was held before the end has arrived", function()
+    it("sends the buffered part before the end has arrived", function()
       local connection = server:connect()
       connection:send("GET " .. server:target {
         path = "/content",
@@ -133,7 +133,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       assert.equal("1\r\nc\r\n0\r\n\r\n", rest)
     end)
 
-    it("leaves a large body of an upstream whole, and its Content-Length", function()
+    it("does not change a large body of an upstream, or its Content-Length", function()
       for _, http2 in ipairs { false, true } do
         local r = run {
           path = "/proxy", http2 = http2,
@@ -146,7 +146,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       end
     end)
 
-    it("lets a plugin that waits for the body do without it", function()
+    it("gives no body to a plugin that waits for a large one", function()
       local r = run {
         path = "/proxy",
         upstream = CHUNKS:format(5, 400),
@@ -163,7 +163,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       assert.equal(chunks(5, 400), r.body)
     end)
 
-    it("keeps set_raw_body from spoiling a body that is on its way", function()
+    it("lets set_raw_body not change a body that was partly sent", function()
       local r = run {
         path = "/content",
         content = CHUNKS:format(5, 400),
@@ -184,7 +184,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       assert.same({ PASSES, STAYS }, warnings())
     end)
 
-    it("leaves the checks of set_raw_body as they are", function()
+    it("does not change the checks of set_raw_body", function()
       local r = run {
         path = "/content",
         content = CHUNKS:format(5, 400),
@@ -195,7 +195,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       end
     end)
 
-    it("counts for a body of one chunk, which can still be replaced", function()
+    it("applies to a body of one chunk, which can still be replaced", function()
       local r = run { path = "/return", body_filter = KEEP .. KEEP }
       assert.equal(("r"):rep(LIMIT + 1), r.body)
       assert.same({ "(nil)", TOO_LARGE, "(nil)", TOO_LARGE }, r.notes)
@@ -210,7 +210,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       assert.same({ "(nil)", TOO_LARGE, "(nil)", "short" }, r.notes)
     end)
 
-    it("can be replaced in the chunk that is too large and the last", function()
+    it("lets the last chunk be replaced if it exceeds the limit", function()
       local r = run {
         path = "/content",
         content = [[ngx.print(("a"):rep(900)) ngx.print("end")]],
@@ -226,7 +226,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       assert.equal("too large", r.body)
     end)
 
-    it("is the instance's that is asked, and what is gone is gone for all", function()
+    it("is the limit of the called instance, and a passed body has passed for all", function()
       local r = run {
         path = "/content",
         content = CHUNKS:format(3, 8),
@@ -247,7 +247,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       assert.equal(chunks(5, 400), r.notes[#r.notes])
     end)
 
-    it("is counted anew for each request of a connection", function()
+    it("applies to each request of a connection separately", function()
       local connection = server:connect()
       local function get(count, last)
         connection:send("GET " .. server:target {
@@ -267,7 +267,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       connection:close()
     end)
 
-    it("is no concern of a body that nobody reads", function()
+    it("does not affect a body that no plugin reads", function()
       local r = run {
         path = "/content",
         content = CHUNKS:format(5, 400),
@@ -359,7 +359,7 @@ describe("KONG_RESPONSE_MAX_BODY_SIZE", function()
     return ok, err
   end
 
-  it("is the limit in a gateway, also after a reload", function()
+  it("sets the limit in a gateway, also after a reload", function()
     assert(with("9", function(server)
       for _ = 1, 2 do
         assert.equal("body is larger than max_body_size (9 bytes)", server:get("/").body)
@@ -371,13 +371,13 @@ describe("KONG_RESPONSE_MAX_BODY_SIZE", function()
     end))
   end)
 
-  it("is none where it is empty", function()
+  it("sets no limit if it is empty", function()
     assert(with("", function(server)
       assert.equal("0123456789", server:get("/").body)
     end))
   end)
 
-  it("keeps the gateway from starting where it is no number of bytes", function()
+  it("prevents the start of the gateway if it is not a number of bytes", function()
     for _, value in ipairs { "1m", "0", "-1", "1.5", " 1", "9007199254740994" } do
       local ok, err = with(value, function() end)
       assert.is_false(ok)

@@ -130,7 +130,7 @@ hosts.each("the module", {
       assert.same(FUNCTIONS, found)
     end)
 
-    it("is what require returns each time", function()
+    it("is the same table at each require", function()
       assert.same({ true }, run({ access = "return response == require 'kong.response'" })
         .seen.access)
     end)
@@ -152,7 +152,7 @@ hosts.each("the module", {
       assert.equal("upstream", r.body)
     end)
 
-    it("goes by KONG_PHASE, not by nginx's phase", function()
+    it("follows KONG_PHASE, not nginx's phase", function()
       local r = run { rewrite = calls_under_all_bits(outside_body) }
       assert_all_bits(r.seen.rewrite[1], outside_body)
       assert.equal("upstream", r.body)
@@ -164,7 +164,7 @@ hosts.each("the module", {
       assert_all_bits(r.seen.body_filter[1], names)
     end)
 
-    it("comes before every other check", function()
+    it("precedes every other check", function()
       local r = run {
         log = [[
           note(fails(response.set_status, "x"), fails(response.set_raw_body, 1))
@@ -185,7 +185,7 @@ hosts.each("the module", {
       }, r.seen.body_filter)
     end)
 
-    it("shows the plugin's line", function()
+    it("names the plugin's line", function()
       local r = run {
         raises = true,
         log = "\n\nresponse.set_status(200)\nreturn 1",
@@ -198,7 +198,7 @@ hosts.each("the module", {
         .. ")", r.errors.access)
     end)
 
-    it("shows the plugin's line for each function", function()
+    it("names the plugin's line for each function", function()
       for _, name in ipairs(FUNCTIONS) do
         local r = run {
           raises = true,
@@ -223,7 +223,7 @@ hosts.each("the module", {
       end
     end)
 
-    it("sees the bits of a number as bit.band does", function()
+    it("converts numbers as bit.band does", function()
       local r = run { access = [[
         for _, phase in ipairs { 0x20, 0x10 + 0x400, 32.4, 2^40 + 0x20, -1 } do
           ngx.ctx.KONG_PHASE = phase
@@ -234,7 +234,7 @@ hosts.each("the module", {
     end)
 
     for _, phase in ipairs { "rewrite", "access", "header_filter", "body_filter", "log" } do
-      it("wants KONG_PHASE in " .. phase, function()
+      it("raises an error without KONG_PHASE in " .. phase, function()
         local r = run { [phase] = [[
           if not ngx.ctx.once then
             ngx.ctx.once = true
@@ -247,7 +247,7 @@ hosts.each("the module", {
       end)
     end
 
-    it("takes nginx's content phase for admin_api", function()
+    it("treats nginx's content phase as admin_api", function()
       local r = run { content = [[
         assert(ngx.ctx.KONG_PHASE == nil)
         response.set_status(202)
@@ -308,8 +308,8 @@ hosts.each("the module", {
   end)
 
 
-  describe("where nginx cannot do the thing", function()
-    it("the body functions are disabled outside of nginx's body filter", function()
+  describe("in phases where nginx cannot do the work", function()
+    it("the body functions raise an error outside of nginx's body filter", function()
       for _, phase in ipairs { "rewrite", "access", "header_filter", "log", "content" } do
         local r = run { [phase] = [[
           ngx.ctx.KONG_PHASE = 0x400
@@ -322,7 +322,7 @@ hosts.each("the module", {
       end
     end)
 
-    it("a timer gets the phase check's text first, then that there is no request", function()
+    it("a timer gets the error of the phase check, then that of the missing request", function()
       local r = run { access = [[
         local results, done = {}, false
         ngx.timer.at(0, function()
@@ -354,7 +354,7 @@ hosts.each("the module", {
       end
     end)
 
-    it("headers that have been sent can be read and not set", function()
+    it("headers that were sent can be read, but not set", function()
       local r = run {
         header_filter = "response.set_header('X-One', '1')",
         log = [[
@@ -382,7 +382,7 @@ hosts.each("the module", {
 
 
   describe("without a gateway", function()
-    it("no phase is asked for", function()
+    it("the functions need no KONG_PHASE", function()
       local r = run {
         rewrite = [[
           ngx.ctx.KONG_PHASE = nil
@@ -421,7 +421,7 @@ hosts.each("the module", {
       assert.equal("<upstream>", r.body)
     end)
 
-    it("nginx's own limits apply", function()
+    it("the functions raise an error where nginx cannot do the work", function()
       local r = run {
         header_filter = "note(fails(response.get_raw_body), fails(response.set_raw_body, 'x'))",
         log = [[
@@ -436,7 +436,7 @@ hosts.each("the module", {
       }, r.seen.log)
     end)
 
-    it("timers have no request", function()
+    it("the functions raise an error in timers", function()
       local r = run { access = [[
         local results
         ngx.timer.at(0, function()

@@ -90,7 +90,7 @@ hosts.each("exit(204)", { gateway = true }, function(server)
     end)
   end
 
-  it("gives a gRPC client its message, and no Content-Length", function()
+  it("sends a message without Content-Length to a gRPC client", function()
     local r = server:run {
       http2 = true,
       method = "POST",

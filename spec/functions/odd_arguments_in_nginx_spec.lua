@@ -103,11 +103,11 @@ for _, jit_mode in ipairs { "on", "off" } do
       assert.equal("", table.concat(failures, "\n"))
     end
 
-    it("raise only strings in init, and where there is no request", function()
+    it("raise only strings in init and outside of requests", function()
       walk(6000, { "/nothing", "/timer" })
     end)
 
-    it("raise only strings from exit and error, which else end the request", function()
+    it("raise only strings from exit and error", function()
       walk(1500, {
         "/drive?phase=rewrite",
         "/drive?phase=access",
@@ -118,12 +118,12 @@ for _, jit_mode in ipairs { "on", "off" } do
 
     -- Finalizers raise there, and LuaJIT crashes where one does while compiled code runs.
     if jit_mode == "off" then
-      it("raise only strings where the stack ends", function()
+      it("raise only strings at the end of the stack", function()
         walk(10000, { "/overflow" })
       end)
     end
 
-    it("leave no memory behind", function()
+    it("leak no memory", function()
       local r = server:request { path = "/raise", max_time = 300 }
       assert.equal(0, r.exit)
       local before = server:rss(pids[1])

@@ -29,8 +29,8 @@ hosts.each("the options", {
   end
 
 
-  describe("give", function()
-    it("a table of the thirteen functions", function()
+  describe("kong.response.instance.new", function()
+    it("returns a table of the thirteen functions", function()
       local r = run [[
         local lines = {}
         for _, instance in ipairs { response, new(), new {}, new { log = ngx.log } } do
@@ -48,7 +48,7 @@ hosts.each("the options", {
       assert.equal(table.concat({ names, names, names, names }, "\n"), r.body)
     end)
 
-    it("tables that know nothing of one another", function()
+    it("returns tables that share no options", function()
       local r = run [[
         local one, other = new { request_id = function() return "one" end }, new()
         assert(one ~= other and one ~= response and new() ~= other)
@@ -63,7 +63,7 @@ hosts.each("the options", {
       assert.matches('"request_id":"' .. r:header("Request-Id") .. '"', r.body, 1, true)
     end)
 
-    it("functions that work as those of kong.response do", function()
+    it("returns functions that work as those of kong.response", function()
       local r = run [[
         local instance = new()
         local ok, err = pcall(function()
@@ -78,7 +78,7 @@ hosts.each("the options", {
   end)
 
 
-  describe("are refused:", function()
+  describe("that are invalid raise an error:", function()
     for options, message in pairs {
       ["{ x = 1 }"] = [[unknown option "x"]],
       ["{ Log = print }"] = [[unknown option "Log"]],
@@ -123,7 +123,7 @@ hosts.each("the options", {
       end)
     end
 
-    it("a template of another name", function()
+    it("a template with an unknown name", function()
       local r = run [[
         local ok, err = pcall(new, { error_templates = { css = "x" } })
         response.exit(200, tostring(ok) .. " " .. tostring(err))
@@ -131,7 +131,7 @@ hosts.each("the options", {
       assert.matches("^false .*error_templates%.css", r.body)
     end)
 
-    it("one bad option among good ones", function()
+    it("one invalid option among valid ones", function()
       local r = run [[
         local ok, err = pcall(new, { log = ngx.log, request_id = print, worker_event = {} })
         response.exit(200, err)
@@ -149,12 +149,12 @@ hosts.each("the options", {
       assert.is_string(server:wait_log("%[warn%][^\n]*(manually setting Transfer%-Encoding)"))
     end)
 
-    it("may be ngx.log", function()
+    it("can be ngx.log", function()
       run [[new { log = ngx.log }.exit(200, "x", { ["Transfer-Encoding"] = "x" })]]
       assert.is_string(server:wait_log("%[warn%][^\n]*(manually setting Transfer%-Encoding)"))
     end)
 
-    it("gets nginx's level and the message, instead of nginx's log", function()
+    it("gets nginx's level and the message, and nginx's log gets nothing", function()
       local r = run [[
         local seen = {}
         ngx.ctx.seen = seen
@@ -175,7 +175,7 @@ hosts.each("the options", {
       assert.is_nil(server:log():find("%[warn%]"))
     end)
 
-    it("gets what exit and error have to say", function()
+    it("gets the messages of exit and error", function()
       for _, call in ipairs {
         [[exit(200, "hello", { ["Content-Length"] = "9", ["Transfer-Encoding"] = "x" })]],
         [[error(404, nil, { ["Content-Length"] = "9", ["Transfer-Encoding"] = "x" })]],
@@ -193,7 +193,7 @@ hosts.each("the options", {
       end
     end)
 
-    it("may throw, yield or be odd without harm to the response", function()
+    it("can raise, yield or be invalid without harm to the response", function()
       for _, log in ipairs {
         "error('no log')", "error({})", "error()", "ngx.sleep(0)", "coroutine.yield()",
         "return 1, 2, 3", "local t = nil; t.x = 1",
@@ -208,7 +208,7 @@ hosts.each("the options", {
       end
     end)
 
-    it("may throw without harm to the setters", function()
+    it("can raise an error without harm to the setters", function()
       local r = run [[
         local instance = new { log = function() error("no log") end }
         instance.set_header("Transfer-Encoding", "x")
@@ -233,18 +233,18 @@ hosts.each("the options", {
       assert.equal("lost\nrequest_id: " .. r:header("Request-Id") .. "\n", r.body)
     end)
 
-    it("is asked for the id", function()
+    it("returns the id", function()
       assert.equal("lost\nrequest_id: abc-1\n",
         plain("request_id = function() return 'abc-1' end").body)
     end)
 
-    it("may know none", function()
+    it("can return no id", function()
       assert.equal("lost\nrequest_id: \n", plain("request_id = function() end").body)
       assert.equal("lost\nrequest_id: \n", plain("request_id = function() return nil end").body)
       assert.equal("lost\nrequest_id: \n", plain("request_id = function() return '' end").body)
     end)
 
-    it("is escaped for its document", function()
+    it("returns an id that is escaped for its document", function()
       local option = [[request_id = function() return '</p>&"\1\255' end]]
       local function tail(kind)
         local body = plain(option, { headers = { "Accept: " .. kind } }).body
@@ -259,7 +259,7 @@ hosts.each("the options", {
         plain(option, { headers = { "Accept: application/json" } }).body, 1, true)
     end)
 
-    it("may throw, yield or be odd without harm to the response", function()
+    it("can raise, yield or be invalid without harm to the response", function()
       for _, code in ipairs {
         "error('no id')", "error({})", "error()", "ngx.sleep(0) return 'x'", "coroutine.yield()",
         "return {}", "return print", "return true", "return 5", "return 'x', 'y'",
@@ -272,7 +272,7 @@ hosts.each("the options", {
       end
     end)
 
-    it("is asked in header_filter as well", function()
+    it("is called in header_filter", function()
       local r = server:run {
         path = "/proxied",
         header_filter = [[
@@ -298,7 +298,7 @@ hosts.each("the options", {
       })
     end
 
-    it("take the message and the request id, escaped", function()
+    it("get the message and the request id, escaped", function()
       local message = [['a<b>"c"']]
       assert.equal('{"text":"a<b>\\"c\\"","id":"r<1>","share":"5%"}\n',
         written("application/json", message).body)
@@ -316,18 +316,18 @@ hosts.each("the options", {
       assert.same({ tostring(#r.body) }, r:values("Content-Length"))
     end)
 
-    it("do not look into the message", function()
+    it("do not replace placeholders in the message", function()
       assert.equal("%s %% %1 (r<1>) \255\0 %", written("text/plain", "'%s %% %1'").body)
     end)
 
-    it("take the default message and tables", function()
+    it("get the default message, and tables as JSON", function()
       assert.equal("<e><m>Not found</m><r>r&lt;1&gt;</r></e>",
         written("application/xml", "nil").body)
       assert.equal('<e><m>{"a":"&lt;"}</m><r>r&lt;1&gt;</r></e>',
         written("application/xml", "{ a = '<' }").body)
     end)
 
-    it("stand in for the document of a given Content-Type", function()
+    it("replace the document of a given Content-Type", function()
       local r = run("new { " .. TEMPLATES .. [[ }.error(404, "x", {
         ["Content-Type"] = "application/problem+xml",
       })]])
@@ -335,7 +335,7 @@ hosts.each("the options", {
       assert.same({ "application/problem+xml" }, r:values("Content-Type"))
     end)
 
-    it("leave the documents without one as they are", function()
+    it("do not change documents without a template", function()
       local r = written("text/plain", "'lost'",
         "error_templates = { html = dir .. '/error.html' }")
       assert.equal("lost\nrequest_id: " .. r:header("Request-Id") .. "\n", r.body)
@@ -344,7 +344,7 @@ hosts.each("the options", {
     for name, kind in pairs {
       json = "application/json", html = "text/html", xml = "application/xml", plain = "text/plain",
     } do
-      it("give way to the built-in " .. name .. " one where the file is missing", function()
+      it("are replaced by the built-in " .. name .. " one if the file is missing", function()
         local r = written(kind, "'lost'",
           "error_templates = { " .. name .. " = dir .. '/no." .. name .. "' }")
         assert.equal(404, r.status)
@@ -356,7 +356,7 @@ hosts.each("the options", {
       end)
     end
 
-    it("log a missing file by the log option", function()
+    it("report a missing file to the option log", function()
       run([[
         ngx.ctx.seen = {}
         new {
@@ -368,7 +368,7 @@ hosts.each("the options", {
         server:noted())
     end)
 
-    it("give way for a folder, too", function()
+    it("are replaced by the built-in one if the path is a folder", function()
       local r = written("text/html", "'lost'", "error_templates = { html = dir }")
       assert.equal(404, r.status)
       assert.matches("<p>lost.</p>", r.body, 1, true)
@@ -394,19 +394,19 @@ hosts.each("the options", {
       }).notes
     end
 
-    it("are polled by exit and error in nginx's content phase", function()
+    it("is polled by exit and error in nginx's content phase", function()
       assert.same({ 1, 0 }, polls("content", " instance.exit(200, 'x')"))
       assert.same({ 1, 0 }, polls("content", " instance.error(404)"))
     end)
 
-    it("are polled before anything is checked", function()
+    it("is polled before any check", function()
       assert.same({ 2, 0 },
         polls("content", " pcall(instance.exit) pcall(instance.error, 200) ngx.print('x')"))
       assert.same({ 1, 0 },
         polls("content", " ngx.print('x') pcall(instance.exit, 200)"))
     end)
 
-    it("are not polled in other phases, nor by other functions", function()
+    it("is not polled in other phases or by other functions", function()
       for _, stage in ipairs { "rewrite", "access", "header_filter" } do
         assert.same({ "(nil)", "(nil)" }, polls(stage, " instance.exit(200, 'x')"))
         assert.same({ "(nil)", "(nil)" }, polls(stage, " instance.error(404)"))
@@ -415,7 +415,7 @@ hosts.each("the options", {
         " instance.set_status(200) instance.set_header('X-A', '1') ngx.print('x')"))
     end)
 
-    it("may yield, as events do", function()
+    it("can yield", function()
       local r = server:run {
         content = [[
           require("kong.response.instance").new {
@@ -427,7 +427,7 @@ hosts.each("the options", {
       assert.equal("no", r.body)
     end)
 
-    it("that throw are an error of the call, as a string", function()
+    it("makes the call fail with a string if it raises an error", function()
       for thrown, text in pairs {
         ["{}"] = "(error object is a table value)",
         ["nil"] = "(error object is a nil value)",
@@ -449,10 +449,10 @@ hosts.each("the options", {
 end)
 
 
-hosts.each("the option request_id, where the gateway's module exists,", {
+hosts.each("the option request_id in a gateway", {
   files = { ["kong/observability/tracing/request_id.lua"] = REQUEST_ID },
 }, function(server)
-  it("is that by default", function()
+  it("is the gateway's module by default", function()
     local default = server:run {
       headers = { "Accept: text/html" },
       access = "response.error(404, 'lost')",

@@ -2,24 +2,24 @@ local hosts = require "spec.support.hosts"
 local tour = require "spec.support.tour"
 
 
-hosts.each("requests", { gateway = true, both_bindings = true }, function(server)
+hosts.each("the functions", { gateway = true, both_bindings = true }, function(server)
   local function run(case)
     return server:run(case)
   end
 
 
-  describe("a proxied request", function()
-    it("is seen and changed in every phase", function()
+  describe("for a proxied request", function()
+    it("read and change the response in every phase", function()
       tour.check(run(tour.CASE))
     end)
 
-    it("of HTTP/2 is too", function()
+    it("work over HTTP/2", function()
       local r = run(tour.with { http2 = true })
       assert.equal("2", r.version)
       tour.check(r)
     end)
 
-    it("can be asked with HEAD", function()
+    it("work for HEAD", function()
       local r = run {
         method = "HEAD",
         header_filter = "response.set_header('X-Foo', 'bar') response.set_status(404)",
@@ -32,8 +32,8 @@ hosts.each("requests", { gateway = true, both_bindings = true }, function(server
   end)
 
 
-  describe("a call from", function()
-    it("a coroutine works, and its error has the line in it", function()
+  describe("called from", function()
+    it("a coroutine work, and their errors name its line", function()
       local r = run { access = [[
         local co = coroutine.wrap(function()
           response.set_header("X-One", "1")
@@ -51,7 +51,7 @@ hosts.each("requests", { gateway = true, both_bindings = true }, function(server
       assert.same({ "1", "2" }, r:values("X-One"))
     end)
 
-    it("a coroutine that dies by it leaves an error string", function()
+    it("a coroutine raise an error string that ends it", function()
       local r = run { access = [[
         local co = coroutine.create(function()
           response.set_status(1)
@@ -64,7 +64,7 @@ hosts.each("requests", { gateway = true, both_bindings = true }, function(server
         r.seen.access)
     end)
 
-    it("code that slept works", function()
+    it("code after ngx.sleep work", function()
       local r = run { access = [[
         response.set_header("X-Before", "1")
         ngx.sleep(0.01)
@@ -77,7 +77,7 @@ hosts.each("requests", { gateway = true, both_bindings = true }, function(server
       assert.equal("2", r:header("X-After"))
     end)
 
-    it("a metamethod, a sort and an xpcall handler works", function()
+    it("a metamethod, a sort function or an xpcall handler work", function()
       local r = run { access = [[
         local object = setmetatable({}, { __index = function(_, name)
           response.add_header("X-Name", name)

@@ -144,7 +144,7 @@ for what, locations in pairs(PAGES) do
         end
       end
 
-      it("is checked for what a plugin has set before exit, in " .. where, function()
+      it("is checked against headers that a plugin set before exit, in " .. where, function()
         check({
           headers = { 'If-Match: "other"' },
           [stage] = [[response.set_header("ETag", '"v"') ]]

@@ -3,9 +3,9 @@
 local hosts = require "spec.support.hosts"
 
 
-hosts.each("output", {}, function(server)
+hosts.each("printed output", {}, function(server)
   for _, phase in ipairs { "rewrite", "access" } do
-    it("of " .. phase .. " is the answer to HTTP/1.1, whether it exits or not", function()
+    it("of " .. phase .. " is sent to HTTP/1.1 with or without an exit", function()
       for _, path in ipairs { "/", "/proxied" } do
         for _, exit in ipairs { "", " ngx.exit(0)", " ngx.exit(200)" } do
           local r = server:run { path = path, [phase] = "ngx.print('early')" .. exit }
@@ -17,7 +17,7 @@ hosts.each("output", {}, function(server)
       end
     end)
 
-    it("of " .. phase .. " is kept for HTTP/1.0 until somebody ends it", function()
+    it("of " .. phase .. " is buffered for HTTP/1.0 until the response ends", function()
       local function ask(path, code)
         local r = server:run { path = path, http_version = "1.0", [phase] = code }
         assert.equal(200, r.status)
@@ -36,7 +36,7 @@ hosts.each("output", {}, function(server)
     end)
   end
 
-  it("makes room for an error page where it was kept, and the code behind it fails", function()
+  it("is replaced by an error page if it was buffered and later code fails", function()
     local r = server:run {
       raises = true, http_version = "1.0", access = "ngx.print('early') error('x')",
     }

@@ -77,7 +77,7 @@ hosts.each("the headers of an upstream's body", {}, function(server)
 
   for _, call in ipairs(CALLS) do
     for name, client in pairs(CLIENTS) do
-      it("do not stand over the body of " .. call[1] .. " over " .. name, function()
+      it("are not sent with the body of " .. call[1] .. " over " .. name, function()
         local r = ask(UPSTREAM, call[1], client)
         assert.equal(0, r.exit, r.error)
         assert.equal(call[2], r.status)
@@ -88,7 +88,7 @@ hosts.each("the headers of an upstream's body", {}, function(server)
         assert.is_true(#r:values("Content-Length") <= 1)
       end)
 
-      it("leave the others, by " .. call[1] .. " over " .. name, function()
+      it("are removed without the other headers, by " .. call[1] .. " over " .. name, function()
         local r = ask(UPSTREAM, call[1], client)
         for header, value in pairs(OTHERS) do
           assert.same({ value }, r:values(header), header)
@@ -98,7 +98,7 @@ hosts.each("the headers of an upstream's body", {}, function(server)
   end
 
   for _, encoding in ipairs { "gzip", "br", "deflate", "zstd", "gzip, br" } do
-    it("do not call a plain body " .. encoding, function()
+    it("do not announce a plain body as " .. encoding, function()
       local upstream = ("ngx.header.content_encoding = %q ngx.print('encoded')"):format(encoding)
       for _, call in ipairs(CALLS) do
         local r = ask(upstream, call[1])
@@ -108,7 +108,7 @@ hosts.each("the headers of an upstream's body", {}, function(server)
     end)
   end
 
-  it("do not call a whole body a part", function()
+  it("do not announce a whole body as a part", function()
     local upstream = "ngx.status = 206 ngx.header['Content-Range'] = 'bytes 0-7/100' "
       .. "ngx.header['Content-Length'] = 8 ngx.print('upstream')"
     for _, call in ipairs(CALLS) do
@@ -121,7 +121,7 @@ hosts.each("the headers of an upstream's body", {}, function(server)
 
   for header, value in pairs(DESCRIBING) do
     for _, name in ipairs { header, SPELLINGS[header] } do
-      it("are the call's own where it brings " .. name, function()
+      it("are the call's own if it has " .. name, function()
         local own = header == "Last-Modified" and "Thu, 22 Oct 2015 07:28:00 GMT"
           or header == "ETag" and '"own"' or "own"
         for _, call in ipairs { "exit(200, 'new', %s)", "error(404, 'new', %s)" } do
@@ -133,14 +133,14 @@ hosts.each("the headers of an upstream's body", {}, function(server)
     end
   end
 
-  it("are the call's own where it brings E-Tag, which is nginx's ETag", function()
+  it("are the call's own if it has E-Tag, which is nginx's ETag", function()
     local r = ask(setting { ETag = '"upstream"' } .. "ngx.print('upstream')",
       "response.exit(200, 'new', { ['E-Tag'] = '\"own\"' })")
     assert.same({ '"own"' }, r:values("E-Tag"))
     assert.same({}, r:values("ETag"))
   end)
 
-  it("stay where nothing replaces the body", function()
+  it("stay if nothing replaces the body", function()
     for _, code in ipairs {
       "response.set_status(503)",
       "response.set_header('X-A', '1')",
@@ -155,14 +155,14 @@ hosts.each("the headers of an upstream's body", {}, function(server)
     end
   end)
 
-  it("stay with a 304, which has no other body", function()
+  it("stay with a 304, which has no body", function()
     local r = ask(setting { ETag = '"upstream"' } .. "ngx.print('upstream')", "response.exit(304)")
     assert.equal(304, r.status)
     assert.equal("", r.body)
     assert.same({ '"upstream"' }, r:values("ETag"))
   end)
 
-  it("are warned of where a whole body gets the status of a part", function()
+  it("cause a warning if a whole body gets the status of a part", function()
     local upstream = "ngx.status = 206 ngx.header['Content-Range'] = 'bytes 0-7/100' "
       .. "ngx.print('upstream')"
     local r = ask(upstream, "response.exit(206, 'whole')")
@@ -172,7 +172,7 @@ hosts.each("the headers of an upstream's body", {}, function(server)
     assert.is_truthy(server:wait_log("%[warn%][^\n]*206"))
   end)
 
-  it("are not warned of where the call says what part its body is", function()
+  it("cause no warning if the call says which part its body is", function()
     local r = ask("ngx.status = 206 ngx.print('upstream')",
       "response.exit(206, 'part', { ['Content-Range'] = 'bytes 0-3/9' })")
     assert.same({ "bytes 0-3/9" }, r:values("Content-Range"))

@@ -33,7 +33,7 @@ local RANGES = {
 }
 
 
-live.each("exit over an upstream's answer", {}, function(server, place)
+live.each("exit that replaces an upstream's response", {}, function(server, place)
   local calls = { unpack(CALLS) }
   if place == "lifecycle" then
     calls[#calls + 1] = BROKEN
@@ -56,7 +56,7 @@ live.each("exit over an upstream's answer", {}, function(server, place)
       :format(encoding) .. "ngx.print('" .. bytes .. "')"
 
     for _, call in ipairs(calls) do
-      it("can be decoded by curl --compressed: " .. call[1] .. " over " .. encoding, function()
+      it("is decoded by curl --compressed: " .. call[1] .. " over " .. encoding, function()
         each_client({
           path = "/coded", compressed = true, upstream = upstream, header_filter = call[1],
         }, function(r, told)
@@ -71,7 +71,7 @@ live.each("exit over an upstream's answer", {}, function(server, place)
   end
 
   for _, encoding in ipairs { "gzip", "deflate" } do
-    it("leaves an answer alone that no plugin replaces, in " .. encoding, function()
+    it("is not needed for a valid response in " .. encoding, function()
       each_client({
         path = "/coded",
         compressed = true,
@@ -86,7 +86,7 @@ live.each("exit over an upstream's answer", {}, function(server, place)
   end
 
 
-  describe("of which a client asks for a part", function()
+  describe("for a client that asks for a range", function()
     local WHOLE = "whole"
 
     -- Whether head and body belong together, and to what the plugin sends.
@@ -115,7 +115,7 @@ live.each("exit over an upstream's answer", {}, function(server, place)
           .. "ngx.print('0123456789')",
       } do
         for _, range in ipairs(RANGES) do
-          it(("gets the new body or a right part of it: %s of %s with %s"):format(range, path,
+          it(("sends the new body or a correct part of it:  %s of %s with %s"):format(range, path,
             what), function()
             local case = {
               path = path,
@@ -149,7 +149,7 @@ live.each("exit over an upstream's answer", {}, function(server, place)
       end
     end
 
-    it("gets the part where no plugin replaces the answer", function()
+    it("is not needed for the range to be correct", function()
       local request = server:prepared {
         path = "/ranged",
         upstream = "ngx.header.content_length = 10 ngx.print('0123456789')",

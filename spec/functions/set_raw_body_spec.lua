@@ -23,8 +23,8 @@ hosts.each("set_raw_body", {
   end
 
 
-  describe("refuses", function()
-    it("a body that is not a string, at the plugin's line", function()
+  describe("with invalid arguments", function()
+    it("raises an error at the plugin's line if the body is not a string", function()
       for _, value in ipairs(ODD_BODIES) do
         local r = run {
           path = "/content",
@@ -41,7 +41,7 @@ hosts.each("set_raw_body", {
       end
     end)
 
-    it("a body that is not a string, with no position when there is no plugin", function()
+    it("raises an error without a position if no plugin calls", function()
       for _, value in ipairs(ODD_BODIES) do
         local r = run {
           path = "/return",
@@ -53,7 +53,7 @@ hosts.each("set_raw_body", {
       end
     end)
 
-    it("with an error that nginx can log", function()
+    it("raises an error that nginx can log", function()
       local r = run {
         raises = true,
         path = "/content",
@@ -65,7 +65,7 @@ hosts.each("set_raw_body", {
         "failed to run body_filter_by_lua%*: plugin.lua:2: body must be a string"))
     end)
 
-    it("without touching what is buffered", function()
+    it("does not change the buffered body", function()
       local r = run {
         path = "/content",
         content = THREE_CHUNKS,
@@ -130,7 +130,7 @@ hosts.each("set_raw_body", {
     end)
   end)
 
-  it("ends the body: later chunks are dropped", function()
+  it("ends the body, so later chunks are dropped", function()
     each_version(function(options)
       local r = run({
         raises = true,
@@ -236,7 +236,7 @@ hosts.each("set_raw_body", {
     end)
   end)
 
-  it("takes the last of several bodies", function()
+  it("sends the last of several bodies", function()
     local r = run {
       raises = true,
       path = "/content",
@@ -250,7 +250,7 @@ hosts.each("set_raw_body", {
     assert.equal("third", r.body)
   end)
 
-  it("is seen by the plugins behind", function()
+  it("sets a body that later plugins see", function()
     local r = run {
       raises = true,
       path = "/content",
@@ -264,7 +264,7 @@ hosts.each("set_raw_body", {
     assert.same({ "new", "new", "new", true }, r.notes)
   end)
 
-  it("can be changed by the plugins behind", function()
+  it("sets a body that later plugins can change", function()
     local r = run {
       raises = true,
       path = "/content",
@@ -277,7 +277,7 @@ hosts.each("set_raw_body", {
     assert.equal("NEW", r.body)
   end)
 
-  it("drops what was buffered", function()
+  it("drops the buffered body", function()
     local r = run {
       path = "/content",
       content = THREE_CHUNKS,
@@ -294,7 +294,7 @@ hosts.each("set_raw_body", {
     assert.same({ "new" }, r.notes)
   end)
 
-  it("drops what was buffered also when nobody asks again", function()
+  it("drops the buffered body if no plugin reads it again", function()
     local r = run {
       path = "/content",
       content = THREE_CHUNKS,
@@ -310,7 +310,7 @@ hosts.each("set_raw_body", {
     assert.equal("new", r.body)
   end)
 
-  it("sends the very string that get_raw_body returned, and changes of it", function()
+  it("sends the string that get_raw_body returned, or a changed one", function()
     each_version(function(options)
       for change, expected in pairs {
         ["body"] = "one two three",
@@ -329,7 +329,7 @@ hosts.each("set_raw_body", {
     end)
   end)
 
-  it("sends the string even if the chunk has been changed since get_raw_body", function()
+  it("sends the string even if the chunk has changed since get_raw_body", function()
     for _, change in ipairs { "'other'", "nil", "body:upper()", "{ 'one two', ' three' }" } do
       local r = run {
         path = "/content",
@@ -358,7 +358,7 @@ hosts.each("set_raw_body", {
     end
   end)
 
-  it("ends the body again after somebody said it goes on", function()
+  it("ends the body again after other code cleared its end", function()
     local r = run {
       path = "/content",
       content = THREE_CHUNKS,
@@ -375,7 +375,7 @@ hosts.each("set_raw_body", {
     assert.equal("one two three", r.body)
   end)
 
-  it("leaves Content-Length alone", function()
+  it("does not change Content-Length", function()
     local r = run {
       path = "/proxy11", max_time = 2,
       upstream = "ngx.header.content_length = 10 ngx.print('0123456789')",
@@ -393,7 +393,7 @@ hosts.each("set_raw_body", {
     assert.equal("abcdefghij", r.body)
   end)
 
-  it("does not bring a body to HEAD, 204 and 304", function()
+  it("sends no body to HEAD or with 204 and 304", function()
     each_version(function(options)
       options.method = "HEAD"
       local r = run({

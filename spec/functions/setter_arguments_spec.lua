@@ -6,14 +6,14 @@ local ONE = "expected array of string, string, number or boolean"
 local EACH = "expected string, number, boolean or array of strings"
 
 
-hosts.each("errors of the setters", { gateway = true, both_bindings = true }, function(server)
+hosts.each("the arguments of setters", { gateway = true, both_bindings = true }, function(server)
   local function run(case)
     return server:run(case)
   end
 
 
   describe("set_header() and add_header()", function()
-    it("want a name that is a string", function()
+    it("raise an error if the name is not a string", function()
       local r = run { access = [[
         local table_name = {}
         for _, f in ipairs { response.set_header, response.add_header } do
@@ -40,7 +40,7 @@ hosts.each("errors of the setters", { gateway = true, both_bindings = true }, fu
       end
     end)
 
-    it("want a value that can be sent", function()
+    it("raise an error if the value cannot be sent", function()
       local r = run { access = [[
         for _, f in ipairs { response.set_header, response.add_header } do
           note(fails(f, "X-Foo"), fails(f, "X-Foo", print), fails(f, "X-Foo", ngx.null),
@@ -108,7 +108,7 @@ hosts.each("errors of the setters", { gateway = true, both_bindings = true }, fu
 
 
   describe("clear_header()", function()
-    it("wants a string", function()
+    it("raises an error if the name is not a string", function()
       local r = run { access = [[
         for _, name in ipairs { 1, true, {}, print, ngx.null } do
           note(fails(response.clear_header, name))
@@ -124,7 +124,7 @@ hosts.each("errors of the setters", { gateway = true, both_bindings = true }, fu
 
 
   describe("set_headers()", function()
-    it("wants a table", function()
+    it("raises an error if the argument is not a table", function()
       local r = run { access = [[
         for _, headers in ipairs { 1, true, "X-Foo: bar", print, ngx.null } do
           note(fails(response.set_headers, headers))
@@ -186,13 +186,13 @@ hosts.each("errors of the setters", { gateway = true, both_bindings = true }, fu
     }
 
     for _, call in ipairs(CALLS) do
-      it("shows the plugin's line: " .. call[1], function()
+      it("names the plugin's line: " .. call[1], function()
         local r = run { raises = true, access = "\n\n" .. call[1] .. "\nreturn 1" }
         assert.equal("plugin.lua:3: " .. call[2], r.errors.access)
       end)
     end
 
-    it("shows the line of the function that called", function()
+    it("names the line of the function that called", function()
       local r = run { raises = true, access = [[
         local function set(name)
           response.clear_header(name)
@@ -206,7 +206,7 @@ hosts.each("errors of the setters", { gateway = true, both_bindings = true }, fu
       assert.equal("plugin.lua:2: header name must be a string", r.errors.access)
     end)
 
-    it("shows a line out of compiled code too", function()
+    it("names the line in compiled code", function()
       local r = run { header_filter = [[
         note(fails(function() for i = 1, 500 do
           local value = i
@@ -226,7 +226,7 @@ hosts.each("errors of the setters", { gateway = true, both_bindings = true }, fu
       assert.same({ false, "string", "header name must be a string" }, r.seen.access)
     end)
 
-    it("says first that headers have been sent", function()
+    it("reports that headers were sent before other mistakes", function()
       local r = run {
         raises = true,
         content = [[
@@ -243,7 +243,7 @@ hosts.each("errors of the setters", { gateway = true, both_bindings = true }, fu
       assert.equal("content", r.body)
     end)
 
-    it("leaves everything as it was", function()
+    it("changes nothing", function()
       local r = run {
         upstream = [[
           ngx.header["X-Old"] = { "1", "2" }

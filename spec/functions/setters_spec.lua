@@ -51,7 +51,7 @@ hosts.each("the setters", {
       assert.equal("upstream", r.body)
     end)
 
-    it("leaves room to set the header again", function()
+    it("lets the header be set again", function()
       local r = run { header_filter = [[
         for _, name in ipairs { "X-Foo", "Server", "Content-Type" } do
           response.set_header(name, "1")
@@ -67,7 +67,7 @@ hosts.each("the setters", {
 
 
   describe("set_headers()", function()
-    it("sends in the order of the lower-cased names", function()
+    it("sends headers in the order of their lower-case names", function()
       local r = run { header_filter = [[
         response.set_headers {
           ["X-b"] = "4", ["x-A"] = { "2", "1" }, ["X_C"] = "5", ["X-Bb"] = "6", ["x-a-b"] = "3",
@@ -81,7 +81,7 @@ hosts.each("the setters", {
       assert.equal("10", r:header("X!"))
     end)
 
-    it("sends the documented example in order", function()
+    it("sends the documented example in its order", function()
       local r = run {
         upstream = "ngx.header['X-Bar'] = 'bar1' ngx.print('body')",
         header_filter = [[
@@ -94,7 +94,7 @@ hosts.each("the setters", {
         .. "Cache-Control: no-cache\r\nX-Foo: foo3\r\n", 1, true), r.head)
     end)
 
-    it("lets the last of several spellings win, by their bytes", function()
+    it("uses the spelling of a name that sorts last", function()
       local r = run { header_filter = [[
         response.set_headers { ["X-Foo"] = "1", ["x-foo"] = "4", ["X_Foo"] = "2", ["x-Foo"] = "3" }
         response.set_headers { ["X-Bar"] = "1", ["X_BAR"] = "2", ["X_Bar"] = { "3", "4" } }
@@ -103,7 +103,7 @@ hosts.each("the setters", {
       assert.same({ "3", "4" }, r:values("X-Bar"))
     end)
 
-    it("overrides its headers and leaves the others", function()
+    it("replaces the given headers and no others", function()
       local r = run {
         upstream = [[
           ngx.header["X-One"] = { "1", "2" }
@@ -119,7 +119,7 @@ hosts.each("the setters", {
       assert.equal("text/html", r:header("Content-Type"))
     end)
 
-    it("takes hundreds of headers", function()
+    it("accepts hundreds of headers", function()
       local r = run { header_filter = [[
         local headers = {}
         for i = 1, 500 do
@@ -135,7 +135,7 @@ hosts.each("the setters", {
   end)
 
 
-  describe("the setters", function()
+  describe("all setters", function()
     it("return nothing", function()
       local r = run { access = [[
         return select("#", response.set_header("X-Foo", "1")),
@@ -161,7 +161,7 @@ hosts.each("the setters", {
       assert.same({ "5" }, r:values("X-Filter"))
     end)
 
-    it("set what ngx.header sets", function()
+    it("set the headers that ngx.header sets", function()
       local r = run { header_filter = [[
         response.set_header("X-One", "1")
         response.add_header("X-One", "2")
@@ -172,7 +172,7 @@ hosts.each("the setters", {
       assert.same({ { "1", "2" }, { "3", "4" } }, r.seen.header_filter)
     end)
 
-    it("agree with a naive model in any order of calls", function()
+    it("agree with a simple model in any order of calls", function()
       for seed = 1, 5 do
         local r = run { header_filter = "math.randomseed(" .. seed .. ")\n" .. [[
           local model = require "header_model"
@@ -202,7 +202,7 @@ hosts.each("the setters", {
       end
     end)
 
-    it("do the same in a hot loop", function()
+    it("give the same results in compiled code", function()
       local r = run { header_filter = [[
         for i = 1, 1000 do
           response.set_header("X-Set", i)

@@ -37,7 +37,7 @@ hosts.each("special headers", { gateway = true, both_bindings = true }, function
       end
     end)
 
-    it("is not looked at by clear_header, nor does it hide what nginx says", function()
+    it("does not change clear_header, and nginx's own is read", function()
       server:clear_log()
       local r = run {
         upstream = "ngx.print('of unknown length')",
@@ -51,7 +51,7 @@ hosts.each("special headers", { gateway = true, both_bindings = true }, function
       assert.is_nil(server:log():find(IGNORED, 1, true))
     end)
 
-    it("is checked like any other header before it is ignored", function()
+    it("is checked as any other header before it is ignored", function()
       server:clear_log()
       local r = run { header_filter = [[
         note(fails(response.set_header, "Transfer-Encoding"),
@@ -71,7 +71,7 @@ hosts.each("special headers", { gateway = true, both_bindings = true }, function
 
 
   describe("Content-Length", function()
-    it("must be digits within nginx's range", function()
+    it("must consist of digits and be in nginx's range", function()
       local r = run { access = [[
         local values = {
           "abc", "-1", "+1", "1.5", " 5", "5 ", "0x10", "1e3", "", " ", "5\0", "5\n", "1,2",
@@ -128,7 +128,7 @@ hosts.each("special headers", { gateway = true, both_bindings = true }, function
       end
     end)
 
-    it("may be anything nginx can hold", function()
+    it("can be any number that nginx can store", function()
       local r = run { header_filter = [[
         for _, value in ipairs { "0", 0, 7, "9223372036854775807", "1000000000000000", "8" } do
           response.set_header("Content-Length", value)
@@ -143,7 +143,7 @@ hosts.each("special headers", { gateway = true, both_bindings = true }, function
       assert.equal("upstream", r.body)
     end)
 
-    it("may be removed", function()
+    it("can be removed", function()
       for _, call in ipairs {
         "response.clear_header('content_length')",
         "response.set_header('Content-Length', {})",
@@ -158,13 +158,13 @@ hosts.each("special headers", { gateway = true, both_bindings = true }, function
   end)
 
 
-  describe("a header that nginx holds once", function()
+  describe("a header with one value in nginx", function()
     local ONCE = {
       "Server", "Date", "Content-Encoding", "Location", "Refresh", "Last-Modified",
       "Content-Range", "Accept-Ranges", "Expires", "ETag", "Content-Type", "Content-Length",
     }
 
-    it("takes the last item of an array", function()
+    it("has the last item of an array", function()
       for _, how in ipairs {
         "response.set_header(%q, { '1', '2' })",
         "response.add_header(%q, { '1', '2' })",
@@ -181,7 +181,7 @@ hosts.each("special headers", { gateway = true, both_bindings = true }, function
       end
     end)
 
-    it("is replaced by adding", function()
+    it("is replaced by add_header", function()
       local r = run {
         header_filter = [[
           for _, name in ipairs { "]] .. table.concat(ONCE, '", "') .. [[" } do
@@ -197,7 +197,7 @@ hosts.each("special headers", { gateway = true, both_bindings = true }, function
     end)
 
     for _, how in ipairs { "set_header", "add_header" } do
-      it("is replaced by " .. how .. " when the service sent it", function()
+      it("is replaced by " .. how .. " if the upstream sent it", function()
         local names = {
           "Content-Encoding", "Last-Modified", "Expires", "ETag", "Location", "Refresh",
         }
@@ -220,7 +220,7 @@ hosts.each("special headers", { gateway = true, both_bindings = true }, function
       end)
     end
 
-    it("is one in both spellings of ETag", function()
+    it("is ETag in both spellings", function()
       local r = run { header_filter = [[
         response.set_header("ETag", '"1"')
         response.set_header("E-Tag", '"2"')
@@ -246,7 +246,7 @@ hosts.each("special headers", { gateway = true, both_bindings = true }, function
       end
     end)
 
-    it("is WWW-Authenticate where nginx sends it once", function()
+    it("is WWW-Authenticate if nginx sends it once", function()
       local r = run { header_filter = [[
         response.set_header("WWW-Authenticate", { "Basic", "Bearer" })
       ]] }

@@ -15,7 +15,7 @@ hosts.each("the status", OPTIONS, function(server)
 
 
   describe("get_status()", function()
-    it("is the status of the service in every later phase", function()
+    it("returns the upstream's status in every later phase", function()
       for _, status in ipairs { 200, 201, 404, 500, 503 } do
         local r = run {
           upstream = "ngx.status = " .. status .. " ngx.print('body')",
@@ -30,7 +30,7 @@ hosts.each("the status", OPTIONS, function(server)
       end
     end)
 
-    it("is the status of the plugin that exited", function()
+    it("returns the status of the plugin that exited", function()
       local r = run {
         access = "response.exit(403, 'no')",
         header_filter = "return response.get_status()",
@@ -41,7 +41,7 @@ hosts.each("the status", OPTIONS, function(server)
       assert.equal(403, r.status)
     end)
 
-    it("is nginx's own when the service cannot be reached", function()
+    it("returns nginx's status if the upstream cannot be reached", function()
       local r = run {
         path = "/broken",
         header_filter = "return response.get_status()",
@@ -52,7 +52,7 @@ hosts.each("the status", OPTIONS, function(server)
       assert.equal(502, r.status)
     end)
 
-    it("is ngx.status before there is any", function()
+    it("returns ngx.status if there is no status yet", function()
       local r = run { access = [[
         ngx.ctx.KONG_PHASE = 0x80
         return response.get_status() == ngx.status, response.get_status()
@@ -60,7 +60,7 @@ hosts.each("the status", OPTIONS, function(server)
       assert.same({ true, 0 }, r.seen.access)
     end)
 
-    it("follows what others set, and is one number", function()
+    it("returns one number, also if other code has set it", function()
       local r = run {
         header_filter = [[
           ngx.status = 418
@@ -76,7 +76,7 @@ hosts.each("the status", OPTIONS, function(server)
 
 
   describe("set_status()", function()
-    it("wants a number", function()
+    it("raises an error if the status is not a number", function()
       local r = run { access = [[
         for _, value in ipairs { "200", true, {}, print, ngx.null, 200LL } do
           note(fails(response.set_status, value))
@@ -89,7 +89,7 @@ hosts.each("the status", OPTIONS, function(server)
       end
     end)
 
-    it("wants a number between 100 and 599", function()
+    it("raises an error if the status is not between 100 and 599", function()
       local r = run { access = [[
         for _, value in ipairs {
           99, 600, 99.9, 599.1, 0, -1, -200, 1e300, -1e300, 1/0, -1/0, 0/0, 2^32 + 200,
@@ -103,14 +103,14 @@ hosts.each("the status", OPTIONS, function(server)
       end
     end)
 
-    it("shows the plugin's line", function()
+    it("names the plugin's line", function()
       local r = run { raises = true, access = "\nresponse.set_status('x')\nreturn 1",
         header_filter = "local function set(status)\n  response.set_status(status)\nend\nset(600)" }
       assert.equal("plugin.lua:2: " .. NOT_A_NUMBER, r.errors.access)
       assert.equal("plugin.lua:2: " .. OUT_OF_RANGE, r.errors.header_filter)
     end)
 
-    it("says first that headers have been sent", function()
+    it("reports that headers were sent before other mistakes", function()
       local r = run {
         content = [[
           ngx.status = 202
@@ -155,7 +155,7 @@ hosts.each("the status", OPTIONS, function(server)
         .seen.access)
     end)
 
-    it("replaces the status and the reason of the service", function()
+    it("replaces the upstream's status and reason", function()
       local r = run {
         upstream = "ngx.status = 500 ngx.print('broken')",
         header_filter = "response.set_status(404)",
@@ -166,7 +166,7 @@ hosts.each("the status", OPTIONS, function(server)
       assert.same({ 404 }, r.seen.log)
     end)
 
-    it("sets the status of what nginx's content phase prints", function()
+    it("sets the status of a response that the content phase prints", function()
       local r = run { content = "response.set_status(418) ngx.print('teapot')" }
       assert.equal(418, r.status)
       assert.equal("teapot", r.body)
@@ -184,13 +184,13 @@ hosts.each("the status", OPTIONS, function(server)
       assert.equal(404, r.status)
     end)
 
-    it("reaches a client of HTTP/2", function()
+    it("sets the status over HTTP/2", function()
       local r = run { header_filter = "response.set_status(429)", http2 = true }
       assert.equal("2", r.version)
       assert.equal(429, r.status)
     end)
 
-    it("gives the same answers in a hot loop", function()
+    it("gives the same results in compiled code", function()
       local r = run { header_filter = [[
         local sum, wrong = 0, 0
         for i = 1, 2000 do

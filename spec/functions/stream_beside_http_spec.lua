@@ -34,7 +34,7 @@ print(ffi.C.calls_of_nginx)
 ]]
 
 
-describe("with the functions for HTTP in the process", function()
+describe("in a process that also has the functions for HTTP", function()
   local dir
 
   local function write(name, text)
@@ -75,12 +75,12 @@ describe("with the functions for HTTP in the process", function()
     return tonumber(text), text
   end
 
-  it("an HTTP request is served through them", function()
+  it("an HTTP request uses the functions for HTTP", function()
     local count, text = calls "http"
     assert.is_true(count ~= nil and count > 13, text)
   end)
 
-  it("a stream never touches them", function()
+  it("a stream does not use the functions for HTTP", function()
     local count, text = calls "stream"
     assert.equal(0, count, text)
   end)

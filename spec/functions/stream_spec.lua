@@ -34,8 +34,8 @@ end
 
 
 describe("exit on layer 4", function()
-  describe("refuses", function()
-    it("what is no number as code", function()
+  describe("with invalid arguments", function()
+    it("raises an error if the code is not a number", function()
       for _, code in ipairs { "200", true, {}, print } do
         refused("code must be a number", code)
       end
@@ -43,7 +43,7 @@ describe("exit on layer 4", function()
       refused("code must be a number", nil, "x")
     end)
 
-    it("all codes but six", function()
+    it("raises an error for all codes but six", function()
       for code = 99, 600 do
         if not ({ [200] = 1, [400] = 1, [403] = 1, [500] = 1, [502] = 1, [503] = 1 })[code] then
           refused("unacceptable code, only 200, 400, 403, 500, 502 and 503 are accepted", code)
@@ -54,13 +54,13 @@ describe("exit on layer 4", function()
       end
     end)
 
-    it("what is no body", function()
+    it("raises an error for an invalid body", function()
       for _, body in ipairs { 5, true, false, print } do
         refused("body must be a nil, string or table", 200, body)
       end
     end)
 
-    it("a table without a JSON form", function()
+    it("raises an error for a table without a JSON form", function()
       refused("invalid body: Cannot serialise function: type not supported", 200, { print })
       refused("invalid body: Cannot serialise number: must not be NaN or Infinity", 503, { 1 / 0 })
       local loop = {}
@@ -68,12 +68,12 @@ describe("exit on layer 4", function()
       refused("invalid body: Cannot serialise, excessive nesting (1001)", 200, loop)
     end)
 
-    it("the code before the body", function()
+    it("checks the code before the body", function()
       refused("code must be a number", "200", 5)
       refused("unacceptable code, only 200, 400, 403, 500, 502 and 503 are accepted", 404, 5)
     end)
 
-    it("to work without a session", function()
+    it("raises an error without a session", function()
       local host = exit({ no_session = true }, 200)
       assert.equal("API disabled in the current context", message(host))
       assert.is_nil(host.code)
@@ -112,7 +112,7 @@ describe("exit on layer 4", function()
                 exit({}, 502, { "down" }).logged)
   end)
 
-  it("needs no body", function()
+  it("works without a body", function()
     for _, code in ipairs { 200, 400, 403, 500, 502, 503 } do
       local host = exit({}, code)
       assert.is_nil(host.err)
@@ -124,7 +124,7 @@ describe("exit on layer 4", function()
     assert.same({ "" }, exit({}, 200, "").sent)
   end)
 
-  it("takes no notice of headers", function()
+  it("ignores headers", function()
     for _, headers in ipairs { { ["X-A"] = "1" }, "text", 5, { [1] = {} } } do
       local host = exit({}, 200, "x", headers)
       assert.same({ "x" }, host.sent)
@@ -132,7 +132,7 @@ describe("exit on layer 4", function()
     end
   end)
 
-  it("asks for no phase", function()
+  it("works in every phase", function()
     local before = rawget(_G, "kong")
     rawset(_G, "kong", { ctx = {} })
     local host = exit({ ctx = { KONG_PHASE = 0x2000 } }, 200, "x")
@@ -140,7 +140,7 @@ describe("exit on layer 4", function()
     assert.equal(200, host.code)
   end)
 
-  it("raises when nothing can be sent, and has not exited", function()
+  it("raises an error and does not exit if nothing can be sent", function()
     local host = exit({ print_fails = "client aborted" }, 200, "x")
     assert.equal("unable to send body to client: client aborted", message(host))
     assert.is_nil(host.code)
@@ -167,7 +167,7 @@ describe("exit on layer 4", function()
     end
   end)
 
-  it("hands lines for the log to the option", function()
+  it("sends its log messages to the option log", function()
     local lines = {}
     local host = stream_host.run(function(response)
       response.exit(503, "down")
@@ -178,7 +178,7 @@ describe("exit on layer 4", function()
   end)
 
 
-  describe("when it is delayed", function()
+  describe("with ctx.delay_response", function()
     --- Runs `use(response)` in a coroutine as gateways do, then the callback.
     local function delayed(use)
       local host = { ctx = { delay_response = true } }
@@ -195,7 +195,7 @@ describe("exit on layer 4", function()
       return host
     end
 
-    it("stores what the caller gave, and sends it when asked", function()
+    it("stores the caller's values, and the callback sends them", function()
       local body, headers = { message = "no" }, { a = 1 }
       local host = delayed(function(response)
         response.exit(403, body, headers)
@@ -213,7 +213,7 @@ describe("exit on layer 4", function()
       assert.equal(403, host.code)
     end)
 
-    it("logs when asked", function()
+    it("logs in the callback", function()
       local host = delayed(function(response)
         response.exit(500, "broken")
       end)
@@ -222,7 +222,7 @@ describe("exit on layer 4", function()
       assert.equal(500, host.code)
     end)
 
-    it("refuses at once", function()
+    it("raises errors at the call", function()
       local host = delayed(function(response)
         response.exit(200, { print })
       end)
@@ -233,7 +233,7 @@ describe("exit on layer 4", function()
       assert.is_nil(host.ctx.KONG_EXITED)
     end)
 
-    it("sends a second one at once", function()
+    it("sends the body of a second call at once", function()
       local host = delayed(function(response)
         pcall(coroutine.wrap(function() response.exit(403, "first") end))
         response.exit(200, "second")
@@ -242,7 +242,7 @@ describe("exit on layer 4", function()
       assert.equal(403, host.delayed.status_code)
     end)
 
-    it("names the line of whoever calls the callback", function()
+    it("names the line of the callback's caller", function()
       local host = { ctx = { delay_response = true } }
       stream_host.run(function(response)
         coroutine.wrap(response.exit)(200, "x")
@@ -254,7 +254,7 @@ describe("exit on layer 4", function()
                    message(host))
     end)
 
-    it("refuses to send what is not there", function()
+    it("raises an error if nothing is stored", function()
       for _, case in ipairs {
         { 5, "ctx must be a table, got number" },
         { {}, "ctx.delayed_response must be a table, got nil" },
@@ -273,9 +273,9 @@ describe("exit on layer 4", function()
 end)
 
 
-describe("the other functions on layer 4", function()
+describe("the other functions of kong.response on layer 4", function()
   for _, name in ipairs(OTHERS) do
-    it("are there and refuse: " .. name, function()
+    it("exist and raise an error: " .. name, function()
       local host = stream_host.run(function(response)
         response[name]("x", "y")
         error("it ran")
@@ -296,14 +296,14 @@ describe("kong.pdk.response on layer 4", function()
     end)
   end
 
-  it("exits", function()
+  it("sends the body of exit", function()
     local host = pdk_exit({}, 200, "hello")
     assert.is_nil(host.err)
     assert.same({ "hello" }, host.sent)
     assert.equal(200, host.code)
   end)
 
-  it("logs with the PDK's log, or with nginx's", function()
+  it("logs with the PDK's log or nginx's", function()
     local lines = {}
     local host = pdk_exit({ log = { err = function(...) lines[#lines + 1] = { ... } end } },
                           502, "down")

@@ -17,7 +17,7 @@ hosts.each("get_raw_body", {
   end
 
 
-  describe("of an upstream", function()
+  describe("for an upstream's body,", function()
     local ANSWERS = {
       ["with Content-Length"] = [[
         ngx.header.content_length = 11
@@ -30,7 +30,7 @@ hosts.each("get_raw_body", {
 
     for name, upstream in pairs(ANSWERS) do
       for _, path in ipairs { "/proxy", "/proxy11", "/unbuffered", "/small_buffers" } do
-        it(name .. " gives the whole through " .. path, function()
+        it(name .. ", returns all of it through " .. path, function()
           each_version(function(options)
             local r = run({
               path = path,
@@ -52,7 +52,7 @@ hosts.each("get_raw_body", {
 
     for _, framing in ipairs { "Content-Length", "chunks" } do
       for _, path in ipairs { "/proxy11", "/unbuffered", "/small_buffers" } do
-        it("of 16 MB in " .. framing .. " gives the whole through " .. path, function()
+        it("of 16 MB in " .. framing .. ", returns all of it through " .. path, function()
           local big = loadstring(BIG .. "return big")()
           each_version(function(options)
             local r = run({
@@ -72,7 +72,7 @@ hosts.each("get_raw_body", {
       end
     end
 
-    it("of 16 MB is sent as it came when nobody changes it", function()
+    it("of 16 MB, keeps it unchanged", function()
       local big = loadstring(BIG .. "return big")()
       each_version(function(options)
         local r = run({
@@ -86,7 +86,7 @@ hosts.each("get_raw_body", {
       end)
     end)
 
-    it("joins the buffers of nginx's own page, which come as one last chunk", function()
+    it("joins the buffers of nginx's page, which come as one last chunk", function()
       each_version(function(options)
         local r = run({
           path = "/content",
@@ -107,7 +107,7 @@ hosts.each("get_raw_body", {
       end)
     end)
 
-    it("is never whole when the upstream dies in the middle", function()
+    it("returns nil if the upstream breaks off", function()
       for _, path in ipairs { "/proxy", "/proxy11", "/unbuffered" } do
         each_version(function(options)
           for _ = 1, 5 do
@@ -139,7 +139,7 @@ hosts.each("get_raw_body", {
       assert.truthy(server:wait_log("upstream prematurely closed connection"))
     end)
 
-    it("is never whole when a plugin fails in the middle", function()
+    it("returns nil if a plugin fails during the body", function()
       each_version(function(options)
         for _ = 1, 5 do
           local r = run({
@@ -162,7 +162,7 @@ hosts.each("get_raw_body", {
       end)
     end)
 
-    it("may be none: HEAD, 204 and 304", function()
+    it("returns an empty body for HEAD, 204 and 304", function()
       each_version(function(options)
         local function none(path, phases, method)
           phases.body_filter = KEEP
@@ -190,7 +190,7 @@ hosts.each("get_raw_body", {
       end)
     end)
 
-    it("reaches a client of HTTP/1.0", function()
+    it("works for a client of HTTP/1.0", function()
       local r = run {
         path = "/proxy11", http_version = "1.0",
         upstream = ANSWERS["without Content-Length"],

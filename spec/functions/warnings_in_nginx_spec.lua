@@ -88,7 +88,7 @@ for _, jit_mode in ipairs { "on", "off" } do
     describe("of a Content-Length that does not fit", function()
       local WORDS = "Content-Length: 10 was left in place, and set_raw_body made the body "
 
-      it("come once for a place in the code", function()
+      it("come once for each place in the code", function()
         for i = 1, 3 do
           run { path = "/return", body_filter = WRAP .. "--" .. i }
         end
@@ -100,7 +100,7 @@ for _, jit_mode in ipairs { "on", "off" } do
         }, warnings())
       end)
 
-      it("count the newline that is sent for nothing", function()
+      it("count the newline that is sent for an empty body", function()
         run { path = "/return", body_filter = "response.set_raw_body('')" }
         assert.same({ "plugin.lua:1: " .. WORDS .. "1 bytes" }, warnings())
       end)
@@ -115,7 +115,7 @@ for _, jit_mode in ipairs { "on", "off" } do
         assert.same({ "plugin.lua:2: " .. WORDS .. "12 bytes" }, warnings())
       end)
 
-      it("do not come where it fits, was removed or is nobody's", function()
+      it("do not come if it fits, was removed or was not set by a plugin", function()
         run { path = "/return", body_filter = "response.set_raw_body('abcdefghij')" }
         run {
           path = "/return",
@@ -145,7 +145,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       local WORDS = "get_raw_body read a body with Content-Encoding: gzip"
       local GZIP = { headers = { "Accept-Encoding: gzip" } }
 
-      it("come once for a place in the code", function()
+      it("come once for each place in the code", function()
         for _ = 1, 3 do
           local r = run({ path = "/compressed", upstream = "ngx.print(('a'):rep(1000))",
                           body_filter = "response.get_raw_body()" }, GZIP)
@@ -157,7 +157,7 @@ for _, jit_mode in ipairs { "on", "off" } do
         assert.same({ "plugin.lua:1: " .. WORDS, "plugin.lua:2: " .. WORDS }, warnings())
       end)
 
-      it("come for one that Lua has made", function()
+      it("come for a body that Lua has made", function()
         run {
           path = "/content",
           content = "ngx.header.content_encoding = 'gzip' ngx.print('\\31\\139 and so on')",
@@ -166,7 +166,7 @@ for _, jit_mode in ipairs { "on", "off" } do
         assert.same({ "plugin.lua:1: " .. WORDS }, warnings())
       end)
 
-      it("name other encodings, and break no line", function()
+      it("name other encodings in one line", function()
         run {
           path = "/proxy",
           upstream = "ngx.header.content_encoding = 'x\\t\\255' ngx.print('abc')",
@@ -177,7 +177,7 @@ for _, jit_mode in ipairs { "on", "off" } do
         }, warnings())
       end)
 
-      it("do not come for what nginx encodes behind the filter, nor for identity", function()
+      it("do not come for a body that nginx encodes later, or for identity", function()
         local r = run({ path = "/gzip", upstream = "ngx.print(('a'):rep(1000))",
                                  body_filter = "response.get_raw_body()" }, GZIP)
         assert.equal("gzip", r:header("Content-Encoding"))
@@ -207,7 +207,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       end
 
       for _, encoding in ipairs { "gzip", "br", "deflate", "zstd", "GZIP, br" } do
-        it("come once for a place in the code: " .. encoding, function()
+        it("come once for each place in the code: " .. encoding, function()
           for _, version in ipairs { "1.0", "1.1" } do
             server:run {
               path = "/proxy", http_version = version,
@@ -228,7 +228,7 @@ for _, jit_mode in ipairs { "on", "off" } do
         assert.same({ WORDS:format "gzip" }, warnings())
       end)
 
-      it("do not come where it was read, of which the log was told", function()
+      it("do not come if a warning about reading it came before", function()
         for _ = 1, 2 do
           run { path = "/proxy", upstream = encoded "br", body_filter = [[
             if response.get_raw_body() then
@@ -244,7 +244,7 @@ for _, jit_mode in ipairs { "on", "off" } do
         assert.equal(2, #warnings())
       end)
 
-      it("do not come where the head is right, or nobody is told", function()
+      it("do not come if the headers are right or warnings are off", function()
         run { path = "/proxy", upstream = encoded "gzip", body_filter = SET,
               header_filter = "response.clear_header('Content-Encoding')" }
         run { path = "/proxy", upstream = encoded "gzip", body_filter = SET,
@@ -271,7 +271,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       end)
     end)
 
-    describe("can be", function()
+    describe("of any kind can be", function()
       local ALL = {
         path = "/compressed",
         upstream = "ngx.print(('a'):rep(1000))",
@@ -309,7 +309,7 @@ for _, jit_mode in ipairs { "on", "off" } do
         }, lines)
       end)
 
-      it("refused by a log that raises, without harm", function()
+      it("passed to a log that raises an error", function()
         with "{ log = function() error('full') end }"
         assert.equal(2, #warnings())
       end)
@@ -319,7 +319,7 @@ end
 
 
 describe("warnings", function()
-  it("come once without the code cache, too", function()
+  it("come once without the code cache", function()
     stages.once({
       code_cache = false,
       locations = LOCATIONS,
@@ -337,7 +337,7 @@ describe("warnings", function()
     end)
   end)
 
-  it("of an encoded body that is replaced come for one of a cache, too", function()
+  it("of a replaced encoded body come for a body of a cache", function()
     stages.once({
       http = "proxy_cache_path %{dir}/cache keys_zone=bodies:1m;\n",
       locations = stages.location("= /cached", "proxy_cache bodies; proxy_cache_valid 200 1m;"

@@ -52,7 +52,7 @@ live.each("an accepted upgrade", {}, function(server, place)
   end
 
   for _, code in ipairs(HARMLESS) do
-    it("is a tunnel for both sides after: " .. code, function()
+    it("becomes a tunnel for both sides after: " .. code, function()
       local connection = open(code, "early\n")
       local bytes = connection:read { pattern = "back: early\n" }
       assert.matches("^HTTP/1.1 101 .*\r\n\r\nat once\nback: early\n$", bytes)
@@ -82,7 +82,7 @@ live.each("an accepted upgrade", {}, function(server, place)
       assert.not_matches("the tunnel got", server:log(), 1, true)
     end)
 
-    it("lets no byte through that came with the request, with " .. code, function()
+    it("passes no byte that came with the request, with " .. code, function()
       local connection = open(code, "early\n")
       local bytes, closed = connection:read()
       connection:close()
@@ -93,7 +93,7 @@ live.each("an accepted upgrade", {}, function(server, place)
       assert.not_matches("the tunnel got", server:log(), 1, true)
     end)
 
-    it("was none where the upstream did not accept it: " .. code, function()
+    it("does not happen if the upstream does not accept it: " .. code, function()
       local connection = open(code, nil, "/coded")
       local bytes = connection:read { pattern = "\r\n\r\n" }
       connection:close()
@@ -102,7 +102,7 @@ live.each("an accepted upgrade", {}, function(server, place)
     end)
   end
 
-  it("leaves a worker that serves the next client", function()
+  it("does not stop the worker from serving the next client", function()
     open("response.exit(403, 'no')"):close()
     assert.equal("second", server:get("/second").body)
   end)

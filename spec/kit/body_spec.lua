@@ -28,7 +28,7 @@ local function run(upstream, handlers, request)
 end
 
 
-describe("the upstream's answer", function()
+describe("the upstream's response", function()
   it("has defaults", function()
     local result = run()
     assert.equal(200, result.status)
@@ -36,13 +36,13 @@ describe("the upstream's answer", function()
     assert.equal("0", result.headers["Content-Length"])
   end)
 
-  it("brings the Content-Length of a string", function()
+  it("has the Content-Length of a string", function()
     local result = run { body = "espresso" }
     assert.equal("8", result.headers["Content-Length"])
     assert.is_nil(result.headers["Transfer-Encoding"])
   end)
 
-  it("is chunked when it is given in chunks", function()
+  it("is chunked if the test gives chunks", function()
     local result = run { body = { "esp", "resso" } }
     assert.is_nil(result.headers["Content-Length"])
     assert.equal("chunked", result.headers["Transfer-Encoding"])
@@ -60,7 +60,7 @@ describe("the upstream's answer", function()
     assert.same({ "X-B=1", "x-a=2", "X-B=3" }, own)
   end)
 
-  it("comes without what nginx does not pass on", function()
+  it("lacks the headers that nginx does not pass on", function()
     local result = run { headers = { Connection = "close", ["X-Accel-Expires"] = "0" } }
     assert.equal("keep-alive", result.headers.Connection)
     assert.is_nil(result.headers["X-Accel-Expires"])
@@ -84,18 +84,18 @@ end)
 
 
 describe("the body filter", function()
-  it("sees each chunk, and an empty last one", function()
+  it("gets each chunk, and an empty last one", function()
     local result, chunks = run { body = { "a", "b" } }
     assert.same({ { "a", false }, { "b", false }, { "", true } }, chunks)
     assert.equal("ab", result.body)
   end)
 
-  it("sees what was printed as one chunk, and an empty last one", function()
+  it("gets printed output as one chunk, and an empty last one", function()
     local _, chunks = run(nil, { access = function() return kong.response.exit(200, "abc") end })
     assert.same({ { "abc", false }, { "", true } }, chunks)
   end)
 
-  it("sees the body that was set in header_filter, and nothing behind it", function()
+  it("gets the body that was set in header_filter, and nothing after it", function()
     local result, chunks = run({ body = { "a", "b" } }, {
       header_filter = function() return kong.response.exit(403, "no") end,
     })
@@ -122,7 +122,7 @@ describe("the body filter", function()
     assert.is_false(result.truncated)
   end)
 
-  it("ends the body early: later chunks are dropped, and not seen", function()
+  it("ends the body early, so later chunks are dropped", function()
     local result, chunks = run({ body = { "a", "b", "c" } }, {
       body_filter = function() ngx.arg[2] = true end,
     })
@@ -162,7 +162,7 @@ describe("the body filter", function()
     assert.equal("[<ab>]", result.body)
   end)
 
-  it("lets a body pass that is larger than max_body_size", function()
+  it("passes a body that is larger than max_body_size", function()
     local response = require("kong.response.instance").new { max_body_size = 5 }
     local seen = {}
     local result, chunks = run({ body = { "abc", "def", "ghi" } }, {
@@ -184,7 +184,7 @@ describe("the body filter", function()
     }, result.log.warn)
   end)
 
-  it("has no ngx.arg elsewhere", function()
+  it("is the only phase with ngx.arg", function()
     local ok, err
     run(nil, { access = function() ok, err = pcall(function() return ngx.arg[1] end) end })
     assert.is_false(ok)
@@ -194,7 +194,7 @@ end)
 
 
 describe("the Content-Length", function()
-  it("that is too small cuts the body that the client reads", function()
+  it("cuts the body that the client reads if it is too small", function()
     local result = run({ body = "abc" }, {
       body_filter = function()
         local body = kong.response.get_raw_body()
@@ -208,7 +208,7 @@ describe("the Content-Length", function()
     assert.same({ "longer than before" }, result.chunks)
   end)
 
-  it("that is too great leaves the client waiting", function()
+  it("leaves the client waiting if it is too large", function()
     local result = run({ body = "abc" }, {
       body_filter = function()
         if kong.response.get_raw_body() then
@@ -231,7 +231,7 @@ describe("an upstream that fails", function()
 
   for failure, expected in pairs(cases) do
     for kind, handlers in pairs { plain = {}, buffered = { response = function() end } } do
-      it("by " .. failure .. " gives the gateway's document (" .. kind .. ")", function()
+      it("with " .. failure .. " causes the gateway's document (" .. kind .. ")", function()
         local trace = {}
         handlers.header_filter = function()
           trace[#trace + 1] = kong.response.get_source()
@@ -252,7 +252,7 @@ describe("an upstream that fails", function()
     end
   end
 
-  it("by cut_off has sent its head and all chunks but the last", function()
+  it("sends its head and all chunks but the last with cut_off", function()
     local result, chunks = run { body = { "a", "b", "c" }, failure = "cut_off" }
     assert.equal(200, result.status)
     assert.equal("ab", result.body)
@@ -262,14 +262,14 @@ describe("an upstream that fails", function()
     assert.equal("log", result.phases[#result.phases])
   end)
 
-  it("by cut_off has sent the first half of a string", function()
+  it("sends the first half of a string with cut_off", function()
     local result = run { body = "espresso", failure = "cut_off" }
     assert.equal("8", result.headers["Content-Length"])
     assert.equal("espr", result.body)
     assert.is_true(result.truncated)
   end)
 
-  it("by cut_off never gives the whole body to a plugin that waits for it", function()
+  it("never gives the whole body to a plugin with cut_off", function()
     local asked, got = 0, nil
     local result = run({ body = { "a", "b" }, failure = "cut_off" }, {
       body_filter = function()
@@ -283,7 +283,7 @@ describe("an upstream that fails", function()
     assert.is_true(result.truncated)
   end)
 
-  it("by cut_off is a 502 where a response handler waits for the whole", function()
+  it("causes a 502 with cut_off if a plugin has a response handler", function()
     local ran = false
     local result = run({ body = { "a", "b" }, failure = "cut_off" }, {
       response = function() ran = true end,
@@ -293,7 +293,7 @@ describe("an upstream that fails", function()
     assert.equal("error", result.source)
   end)
 
-  it("does not hide what a plugin answers in header_filter", function()
+  it("does not replace an exit in header_filter", function()
     local result = run({ failure = "timeout" }, {
       header_filter = function()
         if kong.response.get_source() == "error" then

@@ -89,7 +89,7 @@ describe("the description of a test", function()
     end)
   end
 
-  it("is refused when it is none", function()
+  it("is refused if it is not a table", function()
     local calls = {
       { "the defaults must be a table, got nil", function() testing.with() return nil end },
       {
@@ -138,7 +138,7 @@ describe("the description of a test", function()
     end
   end)
 
-  it("is refused with an entry of several plugins", function()
+  it("is refused if one entry has several plugins", function()
     assert.error_matches(function()
       testing.run { plugins = { { plugin = {} }, { plugn = {} } } }
     end, 'unknown field "plugn" of plugins[2]', 1, true)
@@ -151,7 +151,7 @@ describe("the description of a test", function()
       true)
   end)
 
-  it("is refused with a module that forgets to return its plugin", function()
+  it("is refused if a module does not return its plugin", function()
     package.preload["forgetful.plugin"] = function() end
     finally(function()
       package.preload["forgetful.plugin"], package.loaded["forgetful.plugin"] = nil, nil
@@ -162,7 +162,7 @@ describe("the description of a test", function()
       1, true)
   end)
 
-  it("takes numbers and booleans in headers for their text", function()
+  it("converts numbers and booleans in headers to text", function()
     local result = testing.run {
       plugin = {},
       upstream = { headers = { A = false, B = { 1, true }, C = {} } },
@@ -185,7 +185,7 @@ describe("the description of a test", function()
     assert.same({ db = {} }, case.kong)
   end)
 
-  it("takes defaults, which a case replaces", function()
+  it("has defaults, which a case replaces", function()
     local run = testing.with {
       plugin = {},
       request = { path = "/a" },
@@ -228,7 +228,7 @@ describe("the request", function()
     })
   end)
 
-  it("has the path as a gateway has it: decoded, but for what would read otherwise", function()
+  it("has the decoded path of a gateway, with reserved characters escaped", function()
     assert.same({ "/c d/a%2Fb/%3F", "/a/..//c%20%64/a%2fb/%3f", "/a/..//c%20%64/a%2fb/%3f?x" }, {
       ask(function()
         local request = kong.request
@@ -237,13 +237,13 @@ describe("the request", function()
     })
   end)
 
-  it("has a path also where only nginx's stays below the root", function()
+  it("has a path if only nginx's stays below the root", function()
     assert.same({ "/c", "/c" }, {
       ask(function() return kong.request.get_path(), ngx.var.uri end, { path = "/a%2Fb/../../c" }),
     })
   end)
 
-  it("reads arguments", function()
+  it("has arguments", function()
     assert.same({ { a = { "1", "2 3" }, b = "&" } }, {
       ask(function() return kong.request.get_query() end, { path = "/?a=1&a=2+3&b=%26" }),
     })
@@ -264,7 +264,7 @@ describe("the request", function()
     end
   end)
 
-  it("takes its host from the header", function()
+  it("has the host of its header", function()
     assert.equal("example.com", (ask(function() return kong.request.get_host() end,
       { headers = { Host = "example.com:8000" } })))
   end)
@@ -281,7 +281,7 @@ describe("the request", function()
     })
   end)
 
-  it("has a client that a plugin can authenticate", function()
+  it("has a client, which a plugin can authenticate", function()
     assert.same({ { id = 1 }, { key = 2 } }, {
       ask(function()
         kong.client.authenticate({ id = 1 }, { key = 2 })
@@ -290,7 +290,7 @@ describe("the request", function()
     })
   end)
 
-  it("has variables, which plugins may set", function()
+  it("has variables, which plugins can set", function()
     assert.same({ "/a?b=c", "c", "coffee", "tea", "0123456789abcdef0123456789abcdef" }, {
       ask(function()
         ngx.var.drink = "tea"
@@ -299,7 +299,7 @@ describe("the request", function()
     })
   end)
 
-  it("has variables that are strings, whatever is given or set", function()
+  it("has variables that are always strings", function()
     local given, set, bool, gone = ask(function()
       local before = ngx.var.size
       ngx.var.size = 7
@@ -310,7 +310,7 @@ describe("the request", function()
     assert.same({ "5", "7", "true", "nil" }, { given, set, bool, gone })
   end)
 
-  it("negotiates an error document, with the request's id", function()
+  it("chooses the error document, with the request's id", function()
     local result = testing.run {
       plugin = { access = function() return kong.response.error(404) end },
       request = { id = "4711", headers = { Accept = "text/plain" } },
@@ -318,7 +318,7 @@ describe("the request", function()
     assert.equal("Not found\nrequest_id: 4711\n", result.body)
   end)
 
-  it("tells gRPC by its version and its type", function()
+  it("is gRPC if its version and its type say so", function()
     local result = testing.run {
       plugin = { access = function() return kong.response.exit(404, "no") end },
       request = { http_version = 2, headers = { ["Content-Type"] = "application/grpc" } },
@@ -330,13 +330,13 @@ describe("the request", function()
 end)
 
 
-describe("what else plugins find", function()
-  it("kong.configuration is what was given", function()
+describe("the environment of plugins", function()
+  it("has the kong.configuration of the test", function()
     assert.equal(7, (ask(function() return kong.configuration.lua_max_resp_headers end, nil,
       { configuration = { lua_max_resp_headers = 7 } })))
   end)
 
-  it("custom templates of kong.configuration are used", function()
+  it("has the error templates of kong.configuration", function()
     local path = os.tmpname()
     local file = assert(io.open(path, "wb"))
     file:write("<<%s>> <<%s>>")
@@ -350,7 +350,7 @@ describe("what else plugins find", function()
     assert.equal("<<no>> <<4711>>", result.body)
   end)
 
-  it("tables given as kong and ngx are added to what is there", function()
+  it("has the fields of the test's tables kong and ngx", function()
     assert.same({ "found", "function", "abc", "function" }, {
       ask(function()
         return kong.db.find(), type(kong.request.get_path), ngx.md5(), type(ngx.req.get_method)
@@ -362,7 +362,7 @@ describe("what else plugins find", function()
     assert.is_nil((ask(function() return kong.request.x end)))
   end)
 
-  it("default_type is the type of what has none", function()
+  it("has default_type as the Content-Type of responses without one", function()
     local function access() return kong.response.exit(200, "x") end
     local plugin = { access = access }
     assert.is_nil(testing.run({ plugin = plugin }).headers["Content-Type"])
@@ -370,7 +370,7 @@ describe("what else plugins find", function()
       testing.run({ plugin = plugin, default_type = "text/plain" }).headers["Content-Type"])
   end)
 
-  it("the log has lines by level", function()
+  it("has a log with lines by level", function()
     local result = testing.run {
       plugin = {
         access = function()
@@ -389,7 +389,7 @@ describe("what else plugins find", function()
     assert.same({ level = "err", message = "bniltrue", phase = "access" }, result.log[2])
   end)
 
-  it("warnings of kong.response are in the log", function()
+  it("has the warnings of kong.response in the log", function()
     local result = testing.run {
       plugin = {
         access = function() kong.response.set_header("Transfer-Encoding", "chunked") end,

@@ -31,7 +31,7 @@ describe("exit", function()
         assert.equal(403, result.status)
       end)
 
-      it("cannot be caught in " .. phase .. ": " .. name, function()
+      it("cannot be caught by pcall in " .. phase .. ": " .. name, function()
         local ran_on = false
         testing.run {
           plugin = { [phase] = function()
@@ -44,7 +44,7 @@ describe("exit", function()
     end
   end
 
-  it("stops the handler from a coroutine of its own in rewrite", function()
+  it("stops the handler from the handler's own coroutine in rewrite", function()
     local ran_on = false
     local result = testing.run {
       plugin = {
@@ -64,7 +64,7 @@ describe("exit", function()
     assert.equal("no", result.body)
   end)
 
-  it("answers from a coroutine whose functions a module took before the test", function()
+  it("works in coroutines if a module took coroutine.wrap before the test", function()
     for _, failing in ipairs { false, true } do
       local result = testing.run {
         plugin = {
@@ -84,7 +84,7 @@ describe("exit", function()
     end
   end)
 
-  it("leaves coroutines of plugins alone otherwise", function()
+  it("does not change other coroutines of plugins", function()
     local got = {}
     testing.run {
       plugin = {
@@ -147,7 +147,7 @@ describe("exit", function()
     assert.is_false(result.truncated)
   end)
 
-  it("without a body in header_filter sends none", function()
+  it("sends no body in header_filter if the call has none", function()
     local result = testing.run {
       plugin = { header_filter = function() return kong.response.exit(403) end },
       upstream = { body = "secret" },
@@ -156,7 +156,7 @@ describe("exit", function()
     assert.equal("0", result.headers["Content-Length"])
   end)
 
-  it("in header_filter lets the other plugins run on", function()
+  it("does not stop other plugins in header_filter", function()
     local trace = {}
     testing.run {
       plugins = {
@@ -169,7 +169,7 @@ describe("exit", function()
     assert.same({ "a:header_filter", "b:header_filter" }, { unpack(trace, 5, 6) })
   end)
 
-  it("is refused where nginx refuses it", function()
+  it("raises an error in the phases in which nginx raises one", function()
     local errors = {}
     local function note(i, f, ...)
       local _, err = pcall(f, ...)
@@ -189,7 +189,7 @@ describe("exit", function()
     }, errors)
   end)
 
-  it("without a body gives nginx's own page for an error", function()
+  it("sends nginx's page for an error status without a body", function()
     local chunks = {}
     local result = testing.run {
       plugin = {
@@ -207,7 +207,7 @@ describe("exit", function()
     assert.same({ { result.body, true } }, chunks)
   end)
 
-  it("without a body sends an empty answer for 200, 204 and a status without a page", function()
+  it("sends an empty response for 200, 204 and a status without a page", function()
     for status, length in pairs { [200] = "0", [204] = false, [418] = "0" } do
       local result = testing.run {
         plugin = { access = function() return kong.response.exit(status) end },
@@ -218,7 +218,7 @@ describe("exit", function()
     end
   end)
 
-  it("with nothing for an error sends an empty answer", function()
+  it("sends an empty response for an error status with an empty body", function()
     local result = testing.run {
       plugin = { access = function() return kong.response.exit(404, "") end },
     }
@@ -226,7 +226,7 @@ describe("exit", function()
     assert.equal("0", result.headers["Content-Length"])
   end)
 
-  it("of nginx in header_filter puts its own page in the place of the response", function()
+  it("of nginx replaces the response by nginx's page in header_filter", function()
     local result = testing.run {
       plugin = { header_filter = function() ngx.exit(403) end },
       upstream = { headers = { ["X-Upstream"] = "yes" }, body = "secret" },
@@ -236,7 +236,7 @@ describe("exit", function()
     assert.matches("403 Forbidden", result.body, 1, true)
   end)
 
-  it("444 closes the connection", function()
+  it("closes the connection with the status 444", function()
     local result = testing.run {
       plugin = { access = function() return kong.response.exit(444) end },
     }
@@ -245,7 +245,7 @@ describe("exit", function()
     assert.same({ "rewrite", "access", "log" }, result.phases)
   end)
 
-  it("with what the client has already becomes nginx's 304", function()
+  it("sends nginx's 304 if the client has the response already", function()
     local case = {
       plugin = {
         access = function() return kong.response.exit(200, { a = 1 }, { ETag = '"1"' }) end,
@@ -273,7 +273,7 @@ describe("exit", function()
     assert.response(testing.run(case)).has.status(200)
   end)
 
-  it("with a status below 200 is answered with 500", function()
+  it("sends a 500 for a status below 200", function()
     for _, phase in ipairs { "rewrite", "access", "response", "header_filter" } do
       local result = testing.run {
         plugin = { [phase] = function() return kong.response.exit(103, "body") end },
@@ -285,7 +285,7 @@ describe("exit", function()
     end
   end)
 
-  it("of nginx with a status below 200 gets no answer", function()
+  it("of nginx sends no response for a status below 200", function()
     local result = testing.run {
       plugin = { access = function() return ngx.exit(103) end },
     }
@@ -295,7 +295,7 @@ describe("exit", function()
     assert.matches("(the client gets no response)", result:describe(), 1, true)
   end)
 
-  it("of nginx with 0 goes on with the next phase", function()
+  it("of nginx continues with the next phase if the status is 0", function()
     local ran_on = false
     local result = testing.run {
       plugin = {
@@ -313,7 +313,7 @@ end)
 
 
 describe("a delayed response", function()
-  it("is stored in access, and sent behind all handlers", function()
+  it("is stored in access, and sent after all handlers", function()
     local seen = {}
     local result = testing.run {
       plugins = {
@@ -347,7 +347,7 @@ describe("a delayed response", function()
     assert.is_nil(delay)
   end)
 
-  it("that a plugin has stored by itself is sent", function()
+  it("is sent if a plugin has stored it itself", function()
     local result = testing.run {
       plugin = {
         access = function()
@@ -359,7 +359,7 @@ describe("a delayed response", function()
     assert.equal("stored", result.body)
   end)
 
-  it("a plugin can send its own by the callback", function()
+  it("is sent by the plugin's own callback if it has one", function()
     local result = testing.run {
       plugin = {
         access = function()

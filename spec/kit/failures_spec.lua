@@ -7,7 +7,7 @@ local ALL = { "rewrite", "access", "header_filter", "body_filter", "log" }
 
 describe("a runtime error", function()
   for _, phase in ipairs { "rewrite", "access", "response", "header_filter" } do
-    it("in " .. phase .. " becomes a 500, and later phases run", function()
+    it("becomes a 500 in " .. phase .. ", and later phases run", function()
       local trace = {}
       local result = testing.run {
         plugin = noting_plugin(trace, "a", { [phase] = function() error "boom" end }),
@@ -24,7 +24,7 @@ describe("a runtime error", function()
     end)
   end
 
-  it("in rewrite and access leaves out the handlers behind it", function()
+  it("skips the later handlers of the phase in rewrite and access", function()
     for _, phase in ipairs { "rewrite", "access" } do
       local trace = {}
       testing.run {
@@ -39,7 +39,7 @@ describe("a runtime error", function()
     end
   end)
 
-  it("has the document that the client asks for", function()
+  it("causes the document that the client accepts", function()
     local result = testing.run {
       plugin = { access = function() error "boom" end },
       request = { headers = { Accept = "text/plain" } },
@@ -47,7 +47,7 @@ describe("a runtime error", function()
     assert.equal("text/plain; charset=utf-8", result.headers["Content-Type"])
   end)
 
-  it("leaves no header of the upstream when it is in header_filter", function()
+  it("removes the upstream's headers in header_filter", function()
     local result = testing.run {
       plugin = { header_filter = function() error "boom" end },
       upstream = { headers = { ["X-Secret"] = "1", ["Content-Encoding"] = "gzip" } },
@@ -56,7 +56,7 @@ describe("a runtime error", function()
     assert.is_nil(result.headers["Content-Encoding"])
   end)
 
-  it("in body_filter breaks the response off", function()
+  it("breaks the response off in body_filter", function()
     local result = testing.run {
       strict = false,
       plugin = {
@@ -75,7 +75,7 @@ describe("a runtime error", function()
     assert.same(ALL, result.phases)
   end)
 
-  it("in log is logged, and the other plugins' handlers run", function()
+  it("is logged in log, and the other plugins' handlers run", function()
     local ran = false
     local result = testing.run {
       strict = false,
@@ -90,13 +90,13 @@ describe("a runtime error", function()
     assert.matches("boom", result.log.err[1])
   end)
 
-  it("may be of any type", function()
+  it("can be of any type", function()
     local result = testing.run { plugin = { access = function() error({ code = 1 }) end } }
     assert.equal(500, result.status)
     assert.matches("^table", result.log.err[1])
   end)
 
-  it("of the sending of a delayed response becomes a 500", function()
+  it("becomes a 500 if a delayed response causes it", function()
     local result = testing.run {
       plugin = {
         access = function()
@@ -109,7 +109,7 @@ describe("a runtime error", function()
     assert.equal("error", result.source)
   end)
 
-  it("of an assertion fails the test", function()
+  it("fails the test if an assertion raised it", function()
     local ok, err = pcall(testing.run, {
       plugin = { access = function() assert.equal("a", "b") end },
     })
@@ -117,7 +117,7 @@ describe("a runtime error", function()
     assert.matches("Expected objects to be equal", tostring(err), 1, true)
   end)
 
-  it("is what a yield outside of a coroutine is in the filters", function()
+  it("is raised by a yield in the filters", function()
     local result = testing.run { plugin = { header_filter = function() coroutine.yield() end } }
     assert.equal(500, result.status)
     assert.matches("attempt to yield across C-call boundary", result.log.err[1], 1, true)
@@ -125,7 +125,7 @@ describe("a runtime error", function()
 end)
 
 
-describe("odd things that plugins do", function()
+describe("mistakes of plugins", function()
   local cases = {
     ["an ngx.ctx that is no table"] = {
       function() ngx.ctx = nil end, "ngx.ctx must be a table, got nil",
@@ -146,7 +146,7 @@ describe("odd things that plugins do", function()
     },
   }
   for name, case in pairs(cases) do
-    it("are runtime errors: " .. name, function()
+    it("cause runtime errors: " .. name, function()
       local result = testing.run { plugin = { access = case[1] } }
       assert.equal(500, result.status)
       assert.equal("error", result.source)
@@ -155,7 +155,7 @@ describe("odd things that plugins do", function()
     end)
   end
 
-  it("break a body off: a replaced body that is none", function()
+  it("break the response off if ctx.response_body is invalid", function()
     local result = testing.run {
       strict = false,
       plugin = { header_filter = function() ngx.ctx.response_body = print end },
@@ -165,7 +165,7 @@ describe("odd things that plugins do", function()
     assert.equal("error", result.source)
   end)
 
-  it("do not stop the kit: no kong.ctx", function()
+  it("do not stop the kit if they remove kong.ctx", function()
     assert.equal(200, testing.run({ plugin = {
       access = function() kong.ctx = nil end,
       log = function() end,

@@ -41,7 +41,7 @@ describe("an error without a position", function()
     }, result.log[1])
   end)
 
-  it("is shown with it in every phase", function()
+  it("is shown with the place in every phase", function()
     for _, phase in ipairs {
       "rewrite", "access", "response", "header_filter", "body_filter", "log",
     } do
@@ -51,7 +51,7 @@ describe("an error without a position", function()
     end
   end)
 
-  it("has none where the error says it, or no handler has failed", function()
+  it("is shown without it if the error has a position or no handler failed", function()
     local _, result = report { access = function() error("boom") end }
     assert.is_nil(result.log[1].handler)
     _, result = report({}, { upstream = { failure = "refused" } })
@@ -62,8 +62,8 @@ describe("an error without a position", function()
 end)
 
 
-describe("what the kit lacks", function()
-  it("is named where an error comes of it", function()
+describe("a field of ngx or kong that the kit lacks", function()
+  it("is named if it causes an error", function()
     assert.same({ "the kit has no ngx.ssl: add it to the case's ngx (docs/testing.md)" },
       hints { access = function() return ngx.ssl.version("a", "b") end })
     assert.same(
@@ -76,7 +76,7 @@ describe("what the kit lacks", function()
       hints { log = function() local db = kong.db db.find() end })
   end)
 
-  it("is told with the name that was meant", function()
+  it("is named with the name that was probably meant", function()
     assert.same({ 'there is no kong.response.set_heder: did you mean "set_header"?' },
       hints { access = function() kong.response.set_heder("a", "b") end })
     assert.same({ 'there is no kong.request.get_haeder: did you mean "get_header"?' },
@@ -89,12 +89,12 @@ describe("what the kit lacks", function()
       hints { log = function() ngx.encode_base46("a") end })
   end)
 
-  it("is told where a function has another name in the plugin", function()
+  it("is named if the plugin has it in a local variable", function()
     local b64 = testing.load("spec.kit.fixtures.aliases")
     assert.same({ 'there is no ngx.encode_bas64: did you mean "encode_base64"?' }, hints(b64))
   end)
 
-  it("is named where a module needs it at its top", function()
+  it("is named if a module needs it at its top", function()
     package.preload["needy.plugin"] = function()
       local version = ngx.ssl.version
       return { access = version }
@@ -112,14 +112,14 @@ describe("what the kit lacks", function()
     end
   end)
 
-  it("is none of the plugin's own, and none that was given", function()
+  it("is not a field of the plugin or of the test", function()
     assert.same({}, hints { access = function() return ({}).never_read.x end })
     assert.same({}, hints { access = function() return ngx.thread and true end })
     assert.same({}, hints({ access = function() return ngx.socket.tcp() end },
       { ngx = { socket = { tcp = function() error("boom") end } } }))
   end)
 
-  it("is still nil", function()
+  it("stays nil", function()
     report { access = function()
       assert.is_nil(ngx.ssl)
       assert.is_nil(ngx.req.set_urn)
@@ -131,7 +131,7 @@ describe("what the kit lacks", function()
 end)
 
 
-describe("an argument that is refused", function()
+describe("an invalid argument", function()
   it("is shown with the call", function()
     assert.same({ 'the call was kong.response.exit("401")' },
       hints { access = function() return kong.response.exit("401") end })
@@ -141,7 +141,7 @@ describe("an argument that is refused", function()
       hints { access = function() kong.response.set_header("X-A", { 1 }) end })
   end)
 
-  it("is none where another error comes later", function()
+  it("is not shown if another error comes later", function()
     assert.same({}, hints { access = function()
       kong.response.set_header("X-A", "1")
       error("boom")
@@ -162,7 +162,7 @@ describe("a call with a colon", function()
       result.log.err[1])
   end)
 
-  it("is named where it is the last of its function", function()
+  it("is named if it is the last call of its function", function()
     local line = line_here() + 1
     local found = hints { access = function() return kong.response:exit(403) end }
     assert.same({
@@ -170,7 +170,7 @@ describe("a call with a colon", function()
     }, found)
   end)
 
-  it("is found by strict mode, also where nothing comes of it", function()
+  it("is found by strict mode even without an error", function()
     local line = line_here() + 1
     local plugin = { access = function() local s = kong.response:get_status() return s end }
     local ok, err = pcall(testing.run, { plugin = plugin, strict = true })
@@ -179,7 +179,7 @@ describe("a call with a colon", function()
       :format(FILE, line), err, 1, true)
   end)
 
-  it("of an instance's own is named as well", function()
+  it("is named for the functions of an instance", function()
     local response = require("kong.response.instance").new {}
     local line = line_here() + 1
     local found = hints { log = function() local s = response:get_source() return s end }

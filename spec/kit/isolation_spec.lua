@@ -15,8 +15,8 @@ local function in_access(code)
 end
 
 
-describe("outside of a test", function()
-  it("every function of kong.response raises one clear error", function()
+describe("outside of a test,", function()
+  it("every function of kong.response raises the same error", function()
     local response = require "kong.response"
     for _, name in ipairs(FUNCTIONS) do
       local ok, err = pcall(function()
@@ -28,18 +28,18 @@ describe("outside of a test", function()
     end
   end)
 
-  it("so does an instance with options", function()
+  it("every function of an instance with options raises it", function()
     local response = require("kong.response.instance").new { log = function() end }
     assert.error_matches(function() response.set_status(200) end, UNBOUND, 1, true)
   end)
 
-  it("so do they behind a test", function()
+  it("the functions raise it after a test", function()
     local response = require "kong.response"
     in_access(function() end)
     assert.error_matches(function() response.set_status(200) end, UNBOUND, 1, true)
   end)
 
-  it("what a plugin has kept of ngx and kong says so", function()
+  it("values of ngx and kong that a plugin has stored raise it", function()
     local header, request
     in_access(function()
       header, request = ngx.header, kong.request
@@ -52,8 +52,8 @@ describe("outside of a test", function()
 end)
 
 
-describe("inside of a test", function()
-  it("kong.response works that was loaded before", function()
+describe("inside of a test,", function()
+  it("kong.response works if it was loaded before", function()
     local response = require "kong.response"
     local result = in_access(function()
       response.set_header("X-Foo", "bar")
@@ -61,14 +61,14 @@ describe("inside of a test", function()
     assert.equal("bar", result.headers["X-Foo"])
   end)
 
-  it("kong.response works that is loaded there", function()
+  it("kong.response works if it is loaded there", function()
     local result = in_access(function()
       require("kong.response").set_header("X-Foo", "bar")
     end)
     assert.equal("bar", result.headers["X-Foo"])
   end)
 
-  it("an instance with options works, made before or there", function()
+  it("an instance with options works, made before or inside", function()
     local lines = {}
     local options = { log = function(_, message) lines[#lines + 1] = message end }
     local before = require("kong.response.instance").new(options)
@@ -100,7 +100,7 @@ describe("inside of a test", function()
     end
   end)
 
-  it("another test cannot be run", function()
+  it("another test cannot start", function()
     local _, err
     in_access(function()
       _, err = pcall(in_access, function() end)
@@ -108,7 +108,7 @@ describe("inside of a test", function()
     assert.matches("a test is running already", err, 1, true)
   end)
 
-  it("a module loaded with the globals at its top is good for all tests", function()
+  it("a module can take the globals at its top for all tests", function()
     for _ = 1, 2 do
       local result = testing.run {
         plugin = "spec.kit.fixtures.captures",
@@ -123,13 +123,13 @@ describe("inside of a test", function()
     assert.is_nil(rawget(_G, "kong"))
   end)
 
-  it("so is one that testing.load has loaded", function()
+  it("a module that testing.load loads can take them, too", function()
     local plugin = testing.load "spec.kit.fixtures.captures"
     assert.is_nil(rawget(_G, "kong"))
     assert.equal("true", testing.run({ plugin = plugin }).headers["X-Same-Ctx"])
   end)
 
-  describe("a module that takes at its top what a test adds", function()
+  describe("a module that takes fields of a test at its top", function()
     local NAME = "spec.kit.fixtures.captures_additions"
     local set, case
 
@@ -156,7 +156,7 @@ describe("inside of a test", function()
       assert.is_nil(rawget(_G, "ngx"))
     end)
 
-    it("is loaded with that in place", function()
+    it("is loaded with these fields", function()
       case.plugin = NAME
       for _ = 1, 2 do
         set["X-Digest"] = nil
@@ -165,13 +165,13 @@ describe("inside of a test", function()
       end
     end)
 
-    it("is loaded so by testing.load, too", function()
+    it("is loaded with these fields by testing.load", function()
       case.plugin = testing.load(NAME, { kong = case.kong, ngx = case.ngx })
       testing.run(case)
       assert.same({ ["X-Digest"] = "md5 of aa" }, set)
     end)
 
-    it("leaves nothing of that to the next test", function()
+    it("leaves no field to the next test", function()
       testing.load(NAME, { kong = case.kong, ngx = case.ngx })
       local seen
       in_access(function()
@@ -184,7 +184,7 @@ describe("inside of a test", function()
       assert.same({}, set)
     end)
 
-    it("testing.load refuses other additions", function()
+    it("is refused by testing.load with other fields", function()
       local ok, err = pcall(function()
         testing.load(NAME, { kongg = {} })
         return nil
@@ -195,7 +195,7 @@ describe("inside of a test", function()
     end)
   end)
 
-  it("testing.load raises what require raises, and restores the globals", function()
+  it("testing.load raises the errors of require, and restores the globals", function()
     assert.error_matches(function() testing.load "no.such.module" end, "module 'no.such.module'")
     assert.is_nil(rawget(_G, "kong"))
   end)
@@ -222,7 +222,7 @@ describe("the globals", function()
     assert.same({ name = "ngx" }, ngx)
   end
 
-  it("are put back behind a test", function()
+  it("are restored after a test", function()
     check_restored(function()
       in_access(function()
         assert.is_nil(kong.name)
@@ -231,13 +231,13 @@ describe("the globals", function()
     end)
   end)
 
-  it("are put back when a handler fails", function()
+  it("are restored if a handler fails", function()
     check_restored(function()
       in_access(function() error "boom" end)
     end)
   end)
 
-  it("are put back when an assertion in a handler fails", function()
+  it("are restored if an assertion in a handler fails", function()
     check_restored(function()
       local ok, err = pcall(in_access, function()
         assert.equal(1, 2)
@@ -247,7 +247,7 @@ describe("the globals", function()
     end)
   end)
 
-  it("are put back when strict mode fails the test", function()
+  it("are restored if strict mode fails the test", function()
     check_restored(function()
       local ok = pcall(testing.run, {
         plugin = { log = function() ngx.status = 1 end },
@@ -257,7 +257,7 @@ describe("the globals", function()
     end)
   end)
 
-  it("are put back when the description of the test is wrong", function()
+  it("are restored if the description of the test is wrong", function()
     check_restored(function()
       assert.is_false(pcall(testing.run, { plugin = "no.such.module" }))
       assert.is_false(pcall(testing.run, { plugin = {}, ngx = { status = {} } }))
@@ -265,7 +265,7 @@ describe("the globals", function()
     end)
   end)
 
-  it("are absent again where they were", function()
+  it("are absent again if they were absent before", function()
     in_access(function() end)
     assert.is_nil(rawget(_G, "kong"))
     assert.is_nil(rawget(_G, "ngx"))
@@ -274,7 +274,7 @@ end)
 
 
 describe("two tests", function()
-  it("share nothing that a plugin has left behind", function()
+  it("share no values that a plugin has stored", function()
     local seen
     in_access(function()
       kong.ctx.shared.x = 1
@@ -310,7 +310,7 @@ describe("two tests", function()
     assert.response(result).has.body("there")
   end)
 
-  it("share nothing of what the description adds to kong and ngx", function()
+  it("share no fields that a description adds to kong and ngx", function()
     local logged = 0
     local run = testing.with {
       plugin = {
@@ -349,7 +349,7 @@ describe("two tests", function()
     assert.same({ "hidden" }, result.log.notice)
   end)
 
-  it("share no body that was being buffered", function()
+  it("share no buffered body", function()
     local function run(body)
       return testing.run {
         plugin = {

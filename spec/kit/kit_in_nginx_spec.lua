@@ -77,7 +77,7 @@ served.describe("the test kit in nginx", function()
     ]],
   }
 end, function(server)
-  it("works on its own request, and leaves that of nginx alone", function()
+  it("works on its own request, and does not change nginx's request", function()
     local r = server:get("/content")
     assert.equal(EXPECTED .. "|202|nil\n", r.body)
     assert.equal(202, r.status)
@@ -85,12 +85,12 @@ end, function(server)
     assert.is_nil(r:header("X-Inner"))
   end)
 
-  it("works in a phase in which nginx allows nothing", function()
+  it("works in a phase without functions of a request", function()
     server:get("/log")
     assert.equal(EXPECTED, server:wait_log("told <<(.-)>>"))
   end)
 
-  it("works without a request, as under resty", function()
+  it("works without a request, as with resty", function()
     server:get("/timer")
     assert.equal(EXPECTED, server:wait_log("timer <<(.-)>>"))
   end)

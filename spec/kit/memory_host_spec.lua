@@ -35,7 +35,7 @@ end
 
 
 describe("memory_host", function()
-  it("is a GET request over HTTP/1.1 unless told otherwise", function()
+  it("is a GET request over HTTP/1.1 by default", function()
     local host = native.memory_host()
     bind(host).exit(200, "x")
     host:start_output()
@@ -48,7 +48,7 @@ describe("memory_host", function()
     }, (host:finish_head()))
   end)
 
-  it("takes the request's method, version, headers and variables", function()
+  it("has the given method, version, headers and variables", function()
     local host = native.memory_host {
       method = "HEAD",
       http_version = 2,
@@ -61,7 +61,7 @@ describe("memory_host", function()
     assert.is_false(body_allowed)
   end)
 
-  it("refuses what is no request, in one clear string", function()
+  it("raises a string if the request is invalid", function()
     local cases = {
       { 1, "request must be a table, got number" },
       { { method = 1 }, "request.method must be a string, got number" },
@@ -79,7 +79,7 @@ describe("memory_host", function()
     end
   end)
 
-  it("refuses methods of something else, and arguments of the wrong type", function()
+  it("refuses other objects in methods, and arguments of the wrong type", function()
     local host = native.memory_host()
     for _, method in ipairs {
       "upstream", "set_phase", "get_phase", "get_status", "set_status", "headers_sent",
@@ -116,7 +116,7 @@ describe("memory_host", function()
     assert.equal("services must be a table, got nil", fails(native.memory, host, {}))
   end)
 
-  it("keeps its finalizer to the collector", function()
+  it("hides its finalizer from Lua code", function()
     local host = native.memory_host()
     assert.is_nil(host.__gc)
     assert.is_false(getmetatable(host))
@@ -133,13 +133,13 @@ end)
 
 
 describe("functions bound to a host", function()
-  it("keep to their own", function()
+  it("use only their own host", function()
     local one, two = native.memory_host(), native.memory_host()
     bind(one).set_header("X-A", "1")
     assert.is_nil(bind(two).get_header("X-A"))
   end)
 
-  it("are refused where there is no client, as in nginx", function()
+  it("raise an error without a client, as in nginx", function()
     local host = native.memory_host()
     local response = bind(host, { KONG_EXITED = true })
     for _, phase in ipairs { "timer", "init_worker", "ssl_cert" } do
@@ -151,7 +151,7 @@ describe("functions bound to a host", function()
     assert.equal("API disabled in the current context", fails(response.get_source))
   end)
 
-  it("say first what the check of phases says, as in nginx", function()
+  it("check the phase first, as in nginx", function()
     local kong = rawget(_G, "kong")
     finally(function()
       rawset(_G, "kong", kong)
@@ -177,7 +177,7 @@ describe("functions bound to a host", function()
     assert.equal("error", response.get_source())
   end)
 
-  it("may be called again from the code that they call", function()
+  it("can be called from the code that they call", function()
     local host = native.memory_host { headers = { { "Content-Type", "application/grpc" } } }
     local seen, given, response = {}, services(host), nil
     given.log = function(_, message)
@@ -200,14 +200,14 @@ describe("functions bound to a host", function()
     assert.equal("message", host:get_header("X-From-Index"))
   end)
 
-  it("log to the host where the user has no log", function()
+  it("log to the host if there is no option log", function()
     local host = native.memory_host()
     bind(host).set_header("Transfer-Encoding", "x")
     assert.same({ { 5, "manually setting Transfer-Encoding. Ignored." } }, host:take_log())
     assert.same({}, host:take_log())
   end)
 
-  it("consume the chunks of a body", function()
+  it("remove the chunks of a body that they buffer", function()
     local host = native.memory_host()
     local response = bind(host)
     assert.matches("API disabled in the current context", fails(response.get_raw_body))

@@ -24,7 +24,7 @@ describe("a plugin", function()
     end)
   end
 
-  it("whose method is a phase's but for a slip is refused", function()
+  it("is refused if the name of a phase is misspelt", function()
     for name, meant in pairs {
       acess = "access", acccess = "access", accses = "access", Access = "access",
       rewite = "rewrite", reponse = "response", header_filer = "header_filter",
@@ -38,18 +38,18 @@ describe("a plugin", function()
     end
   end)
 
-  it("that has it from a class is refused as well", function()
+  it("is refused if a class has the misspelt name", function()
     local base = { acess = function() end }
     assert.matches('has a method "acess"', refused(setmetatable({}, { __index = base })), 1, true)
   end)
 
-  it("that is not there is named", function()
+  it("is named if it does not exist", function()
     assert.equal('the test: there is no plugin "tenant-gard": neither'
       .. " kong/plugins/tenant-gard/handler.lua nor a module of that name is in package.path",
       refused("tenant-gard"))
   end)
 
-  it("in a list is named", function()
+  it("is named in a list of plugins", function()
     assert.equal('the plugin of plugins[2] has a method "acess", which is not a phase: '
       .. 'did you mean '
       .. '"access"?', raised(function()
@@ -57,7 +57,7 @@ describe("a plugin", function()
       end))
   end)
 
-  it("may have methods and fields of its own, and the phases that the kit does not run", function()
+  it("can have other methods and fields, and phases that the kit does not run", function()
     local function method() end
     local result = testing.run { plugin = {
       new = method, check = method, log_it = method, logs = method, filter = method,
@@ -72,7 +72,7 @@ describe("a plugin", function()
     assert.equal(200, result.status)
   end)
 
-  it("that stands where its entry should is refused", function()
+  it("is refused in the place of its entry", function()
     local plugin = { PRIORITY = 5, access = function() end }
     assert.equal("the test is a plugin itself: write { plugin = ..., config = ... }",
       raised(function() testing.run(plugin) end))
@@ -85,7 +85,7 @@ end)
 
 
 describe("a description", function()
-  it("with a slip in a field's name is told the name", function()
+  it("with a misspelt field gets an error with the right name", function()
     assert.equal('unknown field "plugn" of the test: did you mean "plugin"?',
       raised(function() testing.run { plugn = {} } end))
     assert.equal('unknown field "httpVersion" of request: did you mean "http_version"?',
@@ -99,7 +99,7 @@ end)
 describe("a result", function()
   local result = testing.run { plugin = {}, upstream = { body = "x" } }
 
-  it("has no field but the known ones", function()
+  it("raises an error for unknown fields", function()
     assert.equal('a result has no field "stauts": did you mean "status"?',
       raised(function() return result.stauts .. "" end))
     assert.equal('a result has no field "headres": did you mean "headers"?',
@@ -114,7 +114,7 @@ describe("a result", function()
     assert.is_nil(result[1])
   end)
 
-  it("has no level in its log but nginx's", function()
+  it("raises an error for unknown levels of the log", function()
     assert.same({}, result.log.err)
     assert.equal('the log has no level "error": did you mean "err"?',
       raised(function() return #result.log.error end))
@@ -126,12 +126,12 @@ describe("a result", function()
     assert.is_nil(result.log[1])
   end)
 
-  it("is compared and copied as any table is", function()
+  it("can be compared and copied as any table", function()
     assert.same(result, result)
     assert.not_same({}, result)
   end)
 
-  it("that is none is refused at the test's line", function()
+  it("is refused at the test's line if it is not a result", function()
     assert.equal("assert.response needs a result of kong.response.testing, got table",
       raised(function() assert.response({}).has.status(1) end))
     assert.equal("assert.response(result).has.header needs a name, got nil",
@@ -144,7 +144,7 @@ end)
 
 
 describe("a line of the log", function()
-  it("says in which phase which plugin wrote it", function()
+  it("has the phase and the plugin that wrote it", function()
     local first = {
       PRIORITY = 2,
       access = function() kong.log.err("one") end,
@@ -189,7 +189,7 @@ describe("a line of the log", function()
     assert.equal("access", testing.run({ plugin = plugin }).log[1].phase)
   end)
 
-  it("of the gateway's own has no plugin", function()
+  it("has no plugin if the gateway wrote it", function()
     local result = testing.run { plugin = {}, upstream = { failure = "refused" } }
     assert.is_nil(result.log[1].plugin)
     assert.equal("err", result.log[1].level)
@@ -198,20 +198,20 @@ end)
 
 
 describe("a test", function()
-  it("raises an error for a test that is no table, also through `with`", function()
+  it("raises an error if its description is not a table, also with `with`", function()
     local run = testing.with { plugin = {} }
     assert.equal("the test must be a table, got string", raised(function() run "GET" end))
     assert.equal("the test must be a table, got string", raised(function() testing.run "GET" end))
   end)
 
-  it("says of a status that is a string that it is one", function()
+  it("raises an error for a status that is a string", function()
     local err = raised(function()
       assert.response(testing.run { plugin = {} }).has.status("200")
     end)
     assert.matches('with status "200", a string, but it is', err, 1, true)
   end)
 
-  it("under another Lua says which one it needs", function()
+  it("raises an error under another Lua than LuaJIT", function()
     local script = "package.path = '" .. nginx.lualib .. "/?.lua;' .. package.path "
       .. "jit = nil print(select(2, pcall(require, 'kong.response.testing')))"
     local pipe = assert(io.popen('luajit -e "' .. script .. '"'))

@@ -42,7 +42,7 @@ local function in_kit(group)
 end
 
 
-served.describe("ngx in the kit", function()
+served.describe("ngx of the kit", function()
   return nginx.start {
     http = "lua_shared_dict d 1m;",
     locations = [[
@@ -62,7 +62,7 @@ end, function(server)
   for _, group in ipairs {
     "expressions", "texts", "dictionaries", "threads", "variables", "requests",
   } do
-    it("answers as nginx's does: " .. group, function()
+    it("gives the results of nginx's ngx: " .. group, function()
       local r = server:request {
         method = "POST", path = "/" .. group, body = "p=1&p=2",
         headers = { "X-Old: 1", "Host: 127.0.0.1", "User-Agent:", "Accept:", "Content-Type:" },

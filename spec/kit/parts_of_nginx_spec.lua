@@ -5,7 +5,7 @@ local testing = require "kong.response.testing"
 
 
 describe("a timer", function()
-  it("runs when the code sleeps, or behind the request, without a client", function()
+  it("runs without a client, while code sleeps or after the request", function()
     local seen = {}
     local function note(...)
       seen[#seen + 1] = table.concat({ ... }, " ")
@@ -41,7 +41,7 @@ describe("a timer", function()
     assert.equal("timer", result.log[1].phase)
   end)
 
-  it("wants a delay and a function", function()
+  it("raises an error without a delay and a function", function()
     testing.run { plugin = { access = function()
       assert.has_error(function() ngx.timer.at(-1, print) end,
         "bad argument #1 to 'at' (delay expected, got -1)")
@@ -53,7 +53,7 @@ end)
 
 
 describe("a body", function()
-  it("of an upstream's 204 or 304 that a plugin sets is read by no client", function()
+  it("is not read by clients if a plugin sets it for a 204 or 304", function()
     for _, status in ipairs { 204, 304 } do
       local result = testing.run {
         strict = false,
@@ -66,7 +66,7 @@ describe("a body", function()
     end
   end)
 
-  it("that is whole stays so when the code behind it fails", function()
+  it("stays complete if code after it fails", function()
     local result = testing.run { plugin = {
       rewrite = function()
         ngx.print("one")
@@ -79,7 +79,7 @@ describe("a body", function()
     assert.is_false(result.truncated)
   end)
 
-  it("printed for a client of HTTP/1.0 is told its length", function()
+  it("has its length if code prints it for a client of HTTP/1.0", function()
     local result = testing.run {
       request = { http_version = 1.0 },
       plugin = { access = function()
@@ -93,7 +93,7 @@ describe("a body", function()
     assert.equal("one two", result.body)
   end)
 
-  it("is flushed as one more chunk, as soon as there is a head", function()
+  it("gets one more chunk from a flush after the head", function()
     local chunks, outcomes = {}, {}
     testing.run { plugin = {
       access = function()
@@ -113,7 +113,7 @@ end)
 
 
 describe("ngx.header", function()
-  it("keeps underscores in a host that is told to", function()
+  it("keeps underscores if the host is made so", function()
     local native = require "kong.response.testing.native"
     local host = native.memory_host { transform_underscores = false }
     host:set_header("X_Foo", "1")

@@ -25,7 +25,7 @@ describe("the phases of a proxied request", function()
     assert.equal("service", result.source)
   end)
 
-  it("with a response handler, run with the whole answer at hand", function()
+  it("run with the whole response if there is a response handler", function()
     local seen = {}
     local filter = { body_filter = function() seen[#seen + 1] = ngx.arg[1] end }
     local result = testing.run {
@@ -52,7 +52,7 @@ describe("the phases of a proxied request", function()
     assert.equal("one two", result.body)
   end)
 
-  it("without one, do not have the body of the service", function()
+  it("do not have the upstream's body without a response handler", function()
     local ok, err
     testing.run {
       plugin = {
@@ -63,7 +63,7 @@ describe("the phases of a proxied request", function()
     assert.matches("service body is only available with buffered proxying", err, 1, true)
   end)
 
-  it("give handlers their plugin and its configuration", function()
+  it("pass the plugin and its configuration to handlers", function()
     local config, got = { a = 1 }, {}
     local plugin = { access = function(...) got = { n = select("#", ...), ... } end }
     testing.run { plugin = plugin, config = config }
@@ -90,7 +90,7 @@ describe("the phases of a proxied request", function()
     assert.same({ "a", true, "b", true }, seen)
   end)
 
-  it("check where a function may be called", function()
+  it("are checked by the functions of kong.response", function()
     local result = testing.run {
       strict = false,
       plugin = { log = function() kong.response.set_header("a", "b") end },
@@ -102,7 +102,7 @@ end)
 
 
 describe("several plugins", function()
-  it("run by priority, those of one priority as they were given", function()
+  it("run by priority, and in the given order for one priority", function()
     local trace = {}
     testing.run {
       plugins = {
@@ -117,7 +117,7 @@ describe("several plugins", function()
     assert.equal("low:log", trace[#trace])
   end)
 
-  it("are not run in the phase in which one has answered, but in all later ones", function()
+  it("do not run in the rest of a phase after an exit, but in later phases", function()
     for _, phase in ipairs { "rewrite", "access" } do
       local trace = {}
       local result = testing.run {
@@ -148,7 +148,7 @@ end)
 
 
 describe("handlers", function()
-  it("that yield go on in rewrite, and wait for ever in access", function()
+  it("continue after a yield in rewrite, and wait forever in access", function()
     local ran = {}
     testing.run {
       plugin = {
@@ -165,14 +165,14 @@ describe("handlers", function()
     assert.same({ rewrite = true }, ran)
   end)
 
-  it("may be spies", function()
+  it("can be spies", function()
     local plugin = { access = function() return kong.response.exit(403) end }
     local access = spy.on(plugin, "access")
     assert.equal(403, testing.run({ plugin = plugin }).status)
     assert.spy(access).was.called(1)
   end)
 
-  it("that print answer the request", function()
+  it("can print the response", function()
     local result = testing.run {
       plugin = {
         access = function()

@@ -25,7 +25,7 @@ describe("the request of a test", function()
     assert.same({}, (ask(length, { body = "x", headers = { ["Transfer-Encoding"] = "chunked" } })))
   end)
 
-  it("has as many arguments and headers as were asked for", function()
+  it("has at most as many arguments and headers as the limit", function()
     local seen = ask(function()
       local query, of_query = kong.request.get_query(1)
       local headers, of_headers = kong.request.get_headers(1)
@@ -41,7 +41,7 @@ end)
 
 
 describe("the server of a test", function()
-  it("has the version that the test says", function()
+  it("has the version of the test", function()
     local function challenge()
       kong.response.add_header("WWW-Authenticate", "Basic")
       kong.response.add_header("WWW-Authenticate", "Bearer")
@@ -69,7 +69,7 @@ end)
 
 
 describe("the top of a module", function()
-  it("may log and ask for the phase", function()
+  it("can log and call ngx.get_phase", function()
     package.preload["kit-top"] = function()
       kong.log.warn("loaded in ", ngx.get_phase())
       ngx.log(ngx.ERR, "and ", 2)

@@ -35,13 +35,13 @@ describe("the headers of a result", function()
     assert.is_nil(result.headers["X-None"])
   end)
 
-  it("are an array where they are repeated", function()
+  it("are an array if they are repeated", function()
     assert.same({ "a=1", "b=2" }, result.headers["set-cookie"])
   end)
 end)
 
 
-describe("json", function()
+describe("json()", function()
   it("reads the body", function()
     local value = { a = { 1, 2.5, true, "é" }, b = json.null, c = {} }
     local result = answer(200, value)
@@ -50,19 +50,19 @@ describe("json", function()
     assert.equal(json.null, result.json().b)
   end)
 
-  it("keeps what is an array one: written again, it is the same", function()
+  it("keeps arrays, so encoding them gives the same text", function()
     for _, body in ipairs { '{"l":[]}', '{"o":{}}', '[]', '[[1],[]]', '{"a":[{"b":[]}]}' } do
       assert.equal(body, answer(200, answer(200, body).json()).body)
     end
   end)
 
-  it("reads what is no table", function()
+  it("reads values that are not tables", function()
     assert.equal("a", answer(200, '"a"').json())
     assert.is_false(answer(200, "false").json())
     assert.equal(json.null, answer(200, "null").json())
   end)
 
-  it("says why it cannot be read, and shows the response", function()
+  it("raises an error with the reason and the response", function()
     for _, body in ipairs { "{", "", "nil", '{"a":1} x' } do
       local ok, err = pcall(answer(403, body).json)
       assert.is_false(ok)
@@ -73,10 +73,10 @@ describe("json", function()
 end)
 
 
-describe("the message", function()
+describe("tostring(result)", function()
   local DATE = "Thu, 01 Jan 1970 00:00:00 GMT"
 
-  it("is what goes over the wire", function()
+  it("is the message on the wire", function()
     assert.equal("HTTP/1.1 403 Forbidden\r\n"
       .. "Server: nginx\r\n"
       .. "Date: " .. DATE .. "\r\n"
@@ -87,7 +87,7 @@ describe("the message", function()
       .. "no", tostring(answer(403, "no", { ["X-Foo"] = "bar" })))
   end)
 
-  it("is chunked where the body is", function()
+  it("is chunked if the body is chunked", function()
     local result = testing.run {
       plugin = {},
       upstream = { body = { "one", "ten more bytes", "" } },
@@ -96,7 +96,7 @@ describe("the message", function()
     assert.matches("\r\n\r\n3\r\none\r\ne\r\nten more bytes\r\n0\r\n\r\n$", tostring(result))
   end)
 
-  it("has no end where the body breaks off", function()
+  it("has no end if the body breaks off", function()
     local result = testing.run {
       plugin = {},
       upstream = { body = { "one", "two" }, failure = "cut_off" },
@@ -114,11 +114,11 @@ describe("the message", function()
     assert.matches("\r\n\r\n$", tostring(result))
   end)
 
-  it("has a status without a reason where nginx knows none", function()
+  it("has a status without a reason if nginx knows none", function()
     assert.matches("^HTTP/1.1 418 \r\n", tostring(answer(418, "x")))
   end)
 
-  it("cannot be split by what a plugin sets", function()
+  it("cannot be split by values that a plugin sets", function()
     local result = answer(200, "x", { ["X-Foo"] = "a\r\nB: c" })
     assert.matches("X-Foo: a%0D%0AB: c\r\n", tostring(result), 1, true)
   end)
@@ -146,7 +146,7 @@ describe("assert.response(result)", function()
       true)
   end
 
-  it("has.status", function()
+  it("checks has.status", function()
     assert.response(result).has.status(403)
     assert.response(result).has_no.status(404)
     local err = fails(function() assert.response(result).has.status(404) end)
@@ -157,7 +157,7 @@ describe("assert.response(result)", function()
     shows_response(err)
   end)
 
-  it("has.header", function()
+  it("checks has.header", function()
     assert.response(result).has.header("x-foo")
     assert.response(result).has.header("x-foo", "bar")
     assert.response(result).has.header("x-number", 1)
@@ -179,12 +179,12 @@ describe("assert.response(result)", function()
     assert.matches("needs a name, got nil", err, 1, true)
   end)
 
-  it("has.body", function()
+  it("checks has.body", function()
     assert.response(result).has.body('{"message":"no"}')
     shows_response(fails(function() assert.response(result).has.body("no") end))
   end)
 
-  it("has.jsonbody", function()
+  it("checks has.jsonbody", function()
     assert.response(result).has.jsonbody()
     assert.response(result).has.jsonbody { message = "no" }
     assert.response(result).has_no.jsonbody { message = "no", more = 1 }
@@ -203,7 +203,7 @@ describe("assert.response(result)", function()
       true)
   end)
 
-  it("has.jsonbody tells [] from {} where the test does", function()
+  it("distinguishes [] from {} in has.jsonbody if the test does", function()
     local found = answer(200, '{"l":[],"o":{},"n":[[]],"two":[1,2]}')
     local function body(l, o, n)
       return { l = l, o = o, n = { n }, two = { 1, 2 } }
@@ -237,7 +237,7 @@ describe("assert.response(result)", function()
     assert.matches('the JSON body: at the top, expected [] but found "x"\n', err, 1, true)
   end)
 
-  it("has.body shows where the bodies differ", function()
+  it("shows where bodies differ in has.body", function()
     local found = answer(200, ("a"):rep(100) .. "b")
     local err = fails(function() assert.response(found).has.body(("a"):rep(100) .. "c") end)
     assert.matches('the body of 101 bytes: at byte 101, expected "c" but found "b" (101 bytes)',
@@ -247,7 +247,7 @@ describe("assert.response(result)", function()
       .. '"... (101 bytes)', err, 1, true)
   end)
 
-  it("has.logged", function()
+  it("checks has.logged", function()
     local logged = testing.run { plugin = { access = function()
       kong.log.warn("no ", "key")
       kong.ctx.shared.user = { name = "alice" }
@@ -262,7 +262,7 @@ describe("assert.response(result)", function()
     assert.matches('kong.ctx.shared user.name: expected "bob" but found "alice"\n', err, 1, true)
   end)
 
-  it("is about the request to the upstream, too", function()
+  it("checks the request to the upstream, too", function()
     local sent = testing.run {
       plugin = { access = function()
         kong.service.request.set_header("X-Consumer", "alice")
@@ -284,12 +284,12 @@ describe("assert.response(result)", function()
     assert.matches("the upstream was not asked", err, 1, true)
   end)
 
-  it("gives what it has found", function()
+  it("returns the values that it has found", function()
     assert.equal("bar", assert.response(result).has.header("x-foo"))
     assert.same({ message = "no" }, assert.response(result).has.jsonbody())
   end)
 
-  it("shows the log lines that explain a response", function()
+  it("shows the lines of the log that explain a response", function()
     local failed = testing.run {
       plugin = {
         access = function()
@@ -303,12 +303,12 @@ describe("assert.response(result)", function()
     assert.not_matches("not this", err, 1, true)
   end)
 
-  it("shows percent signs and bytes as they are", function()
+  it("shows percent signs and bytes unchanged", function()
     local err = fails(function() assert.response(answer(200, "100% \1")).has.status(1) end)
     assert.matches("\n\n100% \1\n", err, 1, true)
   end)
 
-  it("takes results only", function()
+  it("raises an error for other values than results", function()
     local err = fails(function() assert.response({ status = 200 }).has.status(200) end)
     assert.matches("assert.response needs a result of kong.response.testing, got table", err, 1,
       true)
@@ -316,7 +316,7 @@ describe("assert.response(result)", function()
     assert.matches("name the response: assert.response(result).has.status(...)", err, 1, true)
   end)
 
-  it("is not needed: without luassert the kit works", function()
+  it("is not needed, so the kit works without luassert", function()
     local code = [[
       package.path, package.cpath = %q, %q
       local result = require("kong.response.testing").run { plugin = {} }

@@ -4,7 +4,7 @@ local strict_mode = require "spec.support.strict_mode"
 local mistakes = strict_mode.mistakes
 
 
-describe("Content-Length behind set_raw_body", function()
+describe("an old Content-Length after set_raw_body", function()
   local function replacing(body, header_filter)
     return {
       header_filter = header_filter,
@@ -18,25 +18,25 @@ describe("Content-Length behind set_raw_body", function()
 
   local upstream = { upstream = { body = "abc" } }
 
-  it("is found when it was left in place", function()
+  it("is found if it was not removed", function()
     assert.same({
       "Content-Length: 3 was left in place, and set_raw_body made the body 6 bytes",
     }, (mistakes(replacing("abcdef"), upstream)))
   end)
 
-  it("is found when the new body has the same length by chance", function()
+  it("is found if the new body has the same length by chance", function()
     assert.same({
       "Content-Length: 3 was left in place, and set_raw_body made the body 3 bytes",
     }, (mistakes(replacing("def"), upstream)))
   end)
 
-  it("is found when an exit has set it", function()
+  it("is found if an exit has set it", function()
     local plugin = replacing("abcdef")
     plugin.access = function() return kong.response.exit(200, "abc") end
     assert.equal(1, #mistakes(plugin))
   end)
 
-  it("is no mistake when it was cleared, or set to the right length", function()
+  it("is not reported if it was cleared or corrected", function()
     assert.same({}, (mistakes(replacing("abcdef", function()
       kong.response.clear_header("Content-Length")
     end), upstream)))
@@ -45,18 +45,18 @@ describe("Content-Length behind set_raw_body", function()
     end), upstream)))
   end)
 
-  it("is no mistake when the body was not set", function()
+  it("is not reported if the body was not set", function()
     assert.same({}, (mistakes({ body_filter = function() kong.response.get_raw_body() end },
       upstream)))
   end)
 end)
 
 
-describe("a body with a status that has none", function()
+describe("a body with a status that allows none", function()
   for _, status in ipairs { 204, 304 } do
     local expected = { ("a body with status %d: nginx does not send it"):format(status) }
 
-    it("is found: exit(" .. status .. ", body)", function()
+    it("is found for exit(" .. status .. ", body)", function()
       local found, result = mistakes {
         access = function() return kong.response.exit(status, "x") end,
       }
@@ -64,19 +64,19 @@ describe("a body with a status that has none", function()
       assert.equal("", result.body)
     end)
 
-    it("is found: exit(" .. status .. ", body) in header_filter", function()
+    it("is found for exit(" .. status .. ", body) in header_filter", function()
       assert.same(expected, (mistakes {
         header_filter = function() return kong.response.exit(status, "x") end,
       }))
     end)
 
-    it("is found: set_status(" .. status .. ") for the upstream's body", function()
+    it("is found for set_status(" .. status .. ") with the upstream's body", function()
       assert.same(expected, (mistakes({
         header_filter = function() kong.response.set_status(status) end,
       }, { upstream = { body = "x" } })))
     end)
 
-    it("is found: set_raw_body for the upstream's " .. status, function()
+    it("is found for set_raw_body after the upstream's " .. status, function()
       local found, result = mistakes({
         body_filter = function()
           if kong.response.get_raw_body() then
@@ -88,7 +88,7 @@ describe("a body with a status that has none", function()
       assert.same({}, result.chunks)
     end)
 
-    it("is found: ngx.arg for the upstream's " .. status, function()
+    it("is found for ngx.arg after the upstream's " .. status, function()
       local found, result = mistakes({
         body_filter = function()
           if ngx.arg[2] then
@@ -103,7 +103,7 @@ describe("a body with a status that has none", function()
       assert.equal("", result.body)
     end)
 
-    it("is none: a body filter for the upstream's " .. status, function()
+    it("is not reported for a body filter after the upstream's " .. status, function()
       assert.same({}, (mistakes({
         body_filter = function()
           local body = kong.response.get_raw_body()
@@ -114,7 +114,7 @@ describe("a body with a status that has none", function()
       }, { upstream = { status = status } })))
     end)
 
-    it("is none: exit(" .. status .. ")", function()
+    it("is not reported for exit(" .. status .. ") without a body", function()
       assert.same({}, (mistakes { access = function() return kong.response.exit(status) end }))
       assert.same({}, (mistakes {
         access = function() return kong.response.exit(status, "") end,
@@ -123,7 +123,7 @@ describe("a body with a status that has none", function()
     end)
   end
 
-  it("is none where it is the answer to HEAD", function()
+  it("is not reported for a response to HEAD", function()
     assert.same({}, (mistakes({
       access = function() return kong.response.exit(200, "x") end,
     }, { request = { method = "HEAD" } })))
@@ -177,15 +177,15 @@ describe("reading a body that is encoded", function()
     })
   end)
 
-  it("is none for identity, or without an encoding", function()
+  it("is not reported for identity or without an encoding", function()
     assert.same({}, reading("identity"))
     assert.same({}, (mistakes({ body_filter = function() kong.response.get_raw_body() end })))
   end)
 end)
 
 
-describe("an end of the body that is set behind an empty chunk", function()
-  it("is found: the client would wait for ever", function()
+describe("an end of the body that is set after an empty chunk", function()
+  it("is found, because the client would wait forever", function()
     local found, result = mistakes({
       body_filter = function()
         ngx.arg[1] = nil
@@ -198,7 +198,7 @@ describe("an end of the body that is set behind an empty chunk", function()
     assert.is_true(result.truncated)
   end)
 
-  it("is found as well where the end is cleared", function()
+  it("is found if the end is cleared", function()
     for _, gateway in ipairs { true, false } do
       local found, result = mistakes({
         body_filter = function()
@@ -210,7 +210,7 @@ describe("an end of the body that is set behind an empty chunk", function()
     end
   end)
 
-  it("is none when the end is set first", function()
+  it("is not reported if the end is set first", function()
     assert.same({}, (mistakes({
       body_filter = function()
         ngx.arg[2] = true
@@ -221,7 +221,7 @@ describe("an end of the body that is set behind an empty chunk", function()
 end)
 
 
-describe("replacing an encoded body unread", function()
+describe("replacing an encoded body without reading it", function()
   local TEXT = "Content-Encoding: %s was left in place, and set_raw_body replaced the body"
 
   local function replacing(encoding, handlers, body)
@@ -246,13 +246,13 @@ describe("replacing an encoded body unread", function()
     assert.same({ TEXT:format "BR" }, replacing("BR", {}))
   end)
 
-  it("is found as reading where it was read, once", function()
+  it("is reported once, as reading, if the body was read", function()
     assert.same({ "get_raw_body read a body with Content-Encoding: gzip" }, replacing("gzip", {
       body_filter = function() kong.response.get_raw_body() end,
     }))
   end)
 
-  it("is none where the head is right", function()
+  it("is not reported if the headers are right", function()
     assert.same({}, replacing("identity", {}))
     assert.same({}, replacing("gzip", {}, "\31\139 and so on"))
     assert.same({}, replacing("gzip", {}, "x"))
@@ -267,7 +267,7 @@ describe("replacing an encoded body unread", function()
     }))
   end)
 
-  it("is none for what is no body", function()
+  it("is not reported if the new body is invalid", function()
     local found = mistakes({
       body_filter = function() pcall(kong.response.set_raw_body, 5) end,
     }, { upstream = { headers = { ["Content-Encoding"] = "gzip" }, body = "x" } })

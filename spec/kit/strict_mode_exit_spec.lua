@@ -8,7 +8,7 @@ local line_here = strict_mode.line_here
 local mistakes = strict_mode.mistakes
 
 
-describe("code behind an exit in header_filter", function()
+describe("code after an exit in header_filter", function()
   local function found(handler, case)
     return (mistakes({ header_filter = handler }, case))
   end
@@ -26,7 +26,7 @@ describe("code behind an exit in header_filter", function()
     assert.equal(1, line)
   end)
 
-  it("is found when it calls a function", function()
+  it("is found if it calls a function", function()
     local line = line_here() + 3
     assert.same(at(line), found(function()
       kong.response.exit(403)
@@ -34,7 +34,7 @@ describe("code behind an exit in header_filter", function()
     end))
   end)
 
-  it("is found behind error, too", function()
+  it("is found after error", function()
     local line = line_here() + 3
     assert.same(at(line), found(function()
       kong.response.error(403)
@@ -49,7 +49,7 @@ describe("code behind an exit in header_filter", function()
     end))
   end)
 
-  it("is found in the function that has called the one with the exit", function()
+  it("is found in the caller of the function with the exit", function()
     local function refuse()
       kong.response.exit(403)
     end
@@ -76,7 +76,7 @@ describe("code behind an exit in header_filter", function()
     assert.is_true(line >= before - 3 and line <= before + 4)
   end)
 
-  it("is found behind a coroutine of the plugin's own", function()
+  it("is found after a coroutine of the plugin with the exit", function()
     local line = line_here() + 3
     assert.same(at(line), found(function()
       coroutine.wrap(function() kong.response.exit(403) end)()
@@ -90,7 +90,7 @@ describe("code behind an exit in header_filter", function()
     end))
   end)
 
-  it("is found in every run, compiled or not", function()
+  it("is found in every run, in compiled code, too", function()
     local handler = function()
       kong.response.exit(403)
       kong.response.set_header("X-Foo", "bar")
@@ -101,13 +101,13 @@ describe("code behind an exit in header_filter", function()
     end
   end)
 
-  it("is none where the exit is returned", function()
+  it("is not reported if the handler returns the exit", function()
     assert.same({}, found(function()
       return kong.response.exit(403, { message = "no" })
     end))
   end)
 
-  it("is none where the handler only leaves", function()
+  it("is not reported if the handler only ends", function()
     assert.same({}, found(function()
       kong.response.exit(403, { message = "no" })
     end))
@@ -157,7 +157,7 @@ describe("code behind an exit in header_filter", function()
     end })
   end)
 
-  it("is found where the last line still does something", function()
+  it("is found if the last line does some work", function()
     for _, text in ipairs {
       "return 1, kong.response.get_status()", "return { ngx.ctx }", "break_off = 1",
     } do
@@ -172,7 +172,7 @@ describe("code behind an exit in header_filter", function()
     end
   end)
 
-  it("is none where another plugin's handler follows", function()
+  it("is not reported if another plugin's handler follows", function()
     local given = {
       plugins = {
         { plugin = { header_filter = function() return kong.response.exit(403) end } },
@@ -183,11 +183,11 @@ describe("code behind an exit in header_filter", function()
     assert.equal(403, testing.run(given).status)
   end)
 
-  it("is none where the handler fails: the kit itself answers", function()
+  it("is not reported if the handler fails", function()
     assert.same({}, found(function() error "boom" end))
   end)
 
-  it("leaves a hook in place that was set", function()
+  it("is found without removing a debug hook", function()
     local calls = 0
     local function hook()
       calls = calls + 1

@@ -10,7 +10,7 @@ local places = strict_mode.places
 
 
 describe("strict mode", function()
-  it("is on by default, and lets a good plugin pass", function()
+  it("is on by default, and finds nothing in a good plugin", function()
     assert.same({}, mistakes({
       access = function() kong.response.set_header("A", "b") end,
       header_filter = function()
@@ -83,7 +83,7 @@ describe("a mistake in strict mode", function()
     return found[1]
   end
 
-  it("has the line of the call", function()
+  it("is reported with the line of the call", function()
     at(line_here() + 1, { access = function()
       return nil, kong.response.exit(204, "x") end })
     at(line_here() + 1, { header_filter = function()
@@ -113,7 +113,7 @@ describe("a mistake in strict mode", function()
       pcall(kong.response.set_status, 200) end })
   end)
 
-  it("has it also where a helper or a coroutine makes the call", function()
+  it("is reported with the line if a helper or a coroutine makes the call", function()
     local line = line_here() + 2
     local function clear()
       kong.response.set_raw_body("x")
@@ -123,7 +123,7 @@ describe("a mistake in strict mode", function()
       { upstream = { body = "abc" } })
   end)
 
-  it("names the handler where a tail call has left no line", function()
+  it("is reported with the handler if a tail call leaves no line", function()
     local line = line_here() + 1
     local found = places { access = function()
       return kong.response.exit(204, "x")
@@ -134,7 +134,7 @@ describe("a mistake in strict mode", function()
     }, found)
   end)
 
-  it("of the upstream's alone has no line", function()
+  it("is reported without a line if no call made it", function()
     local found = places({
       header_filter = function() ngx.status = 204 end,
     }, { upstream = { body = "abc" } })
@@ -143,8 +143,8 @@ describe("a mistake in strict mode", function()
 end)
 
 
-describe("a handler that fails without the client's seeing it", function()
-  it("is found: body_filter and log", function()
+describe("a failed handler that the client does not notice", function()
+  it("is found in body_filter and log", function()
     for _, phase in ipairs { "body_filter", "log" } do
       local line = line_here() + 1
       local plugin = { [phase] = function() kong.response.set_rawbody("x") return nil end }
@@ -154,7 +154,7 @@ describe("a handler that fails without the client's seeing it", function()
     end
   end)
 
-  it("is found: what fails when it has printed, and a timer", function()
+  it("is found after output and in a timer", function()
     assert.same({ "access failed: boom" }, places { access = function()
       ngx.print("x")
       error("boom", 0)
@@ -164,7 +164,7 @@ describe("a handler that fails without the client's seeing it", function()
     end })
   end)
 
-  it("is none where the client gets a 500: a test may be about that", function()
+  it("is not reported if the client gets a 500", function()
     for _, phase in ipairs { "rewrite", "access", "response", "header_filter" } do
       local found, result = places { [phase] = function() error("boom", 0) end }
       assert.same({}, found)
@@ -172,7 +172,7 @@ describe("a handler that fails without the client's seeing it", function()
     end
   end)
 
-  it("fails by the assertion, where that is one", function()
+  it("fails the test with the assertion's message if an assertion failed", function()
     local ok, err = pcall(testing.run, {
       plugin = { log = function() assert.equal(1, 2) end }, strict = true,
     })
@@ -181,7 +181,7 @@ describe("a handler that fails without the client's seeing it", function()
     assert.not_matches("strict mode", tostring(err), 1, true)
   end)
 
-  it("passes a test that is not strict", function()
+  it("does not fail a test that is not strict", function()
     local run = testing.with { plugin = { log = function() error("boom", 0) end }, strict = true }
     assert.same({ "boom" }, run({ strict = false }).log.err)
   end)
@@ -193,7 +193,7 @@ describe("a header written after the head was sent", function()
     return { name .. " was set after the headers were sent: nginx ignores it" }
   end
 
-  it("is found: ngx.header", function()
+  it("is found for ngx.header", function()
     for _, phase in ipairs { "body_filter", "log" } do
       local found, result = mistakes { [phase] = function() ngx.header["X-Foo"] = "bar" end }
       assert.same(late 'ngx.header["X-Foo"]', found)
@@ -202,13 +202,13 @@ describe("a header written after the head was sent", function()
     end
   end)
 
-  it("is found: ngx.status", function()
+  it("is found for ngx.status", function()
     local found, result = mistakes { body_filter = function() ngx.status = 404 end }
     assert.same(late "ngx.status", found)
     assert.equal(200, result.status)
   end)
 
-  it("is found: behind ngx.print", function()
+  it("is found after ngx.print", function()
     assert.same(late 'ngx.header["X-Foo"]', (mistakes {
       access = function()
         ngx.print("x")
@@ -218,7 +218,7 @@ describe("a header written after the head was sent", function()
     }))
   end)
 
-  it("is found: a function of kong.response whose error was caught", function()
+  it("is found for a function of kong.response whose error was caught", function()
     assert.same({ "set_header was called after the headers were sent" }, (mistakes {
       access = function()
         ngx.print("x")
@@ -232,8 +232,8 @@ describe("a header written after the head was sent", function()
 end)
 
 
-describe("a header whose value is a table with names", function()
-  it("is found: the rest of the table is what counts", function()
+describe("a header's value that is a table with names", function()
+  it("is found, because only the array part of the table is used", function()
     local removed = 'set_header ignored the key "a" of the value of "X-Foo", and removed the header'
     local found, result = mistakes {
       header_filter = function()
@@ -267,7 +267,7 @@ describe("a header whose value is a table with names", function()
     }))
   end)
 
-  it("is none: a list, an empty one, too, and what raises an error", function()
+  it("is not reported for lists, empty lists and calls that raise an error", function()
     assert.same({}, (mistakes {
       header_filter = function()
         kong.response.set_header("X-Foo", { "a", 1, true })

@@ -13,7 +13,7 @@ end
 
 
 describe("another service", function()
-  it("answers resty.http", function()
+  it("responds to resty.http", function()
     local seen
     local result = run(function()
       local client = require("resty.http").new()
@@ -38,7 +38,7 @@ describe("another service", function()
     assert.equal("a=1", result.services[2].query)
   end)
 
-  it("answers ngx.location.capture", function()
+  it("responds to ngx.location.capture", function()
     local seen
     run(function()
       local answer = ngx.location.capture("/auth?x=y", { method = ngx.HTTP_PUT, body = "b" })
@@ -50,7 +50,7 @@ describe("another service", function()
     assert.same({ 401, "PUTx=yb", "1" }, seen)
   end)
 
-  it("cannot be asked where nginx has no sockets", function()
+  it("cannot be called in phases without sockets", function()
     for _, phase in ipairs { "header_filter", "body_filter", "log" } do
       for _, gateway in ipairs { true, false } do
         local seen
@@ -73,7 +73,7 @@ describe("another service", function()
     end
   end)
 
-  it("can be asked in a timer", function()
+  it("can be called in a timer", function()
     local status
     run(function()
       ngx.timer.at(0, function()
@@ -83,7 +83,7 @@ describe("another service", function()
     assert.equal(204, status)
   end)
 
-  it("that is not described is an error", function()
+  it("causes an error if the test does not describe it", function()
     local result = run(function()
       require("resty.http").new():request_uri("https://idp.example/token")
     end, { services = { ["https://idp.example/tokens"] = {} } })
@@ -92,7 +92,7 @@ describe("another service", function()
       .. ': did you mean "https://idp.example/tokens"%?', result.log.err[1])
   end)
 
-  it("is not reached by a socket", function()
+  it("cannot be reached through a socket", function()
     local result = run(function() ngx.socket.tcp() end)
     assert.matches("surroundings_spec.lua:%d+: the kit has no sockets: ngx.socket.tcp.",
       result.log.err[1])
@@ -112,7 +112,7 @@ describe("a module of a test", function()
     package.preload["kit-needy"], package.loaded["kit-needy"] = nil, nil
   end)
 
-  it("is what require finds, in that test", function()
+  it("is returned by require in that test", function()
     for _, text in ipairs { "one", "two" } do
       local result = testing.run {
         plugin = "kit-needy",
@@ -124,7 +124,7 @@ describe("a module of a test", function()
     end
   end)
 
-  it("is asked for in two lines where it is missing", function()
+  it("is named by an error of two lines if it is missing", function()
     local ok, err = pcall(testing.run, { plugin = "kit-needy" })
     assert.is_false(ok)
     assert.matches("module 'kit%-utils' not found\nadd it to the case's modules: "
@@ -134,7 +134,7 @@ end)
 
 
 describe("the clock", function()
-  it("is what the test says, and moves with it", function()
+  it("has the time of the test, and moves with ngx.sleep", function()
     local times = {}
     local timed = run(function()
       times[1], times[2] = ngx.now(), ngx.time()
@@ -150,7 +150,7 @@ describe("the clock", function()
     assert.same({ "due" }, timed.log.warn)
   end)
 
-  it("is refused where it is none", function()
+  it("is refused if it is not a time", function()
     assert.error_matches(function() testing.advance("x") return nil end,
       "advance needs a number of seconds, got x", 1, true)
   end)
@@ -175,12 +175,12 @@ describe("a worker", function()
     assert.equal("1 1", ask().body)
   end)
 
-  it("is a new one in each other test", function()
+  it("is new in each other test", function()
     local ask = testing.with { plugin = limited, shared = { counters = "1m" } }
     assert.same({ "1 1", "1 1" }, { ask().body, ask().body })
   end)
 
-  it("has the dictionaries that are declared", function()
+  it("has the declared dictionaries", function()
     local seen
     run(function() seen = { ngx.shared.other == nil, ngx.shared.c:capacity() } end,
       { shared = { c = "64k" } })

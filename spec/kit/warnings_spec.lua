@@ -39,7 +39,7 @@ end
 
 
 describe("warnings in the log of a result", function()
-  it("are those of production, in every test anew", function()
+  it("are production's warnings, in each test again", function()
     for _ = 1, 2 do
       assert.same({
         "get_raw_body read a body with Content-Encoding: gzip",
@@ -51,7 +51,7 @@ describe("warnings in the log of a result", function()
     end
   end)
 
-  it("say what strict mode says of a body, in the same words", function()
+  it("have the words of strict mode for a body", function()
     local ok, err = pcall(testing.run, { plugin = PLUGIN, upstream = UPSTREAM, strict = true })
     assert.is_false(ok)
     local log = log_of(UPSTREAM)
@@ -60,7 +60,7 @@ describe("warnings in the log of a result", function()
     end
   end)
 
-  it("say what strict mode says of an encoded body that is replaced unread", function()
+  it("have the words of strict mode for a replaced encoded body", function()
     local case = {
       plugin = {
         header_filter = function() kong.response.clear_header("Content-Length") end,

@@ -45,7 +45,7 @@ describe("a plugin's name", function()
     end
   end)
 
-  it("finds handler and schema, and the config is filled in", function()
+  it("finds the handler and the schema, which fills in the config", function()
     local answer = testing.run({ plugin = "kit-whole" }).json()
     assert.equal("apikey", answer.header)
     assert.equal(require("kong.response.json").array_mt, getmetatable(answer.list))
@@ -54,12 +54,12 @@ describe("a plugin's name", function()
     assert.equal("key", answer.header)
   end)
 
-  it("finds them also as the module of its handler", function()
+  it("can be the module of its handler", function()
     local answer = testing.run({ plugin = "kong.plugins.kit-whole.handler" }).json()
     assert.equal("apikey", answer.header)
   end)
 
-  it("is refused with a config that the schema refuses, at the line of the test", function()
+  it("is refused at the line of the test if the schema refuses the config", function()
     local ok, err = pcall(function()
       testing.run { plugin = "kit-whole", config = { header = "a b", more = 1 } }
     end)
@@ -68,13 +68,13 @@ describe("a plugin's name", function()
       .. "%(config%.header: bad header name 'a b'.*; config%.more: unknown field%)$", err)
   end)
 
-  it("never changes the config of the test", function()
+  it("does not change the config of the test", function()
     local config = {}
     testing.run { plugin = "kit-whole", config = config }
     assert.same({}, config)
   end)
 
-  it("is that of a schema, too", function()
+  it("finds a schema without a handler", function()
     local row, errors = testing.validate("kit-whole", { list = { "a" } })
     assert.is_nil(errors)
     assert.equal("apikey", row.config.header)
@@ -93,7 +93,7 @@ end)
 
 
 describe("a schema", function()
-  it("can come with the test", function()
+  it("can be in the test", function()
     local seen
     local plugin = { access = function(_, config) seen = config end }
     local schema = { name = "mine", fields = {
@@ -158,7 +158,7 @@ describe("a schema", function()
     end
   end)
 
-  it("that is wrong is refused at the line of the test", function()
+  it("is refused at the line of the test if it is wrong", function()
     local ok, err = pcall(function()
       testing.validate({ name = "mine", fields = { { confg = {} } } }, {})
     end)
@@ -194,7 +194,7 @@ describe("the worker", function()
     assert.equal(0, #result.log)
   end)
 
-  it("goes on without a plugin that fails to start, and the log says so", function()
+  it("continues without a plugin that fails to start, and logs it", function()
     local result = testing.run {
       strict = false,
       name = "mine",
@@ -212,7 +212,7 @@ describe("the worker", function()
     end, "strict mode found:\n  init_worker failed: worker initialization error: ")
   end)
 
-  it("fails the test with an assertion of the test's own", function()
+  it("fails the test if an assertion fails in init_worker", function()
     assert.error_matches(function()
       testing.run { plugin = { init_worker = function() assert.equal(1, 2) end } }
     end, "Expected objects to be equal")
@@ -221,12 +221,12 @@ end)
 
 
 describe("a plugin with phases that the kit does not run", function()
-  it("runs without them, and the log says so", function()
+  it("runs without them, with a line in the log", function()
     local result = testing.run { plugin = { access = noop, certificate = noop } }
     assert.same({ "the kit does not run the certificate phase of this plugin" }, result.log.notice)
   end)
 
-  it("and no other is refused", function()
+  it("is refused if it has no other phases", function()
     assert.error_matches(function()
       testing.run { plugin = { preread = noop } }
     end, "the plugin of the test has only phases that the kit does not run: preread$")
@@ -235,7 +235,7 @@ end)
 
 
 describe("a plugin with a response handler and filters", function()
-  it("is refused, as in gateways", function()
+  it("is refused, as a gateway refuses it", function()
     for _, phase in ipairs { "header_filter", "body_filter" } do
       assert.error_matches(function()
         testing.run { name = "mine", plugin = { response = noop, [phase] = noop } }
@@ -246,8 +246,8 @@ describe("a plugin with a response handler and filters", function()
 end)
 
 
-describe("a plugin of gateways before 3.0", function()
-  it("runs unmodified", function()
+describe("a plugin for gateways before 3.0", function()
+  it("runs without changes", function()
     local BasePlugin = testing.load "kong.plugins.base_plugin"
     local Plugin = BasePlugin:extend()
     Plugin.PRIORITY = 5

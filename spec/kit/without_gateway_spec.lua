@@ -9,8 +9,8 @@ local function run(case)
 end
 
 
-describe("without a gateway", function()
-  it("strict mode finds a handler that failed while the worker started", function()
+describe("without a gateway,", function()
+  it("strict mode finds a handler that failed at the worker's start", function()
     for name, message in pairs {
       init_worker = 'worker initialization error: failed to execute the "init_worker" handler for',
       configure = "failed to execute plugin 'test:configure",
@@ -26,7 +26,7 @@ describe("without a gateway", function()
     end
   end)
 
-  it("phases run in order, over a worker that has started", function()
+  it("phases run in order after the worker's start", function()
     local seen = {}
     local plugin = {}
     for _, phase in ipairs { "rewrite", "access", "header_filter", "body_filter", "log" } do
@@ -53,7 +53,7 @@ describe("without a gateway", function()
     assert.equal("x", result.body)
   end)
 
-  it("there is no Route, unless the test has one", function()
+  it("there is no route unless the test has one", function()
     local seen
     local plugin = { access = function()
       seen = tostring((kong.router.get_route() or {}).id)
@@ -85,7 +85,7 @@ describe("without a gateway", function()
     end
   end)
 
-  it("a handler that yields goes on", function()
+  it("a handler continues after a yield", function()
     local result = run { plugin = { access = function()
       ngx.sleep(0.1)
       coroutine.yield()
@@ -94,7 +94,7 @@ describe("without a gateway", function()
     assert.equal("went on", result.body)
   end)
 
-  it("a failure is a 500, and the log says what the life cycle logs", function()
+  it("a failure is a 500, and the log has the line of the life cycle", function()
     for _, phase in ipairs { "rewrite", "access", "header_filter" } do
       local result = run {
         name = "mine", request = { id = "4711" },
@@ -119,7 +119,7 @@ describe("without a gateway", function()
     assert.matches("boom %(the body_filter handler", result.log.err[1])
   end)
 
-  it("the response phase has the whole answer", function()
+  it("the response phase has the whole response", function()
     local result = run {
       plugin = { response = function()
         kong.response.set_header("X-Body", kong.service.response.get_raw_body())
@@ -135,7 +135,7 @@ describe("without a gateway", function()
     assert.same({ "a", "b" }, result.headers["X-Two"])
   end)
 
-  it("an upstream that fails is an error document", function()
+  it("an upstream that fails causes an error document", function()
     for _, plugin in ipairs { { access = function() end }, { response = error } } do
       local result = run { plugin = plugin, upstream = { failure = "timeout" } }
       assert.equal(504, result.status)
@@ -152,7 +152,7 @@ describe("without a gateway", function()
     end
   end)
 
-  it("nothing stays behind", function()
+  it("no state stays after a test", function()
     local seen = {}
     local function look()
       seen[#seen + 1] = { kong.ctx.plugin.x or "none", getmetatable(kong.ctx) or "none" }
@@ -166,7 +166,7 @@ describe("without a gateway", function()
     assert.equal(seen[1][2], seen[3][2])
   end)
 
-  it("a plugin that the life cycle refuses is refused", function()
+  it("a plugin is refused if the life cycle refuses it", function()
     assert.error_matches(function()
       run { plugin = { access = setmetatable({}, { __call = function() end }) } }
     end, "plugins%[1%]: access must be a function, got table")
