@@ -93,7 +93,7 @@ end, function(server)
   local TELL_SOURCE = "note('source', response.get_source())"
 
 
-  it("gives each PDK a table of its own", function()
+  it("returns a new table for each PDK", function()
     run { content = [[
       local new = require("kong.pdk.response").new
       local one, other = new(kong), new(kong)
@@ -115,7 +115,7 @@ end, function(server)
     assert.same({ names, names, "apart" }, server:noted())
   end)
 
-  it("exits in access when the phase is over", function()
+  it("exits in access at the end of the phase", function()
     local r = run {
       path = "/proxied",
       upstream = "ngx.header['X-Upstream'] = 'yes' ngx.print('upstream')",
@@ -155,7 +155,7 @@ end, function(server)
     assert.same({ "ran on", "source", "exit" }, r.notes)
   end)
 
-  it("answers with an error in the client's format", function()
+  it("sends an error in the client's format", function()
     local case = {
       access = ACCESS .. "gateway(function() response.error(404, 'a < b') end)",
       log = TELL_SOURCE,
@@ -206,7 +206,7 @@ end, function(server)
     assert.same({ "source", "service", true, "(nil)", "source", "service" }, r.notes)
   end)
 
-  it("says of an unexpected error that it is one", function()
+  it("returns error as the source after an unexpected error", function()
     run {
       access = "ngx.ctx.KONG_UNEXPECTED = true response.error(500)",
       log = TELL_SOURCE,
@@ -214,7 +214,7 @@ end, function(server)
     assert.same({ "source", "error" }, server:noted())
   end)
 
-  it("names the plugin's line, and the phases", function()
+  it("names the plugin's line and the phases in errors", function()
     local r = run {
       access = "\nnote(select(2, pcall(function() response.exit('x') end)))",
       body_filter = "note(select(2, pcall(response.set_status, 200)))",
@@ -226,7 +226,7 @@ end, function(server)
     }, { r.notes[1], r.notes[2] })
   end)
 
-  it("takes the gateway's limit of headers", function()
+  it("uses the gateway's limit of headers", function()
     local r = run { access = [[
       ngx.ctx.KONG_PHASE = 0x200
       for i = 1, 10 do
@@ -255,11 +255,11 @@ end, function(server)
       return server:log()
     end
 
-    it("with kong.log", function()
+    it("with kong.log if it exists", function()
       assert.matches("kong.log.warn <<" .. WARNING .. ">>", logged(WARN), 1, true)
     end)
 
-    it("with what kong.log is when it logs", function()
+    it("with the kong.log of the moment", function()
       local log = logged([[
         local before = kong.log
         kong.log = { warn = function(text) ngx.log(ngx.NOTICE, "mine <<", text, ">>") end }
@@ -268,7 +268,7 @@ end, function(server)
       assert.not_matches("kong.log.warn", log, 1, true)
     end)
 
-    it("with nginx's where kong.log has nothing for it", function()
+    it("with nginx's log if kong.log lacks the function", function()
       for _, value in ipairs { "nil", "{}", "'text'", "{ warn = function() error('x') end }" } do
         local log = logged("local before = kong.log kong.log = " .. value .. " " .. WARN
                            .. " kong.log = before")
@@ -305,7 +305,7 @@ end, function(server)
       assert.same({}, notes)
     end)
 
-    it("where it can be polled", function()
+    it("only if it has a function poll", function()
       for _, events in ipairs { "nil", "{}", "'text'" } do
         local r, notes = polls("content", events, "response.exit(200, 'x')")
         assert.equal("x", r.body)
@@ -335,7 +335,7 @@ describe("kong.pdk.response without the gateway's modules", function()
 
   local JSON = '{\n  "message":"Not found",\n  "request_id":"%s"\n}'
 
-  it("works with a PDK that is empty, or none", function()
+  it("works with an empty PDK or none", function()
     for _, pdk in ipairs { "", "{}", "nil" } do
       local r = answer({}, [[
         local instance = new(]] .. pdk .. [[)
@@ -348,13 +348,13 @@ describe("kong.pdk.response without the gateway's modules", function()
     end
   end)
 
-  it("takes nginx's request id", function()
+  it("uses nginx's request id", function()
     local r = answer({ http = "add_header Request-Id $request_id always;" }, "new({}).error(404)")
     assert.matches("^%x+$", r:header("Request-Id"))
     assert.equal(JSON:format(r:header("Request-Id")), r.body)
   end)
 
-  it("works with a module of request ids that fails, or has none", function()
+  it("works with a module of request ids that fails or has no id", function()
     for module, id in pairs {
       ["error('broken')"] = "ID",
       ["return {}"] = "ID",
@@ -368,7 +368,7 @@ describe("kong.pdk.response without the gateway's modules", function()
     end
   end)
 
-  it("takes the templates of the PDK, or those of the global kong", function()
+  it("uses the templates of the PDK or of the global kong", function()
     for code, expected in pairs {
       ["new({ configuration = { error_template_json = paths.own } })"] = "[Not found]",
       ["new({ configuration = {} })"] = JSON:format("ID"),
@@ -386,7 +386,7 @@ describe("kong.pdk.response without the gateway's modules", function()
     end
   end)
 
-  it("works where a configuration is none, or fails", function()
+  it("works if the configuration is invalid or raises an error", function()
     for _, configuration in ipairs {
       "'text'", "5", "{ error_template_json = 5 }", "{ error_template_json = {} }",
       "setmetatable({}, { __index = function() error('x') end })",

@@ -57,7 +57,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       end
     end
 
-    it("get_headers() raises a string where the configuration cannot be read", function()
+    it("get_headers() raises a string if the configuration cannot be read", function()
       for _, case in ipairs(THROWN) do
         local throwing = THROWING:format("{ ctx = {} }", case[1])
         for _, kong in ipairs {
@@ -71,7 +71,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       end
     end)
 
-    it("a kong.ctx behind an __index counts", function()
+    it("the phase check reads kong.ctx through __index", function()
       local kong = "setmetatable({}, { __index = function(_, name) return name == 'ctx' end })"
       local _, _, message = unpack(raised("header_filter", kong, "get_status()"))
       assert.equal("plugin.lua:4: no phase in ngx.ctx.KONG_PHASE, (need one of response,"

@@ -2,7 +2,7 @@ local lifecycle = require "spec.support.lifecycle"
 local served = require "spec.support.served"
 
 
-served.describe("the life cycle", function()
+served.describe("an exit under the life cycle", function()
   return lifecycle.start { http = "proxy_http_version 1.1;" }
 end, function(server)
   local function run(case)
@@ -17,7 +17,7 @@ end, function(server)
       log = "note('log', kong.response.get_source(), kong.response.get_status())",
     }
 
-    it("in access runs no later plugin in that phase, and all in those that follow", function()
+    it("skips the later plugins in access, and runs all in later phases", function()
       local r = run {
         one = { access = "note('one')" },
         two = { access = [[
@@ -33,7 +33,7 @@ end, function(server)
       assert.same({ "one", "header_filter exit", "body_filter exit", "log exit 403" }, r.notes)
     end)
 
-    it("in rewrite runs no access either", function()
+    it("skips access after rewrite", function()
       local r = run {
         one = { rewrite = "kong.response.exit(200, 'early')", access = "note('access')" },
         two = { rewrite = "note('rewrite')" },
@@ -45,7 +45,7 @@ end, function(server)
       assert.same({ "header_filter exit", "body_filter exit", "log exit 200" }, r.notes)
     end)
 
-    it("sends nothing before the phase is over", function()
+    it("sends nothing before the end of the phase", function()
       local r = run {
         one = { access = [[
           coroutine.wrap(function() kong.response.exit(403, "no") end)()
@@ -59,7 +59,7 @@ end, function(server)
       assert.same({ "false 403" }, r.notes)
     end)
 
-    it("works with error, with gRPC's rules and with a message per format", function()
+    it("works for error, for gRPC and for each format", function()
       local case = { one = { access = "kong.response.error(429)" }, three = LATER }
       case.headers = { "Accept: text/html" }
       local r = run(case)
@@ -75,7 +75,7 @@ end, function(server)
       assert.equal("", r.body)
     end)
 
-    it("in header_filter sends its body in place of the upstream's", function()
+    it("sends its body in place of the upstream's in header_filter", function()
       local r = run {
         one = { header_filter = "kong.response.exit(503, { message = 'closed' })" },
         two = { header_filter = "note('two')", body_filter = [[
@@ -98,7 +98,7 @@ end, function(server)
       assert.same({ "two", "log exit" }, r.notes)
     end)
 
-    it("in header_filter with an empty body sends none of the upstream's", function()
+    it("sends no byte of the upstream's body in header_filter if its own is empty", function()
       local r = run {
         one = { header_filter = "kong.response.exit(200, '')" },
         upstream = "ngx.print(('x'):rep(100000)) return true",
@@ -108,7 +108,7 @@ end, function(server)
       assert.equal("0", r:header("Content-Length"))
     end)
 
-    it("of nginx's own, header_filter can still replace it", function()
+    it("replaces an ngx.exit in header_filter", function()
       local r = run {
         one = { access = "ngx.exit(403)" },
         two = { header_filter = "kong.response.exit(503, 'replaced')", access = "note('two')" },
@@ -119,7 +119,7 @@ end, function(server)
       assert.same({ "log exit 503" }, r.notes)
     end)
 
-    it("in content, its own is sent at once", function()
+    it("is sent at once in content", function()
       local r = run {
         path = "/content",
         one = { access = "note('one')" },

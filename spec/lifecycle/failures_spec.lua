@@ -10,9 +10,9 @@ end, function(server)
     return server:run(case)
   end
 
-  describe("when a handler fails", function()
+  describe("after a failure of a handler,", function()
     for _, phase in ipairs { "rewrite", "access" } do
-      it("in " .. phase .. " answers with a 500 in the client's format", function()
+      it("sends a 500 in the client's format in " .. phase, function()
         local case = lifecycle.all(phase, "note(conf.of)")
         case.two[phase] = "note(conf.of) error('secret')"
         case.three.log = "note(kong.response.get_source(), kong.response.get_status())"
@@ -33,7 +33,7 @@ end, function(server)
       end)
     end
 
-    it("in header_filter replaces the response, with all its headers", function()
+    it("replaces the response and all its headers in header_filter", function()
       local r = run {
         one = { header_filter = "kong.response.set_header('X-One', '1')" },
         two = { header_filter = "error({})" },
@@ -66,7 +66,7 @@ end, function(server)
       assert.same({ "error", "error 500" }, r.notes)
     end)
 
-    it("in header_filter replaces an exit, too", function()
+    it("replaces an exit in header_filter", function()
       for _, exit in ipairs { "exit(403, 'no')", "exit(403)" } do
         local r = run {
           one = { access = "kong.response." .. exit, log = "note(kong.response.get_source())" },
@@ -79,7 +79,7 @@ end, function(server)
       end
     end)
 
-    it("in header_filter replaces a response without a body", function()
+    it("replaces a response without a body in header_filter", function()
       for _, case in ipairs {
         { upstream = "ngx.status = 204 return true" },
         { upstream = "ngx.status = 304 return true" },
@@ -100,7 +100,7 @@ end, function(server)
       end
     end)
 
-    describe("in header_filter, what body filters make of the 500 is not sent", function()
+    describe("sends the 500 of header_filter although a body filter makes", function()
       for what, code in pairs {
         ["a shorter body"] = [[
           if kong.response.get_raw_body() then kong.response.set_raw_body("{}") end
@@ -148,7 +148,7 @@ end, function(server)
       end
     end)
 
-    describe("with an error that has no place, names the handler's", function()
+    describe("adds the handler's place to an error without a position", function()
       -- The functions that the harness makes of all handlers.
       local PLACE = "[^()]*/plugins%.lua:%d+"
 
@@ -164,14 +164,14 @@ end, function(server)
         end)
       end
 
-      it("and not where the error has one", function()
+      it("unless the error has a position", function()
         local r = run { one = { access = "local _ = kong.response.exit('400')" } }
         assert.matches('one.access:1: code must be a number (the access handler of plugin "one"'
                        .. " failed, request_id: ", r.log, 1, true)
       end)
     end)
 
-    it("and is in no file, calls its plugin by its place in the list", function()
+    it("names a plugin without a file by its position in the list", function()
       nginx.once({
         init = [[
           lifecycle = require("kong.response.lifecycle").new {
@@ -187,7 +187,7 @@ end, function(server)
       end)
     end)
 
-    it("in body_filter breaks the response off", function()
+    it("breaks the response off in body_filter", function()
       local r = run {
         one = {
           body_filter = "kong.ctx.plugin.n = (kong.ctx.plugin.n or 0) + 1 "
@@ -211,7 +211,7 @@ end, function(server)
                      r.log, 1, true)
     end)
 
-    it("in body_filter lets nothing through behind the gap", function()
+    it("sends nothing after the missing chunk in body_filter", function()
       local r = run {
         path = "/content",
         one = { body_filter = "if ngx.arg[1] == 'chunk 2' then error('x') end" },
@@ -226,7 +226,7 @@ end, function(server)
       assert.equal("chunk 1", r.body)
     end)
 
-    it("in log runs the next one", function()
+    it("runs the next handler in log", function()
       local r = run {
         one = { log = "error('x')" },
         two = { log = "note(kong.response.get_source())" },
@@ -236,7 +236,7 @@ end, function(server)
       assert.matches('one.log:1: x (the log handler of plugin "one" failed)', r.log, 1, true)
     end)
 
-    it("to make a response that can be sent", function()
+    it("sends a 500 if the delayed response is invalid", function()
       local r = run {
         one = { access = [[
           coroutine.wrap(function() kong.response.exit(403, "no") end)()
@@ -251,7 +251,7 @@ end, function(server)
                      .. '"one" cannot be sent, request_id: ', r.log, 1, true)
     end)
 
-    it("after it has sent something breaks the response off", function()
+    it("breaks the response off if the handler has sent output", function()
       local r = run {
         path = "/content",
         one = {

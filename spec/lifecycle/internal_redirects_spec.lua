@@ -4,7 +4,7 @@ local served = require "spec.support.served"
 
 
 served.describe("internal redirects", redirects.start, function(server)
-  describe("keep the source and what plugins know", function()
+  describe("keep the source and the values of plugins", function()
     it("after an exit under error_page with a file", function()
       local r = server:run(redirects.case("/file-page", "kong.response.exit(403)"))
       assert.equal(403, r.status)
@@ -39,7 +39,7 @@ served.describe("internal redirects", redirects.start, function(server)
       assert.same({ "once", "header_filter service", "log service 200 one shared field" }, r.notes)
     end)
 
-    it("with ngx.exec, behind which the other plugins run", function()
+    it("with ngx.exec, after which the other plugins run", function()
       for _, phase in ipairs { "rewrite", "access" } do
         for _, target in ipairs { "@service", "/?x=1" } do
           local case = redirects.case("/there")
@@ -70,7 +70,7 @@ served.describe("internal redirects", redirects.start, function(server)
       assert.same({ "header_filter exit", "log exit 202 one shared field" }, r.notes)
     end)
 
-    it("and what the new location has put into ngx.ctx", function()
+    it("and the values that the new location has put into ngx.ctx", function()
       local r = server:run(redirects.case("/fields",
         "ngx.ctx.later = 'earlier' kong.response.exit(403)",
         { three = { log = "note(ngx.ctx.later, ngx.ctx.field)" } }))
@@ -81,7 +81,7 @@ served.describe("internal redirects", redirects.start, function(server)
       }, r.notes)
     end)
 
-    it("but a subrequest has its own", function()
+    it("unlike a subrequest, which has its own values", function()
       local r = server:run {
         path = "/content",
         one = {
@@ -104,7 +104,7 @@ served.describe("internal redirects", redirects.start, function(server)
 
 
   describe("do not run a handler twice", function()
-    it("after an exit, not even those that have not run", function()
+    it("after an exit, and skip those that have not run", function()
       local r = server:run {
         path = "/file-page",
         one = { rewrite = "note('rewrite')", access = "note('one')" },
@@ -115,7 +115,7 @@ served.describe("internal redirects", redirects.start, function(server)
       assert.same({ "rewrite", "one", "two" }, r.notes)
     end)
 
-    it("but run those of another life cycle, for they may guard what follows", function()
+    it("but run those of another life cycle", function()
       local case = {
         path = "/other",
         one = { rewrite = "note('rewrite')", access = "kong.response.exit(403)" },
@@ -133,7 +133,7 @@ served.describe("internal redirects", redirects.start, function(server)
       assert.same({ "rewrite", "other rewrite", "exit" }, r.notes)
     end)
 
-    it("after an error of the upstream's", function()
+    it("after an error of the upstream", function()
       local r = server:run {
         path = "/fallback",
         one = { rewrite = "note('rewrite')", access = "note('access')" },
@@ -144,7 +144,7 @@ served.describe("internal redirects", redirects.start, function(server)
   end)
 
 
-  it("let a page answer with 500 where nginx hides the status", function()
+  it("send an error page with the status 500 if nginx hides the status", function()
     local r = server:run(redirects.case("/hidden-status"))
     assert.equal(500, r.status)
     assert.matches('"message":"An unexpected error occurred"', r.body, 1, true)
@@ -175,7 +175,7 @@ served.describe("internal redirects", redirects.start, function(server)
       return ("%-5d%-15s"):format(id, id % 2 == 0 and "exit" or "service")
     end
 
-    it("one after the other on a connection", function()
+    it("in sequence on one connection", function()
       local header = server:prepare { one = PLUGIN }
       local connection = server:connect()
       for id = 1, 20 do
@@ -187,7 +187,7 @@ served.describe("internal redirects", redirects.start, function(server)
       connection:close()
     end)
 
-    it("at the same time on a connection", function()
+    it("at the same time on one connection", function()
       local number = server:prepare({ one = PLUGIN }):match("%d+")
       local streams = 60
 
@@ -244,7 +244,7 @@ served.describe("internal redirects", redirects.start, function(server)
   end)
 
 
-  it("leave nothing behind, with a log phase and without", function()
+  it("leak no memory, with and without a log phase", function()
     local remember = [[
       if not rawget(_G, "remembered") then
         rawset(_G, "remembered", setmetatable({}, { __mode = "k" }))

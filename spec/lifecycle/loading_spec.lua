@@ -65,7 +65,7 @@ describe("a plugin's name", function()
     return err
   end
 
-  it("finds handler and schema, and the config is filled in", function()
+  it("finds the handler and the schema, which fills in the config", function()
     local seen
     require("kong.plugins.whole.handler").configure = function(_, configs)
       seen = configs[1]
@@ -79,7 +79,7 @@ describe("a plugin's name", function()
     assert.is_nil(seen.route_id)
   end)
 
-  it("may be bound to a route, where it has a schema", function()
+  it("can be bound to a route if there is a schema", function()
     local id, seen = "5b1f4f5c-0b5d-4a3f-8d52-0f3b5ac1d001", nil
     require("kong.plugins.whole.handler").configure = function(_, configs)
       seen = configs[1]
@@ -97,12 +97,12 @@ describe("a plugin's name", function()
     })
   end)
 
-  it("may be that of the handler's module", function()
+  it("can be the module of its handler", function()
     assert.matches("plugins%[1%]: schema violation %(config%.limit: required field missing%)$",
                    refusal { { plugin = "kong.plugins.whole.handler" } })
   end)
 
-  it("is refused with a config that its schema refuses", function()
+  it("is refused if its schema refuses the config", function()
     assert.matches("plugins%[2%]: 2 schema violations %(config%.header: bad header name 'a b', .*; "
       .. "config%.limit: expected an integer%)$",
       refusal {
@@ -110,7 +110,7 @@ describe("a plugin's name", function()
       })
   end)
 
-  it("is refused when nothing is there", function()
+  it("is refused if there is no such plugin", function()
     assert.matches("plugins%[1%]: missing plugin is enabled but not installed;\n.*"
       .. "module 'missing' not found", refusal { { plugin = "missing" } })
     assert.matches('plugins%[1%]: plugin "broken" cannot be loaded: .*no such thing',
@@ -119,12 +119,12 @@ describe("a plugin's name", function()
       .. "a table, got boolean: did you forget `return`%?$", refusal { { plugin = "nothing" } })
   end)
 
-  it("is refused with a schema of old", function()
+  it("is refused if its schema is in the format before 1.0", function()
     assert.matches("plugins%[1%]: error initializing schema for plugin: error in definition of ",
                    refusal { { plugin = "old" } })
   end)
 
-  it("may come with another schema, a table or a module's name", function()
+  it("can have another schema, as a table or a module's name", function()
     local schema = { name = "bare", fields = {
       { config = { type = "record", fields = { { n = { type = "number", required = true } } } } },
     } }
@@ -151,7 +151,7 @@ describe("a plugin that starts with a warning", function()
     rawset(_G, "ngx", nil)
   end)
 
-  it("has a config that sets a deprecated field", function()
+  it("sets a deprecated field", function()
     local schema = { name = "old", fields = { { config = { type = "record", fields = {
       { old = { type = "string", deprecation = { message = "no old", removal_in_version = "2" } } },
     } } } } }
@@ -175,7 +175,7 @@ describe("a plugin that starts with a warning", function()
     end
   end)
 
-  it("is told of the response phase what it needs", function()
+  it("has a response handler, and learns what it needs", function()
     local ok, err = pcall(lifecycle.new, { { plugin = { response = noop }, name = "late" } })
     assert.is_false(ok)
     assert.matches('the response phase of plugin "late" needs buffering = "<location>" in the '
@@ -184,7 +184,7 @@ describe("a plugin that starts with a warning", function()
 end)
 
 
-describe("a plugin of old gateways", function()
+describe("a plugin for old gateways", function()
   it("extends kong.plugins.base_plugin, and gets one instance", function()
     finally(function()
       rawset(_G, "ngx", nil)

@@ -25,7 +25,7 @@ return Plugin
 ]==]
 
 
-describe("a module that logs and asks at its top", function()
+describe("a module that calls kong at its top", function()
   it("loads under the life cycle", function()
     nginx.once({
       files = { ["kong/plugins/early/handler.lua"] = HANDLER },

@@ -18,7 +18,7 @@ describe("a life cycle", function()
   end)
 
 
-  describe("is refused for", function()
+  describe("is refused because of", function()
     local NUMBER = "must be a number, got "
 
     for _, case in ipairs {
@@ -74,14 +74,14 @@ describe("a life cycle", function()
 
 
   describe("sets the global kong", function()
-    it("where there is none", function()
+    it("if there is none", function()
       lifecycle.new {}
       assert.is_function(kong.response.exit)
       assert.is_table(kong.ctx)
       assert.is_nil(kong.ctx.other)
     end)
 
-    it("where kong has neither response nor ctx", function()
+    it("if kong has neither response nor ctx", function()
       local mine = { log = noop }
       rawset(_G, "kong", mine)
       lifecycle.new {}
@@ -91,7 +91,7 @@ describe("a life cycle", function()
       assert.is_table(kong.ctx)
     end)
 
-    it("but leaves what is there", function()
+    it("but keeps its existing fields", function()
       local response, ctx = {}, setmetatable({}, { __index = { shared = "theirs" } })
       rawset(_G, "kong", setmetatable({ response = response, ctx = ctx }, {
         __newindex = function()
@@ -105,13 +105,13 @@ describe("a life cycle", function()
       assert.is_nil(kong.ctx.plugin)
     end)
 
-    it("also where it is closed to new fields", function()
+    it("even if it refuses new fields", function()
       rawset(_G, "kong", setmetatable({}, { __newindex = error }))
       lifecycle.new {}
       assert.is_function(kong.response.exit)
     end)
 
-    it("unless it is something else", function()
+    it("unless it is not a table", function()
       rawset(_G, "kong", "King")
       assert.has_error(function()
         lifecycle.new {}
@@ -121,7 +121,7 @@ describe("a life cycle", function()
   end)
 
 
-  it("leaves the list alone", function()
+  it("does not change the list", function()
     local plugins = {
       { plugin = { PRIORITY = 1 }, config = { 1 } },
       { plugin = { PRIORITY = 2 }, name = "two" },

@@ -48,7 +48,7 @@ served.describe("the life cycle runs filters inside of another phase:", function
 end, function(server)
   for what, code in pairs(ALL_PRINTS) do
     for phase, bit in pairs { rewrite = "0x10", access = "0x20" } do
-      it(what .. " in " .. phase .. ", and an exit is told that it is too late", function()
+      it(what .. " in " .. phase .. ", and an exit raises an error", function()
         -- lua-nginx-module has no subrequests over HTTP/2.
         for _, http2 in ipairs(code:find("capture", 1, true) and { false } or { false, true }) do
           local r = server:run {
@@ -79,7 +79,7 @@ end, function(server)
     end
   end
 
-  it("in content, which has the phase it had before", function()
+  it("in content, which keeps its phase", function()
     local r = server:run {
       path = "/content",
       one = { access = "note(('0x%x'):format(ngx.ctx.KONG_PHASE))" },
@@ -102,7 +102,7 @@ end, function(server)
     assert.same({ "0x1000000 nil", "false content:2: " .. SENT }, r.notes)
   end)
 
-  it("an exit after a subrequest with the same ngx.ctx is delayed as any", function()
+  it("after which an exit is delayed, also with the ngx.ctx of a subrequest", function()
     local r = server:run {
       path = "/content",
       one = { access = [[
@@ -117,7 +117,7 @@ end, function(server)
     assert.same({ "true" }, r.notes)
   end)
 
-  it("a handler that raises in one leaves the phase as it was", function()
+  it("whose phase stays after a handler raised an error", function()
     local r = server:run {
       path = "/content",
       one = {
@@ -132,7 +132,7 @@ end, function(server)
     assert.equal("0x20", r.notes[1])
   end)
 
-  it("says that the body filter keeps the end of an empty body, before handlers run", function()
+  it("with the flag for the end of an empty body before handlers run", function()
     for _, path in ipairs { "/", "/content", "/page", "/exec" } do
       local r = server:run {
         path = path,
@@ -145,7 +145,7 @@ end, function(server)
 end)
 
 
-describe("the log line of a handler that has failed", function()
+describe("the log line of a failed handler", function()
   local server, stable
 
   setup(function()
@@ -200,7 +200,7 @@ describe("the log line of a handler that has failed", function()
     end)
   end
 
-  it("has the id of the page where its response cannot be sent", function()
+  it("has the id of the page if its response cannot be sent", function()
     local r = server:run {
       one = { access = [[
         coroutine.wrap(function() kong.response.exit(403, "no") end)()
@@ -213,7 +213,7 @@ describe("the log line of a handler that has failed", function()
       { (lines(r.log)[1]:gsub(", client: .*", "")) })
   end)
 
-  it("in body_filter and log has the id of the page that went before", function()
+  it("in body_filter and log has the id of the page that was sent before", function()
     local r = server:run {
       one = { access = "error('boom')", log = "error('log')" },
       two = { log = "error('again')" },
@@ -235,7 +235,7 @@ describe("the log line of a handler that has failed", function()
       .. '"one" failed, request_id: ' .. id .. ")", 1, true), found[2])
   end)
 
-  it("in body_filter and log has an id where the configuration uses it, and none else", function()
+  it("in body_filter and log has an id only if the configuration uses it", function()
     for host, has_id in pairs { [stable] = true, [server] = false } do
       local r = host:run {
         one = {
@@ -253,7 +253,7 @@ describe("the log line of a handler that has failed", function()
     end
   end)
 
-  it("shows what is no string, and the beginning of what is long", function()
+  it("shows errors that are not strings, and the beginning of long ones", function()
     local r = server:run { one = { access = "error({})" } }
     assert.equal(1, lines(r.log)[1]:find("table: 0x", 1, true))
     r = server:run { one = { access = [[
@@ -271,7 +271,7 @@ describe("the log line of a handler that has failed", function()
     end
   end)
 
-  it("has what the option request_id says, once per request", function()
+  it("has the id of the option request_id, which is called once for a request", function()
     nginx.once({
       init = [[
         local asked = 0
@@ -361,7 +361,7 @@ end, function(server)
     return answer .. rest, closed or over
   end
 
-  it("passes bytes both ways where none fails", function()
+  it("passes bytes in both directions if no handler fails", function()
     local answer, closed = shake_hands { one = { header_filter = "note('head')" } }
     assert.matches("^HTTP/1.1 101 ", answer)
     assert.matches("\r\n\r\nfrom upstream\necho from client, early\necho from client, late\n$",
@@ -374,7 +374,7 @@ end, function(server)
     ["raises after it changed the status"] = "kong.response.set_status(403) error('boom')",
     ["calls a function wrongly"] = "kong.response.set_status('x')",
   } do
-    it(what .. " ends the connection, and nothing passes either way", function()
+    it(what .. " ends the connection, and no bytes pass", function()
       local answer, closed = shake_hands {
         one = { header_filter = code, log = "note(kong.response.get_source())" },
       }

@@ -37,7 +37,7 @@ end, function(server)
       }, r.notes)
     end)
 
-    it("with their own phase, also behind one that has printed", function()
+    it("with their own phase, also after a plugin that has printed", function()
       local r = run {
         path = "/content",
         one = { access = "ngx.say('x') ngx.flush(true)" },
@@ -46,7 +46,7 @@ end, function(server)
       assert.same({ "32" }, r.notes)
     end)
 
-    it("which are told when a function is called in the wrong phase", function()
+    it("which get an error for a call in the wrong phase", function()
       local r = run { one = {
         access = "note(select(2, pcall(kong.response.get_status)))",
         log = "note(select(2, pcall(kong.response.set_status, 200)))",
@@ -74,7 +74,7 @@ end, function(server)
       assert.equal("upstream", r.body)
     end)
 
-    it("that yield, up to their end", function()
+    it("that yield, to their end", function()
       local r = run {
         one = { access = [[
           local turns = 0
@@ -96,8 +96,8 @@ end, function(server)
   end)
 
 
-  describe("keeps for each request", function()
-    it("kong.ctx.shared for all plugins and kong.ctx.plugin for each", function()
+  describe("keeps in each request", function()
+    it("one kong.ctx.shared for all plugins and a kong.ctx.plugin for each", function()
       local count = [[
         local shared, own = kong.ctx.shared, kong.ctx.plugin
         shared.n, own.n = (shared.n or 0) + 1, (own.n or 0) + 1
@@ -110,7 +110,7 @@ end, function(server)
       end
     end)
 
-    it("the plugin's own also when the filters run inside of its handler", function()
+    it("the plugin's kong.ctx.plugin if the filters run inside of its handler", function()
       local r = run {
         path = "/content",
         one = {
@@ -122,7 +122,7 @@ end, function(server)
       assert.same({ "one", "nil", "one" }, r.notes)
     end)
 
-    it("nothing in kong.ctx itself", function()
+    it("no fields in kong.ctx itself", function()
       local r = run {
         one = { access = [[
           note(select(2, pcall(function() kong.ctx.x = 1 end)))
@@ -140,7 +140,7 @@ end, function(server)
   end)
 
 
-  it("composes two plugins that buffer and change the body", function()
+  it("runs two plugins that buffer and change the body", function()
     local function change(from, to)
       return [[
         local body = kong.response.get_raw_body()
@@ -172,7 +172,7 @@ end, function(server)
   end)
 
 
-  it("does the same for many clients at once", function()
+  it("serves many clients at the same time", function()
     local header = server:prepare {
       one = {
         access = [[
@@ -238,7 +238,7 @@ it("twenty plugins run in the order of their priority", function()
 end)
 
 
-describe("loading kong.response.lifecycle", function()
+describe("require of the life cycle", function()
   it("makes the global kong, which plugins take at their top", function()
     require("spec.support.nginx").once({
       files = {

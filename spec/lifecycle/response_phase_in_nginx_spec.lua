@@ -150,7 +150,7 @@ end
 
 
 served.describe("the response phase", start, function(server)
-  it("has the whole body, and headers depend on it", function()
+  it("has the whole body, so headers can depend on it", function()
     local r = server:request { path = "/a%20b?q=1", method = "POST", body = "sent" }
     local body = "POST /a%20b?q=1 yes sent"
     assert.equal(200, r.status)
@@ -168,7 +168,7 @@ served.describe("the response phase", start, function(server)
     assert.is_truthy(server:wait_log("ended <200 service access 200>"))
   end)
 
-  it("keeps what the upstream says", function()
+  it("keeps the upstream's status and headers", function()
     local r = server:get("/status/404")
     assert.equal(404, r.status)
     assert.equal("not here", r.body)
@@ -182,7 +182,7 @@ served.describe("the response phase", start, function(server)
     assert.equal("", r.body)
   end)
 
-  it("keeps the connection", function()
+  it("keeps the connection to the client", function()
     local connection = server:connect("port")
     local head = "GET /length HTTP/1.1\r\nHost: localhost\r\n"
     connection:send(head .. "\r\n" .. head .. "Connection: close\r\n\r\n")
@@ -198,7 +198,7 @@ served.describe("the response phase", start, function(server)
     assert.same({ "5" }, r:values("Content-Length"))
   end)
 
-  it("ends with an exit, and headers that were set stay", function()
+  it("ends with an exit, which keeps headers that were set", function()
     local r = server:get("/length?exit=response")
     assert.equal(200, r.status)
     assert.equal('{"was":"hello"}', r.body)
@@ -211,7 +211,7 @@ served.describe("the response phase", start, function(server)
     assert.is_truthy(server:wait_log("ended <200 exit access 200>"))
   end)
 
-  it("does not run for what access answers", function()
+  it("does not run after an exit in access", function()
     local r = server:get("/length?exit=access")
     assert.equal(403, r.status)
     assert.equal("early", r.body)
@@ -219,7 +219,7 @@ served.describe("the response phase", start, function(server)
     assert.same({ "no" }, r:values("X-Buffered"))
   end)
 
-  it("makes a 500 of a failure, with none of the headers", function()
+  it("sends a 500 after a failure, without the upstream's headers", function()
     local r = server:get("/length?fail=1")
     assert.equal(500, r.status)
     assert.matches('"message":"An unexpected error occurred"', r.body)
@@ -229,7 +229,7 @@ served.describe("the response phase", start, function(server)
       .. 'of plugin "first" failed'))
   end)
 
-  it("makes an error document of an upstream that fails", function()
+  it("sends an error document if the upstream fails", function()
     local r = server:get("/refused")
     assert.equal(502, r.status)
     assert.matches('"message":"An invalid response was received from the upstream server"', r.body)
@@ -241,7 +241,7 @@ served.describe("the response phase", start, function(server)
     assert.is_truthy(server:wait_log("ended <502 error nil 502>"))
   end)
 
-  it("serves HTTP/2 where the module makes subrequests for it, and refuses it elsewhere", function()
+  it("serves HTTP/2 if the module allows subrequests there, and refuses it otherwise", function()
     local r = server:request { path = "/length", http2 = true }
     if r.status == 200 then
       assert.equal("hello", r.body)
@@ -253,7 +253,7 @@ served.describe("the response phase", start, function(server)
     end
   end)
 
-  it("is not needed for buffering on demand", function()
+  it("is not needed for buffering the body on demand", function()
     local r = server:get("/asked/length?buffer=1")
     assert.equal("GET /asked/length?buffer=1 no access ", r.body)
     assert.same({ tostring(#r.body) }, r:values("X-Buffered"))

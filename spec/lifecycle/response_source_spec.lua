@@ -11,7 +11,7 @@ served.describe("the source of a response", redirects.start, function(server)
 
   local SLOW = "ngx.sleep(0.3) return"
 
-  it("of an upstream is service, whatever its status", function()
+  it("is service for an upstream with any status", function()
     for _, status in ipairs { 200, 404, 500, 504 } do
       local first, last, r = sources(redirects.case("/", nil, {
         upstream = "ngx.status = " .. status .. " ngx.print('own') return true",
@@ -23,7 +23,7 @@ served.describe("the source of a response", redirects.start, function(server)
     end
   end)
 
-  it("of an upstream that times out is error, with a page in the client's format", function()
+  it("is error for an upstream that times out, with a page in the client's format", function()
     local case = redirects.case("/named-page", nil, { upstream = SLOW })
     for _, format in ipairs {
       { "application/json", '"message":"The upstream server is timing out"' },
@@ -40,7 +40,7 @@ served.describe("the source of a response", redirects.start, function(server)
     end
   end)
 
-  it("of an upstream that times out or refuses is error without a page, too", function()
+  it("is error for an upstream that times out or refuses, without a page", function()
     for path, status in pairs { ["/timeout"] = 504, ["/refused"] = 502 } do
       local first, last, r = sources(redirects.case(path, nil, { upstream = SLOW }))
       assert.equal(status, r.status)
@@ -49,7 +49,7 @@ served.describe("the source of a response", redirects.start, function(server)
     end
   end)
 
-  it("of the upstream that answers in the end is service", function()
+  it("is service for the last upstream if it responds", function()
     for _, path in ipairs { "/retried", "/fallback" } do
       local first, last, r = sources(redirects.case(path))
       assert.equal("upstream", r.body)
@@ -58,7 +58,7 @@ served.describe("the source of a response", redirects.start, function(server)
     end
   end)
 
-  it("of an upstream's error that nginx replaces is service", function()
+  it("is service for an upstream's error that nginx replaces", function()
     local first, last, r = sources(redirects.case("/intercepted", nil, {
       upstream = "ngx.status = 500 ngx.print('own') return true",
     }))
@@ -68,7 +68,7 @@ served.describe("the source of a response", redirects.start, function(server)
     assert.equal("log service 500 one shared field", last)
   end)
 
-  it("of a file that the upstream points to is service", function()
+  it("is service for a file that the upstream names", function()
     local first, last, r = sources(redirects.case("/", nil, {
       upstream = "ngx.header['X-Accel-Redirect'] = '/page.html' return true",
     }))
@@ -78,7 +78,7 @@ served.describe("the source of a response", redirects.start, function(server)
     assert.equal("log service 200 one shared field", last)
   end)
 
-  it("is error where an upstream only has the error page", function()
+  it("is error if an upstream only sends the error page", function()
     local first, last, r = sources(redirects.case("/proxied-page"))
     assert.equal(502, r.status)
     assert.equal("upstream", r.body)
@@ -86,7 +86,7 @@ served.describe("the source of a response", redirects.start, function(server)
     assert.equal("log error 502 one shared field", last)
   end)
 
-  it("of a cache is service", function()
+  it("is service for a response of the cache", function()
     local case = redirects.case("/cached", nil, { upstream = "note('asked')" })
     assert.same({
       "asked", "header_filter service", "log service 200 one shared field",
@@ -95,14 +95,14 @@ served.describe("the source of a response", redirects.start, function(server)
       server:run(case).notes)
   end)
 
-  it("is error for a location of its own, unless that says otherwise", function()
+  it("is error for a location of Lua code, unless the code sets KONG_PROXIED", function()
     local case = redirects.case("/content", nil, { content = "ngx.print('x')" })
     assert.equal("header_filter error", (sources(case)))
     case.content = "ngx.ctx.KONG_PROXIED = true ngx.print('x')"
     assert.equal("header_filter service", (sources(case)))
   end)
 
-  it("is error for what nginx refuses before the plugins", function()
+  it("is error for a request that nginx refuses before the plugins", function()
     local r = server:run {
       path = "/small",
       body = "too large",
@@ -114,7 +114,7 @@ served.describe("the source of a response", redirects.start, function(server)
     assert.same({ "log error 413 nil nil nil" }, r.notes)
   end)
 
-  it("is error for what is no request", function()
+  it("is error for a malformed request", function()
     local header = server:prepare { one = { log = redirects.SOURCES.log } }
     server:clear_log()
     local connection = server:connect()
@@ -125,7 +125,7 @@ served.describe("the source of a response", redirects.start, function(server)
     assert.equal("log error 400 nil nil nil", server:wait_log("noted <<(.-)>>"))
   end)
 
-  it("is error for a client that does not wait", function()
+  it("is error if the client hangs up", function()
     local header = server:prepare {
       one = { log = "note(kong.response.get_source(), ngx.status)" },
       upstream = SLOW,

@@ -5,14 +5,14 @@ local NOT_IN_MEMORY = "request body did not fit into client body buffer, conside
   .. "'client_body_buffer_size'"
 
 
-pdk.each("bodies of requests", {}, function(server)
+pdk.each("the body of a request", {}, function(server)
   local function seen(case)
     case.method = case.method or "POST"
     return server:run(case).seen.access
   end
 
   describe("get_raw_body()", function()
-    it("gives the body", function()
+    it("returns the body", function()
       for _, body in ipairs { "a=b", "\0\255", ("x"):rep(8000) } do
         for _, version in ipairs { "1.0", "1.1", "2" } do
           assert.same({ body }, seen {
@@ -25,7 +25,7 @@ pdk.each("bodies of requests", {}, function(server)
       assert.same({ "" }, seen { method = "GET", access = "note(kong.request.get_raw_body())" })
     end)
 
-    it("reads a file up to a limit", function()
+    it("reads a body in a file up to a limit", function()
       local found = seen {
         body = ("x"):rep(20000),
         access = [[
@@ -44,7 +44,7 @@ pdk.each("bodies of requests", {}, function(server)
       }, found)
     end)
 
-    it("says when the file cannot be read", function()
+    it("returns an error if the file cannot be read", function()
       local found = seen {
         body = ("x"):rep(20000),
         access = [[
@@ -58,7 +58,7 @@ pdk.each("bodies of requests", {}, function(server)
       assert.matches("^failed to open cached request body <file>: ", found[1])
     end)
 
-    it("shows what a plugin has set", function()
+    it("returns the body that a plugin has set", function()
       assert.same({ "old", "new" }, seen {
         body = "old",
         access = [[
@@ -89,7 +89,7 @@ pdk.each("bodies of requests", {}, function(server)
         body(FORM, "a=" .. ("x"):rep(20000)))
     end)
 
-    it("checks the limit", function()
+    it("raises an error for an invalid limit", function()
       assert.same({
         "max_args must be a number", "max_args must be >= 1", "max_args must be <= 1000",
         { a = "1" },
@@ -148,7 +148,7 @@ pdk.each("bodies of requests", {}, function(server)
       end
     end)
 
-    it("reads many parts, with or without a head", function()
+    it("reads many parts of multipart, with or without headers", function()
       local part = '--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
       local content_type = "multipart/form-data; boundary=b"
       assert.same({ 100 }, body(content_type, part:rep(100) .. "--b--",
@@ -158,13 +158,13 @@ pdk.each("bodies of requests", {}, function(server)
         "note((kong.request.get_body(nil, nil, 0)))"))
     end)
 
-    it("refuses other types", function()
+    it("returns an error for other types", function()
       assert.same({ nil, "unsupported content type 'Text/Plain; x=y'", "text/plain" },
         body("Text/Plain; x=y", "x"))
       assert.same({ nil, "missing content type" }, seen { body = "x", access = CODE })
     end)
 
-    it("takes a type for the client's", function()
+    it("uses its argument in place of the client's type", function()
       assert.same({ { a = 1 }, nil, "application/json" }, body("text/plain", '{"a":1}',
         "note(kong.request.get_body('application/json'))"))
     end)

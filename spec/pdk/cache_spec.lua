@@ -7,7 +7,7 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
     return server:run({ access = code }).seen.access
   end
 
-  it("loads once, and gives the same table each time", function()
+  it("loads a value once, and returns the same table each time", function()
     assert.same({ { a = "x", b = "y" }, nil, 3, true, nil, 1, 1 }, seen [[
       local calls = 0
       local function load(a, b)
@@ -21,7 +21,7 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
     ]])
   end)
 
-  it("keeps nil and false", function()
+  it("stores nil and false", function()
     assert.same({ nil, nil, 3, nil, nil, 1, false, nil, 3, false, nil, 1 }, seen [[
       local function none() return nil end
       local function no() return false end
@@ -32,7 +32,7 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
     ]])
   end)
 
-  it("keeps nothing that went wrong", function()
+  it("does not store failures", function()
     local found = seen [[
       note(cache:get("k", nil, function() return nil, "broken" end))
       note(cache:get("k"))
@@ -48,7 +48,7 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
     }, found)
   end)
 
-  it("lets values expire", function()
+  it("forgets values after their time to live", function()
     assert.same({ 3, 1, 3, 3, 3, 3, 1 }, seen [[
       local function level(...)
         return (select(3, cache:get(...)))
@@ -69,7 +69,7 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
     ]])
   end)
 
-  it("gives a stale value when its callback fails", function()
+  it("returns a stale value if the callback fails", function()
     assert.same({ 1, nil, 4, 1, nil, 1, nil, "failed to get from node cache: broken" }, seen [[
       local function broken() return nil, "broken" end
       cache:get("k", { ttl = 0.05 }, function() return 1 end)
@@ -82,7 +82,7 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
     ]])
   end)
 
-  it("serialises once", function()
+  it("calls l1_serializer once", function()
     assert.same({ "<a>", nil, 3, "<a>", nil, 1 }, seen [[
       local opts = { l1_serializer = function(value) return "<" .. value .. ">" end }
       local function load() return "a" end
@@ -91,7 +91,7 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
     ]])
   end)
 
-  it("probes, forgets and replaces", function()
+  it("offers probe, invalidate and renew", function()
     assert.same({
       0, nil, 1, true, nil, nil, 2, nil, 0, 2, 3, true,
       nil, "failed to renew key in node cache: broken", 3,
@@ -114,7 +114,7 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
     ]])
   end)
 
-  it("gets several", function()
+  it("gets several values with get_bulk", function()
     assert.same({ 1, nil, 3, "x", nil, 3, 6 }, seen [[
       local results = cache:get_bulk {
         "a", nil, function() return 1 end, nil,
@@ -125,7 +125,7 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
     ]])
   end)
 
-  it("forgets what was used least recently when it is full", function()
+  it("forgets the least recently used value if it is full", function()
     assert.same({ 1, -1, 1 }, seen [[
       local function one() return 1 end
       cache:get("first", nil, one)
@@ -140,7 +140,7 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
     ]])
   end)
 
-  it("loads once for requests at the same time", function()
+  it("loads a value once for requests at the same time", function()
     assert.same({ 1, 1, 1 }, seen [[
       local calls = 0
       local function load()
@@ -176,7 +176,7 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
     assert.same({ 1, nil, 1 }, r.seen.log)
   end)
 
-  it("refuses other arguments, at the plugin's line", function()
+  it("raises an error at the plugin's line for invalid arguments", function()
     assert.same({
       "key must be a string", "callback must be nil or a function", "opts must be a table",
       "opts.ttl must be a number", "opts.ttl must be >= 0", "opts.neg_ttl must be a number",

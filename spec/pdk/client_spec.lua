@@ -12,7 +12,7 @@ pdk.each("kong.client", {
     },
   ]]):format(ID),
 }, function(server)
-  it("has the address of the connection", function()
+  it("returns the address of the connection", function()
     local r = server:run { access = [[
       local client = kong.client
       note(client.get_ip(), client.get_forwarded_ip(),
@@ -22,7 +22,7 @@ pdk.each("kong.client", {
     assert.same({ "127.0.0.1", "127.0.0.1", true, true }, r.seen.access)
   end)
 
-  it("has phases", function()
+  it("checks the phase", function()
     local r = server:run {
       rewrite = [[
         local client = kong.client
@@ -48,7 +48,7 @@ pdk.each("kong.client", {
     }, r.seen.log)
   end)
 
-  it("authenticates", function()
+  it("stores the authenticated consumer and credential", function()
     local r = server:run {
       access = [[
         local client = kong.client
@@ -68,7 +68,7 @@ pdk.each("kong.client", {
     assert.same({ { id = "d" } }, r.seen.log)
   end)
 
-  it("refuses what is no consumer", function()
+  it("raises an error for invalid consumers", function()
     local r = server:run { access = [[
       local authenticate = kong.client.authenticate
       note(fails(authenticate, 1), fails(authenticate, {}, 1), fails(authenticate))
@@ -94,7 +94,7 @@ pdk.each("kong.client", {
     }, r.seen.access)
   end)
 
-  it("tells the protocol", function()
+  it("returns the protocol", function()
     local r = server:run {
       headers = { "X-Forwarded-Proto: https" },
       access = [[
@@ -134,7 +134,7 @@ pdk.each("kong.client behind a trusted proxy", {
     real_ip_header X-Real-IP;
   ]],
 }, function(server)
-  it("has both addresses", function()
+  it("returns both addresses", function()
     local r = server:run {
       headers = { "X-Real-IP: 192.0.2.7:4321" },
       access = [[
@@ -146,7 +146,7 @@ pdk.each("kong.client behind a trusted proxy", {
     assert.same({ "127.0.0.1", "192.0.2.7", 4321, true }, r.seen.access)
   end)
 
-  it("tells the protocol of the terminated connection", function()
+  it("returns the protocol of the proxy's client", function()
     local code = "note(kong.client.get_protocol(), kong.client.get_protocol(true))"
     assert.same({ "http", "https" },
       server:run({ headers = { "X-Forwarded-Proto: HTTPS" }, access = code }).seen.access)

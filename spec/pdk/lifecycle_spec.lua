@@ -201,7 +201,7 @@ describe("plugins under the life cycle", function()
     assert.equal("route-d", fields[8])
   end)
 
-  it("answer themselves", function()
+  it("send responses themselves", function()
     local r = ask("/plain?deny=1")
     assert.equal(403, r.status)
     assert.equal('{"message":"denied"}', r.body)
@@ -209,7 +209,7 @@ describe("plugins under the life cycle", function()
     assert.is_truthy(server:wait_log("%[b%] b|a|a|kong|403|false|true|true|"))
   end)
 
-  it("start with each worker, once", function()
+  it("start once in each worker", function()
     server:clear_log()
     assert.is_true(server:reload())
     assert.is_truthy(server:wait_log("worker of true"))
@@ -221,7 +221,7 @@ end)
 
 
 describe("a plugin that fails to start", function()
-  it("leaves the others to start", function()
+  it("does not stop the others from starting", function()
     nginx.once({
       init = [[
         lifecycle = require("kong.response.lifecycle").new {
@@ -245,7 +245,7 @@ end)
 
 
 describe("a description", function()
-  it("is refused at the line of who gives it", function()
+  it("is refused at the caller's line if it is invalid", function()
     nginx.once({
       init = [[
         local ok, err = pcall(function()

@@ -34,7 +34,7 @@ pdk.each("kong.log", { log_level = "debug", both_bindings = true }, function(ser
     assert.same(expected, lines(r))
   end)
 
-  it("joins what it gets by tostring", function()
+  it("joins its arguments with tostring", function()
     local r = server:run { access = [[
       kong.log.warn("a", 1, 1.5, nil, true, false, setmetatable({}, { __tostring = function()
         return "<x>"
@@ -49,7 +49,7 @@ pdk.each("kong.log", { log_level = "debug", both_bindings = true }, function(ser
     }, lines(r))
   end)
 
-  it("refuses a call without arguments", function()
+  it("raises an error without arguments", function()
     local r = server:run {
       raises = true,
       access = "note(fails(kong.log)) note(kong.log.error == nil)\nkong.log.err()",
@@ -59,7 +59,7 @@ pdk.each("kong.log", { log_level = "debug", both_bindings = true }, function(ser
       r.errors.access)
   end)
 
-  it("works in every phase, in timers and for code that is no plugin's", function()
+  it("works in every phase, in timers and outside of plugins", function()
     local r = server:run {
       rewrite = "kong.log.warn('in rewrite')",
       access = [[
@@ -87,7 +87,7 @@ pdk.each("kong.log", { log_level = "debug", both_bindings = true }, function(ser
     }, lines(r))
   end)
 
-  it("has formats", function()
+  it("has formats for its lines", function()
     local r = server:run { access = [[
       local log = kong.log.new("mine",
         "%message|%namespace|%file_src|%line_src|%func_name|%other 100%")
@@ -109,7 +109,7 @@ pdk.each("kong.log", { log_level = "debug", both_bindings = true }, function(ser
     }, lines(r))
   end)
 
-  it("refuses other names and formats", function()
+  it("raises an error for unknown names and formats", function()
     local r = server:run { access = [[
       local log = kong.log
       note(fails(log.new), fails(log.new, 1), fails(log.new, ""), fails(log.new, "a", 1),
@@ -122,7 +122,7 @@ pdk.each("kong.log", { log_level = "debug", both_bindings = true }, function(ser
     }, r.seen.access)
   end)
 
-  it("inspects values in a frame", function()
+  it("prints inspected values in a frame", function()
     local r = server:run { access = [[
       local log = kong.log.new("mine")
       log.inspect({ 1, "two", { three = true }, a = { b = {} }, ["c d"] = 'say "x"' }, nil, "\n")
@@ -158,7 +158,7 @@ pdk.each("kong.log", { log_level = "debug", both_bindings = true }, function(ser
     }, texts)
   end)
 
-  it("warns of what will go", function()
+  it("logs deprecation notices", function()
     local r = server:run { access = [[
       kong.log.deprecation("a ", 1, { after = "1.0", removal = "2.0" })
       kong.log.deprecation("b", { after = "1.0" })
@@ -183,7 +183,7 @@ end)
 
 
 pdk.each("kong.log over a filter of levels", { log_level = "warn" }, function(server)
-  it("does not look at what is not logged", function()
+  it("does not evaluate messages below the level", function()
     local r = server:run { access = [[
       local asked = 0
       local value = setmetatable({}, { __tostring = function()
@@ -205,7 +205,7 @@ pdk.each("kong.log over a filter of levels", { log_level = "warn" }, function(se
 end)
 
 
-describe("kong.log where lines are written by ngx.log", function()
+describe("kong.log without access to nginx's raw log", function()
   it("names the caller's line", function()
     local written = {}
     local ngx = {

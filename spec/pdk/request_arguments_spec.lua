@@ -2,8 +2,8 @@ local pdk = require "spec.support.pdk"
 
 
 pdk.each("kong.request", { both_bindings = true }, function(server)
-  describe("queries:", function()
-    it("are unescaped, with true for a bare name and arrays for repeated ones", function()
+  describe("the query", function()
+    it("is unescaped, with true for a bare name and arrays for repeated names", function()
       local r = server:run {
         path = "/?a=1&b&a=2&c=&%64+e=f%20+g&=x&a&&h=%zz",
         access = [[
@@ -18,7 +18,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       }, r.seen.access)
     end)
 
-    it("have a limit, but a single argument is found behind it", function()
+    it("is returned up to a limit, but get_query_arg finds arguments after it", function()
       local args = {}
       for i = 1, 150 do
         args[i] = "a" .. i .. "=" .. i
@@ -45,7 +45,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
         r.seen.access)
     end)
 
-    it("refuses other arguments", function()
+    it("raises an error for invalid arguments", function()
       local r = server:run { access = [[
         local request = kong.request
         for _, value in ipairs { "1", true, {}, 0, -1, 0 / 0, 0.9, 1001 } do
@@ -69,7 +69,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       assert.same(expected, r.seen.access)
     end)
 
-    it("show what a plugin has set, in a new table each time", function()
+    it("has the changes of plugins, in a new table for each call", function()
       local r = server:run {
         path = "/?a=b",
         access = [[
@@ -83,7 +83,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
   end)
 
 
-  describe("headers:", function()
+  describe("headers", function()
     it("are found in any spelling", function()
       local r = server:run {
         headers = { "X-Foo-Bar: one", "X_Under: two", "X-Empty:" },
@@ -101,7 +101,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       }, r.seen.access)
     end)
 
-    it("of several of one name the first is taken, and a list in one line is one value", function()
+    it("are the first of their name in get_header, and a list is one value", function()
       local r = server:run {
         headers = {
           "X-Dup: one", "X-Dup: two, three", "X-List: p, q", "X_Both: r, s", "Cookie: a=b",
@@ -119,7 +119,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       assert.same({ "one", "p, q", "r, s", "r, s", "cookie", "1, 2" }, r.seen.access)
     end)
 
-    it("are found behind the first hundred", function()
+    it("are found after the first hundred", function()
       local lines = {}
       for i = 1, 150 do
         lines[i] = "X-H-" .. i .. ": " .. i .. ", x"
@@ -144,7 +144,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       assert.same({ 100, "truncated", 5, "truncated", "all", "1, x", "150, x" }, r.seen.access)
     end)
 
-    it("come as a table that finds them in any spelling", function()
+    it("are returned as a table that finds them in any spelling", function()
       local r = server:run {
         headers = { "X-Foo-Bar: one", "X-Dup: 1", "X-Dup: 2" },
         access = [[
@@ -163,7 +163,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
         r.seen.access)
     end)
 
-    it("refuses other arguments", function()
+    it("raise an error for invalid arguments", function()
       local r = server:run { access = [[
         local request = kong.request
         for _, value in ipairs { "1", false, {}, 0, 0 / 0, 1001 } do
@@ -186,7 +186,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       assert.same(expected, r.seen.access)
     end)
 
-    it("stay right in code that is compiled, with more names than are remembered", function()
+    it("are correct in compiled code, with more names than the cache has", function()
       local r = server:run {
         headers = { "X-Foo: bar" },
         access = [[

@@ -3,7 +3,7 @@ local pdk = require "spec.support.pdk"
 
 pdk.each("kong.request", { both_bindings = true }, function(server)
   describe("forwarded values", function()
-    it("of a client that is not trusted are ignored", function()
+    it("are ignored from a client that is not trusted", function()
       local r = server:run {
         path = "/x",
         headers = {
@@ -40,14 +40,14 @@ pdk.each("kong.request behind a trusted proxy", {
     return server:run { path = "/x?y", access = CODE, headers = { "Host: host", ... } }.seen.access
   end
 
-  it("forwarded values count", function()
+  it("returns forwarded values", function()
     assert.same({ "https,http", "other.example", 99, "/P?q", "/Q" }, seen(
       "X-Forwarded-Proto: HTTPS,http", "X-Forwarded-Host: Other.Example:1234",
       "X-Forwarded-Port: 99", "X-Forwarded-Path: /P?q", "X-Forwarded-Prefix: /Q"))
     assert.same({ "http", "host", "own", "/x", "none" }, seen())
   end)
 
-  it("the port may stand in X-Forwarded-Host", function()
+  it("reads the port of X-Forwarded-Host", function()
     assert.same({ "http", "a", 81, "/x", "none" }, seen "X-Forwarded-Host: a:81")
     assert.same({ "http", "a", 81, "/x", "none" }, seen "X-Forwarded-Host: me@a:81")
     assert.same({ "http", "[::1]", 81, "/x", "none" }, seen "X-Forwarded-Host: [::1]:81")
@@ -56,7 +56,7 @@ pdk.each("kong.request behind a trusted proxy", {
       seen("X-Forwarded-Host: a:81", "X-Forwarded-Port: none"))
   end)
 
-  it("ports that are none are ignored", function()
+  it("ignores invalid ports", function()
     for _, port in ipairs { "0", "65536", "-1", "1.5", "0x50", "" } do
       assert.equal("own", seen("X-Forwarded-Port: " .. port)[3])
       assert.equal("own", seen("X-Forwarded-Host: a:" .. port)[3])

@@ -7,8 +7,8 @@ local BODY_PHASES = "rewrite, access, response, error, admin_api"
 
 
 pdk.each("kong.request", { both_bindings = true }, function(server)
-  describe("phases:", function()
-    it("every function refuses a phase that serves no request", function()
+  describe("in the wrong phase,", function()
+    it("every function raises an error if the phase serves no request", function()
       local r = server:run { access = [[
         local names = {}
         for name in pairs(kong.request) do
@@ -45,7 +45,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       assert.same(expected, r.seen.access)
     end)
 
-    it("the body cannot be read once the upstream was asked", function()
+    it("functions for the body raise an error after the request was proxied", function()
       local code = [[
         note(fails(kong.request.get_raw_body), fails(kong.request.get_body))
       ]]
@@ -57,7 +57,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       end
     end)
 
-    it("a timer has none, content counts as admin_api", function()
+    it("the error names no phase in a timer, and admin_api in content", function()
       local r = server:run {
         port = "content_port",
         content = [[
@@ -88,7 +88,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       }, r.seen.access)
     end)
 
-    it("the phase is checked before the arguments, and both at the plugin's line", function()
+    it("the error comes before that of arguments, at the plugin's line", function()
       local r = server:run {
         raises = true,
         access = "\nlocal value = kong.request.get_header(1)\nreturn value",
@@ -103,8 +103,8 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
   end)
 
 
-  describe("the request line:", function()
-    it("is read as it came", function()
+  describe("the request line", function()
+    it("is returned as the client sent it", function()
       local r = server:run {
         method = "POST",
         path = "/a%2f%41//b/./c/../d?x=1&y",
@@ -123,7 +123,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
     end)
 
     for version, number in pairs { ["1.0"] = 1.0, ["1.1"] = 1.1, ["2"] = 2 } do
-      it("HTTP/" .. version, function()
+      it("is read for HTTP/" .. version, function()
         local r = server:run {
           http2 = version == "2" or nil,
           http_version = version ~= "2" and version or nil,
@@ -138,7 +138,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       end)
     end
 
-    it("paths have a normal form", function()
+    it("has a path in normal form", function()
       local cases = {
         { "/%41%2f%7e%20", "/A%2F~ " },
         { "/a/./b/../c//d", "/a/c/d" },
@@ -168,7 +168,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       end
     end)
 
-    it("a broken escape stays, and a query ends the path", function()
+    it("has a path that keeps invalid escapes and ends at the query", function()
       local r = server:run { access = [[
         for _, target in ipairs { "/%zz/%4", "/a?", "/?b", "?x/y?z", "", "/a?b?c" } do
           ngx.ctx.request_uri = target
@@ -180,7 +180,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       }, r.seen.access)
     end)
 
-    it("is what the client has sent, whatever plugins change", function()
+    it("does not change if plugins change the request to the upstream", function()
       local code = [[
         note(kong.request.get_path(), kong.request.get_path_with_query(), kong.request.get_host(),
             kong.request.get_scheme(), kong.request.get_raw_query(), kong.request.get_method())
@@ -202,7 +202,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       assert.same(expected, r.seen.log)
     end)
 
-    it("in rewrite the host is that of the moment", function()
+    it("has the current host in rewrite", function()
       local r = server:run {
         headers = { "Host: one" },
         rewrite = [[
@@ -214,7 +214,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       assert.same({ "one", "two" }, r.seen.rewrite)
     end)
 
-    it("that nginx could not read gives the method and the query", function()
+    it("has the method and the query of a request that nginx refused", function()
       local r = server:run {
         path = "/x?a=b&c",
         method = "PATCH",
@@ -227,7 +227,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       assert.same({ "PATCH", { a = "b", c = true } }, r.seen.header_filter)
     end)
 
-    it("the time of the start is in milliseconds", function()
+    it("has a start time in milliseconds", function()
       local r = server:run {
         access = [[
           note(math.abs(kong.request.get_start_time() - ngx.now() * 1000) < 60000)
@@ -238,7 +238,7 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       assert.same({ true, 5 }, r.seen.access)
     end)
 
-    it("captures of the path come from the router", function()
+    it("has the router's captures of the path", function()
       local r = server:run { access = [[
         local none = kong.request.get_uri_captures()
         note(none, getmetatable(none.unnamed) == require("kong.response.json").array_mt)

@@ -7,7 +7,7 @@ pdk.each("kong.log.serialize", {
     credential = { id = "credential-1", consumer_id = "consumer-1", key = "secret" },
   ]],
 }, function(server)
-  it("is the request as a table", function()
+  it("returns the request as a table", function()
     local r = server:run {
       method = "POST", path = "/p?a=1&b",
       headers = {
@@ -46,7 +46,7 @@ pdk.each("kong.log.serialize", {
     }, r.seen.log)
   end)
 
-  it("says when no upstream was asked", function()
+  it("returns empty fields if no upstream was called", function()
     local r = server:run { port = "content_port", log = [[
       local document = kong.log.serialize()
       note(document.source, document.upstream_status, document.latencies.receive, #document.tries)
@@ -57,7 +57,7 @@ pdk.each("kong.log.serialize", {
     assert.equal(0, r.seen.log[4])
   end)
 
-  it("is there in the log phase only", function()
+  it("works in the log phase only", function()
     local r = server:run {
       access = "note(fails(kong.log.serialize))",
       log = "ngx.ctx.KONG_PHASE = 0x40 note(fails(kong.log.set_serialize_value, 'a', 1))",
@@ -69,7 +69,7 @@ pdk.each("kong.log.serialize", {
     }, r.seen.log)
   end)
 
-  it("has what plugins add, in the order of their calls", function()
+  it("returns the values that plugins add, in the order of their calls", function()
     local r = server:run {
       access = [[
         local set = kong.log.set_serialize_value
@@ -99,7 +99,7 @@ pdk.each("kong.log.serialize", {
     }, r.seen.log)
   end)
 
-  it("refuses other keys, modes and values", function()
+  it("raises an error for invalid keys, modes and values", function()
     local r = server:run {
       raises = true,
       access = [[

@@ -2,8 +2,8 @@ local pdk = require "spec.support.pdk"
 
 
 pdk.each("kong.service.request", { both_bindings = true }, function(server)
-  describe("bodies:", function()
-    it("set_raw_body() replaces, with its length", function()
+  describe("for bodies:", function()
+    it("set_raw_body() replaces the body and its length", function()
       for _, options in ipairs {
         { body = "old", headers = {} },
         { body = "old", headers = { "Transfer-Encoding: chunked" } },
@@ -33,7 +33,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       end
     end)
 
-    it("set_raw_body() refuses others", function()
+    it("set_raw_body() raises an error for invalid arguments", function()
       local r = server:run { access = [[
         local set_raw_body = kong.service.request.set_raw_body
         note(fails(set_raw_body), fails(set_raw_body, 1), fails(set_raw_body, {}))
@@ -56,7 +56,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
         r.upstream.headers["content-type"])
     end)
 
-    it("set_body() writes JSON, by the type of the client", function()
+    it("set_body() writes JSON if the client's type is JSON", function()
       local r = server:run {
         method = "POST", body = "old", headers = { "Content-Type: application/json" },
         access = [[ kong.service.request.set_body { a = { 1, "x", true } } ]],
@@ -90,7 +90,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       assert.equal("--" .. boundary, r.upstream.body:sub(1, #boundary + 2))
     end)
 
-    it("set_body() refuses others", function()
+    it("set_body() raises an error for invalid arguments", function()
       local r = server:run {
         raises = true,
         access = [[

@@ -2,8 +2,8 @@ local pdk = require "spec.support.pdk"
 
 
 pdk.each("kong.service.request", { both_bindings = true }, function(server)
-  describe("headers:", function()
-    it("set_header() replaces", function()
+  describe("for headers:", function()
+    it("set_header() replaces a header", function()
       local r = server:run {
         headers = { "X-Foo: old", "X-Foo: older", "X-Gone: 1" },
         access = [[
@@ -32,7 +32,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       assert.same({ "me" }, headers["user-agent"])
     end)
 
-    it("Host goes to the upstream, too", function()
+    it("set_header() and set_headers() change the Host for the upstream", function()
       for name, call in pairs {
         ["one.example"] = "set_header('Host', 'one.example')",
         ["two.example"] = "set_header('hOST', 'two.example')",
@@ -49,7 +49,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
         r.seen.access)
     end)
 
-    it("add_header() keeps what is there", function()
+    it("add_header() keeps existing values", function()
       local r = server:run {
         headers = { "X-Foo: a", "X-Foo: b", "X-Bar: 1", "X-Dash: d" },
         access = [[
@@ -70,7 +70,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       assert.same({ "u" }, headers["x_dash"])
     end)
 
-    it("add_header() keeps the values of a header behind the first hundred", function()
+    it("add_header() keeps existing values after the first hundred headers", function()
       local lines = {}
       for i = 1, 120 do
         lines[i] = "X-H-" .. i .. ": " .. i
@@ -82,7 +82,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       assert.same({ "120", "more" }, r.upstream.headers["x-h-120"])
     end)
 
-    it("clear_header() removes all of a name, spelt like this", function()
+    it("clear_header() removes all headers of a name", function()
       local r = server:run {
         headers = { "X-Foo: a", "X-Foo: b", "X-A: 1", "X-Bar: 1" },
         access = [[
@@ -124,7 +124,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       assert.same({ "1" }, r.upstream.headers["x-n"])
     end)
 
-    it("set_header() and add_header() refuse others, at the plugin's line", function()
+    it("set_header() and add_header() raise an error for invalid arguments", function()
       for _, name in ipairs { "set_header", "add_header" } do
         local r = server:run {
           raises = true,
@@ -149,7 +149,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       end
     end)
 
-    it("cannot smuggle a second header", function()
+    it("values cannot add a second header", function()
       local r = server:run {
         access = [[
           kong.service.request.set_header("X-Foo", "a\r\nX-Bar: b")
@@ -163,7 +163,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       assert.is_nil(r.upstream.headers["x-bar"])
     end)
 
-    it("cannot smuggle a second header behind Host", function()
+    it("a Host cannot add a second header", function()
       for _, call in ipairs { "set_header('Host', ...)", "set_headers { host = ... }" } do
         local r = server:run {
           access = ("local function call(...) kong.service.request.%s end call('h\\r\\nX-Bar: b')"
@@ -175,7 +175,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       end
     end)
 
-    it("are set right in code that is compiled", function()
+    it("set_header() works in compiled code", function()
       local r = server:run {
         access = [[
           for i = 1, 500 do

@@ -15,8 +15,8 @@ local PATHS = {
 
 
 pdk.each("kong.service.request", { both_bindings = true }, function(server)
-  describe("phases:", function()
-    it("every function refuses what comes too late", function()
+  describe("in the wrong phase,", function()
+    it("every function raises an error in the log phase", function()
       local r = server:run { log = [[
         local names = {}
         for name in pairs(kong.service.request) do
@@ -46,8 +46,8 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
   end)
 
 
-  describe("without any call", function()
-    it("the upstream gets what the client has sent", function()
+  describe("without a call,", function()
+    it("the upstream gets the client's request", function()
       local r = server:run {
         method = "POST", path = "/a%2Fb/../c?x=%20&y", headers = { "Host: H.example", "X-Foo: 1" },
         body = "text",
@@ -80,7 +80,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       assert.same({ "TRACE" }, r.seen.access)
     end)
 
-    it("refuses others", function()
+    it("raises an error for invalid methods", function()
       local r = server:run { access = [[
         local set_method = kong.service.request.set_method
         note(fails(set_method), fails(set_method, 1), fails(set_method, "get"),
@@ -109,7 +109,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       }.upstream.target)
     end)
 
-    it("a question mark starts a query", function()
+    it("starts a query at a question mark", function()
       local r = server:run {
         path = "/old",
         access = "kong.service.request.set_path('/a?b=c')",
@@ -117,7 +117,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       assert.equal("/a?b=c", r.upstream.target)
     end)
 
-    it("refuses others", function()
+    it("raises an error for invalid paths", function()
       local r = server:run { access = [[
         local set_path = kong.service.request.set_path
         note(fails(set_path), fails(set_path, 1), fails(set_path, ""), fails(set_path, "a/b"))
@@ -148,8 +148,8 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
   end)
 
 
-  describe("queries:", function()
-    it("set_raw_query()", function()
+  describe("for queries:", function()
+    it("set_raw_query() replaces the query", function()
       for given, sent in pairs {
         ["a=b&c"] = "/p?a=b&c", [""] = "/p", ["x=%20&y=z"] = "/p?x=%20&y=z",
       } do
@@ -166,7 +166,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       assert.same({ "query must be a string", "query must be a string" }, r.seen.access)
     end)
 
-    it("set_query() sorts, escapes, and leaves out what is nothing", function()
+    it("set_query() sorts and escapes arguments, and omits empty tables and false", function()
       local r = server:run {
         path = "/p?old=1",
         access = [[
@@ -181,7 +181,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       assert.equal("/p", r.upstream.target)
     end)
 
-    it("set_query() refuses others", function()
+    it("set_query() raises an error for invalid arguments", function()
       local r = server:run { path = "/p?old=1", access = [[
         local set_query = kong.service.request.set_query
         note(fails(set_query), fails(set_query, "a"), fails(set_query, { "a" }),
@@ -196,7 +196,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       assert.equal("/p?old=1", r.upstream.target)
     end)
 
-    it("clear_query_arg() writes the rest anew, in its order", function()
+    it("clear_query_arg() removes an argument and keeps the order of the others", function()
       for given, sent in pairs {
         ["a=1&b=2&a=3"] = "/p?b=2",
         ["z&a&b=x+y%2f"] = "/p?z=&b=x%20y%2F",
@@ -218,7 +218,7 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
   end)
 
 
-  it("enable_buffering() says that nothing is buffered here", function()
+  it("enable_buffering() raises an error, because this server does not buffer", function()
     local r = server:run { access = "note(fails(kong.service.request.enable_buffering))" }
     assert.same({ "kong.service.request.enable_buffering needs a server that buffers answers" },
       r.seen.access)
@@ -226,8 +226,8 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
 end)
 
 
-pdk.each("kong.service.request without variables", { plain = true }, function(server)
-  it("set_path() works as far as nginx can tell the path from $uri", function()
+pdk.each("without nginx's variables, kong.service.request", { plain = true }, function(server)
+  it("sets a path that nginx can take from $uri", function()
     for _, case in ipairs(PATHS) do
       local r = server:run {
         path = "/old?q=1",
@@ -244,7 +244,7 @@ pdk.each("kong.service.request without variables", { plain = true }, function(se
       r.errors.access)
   end)
 
-  it("set_scheme() needs one", function()
+  it("raises an error in set_scheme()", function()
     local r = server:run {
       access = "note(fails(kong.service.request.set_scheme, 'https'))",
     }
@@ -254,7 +254,7 @@ pdk.each("kong.service.request without variables", { plain = true }, function(se
     }, r.seen.access)
   end)
 
-  it("everything else works", function()
+  it("works in all other functions", function()
     local r = server:run {
       method = "POST", path = "/p?a=1", body = "old",
       access = [[

@@ -18,7 +18,7 @@ local UPSTREAM = [[
 
 
 pdk.each("kong.service.response", { both_bindings = true }, function(server)
-  it("has phases", function()
+  it("checks the phase", function()
     local r = server:run { access = [[
       local response = kong.service.response
       for _, name in ipairs {
@@ -31,7 +31,7 @@ pdk.each("kong.service.response", { both_bindings = true }, function(server)
     assert.same({ text, text, text, text, text }, r.seen.access)
   end)
 
-  it("refuses other arguments, and bodies that were not buffered", function()
+  it("raises an error for invalid arguments and unbuffered bodies", function()
     local r = server:run {
       raises = true,
       header_filter = [[
@@ -50,7 +50,7 @@ pdk.each("kong.service.response", { both_bindings = true }, function(server)
     assert.equal("plugin.lua:6: " .. NOT_BUFFERED, r.errors.header_filter)
   end)
 
-  it("is what the upstream sent, whatever plugins make of it", function()
+  it("returns the upstream's response without the changes of plugins", function()
     local code = [[
       local response = kong.service.response
       note(response.get_status())
@@ -77,7 +77,7 @@ pdk.each("kong.service.response", { both_bindings = true }, function(server)
     assert.equal(202, r.status)
   end)
 
-  it("lists headers of the upstream only", function()
+  it("returns headers of the upstream only", function()
     local r = server:run {
       upstream = UPSTREAM,
       header_filter = [[
@@ -104,7 +104,7 @@ pdk.each("kong.service.response", { both_bindings = true }, function(server)
     }, r.seen.header_filter)
   end)
 
-  it("has a limit", function()
+  it("returns headers up to a limit", function()
     local r = server:run {
       upstream = [[
         for i = 1, 150 do
@@ -130,7 +130,7 @@ pdk.each("kong.service.response", { both_bindings = true }, function(server)
     assert.same({ true, "truncated", true, "truncated", true, "all", "150" }, r.seen.header_filter)
   end)
 
-  it("has nothing where no upstream was asked", function()
+  it("returns nil if no upstream was called", function()
     local code = [[
       local response = kong.service.response
       note(response.get_status() == nil, response.get_header("Content-Type") == nil,
@@ -143,12 +143,12 @@ pdk.each("kong.service.response", { both_bindings = true }, function(server)
     }).seen.header_filter)
   end)
 
-  it("has the status of the last attempt", function()
+  it("returns the status of the last attempt", function()
     local r = server:run { port = "broken_port", log = "note(kong.service.response.get_status())" }
     assert.same({ 502 }, r.seen.log)
   end)
 
-  it("reads buffered answers", function()
+  it("reads buffered responses", function()
     local r = server:run { header_filter = [[
       local ctx = ngx.ctx
       ctx.buffered_proxying, ctx.buffered_status = true, 418

@@ -20,7 +20,7 @@ local DESCRIPTION = [[
 
 
 pdk.each("kong.service", { description = DESCRIPTION, servers = SERVERS }, function(server)
-  it("has phases", function()
+  it("checks the phase", function()
     local r = server:run { log = [[
       for _, name in ipairs {
         "set_upstream", "set_target", "set_target_retry_callback", "set_retries", "set_timeouts",
@@ -35,7 +35,7 @@ pdk.each("kong.service", { description = DESCRIPTION, servers = SERVERS }, funct
     }, r.seen.log)
   end)
 
-  it("refuses other arguments", function()
+  it("raises an error for invalid arguments", function()
     local r = server:run { access = [[
       local service = kong.service
       note(fails(service.set_upstream), fails(service.set_target), fails(service.set_target, "h"),
@@ -99,7 +99,7 @@ pdk.each("kong.service", { description = DESCRIPTION, servers = SERVERS }, funct
     assert.same({ "one", "two", "one", "two" }, bodies)
   end)
 
-  it("goes on with the next server when one fails, and tells the plugin", function()
+  it("tries the next server if one fails, and tells the plugin", function()
     local r = server:run {
       access = [[
         kong.service.set_upstream("broken")
@@ -146,7 +146,7 @@ end)
 pdk.each("kong.service without a balancer", {
   description = [[ balancer = false, upstreams = { both = { "127.0.0.1:1" } }, ]],
 }, function(server)
-  it("says what it needs", function()
+  it("raises an error that names the balancer", function()
     local r = server:run { access = [[
       local service = kong.service
       note(fails(service.set_target, "127.0.0.1", 80), fails(service.set_upstream, "both"),

@@ -2,7 +2,7 @@ local pdk = require "spec.support.pdk"
 
 
 pdk.each("kong.ctx", {}, function(server)
-  it("has a table of the request, and one of the plugin in it", function()
+  it("has a table for the request and one for each plugin", function()
     local code = [[
       note(kong.ctx.shared.n, kong.ctx.plugin.n, kong.ctx.other == nil)
     ]]
@@ -26,7 +26,7 @@ pdk.each("kong.ctx", {}, function(server)
     }).seen.access)
   end)
 
-  it("has a table of its own in a timer, and none of a plugin", function()
+  it("has its own table in a timer, and none for a plugin", function()
     local r = server:run { access = [[
       kong.ctx.shared.n = 1
       local done
@@ -54,7 +54,7 @@ end)
 
 
 pdk.each("kong.table", {}, function(server)
-  it("makes, merges and empties tables", function()
+  it("makes, merges and clears tables", function()
     local r = server:run { access = [[
       local tables = kong.table
       note(tables.new(1, 1), tables.merge({ 1, 2, a = 1 }, { 3, b = 2 }), tables.merge(),
@@ -80,7 +80,7 @@ describe("kong.ip", function()
     return ip.trust(ranges)(address)
   end
 
-  it("trusts nobody by default", function()
+  it("trusts no address by default", function()
     for _, ranges in ipairs { {}, { "junk", "1.2.3", "1.2.3.4/33", "::/129", "1.2.3.256" } } do
       for _, address in ipairs { "127.0.0.1", "::1", "1.2.3.4", "junk" } do
         assert.is_false(trusted(ranges, address), address)
@@ -111,7 +111,7 @@ describe("kong.ip", function()
     end
   end)
 
-  it("trusts everybody only if it says so for both kinds", function()
+  it("trusts every address only with ranges for both families", function()
     assert.is_true(trusted({ "0.0.0.0/0", "::/0" }, "unix:"))
     assert.is_true(trusted({ "0.0.0.0/0", "::/0" }, nil))
     assert.is_false(trusted({ "0.0.0.0/0" }, "::1"))
@@ -122,7 +122,7 @@ end)
 
 
 pdk.each("kong.node", { http = "lua_shared_dict kong 100k;" }, function(server)
-  it("has one id for all workers, and the name of its host", function()
+  it("has one id for all workers, and its host's name", function()
     local code = "note(kong.node.get_id(), kong.node.get_hostname())"
     local one, other = server:run { access = code }, server:run { access = code }
     assert.matches("^%x+%-%x%x%x%x%-4%x%x%x%-[89ab]%x%x%x%-%x+$", one.seen.access[1])
@@ -173,7 +173,7 @@ pdk.each("small modules", {
     kong.log.notice("in init_worker")
   ]],
 }, function(server)
-  it("kong.node, kong.plugin, kong.nginx, kong.version", function()
+  it("return values in kong.node, kong.plugin, kong.nginx and kong.version", function()
     local r = server:run { access = [[
       note(kong.node.get_id(), kong.node.get_hostname(), kong.plugin.get_id(),
           kong.nginx.get_subsystem(), kong.version, kong.version_num)
@@ -193,7 +193,7 @@ pdk.each("small modules", {
       r.seen.access)
   end)
 
-  it("kong.version_num", function()
+  it("have a number in kong.version_num", function()
     local version = require "kong.response.pdk.version"
     for text, number in pairs {
       ["3.9.0"] = 3009000, ["3.10.0"] = 30010000, ["2.8.3"] = 2008003, ["3.9.1-rc.1"] = 3009001,
@@ -202,7 +202,7 @@ pdk.each("small modules", {
     end
   end)
 
-  it("kong.router knows route and service once they are known", function()
+  it("return the route and the service in kong.router from access on", function()
     local code = "note(kong.router.get_route(), kong.router.get_service().id)"
     local r = server:run {
       rewrite = "note(fails(kong.router.get_route), fails(kong.router.get_service))",
@@ -217,7 +217,7 @@ pdk.each("small modules", {
     assert.same(expected, r.seen.log)
   end)
 
-  it("kong.configuration is read only, and sets limits", function()
+  it("set limits by kong.configuration, which is read-only", function()
     local r = server:run {
       path = "/?a=1&b=2&c=3",
       access = [[
@@ -235,7 +235,7 @@ pdk.each("small modules", {
     }, r.seen.access)
   end)
 
-  it("init_worker has what needs no request", function()
+  it("work in init_worker if they need no request", function()
     assert.same({
       "3.9.1",
       "function cannot be called in init_worker phase (only in: rewrite, access, balancer, "
@@ -252,7 +252,7 @@ end)
 
 pdk.each("kong.vault", { main = [[env PLAIN=open; env 'JSON={"a":"b","n":1}';]] },
   function(server)
-    it("knows references", function()
+    it("recognises references", function()
       local r = server:run { access = [[
         local vault = kong.vault
         note(vault.is_reference("{vault://env/x}"), vault.is_reference("{vault://"),
@@ -294,7 +294,7 @@ pdk.each("kong.vault", { main = [[env PLAIN=open; env 'JSON={"a":"b","n":1}';]] 
       }, r.seen.access)
     end)
 
-    it("puts secrets in place", function()
+    it("replaces references in tables", function()
       local r = server:run { access = [[
         local vault = kong.vault
         local conf = {
@@ -329,14 +329,14 @@ describe("kong.response.pdk", function()
     return (err:gsub("^.-:%d+: ", "", 1))
   end
 
-  it("refuses a description that it does not know", function()
+  it("raises an error for unknown fields of a description", function()
     assert.equal("the description of kong must be a table, got string", message("x"))
     assert.equal('the description of kong has an unknown field "rout"', message { rout = {} })
     assert.equal("the description of kong: route must be a table, got string",
       message { route = "x" })
   end)
 
-  it("requires nothing of the test kit", function()
+  it("does not load the test kit", function()
     local process = require "spec.support.process"
     local found = process.capture("grep -rl testing build/lualib/kong/response/pdk"
       .. " build/lualib/kong/response/pdk.lua")
