@@ -7,7 +7,7 @@ local rounds = require "bench.lib.rounds"
 
 
 describe("a measured worker", function()
-  it("answers every request that is measured, on both sides, without an error", function()
+  it("serves every measured request with both libraries without an error", function()
     local upstream = bodies.start_upstream()
     finally(function()
       upstream:stop()
@@ -43,7 +43,7 @@ describe("a measured worker", function()
   end)
 
 
-  it("is believed only as long as it logs no error", function()
+  it("is used only if it logs no error", function()
     local ok, err = pcall(function()
       rounds.with_sides(false, nil, function(sides)
         sides[2]:batch(1, "/loop?case=nothing", nil, "/cpu")
@@ -56,7 +56,7 @@ end)
 
 
 describe("the rounds", function()
-  it("take turns, warm up first and give medians", function()
+  it("alternate, start with a warm-up and give medians", function()
     local order = {}
     local figures = { ours = { 100, 1, 5, 3 }, peer = { 100, 20, 40, 90 } }
     local counts = { ours = 0, peer = 0 }
@@ -80,7 +80,7 @@ describe("a table of figures", function()
     { name = "memory", unit = "MB", share = true, { peer = 300, ours = 136, target = 0.45 } },
   } }
 
-  it("says what is met, and rounds nothing up to it", function()
+  it("shows which targets are met, without rounding up", function()
     assert.equal([[
 ## Calls
 
@@ -90,7 +90,7 @@ describe("a table of figures", function()
 | memory, MB | 300 | 136 | 0.46 (**not** <= 0.45) |  |  |  |]], report.markdown(section, 2))
   end)
 
-  it("tells how a curve grows", function()
+  it("shows how a curve grows", function()
     local points = {}
     for i, n in ipairs { 1, 10, 100, 1000 } do
       points[i] = { n, n, n * n, 5, 2 * n }

@@ -46,7 +46,7 @@ served.describe("the plain Lua of make bench", function()
   }
 end, function(server)
   for number, case in ipairs(cases) do
-    it("answers as the library does: " .. case.name, function()
+    it("gives the responses of the library: " .. case.name, function()
       local function ask(side)
         local r = server:get(("/?case=%d&side=%s"):format(number, side), case.headers)
         assert.equal(0, r.exit)
@@ -57,7 +57,7 @@ end, function(server)
   end
 
 
-  it("loses nothing that a request is measured with", function()
+  it("keeps all parts of a measured request", function()
     local r = server:get("/?case=1&side=peer")
     assert.equal(404, r.status)
     assert.equal("theme=dark; Path=/", r:values("Set-Cookie")[2])

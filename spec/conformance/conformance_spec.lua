@@ -135,7 +135,7 @@ for _, jit_mode in ipairs { "on", "off" } do
     end)
 
 
-    it("of the in-memory host to nginx: every result, error and response is the same", function()
+    it("has the same results, errors and responses in memory and in nginx", function()
       local start = nginx.now()
       local left_out = conformance.run(client, SEED, COUNT)
       print(("\n%d sequences of seed %d agree (%.1f s); %d more would never end in nginx"):format(
@@ -144,13 +144,13 @@ for _, jit_mode in ipairs { "on", "off" } do
 
 
     for name, phases in pairs(RARE) do
-      it("of the in-memory host to nginx: " .. name, function()
+      it("holds between the server in memory and nginx: " .. name, function()
         conformance.compare(client, sequence(phases))
       end)
     end
 
 
-    it("of the in-memory host to itself in a request of nginx's, which it leaves alone", function()
+    it("holds for the server in memory inside of a request of nginx", function()
       for _, case in ipairs((conformance.generate_batch(SEED, 1, 100))) do
         local notes, response = client:in_memory(SEED, case.index)
         assert.equal(case.memory_notes, notes)

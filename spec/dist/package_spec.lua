@@ -19,7 +19,7 @@ describe("the package", function()
   local native, current = trees.native(LUALIB)
   local core = LUALIB .. "/" .. native
 
-  it("has the library, the types, what to read, and nothing else", function()
+  it("has only the library, the types and the documents", function()
     local files = trees.files(dir)
     local others = {}
     for path in pairs(files) do
@@ -34,7 +34,7 @@ describe("the package", function()
     trees.run("cmp LICENSE " .. dir .. "/LICENSE")
   end)
 
-  it("has a README of its own, which names what is there, and the site", function()
+  it("has its own README, which names its files and the site", function()
     local text = documents.text(dir .. "/README.md")
     local _, lines = text:gsub("\n", "")
     assert.is_true(lines <= 40)
@@ -52,7 +52,7 @@ describe("the package", function()
     end
   end)
 
-  it("has the licences of what is linked into it", function()
+  it("has the licences of the linked libraries", function()
     local crates = {}
     for path in pairs(trees.files(dir .. "/licenses")) do
       crates[path:match("^(.-)%-%d+%.%d+%.%d+[^/]*/") or path:match("^[^/]+")] = true
@@ -100,7 +100,7 @@ describe("the package", function()
     assert.equal("", trees.run("readelf -S --wide " .. core .. " | grep debug || true"))
   end)
 
-  it("needs no newer glibc than 2.17, and the process's own unwinder", function()
+  it("needs only glibc 2.17 and the unwinder of the process", function()
     local newest = trees.run("objdump -T " .. core
       .. " | grep -o 'GLIBC_[0-9.]*' | sed s/GLIBC_// | sort -V | tail -1")
     local major, minor = newest:match("^(%d+)%.(%d+)")
@@ -116,7 +116,7 @@ describe("the package", function()
       .. " | grep _Unwind_ | grep -v 'UND.*GCC_' || true"))
   end)
 
-  it("shows luaopen_ and kong_response_ only", function()
+  it("exports only luaopen_* and kong_response_*", function()
     local symbols = trees.run("nm -D --defined-only " .. core)
     assert.matches("luaopen_kong_response_core", symbols, 1, true)
     for symbol in symbols:gmatch("(%S+)\n") do
@@ -124,7 +124,7 @@ describe("the package", function()
     end
   end)
 
-  it("does not tell where it was built", function()
+  it("does not contain the path of the build", function()
     local cargo = os.getenv("CARGO_HOME") or os.getenv("HOME") .. "/.cargo"
     for _, path in ipairs { trees.root, cargo } do
       assert.equal("0\n", trees.run("grep -c -F " .. path .. " " .. core .. " || true"))
@@ -135,14 +135,14 @@ describe("the package", function()
     assert.equal('403 {"message":"no coffee"}', trees.luajit(trees.IN_MEMORY, LUALIB))
   end)
 
-  it("serves in nginx", function()
+  it("works in nginx", function()
     local response, files = trees.in_nginx(LUALIB)
     assert.equal(404, response.status)
     assert.matches("^no coffee\nrequest_id: ", response.body)
     assert.equal(LUALIB .. "/kong/response/instance.lua\n" .. core .. "\n", files)
   end)
 
-  it("serves as the chapter for OpenResty says, but for paths that OpenResty knows", function()
+  it("works as the chapter for OpenResty describes, except for OpenResty's paths", function()
     local install = documents.read("docs/install.md")
     local by_hand = documents.read("docs/nginx.md")
     local home = trees.temporary()
@@ -165,7 +165,7 @@ describe("the package", function()
     end)
   end)
 
-  it("of the source is what the rockspec builds", function()
+  it("of the source has the files that the rockspec builds", function()
     local tree = trees.temporary()
     local version = VERSION .. "-1"
     -- LuaRocks unpacks it where it stands.

@@ -44,7 +44,7 @@ describe("docs/container.md", function()
   end
 
 
-  it("has a Dockerfile whose commands install the library where its variables say", function()
+  it("has a Dockerfile that installs the library in the paths of its variables", function()
     local package = unpacked()
     trees.run(("tar -czf %s/tmp/%s.tar.gz -C %s %s"):format(home, package, home, package))
     local file = documents.find(document, "^FROM ")

@@ -22,14 +22,14 @@ describe("examples/demo", function()
   -- script, of Debian's bsdutils, gives it a terminal
   local on_terminal = "script -qec '" .. demo .. "' /dev/null < /dev/null"
 
-  it("has colours and tells how far it is on a terminal", function()
+  it("prints colours and its progress on a terminal", function()
     local text = run("env -u NO_COLOR TERM=xterm " .. on_terminal)
     assert.matches("\27[1m\27[32mHTTP/1.1 200 OK\27[0m", text, 1, true)
     assert.matches("\27[1m\27[33mHTTP/1.1 401 Unauthorized\27[0m", text, 1, true)
     assert.matches("[5/5] ", text, 1, true)
   end)
 
-  it("has no colours where they are not wanted", function()
+  it("prints no colours with NO_COLOR or on a dumb terminal", function()
     for _, wish in ipairs { "NO_COLOR=1 TERM=xterm ", "env -u NO_COLOR TERM=dumb " } do
       local text = run(wish .. on_terminal)
       assert.is_nil(text:find(ESCAPE, 1, true), text)
@@ -38,7 +38,7 @@ describe("examples/demo", function()
     end
   end)
 
-  it("is plain in a file", function()
+  it("prints plain text to a file", function()
     local text = run("env -u NO_COLOR TERM=xterm " .. demo)
     assert.is_nil(text:find(ESCAPE, 1, true), text)
     assert.matches("\n\nNo key: exit(401, table, headers)\n$ curl ", text, 1, true)

@@ -14,14 +14,14 @@ describe("the documents", function()
   end)
 
 
-  it("have no link that leads nowhere", function()
+  it("have no broken link", function()
     local broken, count = documents.broken_links()
     assert.same({}, broken)
     assert.is_true(count > 100)
   end)
 
 
-  it("are all chapters of the site, once", function()
+  it("are each one chapter of the site", function()
     local summary, chapters = documents.text("docs/site/SUMMARY.md"), {}
     for path in summary:gmatch("%]%(([^)]+)%)") do
       assert.is_nil(chapters[path], path)
@@ -49,7 +49,7 @@ describe("the documents", function()
   end)
 
 
-  it("have a README that one can read in a few minutes: 250 lines at most", function()
+  it("have a README of at most 250 lines", function()
     local _, lines = documents.text("README.md"):gsub("\n", "")
     assert.is_true(lines <= 250, "README.md has " .. lines .. " lines")
   end)
@@ -74,7 +74,7 @@ describe("the documents", function()
   end)
 
 
-  it("hold Lua that LuaJIT can read", function()
+  it("contain Lua that LuaJIT can read", function()
     local count = 0
     for path, document in pairs(read) do
       for _, block in ipairs(document.blocks) do
@@ -114,7 +114,7 @@ describe("the documents", function()
   end)
 
 
-  it("say what each target of make does", function()
+  it("describe each target of make", function()
     local makefile = documents.text("Makefile")
     local pipe = assert(io.popen("make --no-print-directory help"))
     local help = pipe:read("*a")

@@ -7,7 +7,7 @@ local MESSAGE = [[<b>no</b> "coffee" & 100%s]]
 
 
 describe("examples/error-page", function()
-  it("carries the message and the request id, and loses nothing of its own", function()
+  it("shows the message and the request id, and keeps the rest of its text", function()
     nginx.once({
       init = [[
         response = require("kong.response.instance").new({

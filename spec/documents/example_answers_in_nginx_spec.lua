@@ -117,7 +117,7 @@ end, function(server)
   end
 
   describe("json-transform", function()
-    it("rewrites a body and frames it anew, so that the connection goes on", function()
+    it("rewrites a body with a new length, so that the connection stays usable", function()
       local connection = server:connect("port")
       local head = "GET /refuse/plain HTTP/1.1\r\nHost: localhost\r\n"
       connection:send(head .. "\r\n" .. head .. "Connection: close\r\n\r\n")
@@ -156,15 +156,15 @@ end, function(server)
       assert.equal(('{"internal":1},'):rep(6000), ask("gunzip", "large").body)
     end)
 
-    it("unpacks it for a plugin behind", function()
+    it("unpacks a body for a later plugin", function()
       assert.equal('{"name":"espresso"}', ask("transform", "packed").body)
     end)
 
-    it("leaves other bodies alone", function()
+    it("does not change other bodies", function()
       assert.equal(tostring(#COFFEE), ask("gunzip", "plain"):header("Content-Length"))
     end)
 
-    it("breaks a bomb off", function()
+    it("breaks the response off for a decompression bomb", function()
       server:clear_log()
       local real, memory = ask("gunzip", "bomb", nil, { broken = true })
       assert.not_equal(0, real.exit)
@@ -175,7 +175,7 @@ end, function(server)
   end)
 
   describe("cors", function()
-    it("answers a preflight, without the key that browsers do not send then", function()
+    it("answers a preflight without an API key", function()
       local response = ask("cors", "plain", {
         method = "OPTIONS",
         headers = { Origin = SHOP, ["Access-Control-Request-Method"] = "DELETE" },
@@ -190,7 +190,7 @@ end, function(server)
       assert.is_nil(response:header("Content-Length"))
     end)
 
-    it("lets a page read what passes, and what is refused", function()
+    it("lets a page read responses and errors", function()
       local response = ask("cors", "foreign", {
         headers = { Origin = SHOP, apikey = "key-of-alice" },
       })
@@ -212,7 +212,7 @@ end, function(server)
   end)
 
   describe("rate-limit", function()
-    it("refuses one too many in the client's format, and tells when to come back", function()
+    it("refuses excess requests in the client's format, with Retry-After", function()
       local first = server:get("/limit/plain")
       assert.equal(200, first.status)
       assert.equal("1", first:header("RateLimit-Limit"))
@@ -242,7 +242,7 @@ end, function(server)
       return examples.both(server, LISTS, UPSTREAMS, case)
     end
 
-    it("refuses over HTTP/2, in headers only", function()
+    it("refuses over HTTP/2 with headers only", function()
       local real, memory = ask_grpc()
       assert.equal("2", real.version)
       assert.equal(200, real.status)
@@ -255,20 +255,20 @@ end, function(server)
       end
     end)
 
-    it("lets a token pass", function()
+    it("accepts a token", function()
       local real, memory = ask_grpc("token-of-alice")
       assert.equal("\0\0\0\0\0", real.body)
       assert.equal(memory.body, real.body)
       assert.is_nil(real:header("grpc-status"))
     end)
 
-    it("refuses others as HTTP does", function()
+    it("refuses other clients with a document", function()
       assert.equal(401, ask("grpc", "plain").status)
     end)
   end)
 
   describe("upstream-errors", function()
-    it("replaces what the upstream says", function()
+    it("replaces the upstream's document", function()
       local response = ask("errors", "failed", { headers = { Accept = "text/html" } })
       assert.equal(500, response.status)
       assert.equal("text/html; charset=utf-8", response:header("Content-Type"))
@@ -279,18 +279,18 @@ end, function(server)
       assert.is_nil(response.body:find("java", 1, true))
     end)
 
-    it("says what the configuration says, and keeps Retry-After", function()
+    it("sends the configured message, and keeps Retry-After", function()
       local response = ask("errors", "closed")
       assert.equal(503, response.status)
       assert.equal("120", response:header("Retry-After"))
       assert.matches('"message":"We are back at <noon>"', response.body, 1, true)
     end)
 
-    it("leaves other responses alone", function()
+    it("does not change other responses", function()
       assert.equal(COFFEE, ask("errors", "plain").body)
     end)
 
-    it("takes its own page, with the message escaped", function()
+    it("uses its own page, with the message escaped", function()
       local own = examples.start({ errors = LISTS.errors }, UPSTREAMS, { init = [[
         kong = { response = require("kong.response.instance").new {
           error_templates = { html = "%{root}/examples/error-page/error.html" },
@@ -307,7 +307,7 @@ end, function(server)
   end)
 
   describe("not-modified", function()
-    it("answers 304 to a client that has this version", function()
+    it("sends a 304 to a client that has this version", function()
       for _, tag in ipairs { '"7"', 'W/"7"', '"6", "7"' } do
         local response = ask("etag", "plain", { headers = { ["If-None-Match"] = tag } })
         assert.equal(304, response.status)
@@ -321,7 +321,7 @@ end, function(server)
   end)
 
   describe("websocket-guard", function()
-    it("refuses another origin, with a reason, and lets others pass", function()
+    it("refuses another origin with a reason, and accepts the right one", function()
       local headers = {
         Connection = "Upgrade", Upgrade = "websocket", Origin = "https://evil.example",
       }
@@ -334,7 +334,7 @@ end, function(server)
   end)
 
   describe("hop-by-hop", function()
-    it("sends what is meant for the client, over both protocols", function()
+    it("sends only headers for the client, over both protocols", function()
       for _, version in ipairs { 1.1, 2 } do
         server:clear_log()
         local case = { list = "hop", upstream = "plain", request = { http_version = version } }
@@ -368,7 +368,7 @@ end, function(server)
       return count
     end
 
-    it("keeps 300 headers inside, and reads the last of them", function()
+    it("removes 300 internal headers, and reads the last of them", function()
       local response = ask("headers", "many")
       assert.equal(200, response.status)
       assert.equal("4711", response:header("X-Trace-Id"))
@@ -376,7 +376,7 @@ end, function(server)
       assert.equal(0, internal(response))
     end)
 
-    it("lets nothing out where it cannot see all", function()
+    it("sends a 500 if there are too many headers to read", function()
       local response = ask("headers", "too-many")
       assert.equal(500, response.status)
       assert.equal(0, internal(response))

@@ -61,7 +61,7 @@ served.describe("the examples", function()
 end, function(server)
   for list in pairs(LISTS) do
     for upstream in pairs(UPSTREAMS) do
-      it("answer in nginx as in memory: " .. list .. ", " .. upstream, function()
+      it("give the same responses in nginx and in memory: " .. list .. ", " .. upstream, function()
         for i, request in ipairs(REQUESTS) do
           local real, memory = examples.both(server, LISTS, UPSTREAMS, {
             list = list, upstream = upstream, request = request,

@@ -4,7 +4,7 @@ local trees = require "spec.support.trees"
 
 
 describe("the example plugins", function()
-  it("have a spec and a README each, and are listed", function()
+  it("have a spec, a README and an entry in the list each", function()
     local list = trees.run("cat docs/examples.md")
     local count = 0
     for name in trees.run("ls examples/*/plugin.lua"):gmatch("examples/([%w-]+)/plugin%.lua") do

@@ -10,7 +10,7 @@ local with_nginx = followed.with_nginx
 
 
 describe("the documents", function()
-  it("have a configuration that calls a plugin, and runs as it stands", function()
+  it("have a configuration that calls a plugin and runs without changes", function()
     local document = documents.read("docs/nginx.md")
     with_nginx(document, { ["nginx.conf"] = documents.block(document, "nginx.conf") },
                documents.inline(document, "^nginx "), function(own, dir)
@@ -32,7 +32,7 @@ describe("the documents", function()
   end)
 
 
-  it("have a location that says which version runs", function()
+  it("have a location that shows the version", function()
     local by_hand, document = documents.read("docs/nginx.md"), documents.read("docs/upgrading.md")
     local conf = documents.block(by_hand, "nginx.conf")
     conf = replace(conf, "    listen 127.0.0.1:8080;", "\n", "    listen 127.0.0.1:8080;\n"

@@ -34,14 +34,14 @@ describe("make new-plugin", function()
   end
 
 
-  it("makes a folder whose tests pass and that luacheck likes", function()
+  it("makes a folder whose tests and luacheck pass", function()
     assert.matches(PASSED, run("busted"), 1, true)
     assert.matches("0 warnings / .-0 errors", run("luacheck --no-color kong spec"))
     assert.matches("2 successes", run("busted spec/hello/handler_spec.lua"), 1, true)
     assert.matches("1 success ", run("busted --filter=asks.for.a.key"), 1, true)
   end)
 
-  it("has settings under which a plugin may keep its state in kong.ctx", function()
+  it("has settings that allow a plugin's state in kong.ctx", function()
     run([[printf 'kong.ctx.plugin.a = 1\nlocal kong = kong\nkong.ctx.shared.a = 1\n']]
       .. " > kong/plugins/hello/state.lua")
     local output = run("luacheck --no-color kong/plugins/hello/state.lua; "
@@ -49,7 +49,7 @@ describe("make new-plugin", function()
     assert.matches("0 warnings / 0 errors", output, 1, true)
   end)
 
-  it("refuses a name that is none, and a folder with something in it", function()
+  it("refuses an invalid name and a folder that is not empty", function()
     for _, case in ipairs {
       { "Hello", home .. "/other", "give a name of lower-case letters, digits and dashes" },
       { "", home .. "/other", "give a name of lower-case letters, digits and dashes" },
@@ -120,7 +120,7 @@ end)
 
 
 describe("docs/coming-from.md", function()
-  it("has a test that becomes one of the kit", function()
+  it("has a test that becomes a test of the kit", function()
     local document = documents.read("docs/coming-from.md")
     local code = documents.find(document, "^local result = run")
     local environment = setmetatable({

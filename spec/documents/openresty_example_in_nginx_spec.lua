@@ -45,7 +45,7 @@ describe("examples/openresty", function()
     assert.equal('{"message":"No API key found in request"}', answer.body)
   end)
 
-  it("exits into the page of error_page, in the client's format", function()
+  it("exits with the page of error_page in the client's format", function()
     local answer = answers["Unknown key"]
     assert.equal(403, answer.status)
     assert.equal("text/plain; charset=utf-8", answer.headers["content-type"])
@@ -53,7 +53,7 @@ describe("examples/openresty", function()
     assert.matches("^Forbidden\nrequest_id: %x+$", answer.body)
   end)
 
-  it("transforms what is proxied", function()
+  it("transforms a proxied body", function()
     assert.equal("PHP/5.3", answers["Before"].headers["x-powered-by"])
     local answer = answers["Proxied"]
     assert.equal(200, answer.status)
@@ -64,7 +64,7 @@ describe("examples/openresty", function()
     assert.equal('{"name":"espresso","price":2.5}', answer.body)
   end)
 
-  it("tells of an error in the client's format", function()
+  it("sends an error in the client's format", function()
     local answer = answers["Too much"]
     assert.equal(429, answer.status)
     assert.equal("application/xml; charset=utf-8", answer.headers["content-type"])
@@ -72,7 +72,7 @@ describe("examples/openresty", function()
     assert.matches("<message>101 are too many for alice</message>", answer.body, 1, true)
   end)
 
-  it("answers for a service that does not", function()
+  it("sends a page if the upstream fails", function()
     local answer = answers["The upstream times out"]
     assert.equal(504, answer.status)
     assert.equal("text/html; charset=utf-8", answer.headers["content-type"])
@@ -82,7 +82,7 @@ describe("examples/openresty", function()
     assert.matches("upstream timed out", error_log, 1, true)
   end)
 
-  it("answers for a plugin that fails", function()
+  it("sends a page if a plugin fails", function()
     local answer = answers["A plugin fails"]
     assert.equal(500, answer.status)
     assert.equal("application/json; charset=utf-8", answer.headers["content-type"])

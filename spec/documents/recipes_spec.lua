@@ -49,7 +49,7 @@ describe("docs/recipes.md", function()
     end
   end)
 
-  it("is right about a preflight without the plugin for CORS", function()
+  it("is correct about a preflight without the plugin for CORS", function()
     local result = testing.run {
       plugin = "examples.key-check.plugin",
       config = { header = "apikey", keys = {} },
@@ -61,7 +61,7 @@ describe("docs/recipes.md", function()
     assert.response(result).has.status(401)
   end)
 
-  it("is right about headers for CORS that are set in access", function()
+  it("is correct about headers for CORS that are set in access", function()
     local early = {
       PRIORITY = 1,
       access = function()
@@ -78,7 +78,7 @@ describe("docs/recipes.md", function()
     assert.response(result).has_no.header("Access-Control-Allow-Origin")
   end)
 
-  it("is right about exit(429) without a body", function()
+  it("is correct about exit(429) without a body", function()
     local result = testing.run {
       plugin = {
         access = function()
@@ -91,7 +91,7 @@ describe("docs/recipes.md", function()
     assert.matches("<h1>429 Too Many Requests</h1>", result.body, 1, true)
   end)
 
-  it("is right about a body that is replaced by hand", function()
+  it("is correct about a body that a plugin replaces itself", function()
     local upstream = { body = "old", headers = { ["Content-Encoding"] = "br", ETag = '"1"' } }
     local by_hand = {
       body_filter = function()

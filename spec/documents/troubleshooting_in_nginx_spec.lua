@@ -330,7 +330,7 @@ served.describe("docs/troubleshooting.md", start, function(server)
     local message = line:match("^### `(.*)`$") or line:match("^| `(.-)` |")
     if message then
       count = count + 1
-      it("has what users see: " .. message, function()
+      it("has the message: " .. message, function()
         local provoke = assert(PROVOKED[message], "not provoked: " .. message)
         local pattern = message:gsub("%p", "%%%0"):gsub("%%<%l+%%>", ".-")
         assert.matches(pattern, provoke())

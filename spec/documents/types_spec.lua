@@ -97,7 +97,7 @@ end
 
 
 describe("the types", function()
-  it("are Lua, and there are some for each module that people load", function()
+  it("are valid Lua, and exist for each module that users load", function()
     local found = {}
     for path in trees.run("find types -name '*.lua'"):gmatch("[^\n]+") do
       assert(loadfile(path))
@@ -157,7 +157,7 @@ describe("the types", function()
     end
   end)
 
-  it("name no error that the documents do not", function()
+  it("name only errors of the documents", function()
     local known = flat(documents)
     for module in pairs(MODULES) do
       for name, described in pairs(types_of(module).functions) do
@@ -232,7 +232,7 @@ describe("the types of kong.response", function()
 end)
 
 
-describe("the types of what is passed and returned", function()
+describe("the types of arguments and results", function()
   -- Unlike any type that a field may have.
   local WRONG = coroutine.create(function() end)
 

@@ -51,7 +51,7 @@ describe("make install", function()
     assert.same(sources, built)
   end)
 
-  it("leaves the test kit out with KIT=no, also over an installation that has it", function()
+  it("omits the test kit with KIT=no, and removes an installed one", function()
     local lua = dir .. "/usr/local/share/lua/5.1"
     make("install DESTDIR=" .. dir)
     make("install KIT=no DESTDIR=" .. dir)
@@ -67,7 +67,7 @@ describe("make install", function()
       :format(lua, lua)))
   end)
 
-  it("goes to /usr/local/share/lua/5.1, below DESTDIR", function()
+  it("installs to /usr/local/share/lua/5.1 in DESTDIR", function()
     make("install DESTDIR=" .. dir)
     assert.same(trees.files(BUILT), installed(dir .. "/usr/local/share/lua/5.1"))
     local expected = { usr = true, ["usr/local"] = true, ["usr/local/share"] = true,
@@ -78,17 +78,17 @@ describe("make install", function()
     assert.same(expected, trees.folders(dir))
   end)
 
-  it("goes below PREFIX", function()
+  it("installs to PREFIX", function()
     make("install PREFIX=" .. dir)
     assert.same(trees.files(BUILT), installed(dir .. "/share/lua/5.1"))
   end)
 
-  it("goes to OpenResty's folder, with DESTDIR in front", function()
+  it("installs to OpenResty's folder in DESTDIR", function()
     make("install DESTDIR=" .. dir .. " LUA_LIB_DIR=/usr/local/openresty/site/lualib")
     assert.same(trees.files(BUILT), installed(dir .. "/usr/local/openresty/site/lualib"))
   end)
 
-  it("goes to a relative LUA_LIB_DIR", function()
+  it("installs to a relative LUA_LIB_DIR", function()
     local relative = "build/installed." .. dir:match("[^/]+$")
     make("install LUA_LIB_DIR=" .. relative)
     local files = installed(trees.root .. "/" .. relative)
@@ -109,7 +109,7 @@ describe("make install", function()
       trees.luajit(trees.IN_MEMORY, dir .. "/share", dir .. "/lib"))
   end)
 
-  it("leaves what works where it is, in LuaJIT and in nginx", function()
+  it("installs a library that works in LuaJIT and in nginx", function()
     make("install LUA_LIB_DIR=" .. dir)
     assert.equal('403 {"message":"no coffee"}', trees.luajit(trees.IN_MEMORY, dir))
     local response, files = trees.in_nginx(dir)
@@ -119,7 +119,7 @@ describe("make install", function()
                  files)
   end)
 
-  describe("says where the library is, and nginx's two paths", function()
+  describe("prints where the library is, and nginx's two paths", function()
     local function said(arguments)
       return make("install " .. arguments):match("(kong%.response is in .*)$")
     end
@@ -131,7 +131,7 @@ describe("make install", function()
 ]], said("DESTDIR=" .. dir))
     end)
 
-    it("where there are two folders", function()
+    it("for two folders", function()
       local text = said("LUA_LIB_DIR=" .. dir .. "/share LUA_CLIB_DIR=" .. dir .. "/lib")
       local expected = [[
 kong.response is in DIR/share, its native part in DIR/lib. For nginx:
@@ -141,19 +141,19 @@ kong.response is in DIR/share, its native part in DIR/lib. For nginx:
       assert.equal((expected:gsub("DIR", dir)), text)
     end)
 
-    it("but not to LuaRocks, which moves what was installed", function()
+    it("but not for LuaRocks, which moves the files", function()
       assert.is_nil(said("QUIET=1 LUA_LIB_DIR=" .. dir))
     end)
   end)
 
-  it("replaces what was there, as often as one likes", function()
+  it("replaces an earlier installation", function()
     make("install LUA_LIB_DIR=" .. dir)
     trees.run("echo old > " .. dir .. "/kong/response.lua")
     make("install LUA_LIB_DIR=" .. dir)
     assert.same(trees.files(BUILT), installed(dir))
   end)
 
-  it("leaves files alone that are the same already", function()
+  it("does not write files that are the same", function()
     make("install LUA_LIB_DIR=" .. dir)
     local list = "cd " .. dir
       .. " && find . ! -name installed.txt -type f -printf '%p %i %C@\\n' | sort"
@@ -162,13 +162,13 @@ kong.response is in DIR/share, its native part in DIR/lib. For nginx:
     assert.equal(before, trees.run(list))
   end)
 
-  it("lets everybody read what it installs, whatever the umask", function()
+  it("makes files that all users can read, with any umask", function()
     trees.run("umask 077 && make install LUA_LIB_DIR=" .. dir .. "/a LUA_CLIB_DIR=" .. dir .. "/b")
     assert.equal("", trees.run("find " .. dir .. "/a " .. dir .. "/b -type f ! -perm 644"
       .. " -o -type d ! -perm 755"))
   end)
 
-  it("removes what earlier versions have left, in both folders", function()
+  it("removes the files of earlier versions in both folders", function()
     local folders = "LUA_LIB_DIR=" .. dir .. "/share LUA_CLIB_DIR=" .. dir .. "/lib"
     make("install " .. folders)
     -- version 0.1.0 left no list
@@ -197,7 +197,7 @@ kong.response is in DIR/share, its native part in DIR/lib. For nginx:
     assert_nothing_is_left()
   end)
 
-  it("is undone by the make uninstall of another version", function()
+  it("is undone by make uninstall of another version", function()
     make("install LUA_LIB_DIR=" .. dir)
     local lua, native = "kong/response/later/new.lua", "kong/response/core-9.9.9-0123456789ab.so"
     trees.run("cd " .. dir .. " && install -D /dev/null " .. lua .. " && touch " .. native)
@@ -206,13 +206,13 @@ kong.response is in DIR/share, its native part in DIR/lib. For nginx:
     assert_nothing_is_left()
   end)
 
-  it("of version 0.1.0 is undone, too: it left no list", function()
+  it("is undone for version 0.1.0, which left no list", function()
     trees.run("cp -r lua/. " .. dir .. " && touch " .. dir .. "/kong/response/core.so")
     make("uninstall LUA_LIB_DIR=" .. dir)
     assert_nothing_is_left()
   end)
 
-  it("is undone without touching what others have put there", function()
+  it("is undone without a change of other files", function()
     local others = { "kong/response/mine.lua", "kong/pdk/init.lua", "resty/core.lua" }
     make("install LUA_LIB_DIR=" .. dir)
     for _, path in ipairs(others) do
@@ -228,7 +228,7 @@ kong.response is in DIR/share, its native part in DIR/lib. For nginx:
     assert.same(others, left)
   end)
 
-  it("may be undone where nothing is installed", function()
+  it("can be undone if nothing is installed", function()
     make("uninstall LUA_LIB_DIR=" .. dir .. "/nowhere")
     assert.same({}, trees.folders(dir))
   end)

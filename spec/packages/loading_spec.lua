@@ -34,7 +34,7 @@ end
 
 
 describe("the library", function()
-  it("exports luaopen_ and kong_response_ only", function()
+  it("exports only luaopen_* and kong_response_*", function()
     local openers = {}
     local shown = trees.run("nm -D --defined-only '" .. NATIVE .. "'")
     for line in shown:gmatch("[^\n]+") do
@@ -68,7 +68,7 @@ describe("without nginx, kong.response", function()
     assert.same(NAMES, names)
   end)
 
-  it("raises one sentence from each, with the caller's line", function()
+  it("raises the same sentence from each, with the caller's line", function()
     local response = require "kong.response"
     for _, name in ipairs(NAMES) do
       assert.same({ false, NO_REQUEST }, { pcall(response[name]) })
@@ -81,7 +81,7 @@ end)
 
 
 describe("an nginx whose lua-nginx-module lacks a symbol", function()
-  it("is told the symbol and the version by require, as a string", function()
+  it("gets an error string with the symbol and the version from require", function()
     local output = luajit [[
       ngx = { config = { subsystem = "http" } }
       local ok, err = pcall(require, "kong.response")
@@ -94,7 +94,7 @@ end)
 
 
 describe("a LuaJIT that does not count the keys of a table", function()
-  it("writes long arrays all the same", function()
+  it("writes long arrays", function()
     local source = [==[
       local values, items = { {}, {}, {}, {} }, {}
       for i = 1, 20 do

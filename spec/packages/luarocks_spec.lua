@@ -36,12 +36,12 @@ for version, path in pairs(ROCKSPECS) do
       trees.remove(tree)
     end)
 
-    it("is what LuaRocks takes for a rockspec", function()
+    it("is a valid rockspec for LuaRocks", function()
       trees.run(LUAROCKS .. " lint " .. path)
       assert.equal(version, read(path).version)
     end)
 
-    it("installs what make install does", function()
+    it("installs the files of make install", function()
       local installed = trees.files(tree .. "/share/lua/5.1")
       for file, sum in pairs(trees.files(tree .. "/lib/lua/5.1")) do
         assert.is_nil(installed[file])
@@ -50,7 +50,7 @@ for version, path in pairs(ROCKSPECS) do
       assert.same(trees.files(BUILT), installed)
     end)
 
-    it("brings the types along", function()
+    it("installs the types", function()
       assert.same(trees.files(trees.root .. "/types"), trees.files(rock .. "/types"))
     end)
 
@@ -70,7 +70,7 @@ for version, path in pairs(ROCKSPECS) do
         .. tree .. "/lib/lua/5.1/" .. trees.native(tree .. "/lib/lua/5.1") .. "\n", files)
     end)
 
-    it("is taken away by luarocks remove", function()
+    it("is removed by luarocks remove", function()
       trees.run(LUAROCKS .. " --tree=" .. tree .. " remove kong-response")
       local left = trees.files(tree)
       -- LuaRocks' own list of what is in the tree
@@ -85,12 +85,12 @@ end
 
 
 describe("the rockspecs", function()
-  it("build alike", function()
+  it("build in the same way", function()
     assert.same(read(ROCKSPECS["dev-1"]).build, read(ROCKSPECS["0.2.0-1"]).build)
     assert.same(read(ROCKSPECS["dev-1"]).description, read(ROCKSPECS["0.2.0-1"]).description)
   end)
 
-  it("have one for the version of the crate, which is that of the Lua files", function()
+  it("include one for the version of the crate and of the Lua files", function()
     local version = trees.run("cat Cargo.toml"):match('\nversion = "([^"]+)"')
     assert.equal(version .. "\n", trees.run("ci/version.sh"))
     assert.equal(version, require("kong.response.instance")._VERSION)

@@ -168,7 +168,7 @@ describe("under load,", function()
   end
 
   for name, tool in pairs(TOOLS) do
-    it(name .. " installs another version, a reload serves it, and so back and away", function()
+    it(name .. " installs another version and removes it again, with reloads", function()
       tool.install(trees.root, dir, "")
       start(dir .. tool.lua, dir .. tool.native)
       local pids = server:worker_pids()
@@ -200,7 +200,7 @@ describe("under load,", function()
     end)
   end
 
-  it("a reload serves another build of the same version", function()
+  it("a reload loads another build of the same version", function()
     install(BUILT, dir)
     start(dir)
     assert_serves(VERSION)
@@ -252,13 +252,13 @@ describe("require", function()
       .. " lua_package_path and lua_package_cpath"):format(VERSION, dir), said(dir))
   end)
 
-  it("says where it looks for the native part", function()
+  it("names the paths of the native part", function()
     assert.equal(("kong.response %s does not find its native part kong.response.core in"
       .. " package.cpath (lua_package_cpath in nginx)\n\tno file '%s/kong/response/core.version'"
       .. "\n\tno file '%s/kong/response/core.so'"):format(VERSION, dir, dir), said(dir))
   end)
 
-  it("says which native file is missing", function()
+  it("names the native file that is missing", function()
     local _, version = trees.native(BUILT)
     trees.run("install -D " .. BUILT .. "/" .. version .. " " .. dir .. "/" .. version)
     local file = dir .. "/" .. trees.native(dir)

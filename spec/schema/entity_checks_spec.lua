@@ -60,7 +60,7 @@ describe("the entity check", function()
     end)
   end
 
-  it("conditional says what is wrong with the field, too", function()
+  it("conditional also reports the field's error", function()
     local check = { conditional = {
       if_field = "a", if_match = { one_of = { "1", "2" } },
       then_field = "b", then_match = { required = true },
@@ -77,7 +77,7 @@ describe("the entity check", function()
     }, errors_of({ check }, {}))
   end)
 
-  it("says nothing of fields that are wrong by themselves", function()
+  it("is skipped for fields that are invalid themselves", function()
     assert.same({ a = "expected a string" },
                 errors_of({ { mutually_required = { "a", "b" } } }, { a = 1 }))
     assert.same({ a = "expected a string", ["@entity"] = {
@@ -90,7 +90,7 @@ describe("the entity check", function()
                             { a = "{vault://env/a}", b = "{vault://env/a}" }))
   end)
 
-  it("may read paths of the whole plugin", function()
+  it("can read paths of the whole plugin", function()
     local schema = {
       name = "test",
       fields = { { config = { type = "record", fields = FIELDS } } },
@@ -105,7 +105,7 @@ describe("the entity check", function()
       .. "'config.b')", schemas.line(errors))
   end)
 
-  it("of an unknown name or field is refused", function()
+  it("is refused if it has an unknown name or field", function()
     assert.error_matches(function() errors_of({ { at_least = { "a" } } }, {}) end,
                          "entity_checks: there is no check 'at_least'")
     assert.error_matches(function() errors_of({ { distinct = { "a", "z" } } }, {}) end,

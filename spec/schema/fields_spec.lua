@@ -66,7 +66,7 @@ describe("a type", function()
     assert.same({ [2] = { z = "required field missing" } }, check(field, { { z = "1" }, {} }))
   end)
 
-  it("says one message of a map", function()
+  it("reports one message for a map", function()
     local field = { type = "map", keys = { type = "string", len_min = 2 },
                     values = { type = "number" } }
     assert.equal("length must be at least 2", check(field, { a = 1, bb = 2 }))
@@ -127,7 +127,7 @@ describe("an attribute", function()
     assert.equal("expected one of: GET", check(field, "a"))
   end)
 
-  it("does not hold for a vault's reference", function()
+  it("does not apply to a vault's reference", function()
     local field = { type = S, referenceable = true, len_max = 3 }
     assert.is_nil(check(field, "{vault://env/secret}"))
     assert.equal("length must be at most 3", check(field, "secret"))
@@ -136,7 +136,7 @@ end)
 
 
 describe("a missing value", function()
-  it("is the default, or is missed", function()
+  it("is the default or an error", function()
     local str = { type = "string" }
     local with = { type = "string", default = "x" }
     local record = { type = "record", fields = { { e = { type = "string", default = "q" } } } }
@@ -163,7 +163,7 @@ describe("a missing value", function()
     assert.is_nil(check(optional, null))
   end)
 
-  it("is filled in inside of arrays and maps, but for records there", function()
+  it("is filled in inside of arrays and maps, except for records", function()
     local element = { type = "record", fields = {
       { y = { type = "string", default = "q" } },
       { r = { type = "record", fields = { { z = { type = "string", default = "z" } } } } },
@@ -176,7 +176,7 @@ describe("a missing value", function()
                 config_of(fields, { list = { {} }, map = { a = {} } }))
   end)
 
-  it("is null in what validate returns, and the row has its own fields", function()
+  it("is null in the result of validate, and the row has its own fields", function()
     local row = schemas.validate(schema_of { { f = { type = "string" } } }, {})
     assert.same({ f = null }, row.config)
     assert.equal("test", row.name)
@@ -186,7 +186,7 @@ describe("a missing value", function()
     assert.equal(36, #row.id)
   end)
 
-  it("never changes what was given", function()
+  it("does not change the given config", function()
     local given = {}
     config_of({ { f = { type = "string", default = "x" } } }, given)
     assert.same({}, given)
@@ -195,7 +195,7 @@ end)
 
 
 describe("a config", function()
-  it("answers for sets", function()
+  it("can tell whether a set has an element", function()
     local config = config_of({ { s = { type = "set", elements = { type = "string" } } } },
                              { s = { "a", "b", "a" } })
     assert.same({ "a", "b" }, { unpack(config.s) })
@@ -203,7 +203,7 @@ describe("a config", function()
     assert.is_nil(config.s["c"])
   end)
 
-  describe("with a place in a list of plugins", function()
+  describe("with a position in a list of plugins", function()
     local ROUTE = "5b1f4f5c-0b5d-4a3f-8d52-0f3b5ac1d001"
     local SERVICE = "5b1f4f5c-0b5d-4a3f-8d52-0f3b5ac1d002"
     local CONSUMER = "5b1f4f5c-0b5d-4a3f-8d52-0f3b5ac1d003"
@@ -215,7 +215,7 @@ describe("a config", function()
       }, (schemas.config(SCHEMA, {}, nil, { id = "id", index = 2 })))
     end)
 
-    it("has the ids of what the plugin is bound to", function()
+    it("has the ids of the route, service or consumer of the plugin", function()
       local row = {
         route = { id = ROUTE }, service = { id = SERVICE }, consumer = { id = CONSUMER },
         instance_name = "mine",
@@ -227,7 +227,7 @@ describe("a config", function()
       }, (schemas.config(SCHEMA, {}, nil, { id = "id", index = 1, row = row })))
     end)
 
-    it("is refused if the schema refuses what the plugin is bound to", function()
+    it("is refused if the schema refuses its route, service or consumer", function()
       local function config(row)
         return schemas.config({ name = "test", fields = {
           { consumer = require("kong.response.schema.typedefs").no_consumer },
@@ -244,7 +244,7 @@ describe("a config", function()
     end)
   end)
 
-  it("has the secrets that references stand for", function()
+  it("has the secrets in place of references", function()
     local fields = { { f = { type = "string", referenceable = true } } }
     local config = schemas.config(schema_of(fields), { f = "{vault://env/x}" }, function(reference)
       return "secret of " .. reference
@@ -304,7 +304,7 @@ describe("shorthand fields", function()
     { host = { type = "string" } },
   } } } }
 
-  it("stand for other fields", function()
+  it("set other fields", function()
     local more = { shorthand_fields = {
       { old = { type = "string", func = function(value) return { new = value .. "!" } end } },
     } }
@@ -314,7 +314,7 @@ describe("shorthand fields", function()
     assert.same({ old = "expected a string" }, errors)
   end)
 
-  it("that are deprecated give way, and are shown", function()
+  it("that are deprecated yield to the new fields, and are in the result", function()
     local more = { shorthand_fields = { { host = {
       type = "string",
       deprecation = { message = "m", removal_in_version = "9", replaced_with = {
@@ -364,7 +364,7 @@ describe("a schema", function()
     end)
   end
 
-  it("of an old gateway is refused", function()
+  it("is refused if it is in the format of an old gateway", function()
     for _, case in ipairs {
       { { no_consumer = true }, "no_consumer: unknown field" },
       { { fields = { a = { type = "string" } } }, "fields: expected an array" },

@@ -16,7 +16,7 @@ end
 
 
 describe("a json field", function()
-  it("has any value of JSON", function()
+  it("accepts any value of JSON", function()
     for _, value in ipairs {
       "", "a", 1.5, true, false, {}, { 1, "a", null }, { a = { b = {} } },
     } do
@@ -24,7 +24,7 @@ describe("a json field", function()
     end
   end)
 
-  it("refuses what JSON has not", function()
+  it("refuses values that JSON lacks", function()
     -- Deeper than 100 levels.
     local deep = {}
     for _, value in ipairs {
@@ -86,7 +86,7 @@ describe("a json field", function()
     end)
   end
 
-  it("that is not required may be missing, and is not changed", function()
+  it("can be missing if it is not required, and is not changed", function()
     assert.is_nil(check({ type = "string" }, nil))
     local config = schemas.config({ name = "test", fields = { { config = {
       type = "record", fields = { { f = { type = "json", json_schema = { inline = {} } } } },

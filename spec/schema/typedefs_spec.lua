@@ -52,13 +52,13 @@ describe("the typedef", function()
     end)
   end
 
-  it("port and timeout, which have limits", function()
+  it("port or timeout has limits", function()
     assert.is_nil(check(typedefs.port, 65535))
     assert.equal("value should be between 0 and 65535", check(typedefs.port, 65536))
     assert.equal("value should be between 0 and 2147483646", check(typedefs.timeout, -1))
   end)
 
-  it("pem, which has at least one key in the form of PEM", function()
+  it("pem needs at least one key in PEM", function()
     local public = "-----BEGIN PUBLIC KEY-----\nMA==\n-----END PUBLIC KEY-----"
     assert.is_nil(check(typedefs.pem, nil))
     assert.is_nil(check(typedefs.pem, { public_key = public }))
@@ -70,7 +70,7 @@ describe("the typedef", function()
     } }, check(typedefs.pem, {}))
   end)
 
-  it("jwk, which has the members of a JSON Web Key", function()
+  it("jwk has the members of a JSON Web Key", function()
     assert.is_nil(check(typedefs.jwk, nil))
     assert.is_nil(check(typedefs.jwk, {
       kty = "RSA", n = "AQ", e = "AQAB", key_ops = { "verify" }, ["x5t#S256"] = "AQ",
@@ -80,7 +80,7 @@ describe("the typedef", function()
     assert.same({ kty = "expected one of: EC, OKP, RSA, oct" }, check(typedefs.jwk, { kty = "X" }))
   end)
 
-  it("sources and destinations, which have an address or a port", function()
+  it("sources or destinations needs an address or a port", function()
     for _, name in ipairs { "sources", "destinations" } do
       assert.is_nil(check(typedefs[name], { { ip = "10.0.0.0/8" }, { port = 80 } }))
       assert.same({
@@ -91,7 +91,7 @@ describe("the typedef", function()
     end
   end)
 
-  it("propagation, which has the formats of traces", function()
+  it("propagation has the formats of traces", function()
     assert.is_nil(check(typedefs.propagation, {
       extract = { "b3" }, inject = { "preserve", "b3-single" }, clear = { "x-b3" },
       default_format = "w3c",
@@ -102,12 +102,12 @@ describe("the typedef", function()
     } }, check(typedefs.propagation, { default_format = "ot", extract = { "b3-single" } }))
   end)
 
-  it("capability, a string", function()
+  it("capability is a string", function()
     assert.is_nil(check(typedefs.capability, "kong.sync.v2"))
     assert.equal("expected a string", check(typedefs.capability, 1))
   end)
 
-  it("queue, which is filled in", function()
+  it("queue is filled in", function()
     local row = schemas.validate({ name = "test", fields = {
       { config = { type = "record", fields = { { queue = typedefs.queue } } } },
     } }, {})
@@ -115,14 +115,14 @@ describe("the typedef", function()
     assert.equal(10000, row.config.queue.max_entries)
   end)
 
-  it("that is called adds what a field lacks", function()
+  it("adds the given fields if it is called", function()
     local field = { default = 80 }
     assert.equal(field, typedefs.port(field))
     assert.same({ type = "integer", between = { 0, 65535 }, default = 80 }, field)
     assert.is_nil(typedefs.port.default)
   end)
 
-  it("of an unknown name raises", function()
+  it("raises an error if its name is unknown", function()
     assert.error_matches(function() return typedefs.prt end,
                          "schema typedef error: definition prt does not exist$")
   end)

@@ -80,7 +80,7 @@ local INIT = [[
 ]]
 
 
-describe("no text gets out of an error document", function()
+describe("a text cannot break out", function()
   local server, client
 
   setup(function()
@@ -151,7 +151,7 @@ describe("no text gets out of an error document", function()
 
   local OTHERS = "count(//comment() | //processing-instruction())"
 
-  it("in JSON", function()
+  it("of a JSON document", function()
     for _, document in ipairs(documents("own", "application/json")) do
       local object = cjson.decode(document.body)
       local fields = {}
@@ -165,7 +165,7 @@ describe("no text gets out of an error document", function()
     end
   end)
 
-  it("in XML", function()
+  it("of an XML document", function()
     local made = documents("own", "application/xml")
     local errors = read(made, "", "count(//*)", "count(//@*)", OTHERS, "/error/message",
       "/error/requestid")
@@ -179,7 +179,7 @@ describe("no text gets out of an error document", function()
     end
   end)
 
-  it("in HTML", function()
+  it("of an HTML document", function()
     local made = documents("own", "text/html")
     local errors = read(made, "--html", "count(//*)", "count(//@*)", OTHERS, "/html/body/p[1]",
       "/html/body/p[2]", "name(/html/body/*[1])", "count(/html/body/*)")
@@ -195,7 +195,7 @@ describe("no text gets out of an error document", function()
     end
   end)
 
-  it("in a template in JSON", function()
+  it("of a JSON template", function()
     for _, document in ipairs(documents("templated", "application/json")) do
       local object = cjson.decode(document.body)
       assert.same({ "%" }, object.n)
@@ -205,7 +205,7 @@ describe("no text gets out of an error document", function()
     end
   end)
 
-  it("in a template in XML, also in an attribute", function()
+  it("of an XML template or its attributes", function()
     local made = documents("templated", "application/xml")
     local errors = read(made, "", "count(//*)", "count(//@*)", OTHERS, "/error/@message",
       "/error/id")
@@ -220,7 +220,7 @@ describe("no text gets out of an error document", function()
     end
   end)
 
-  it("in a template in HTML, also in attributes of either quote", function()
+  it("of an HTML template or its attributes with either quote", function()
     local made = documents("templated", "text/html")
     local errors = read(made, "--html", "count(//*)", "count(//@*)", OTHERS,
       "/html/body/p[1]/@title", "/html/body/p[2]/@class", "/html/body/p[1]", "/html/body/p[2]")
@@ -235,7 +235,7 @@ describe("no text gets out of an error document", function()
     end
   end)
 
-  it("by the JSON of a table", function()
+  it("of the JSON of a table", function()
     local made = {}
     for _, text in ipairs(READABLE) do
       local response = ask {

@@ -29,7 +29,7 @@ local DELAYED = [[
 ]]
 
 
-served.describe("the framing of responses of exit", function()
+served.describe("the framing of a response of exit", function()
   return framing.start()
 end, function(server)
   --- What a client of HTTP/2 gets for each request.
@@ -66,20 +66,20 @@ end, function(server)
     assert.same({ "5" }, wire.values(response, "content-length"), told)
   end
 
-  it("is that of its body, given something like Transfer-Encoding", function()
+  it("fits its body for any spelling of Transfer-Encoding", function()
     for i, name in ipairs(framing.CODING_NAMES) do
       local coding = framing.CODINGS[i % #framing.CODINGS + 1]
       each_exit(name, coding, "'hello'", check_hello)
     end
   end)
 
-  it("is that of its body, given something like Content-Length", function()
+  it("fits its body for any spelling of Content-Length", function()
     for _, name in ipairs(framing.LENGTH_NAMES) do
       each_exit(name, "3", "'hello'", check_hello)
     end
   end)
 
-  it("is that of its body, given a Content-Length", function()
+  it("fits its body for any Content-Length", function()
     for _, value in ipairs { "0", "3", "5", "0005", "999", "9223372036854775807" } do
       each_exit("Content-Length", value, "'hello'", function(response, told, client)
         assert.equal(framing.body_for(client, "hello"), response.body, told)
@@ -88,7 +88,7 @@ end, function(server)
     end
   end)
 
-  it("is that of no body, given a Content-Length", function()
+  it("fits a missing body for any Content-Length", function()
     for _, body in ipairs { "nil", "''" } do
       each_exit("Content-Length", "12", body, function(response, told, client, stage)
         -- in the header filter it may be that of the upstream's body, which then passes
@@ -100,7 +100,7 @@ end, function(server)
     end
   end)
 
-  it("logs a warning when a Content-Length without a body was corrected", function()
+  it("causes a warning if a Content-Length without a body was corrected", function()
     local response = server:exchange {
       access = "response.exit(200, nil, { ['Content-Length'] = 7 })",
     }
@@ -110,7 +110,7 @@ end, function(server)
     assert.matches("[warn]", line, 1, true)
   end)
 
-  it("is that of nginx's page, or of the configured one", function()
+  it("fits nginx's page or the configured page", function()
     for _, stage in ipairs { "rewrite", "access", "content" } do
       for _, status in ipairs { 301, 404, 410, 500 } do
         for _, code in ipairs {
@@ -133,7 +133,7 @@ end, function(server)
     end
   end)
 
-  it("is that of what nginx answers for the balancer", function()
+  it("fits nginx's response in the balancer", function()
     for _, exit in ipairs {
       "response.exit(200)",
       "response.exit(200, nil, { ['Content-Length'] = '7' })",
@@ -148,7 +148,7 @@ end, function(server)
     end
   end)
 
-  it("has no body where the status has none", function()
+  it("has no body if the status allows none", function()
     for stage, path in pairs(STAGES) do
       for _, status in ipairs { 204, 304 } do
         for _, body in ipairs { "nil", "''", "'hello'", "{ 1 }" } do
@@ -164,7 +164,7 @@ end, function(server)
     end
   end)
 
-  it("is that of no body, where a header filter gives a 204 or 304 a status with one", function()
+  it("has no body if a header filter changes a status 204 or 304", function()
     for _, stage in ipairs { "rewrite", "access", "content" } do
       for _, status in ipairs { 204, 304 } do
         for _, body in ipairs { "", "hello" } do
@@ -182,7 +182,7 @@ end, function(server)
     end
   end)
 
-  it("is that of the document of error", function()
+  it("fits the document of error", function()
     for name, value in pairs {
       ["Content-Length"] = "3", ["content_length"] = "999", ["Transfer-Encoding"] = "chunked",
     } do
@@ -201,7 +201,7 @@ end, function(server)
     end
   end)
 
-  it("of a 204 over HTTP/2 has no length of a body that there is not", function()
+  it("has no Content-Length for a 204 over HTTP/2", function()
     local requests = {}
     for stage, path in pairs(STAGES) do
       for _, method in ipairs { "GET", "HEAD" } do
@@ -221,7 +221,7 @@ end, function(server)
     end
   end)
 
-  it("has no body where the status has none, over HTTP/2", function()
+  it("has no body over HTTP/2 if the status allows none", function()
     local requests, statuses = {}, {}
     for stage, path in pairs(STAGES) do
       for _, status in ipairs { 204, 304 } do
@@ -238,7 +238,7 @@ end, function(server)
     end)
   end)
 
-  it("is one over HTTP/2, too", function()
+  it("is valid over HTTP/2", function()
     local requests, bodies = {}, {}
     local function add(exit, name, value, body)
       local code = framing.fill(exit, name, value, body and fmt("%q", body))

@@ -78,19 +78,19 @@ end, function(server)
     end
   end
 
-  it("is nginx's where a setter is given something like Transfer-Encoding", function()
+  it("is nginx's for any spelling of Transfer-Encoding in a setter", function()
     for _, places in ipairs { EARLY, LATE } do
       each(places, SETTERS, framing.CODING_NAMES, pick(framing.CODINGS))
     end
   end)
 
-  it("is nginx's where a setter is given something like Content-Length", function()
+  it("is nginx's for any spelling of Content-Length in a setter", function()
     for _, places in ipairs { EARLY, LATE } do
       each(places, SETTERS, framing.LENGTH_NAMES, pick { "5" })
     end
   end)
 
-  it("is left alone by a Content-Length that is refused", function()
+  it("is not changed by an invalid Content-Length", function()
     local codes = {}
     for i, setter in ipairs(SETTERS) do
       codes[i] = "local ok, err = pcall(function() " .. setter
@@ -102,7 +102,7 @@ end, function(server)
     each(EARLY, codes, KNOWN_NAMES, pick(REFUSED))
   end)
 
-  describe("before the response is made", function()
+  describe("before there is a response", function()
     local function warned()
       local line = server:wait_log(
         "[^\n]*changing Content%-Length before the response is made%. Ignored%.[^\n]*")
@@ -116,7 +116,7 @@ end, function(server)
       warned()
     end)
 
-    it("is not lost by removing it", function()
+    it("is not lost if Content-Length is removed", function()
       for _ = 1, #CLIENTS do
         each(EARLY, REMOVERS, KNOWN_NAMES, pick { "" })
       end
@@ -124,7 +124,7 @@ end, function(server)
     end)
   end)
 
-  it("is the length that a plugin knows, once, however it is written", function()
+  it("has one Content-Length of a plugin, in any spelling", function()
     local function length(_, path)
       return tostring(#BODY[path])
     end
@@ -142,7 +142,7 @@ end, function(server)
 
   for _, status in ipairs { 204, 304 } do
     describe("of a " .. status, function()
-      it("of the upstream's is kept by set_raw_body", function()
+      it("of the upstream is kept by set_raw_body", function()
         for _, body in ipairs {
           "'x'", "''", "'HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n'",
         } do
@@ -159,7 +159,7 @@ end, function(server)
         end
       end)
 
-      it("of a plugin's is kept by set_raw_body", function()
+      it("of a plugin is kept by set_raw_body", function()
         -- Lua's own output over HTTP/1.0 is the Lua module's alone: it sends what it has buffered.
         for _, path in ipairs { "/chunked", "/proxied" } do
           for _, client in ipairs(CLIENTS) do
@@ -175,7 +175,7 @@ end, function(server)
     end)
   end
 
-  it("is one over HTTP/2, too", function()
+  it("is valid over HTTP/2", function()
     local cases, requests = {}, {}
     local function add(path, stage, setter, name, value)
       local case = { path = path, [stage] = framing.fill(setter, name, value) }

@@ -162,7 +162,7 @@ local function http2_line(name, value)
 end
 
 
-describe("no header is split or added", function()
+describe("no header can be split or added", function()
   local server, client
 
   setup(function()

@@ -18,7 +18,7 @@ hosts.nginx("get_raw_body", {
   end
 
 
-  describe("of an upstream that lies about its length", function()
+  describe("for an upstream with a wrong Content-Length", function()
     --- An answer written byte by byte: nginx would not send such a Content-Length.
     local function hostile(length)
       return ([[
@@ -31,7 +31,7 @@ hosts.nginx("get_raw_body", {
     for _, length in ipairs {
       "9223372036854775807", "4611686018427387904", "99999999999", "4294967296", "2147483648",
     } do
-      it("gives nothing for " .. length .. " bytes that never come", function()
+      it("returns nil for " .. length .. " bytes that never arrive", function()
         local before = server:rss(nil, "VmHWM")
         for _, path in ipairs { "/proxy", "/proxy11", "/unbuffered" } do
           each_version(function(options)
@@ -56,7 +56,7 @@ hosts.nginx("get_raw_body", {
       "99999999999999999999", "-1", "-9223372036854775808", "abc", "", "0x10", "1e9", "5.0",
       "18446744073709551615",
     } do
-      it("does not fall for " .. ("%q"):format(length), function()
+      it("returns the real body for " .. ("%q"):format(length), function()
         local before = server:rss(nil, "VmHWM")
         each_version(function(options)
           -- nginx takes such a length for none, newer ones answer 502
@@ -78,7 +78,7 @@ hosts.nginx("get_raw_body", {
       end)
     end
 
-    it("takes what came when more came than was said", function()
+    it("returns the announced bytes if more arrive", function()
       local r = run {
         path = "/proxy",
         upstream = hostile("3"),

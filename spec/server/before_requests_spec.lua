@@ -67,18 +67,18 @@ local OPTIONS = {
 }
 
 
-hosts.nginx("in a gateway", OPTIONS, function(server)
-  describe("where there is no request", function()
-    it("every function is disabled in init", function()
+hosts.nginx("in a gateway,", OPTIONS, function(server)
+  describe("outside of requests,", function()
+    it("every function raises an error in init", function()
       local r = server:run { access = "return init_results" }
       assert.same({ { all(NO_REQUEST), all(NO_REQUEST) } }, r.seen.access)
     end)
 
-    it("a source that is asked of a given table is known in init too", function()
+    it("get_source with a table works in init, too", function()
       assert.same({ "exit" }, server:run({ access = "return source_in_init" }).seen.access)
     end)
 
-    it("init_worker gets the phase check's text first", function()
+    it("init_worker gets the error of the phase check", function()
       local results = server:run({ access = "return worker_results" }).seen.access[1]
       assert.same(module.refused_in(nil), results[1])
       assert.same(module.refused_in("init_worker"), results[2])
@@ -89,7 +89,7 @@ hosts.nginx("in a gateway", OPTIONS, function(server)
       }), results[3])
     end)
 
-    it("so do the phases of a TLS handshake", function()
+    it("the phases of a TLS handshake get the error of the phase check", function()
       local r = server:run { access = ([[
         local sock = ngx.socket.tcp()
         assert(sock:connect("127.0.0.1", %d))
@@ -100,7 +100,7 @@ hosts.nginx("in a gateway", OPTIONS, function(server)
                   r.seen.access)
     end)
 
-    it("a field ngx.ctx is read where there is nothing else, in init too", function()
+    it("a plain field ngx.ctx is read, also in init", function()
       local r = server:run { access = "return replaced_results" }
       assert.same({ module.refused_in("init_worker"), "exit" }, r.seen.access[1])
     end)
@@ -108,7 +108,7 @@ hosts.nginx("in a gateway", OPTIONS, function(server)
 end)
 
 
-hosts.nginx("in nginx", {
+hosts.nginx("in nginx,", {
   both_bindings = true, init = FAILS .. [[
   local response = require "kong.response"
   local function calls()
@@ -118,8 +118,8 @@ hosts.nginx("in nginx", {
   _G.init_results = calls()
 ]],
 }, function(server)
-  describe("without a gateway", function()
-    it("init has no request", function()
+  describe("without a gateway,", function()
+    it("the functions raise an error in init", function()
       assert.same({ all(NO_REQUEST) }, server:run({ access = "return init_results" }).seen.access)
     end)
   end)

@@ -184,12 +184,12 @@ describe("the memory of a buffered body", function()
     wait_for("ended", n * AT_ONCE)
   end
 
-  it("goes back when clients hang up in the middle", function()
+  it("is freed if clients hang up during the body", function()
     stays_flat(10, hang_up)
   end)
 
   -- The smaller ones have no mapping of their own.
-  it("stays flat over hundreds of hang-ups", function()
+  it("does not grow if hundreds of clients hang up", function()
     for _, megabytes in ipairs { 1.5, 3 } do
       server:get("/collect?option=collect")
       stays_flat(100 / AT_ONCE, function(n)
@@ -198,25 +198,25 @@ describe("the memory of a buffered body", function()
     end
   end)
 
-  it("is not given back by a walk over the heap", function()
+  it("is freed without a walk over the heap", function()
     local file = nginx.lualib .. "/" .. trees.native(nginx.lualib)
     local symbols = process.capture("nm -D " .. process.quote(file))
     assert.truthy(symbols:find(" U munmap"))
     assert.is_nil(symbols:find("malloc_trim"))
   end)
 
-  it("goes back when clients hang up and the proxy does not buffer", function()
+  it("is freed if clients hang up and the proxy does not buffer", function()
     stays_flat(5, function(n)
       hang_up(n, "/unbuffered")
     end)
   end)
 
-  it("goes back without Lua's collector", function()
+  it("is freed without Lua's collector", function()
     server:get("/collect?option=stop")
     stays_flat(5, hang_up)
   end)
 
-  it("goes back when clients of HTTP/2 hang up in the middle", function()
+  it("is freed if clients of HTTP/2 hang up during the body", function()
     local specs = {}
     for i = 1, AT_ONCE do
       specs[i] = { path = "/stalled", http2 = true, max_time = 60 }
@@ -233,7 +233,7 @@ describe("the memory of a buffered body", function()
     end)
   end)
 
-  it("goes back when the upstream dies in the middle", function()
+  it("is freed if the upstream breaks off", function()
     server:get("/collect?option=stop")
     local specs = {}
     for i = 1, AT_ONCE do
@@ -247,7 +247,7 @@ describe("the memory of a buffered body", function()
     end)
   end)
 
-  it("goes back when a plugin fails in the middle", function()
+  it("is freed if a plugin fails during the body", function()
     server:get("/collect?option=stop")
     local specs = {}
     for i = 1, AT_ONCE do
@@ -263,7 +263,7 @@ describe("the memory of a buffered body", function()
     end)
   end)
 
-  it("goes back when bodies come to their end", function()
+  it("is freed at the end of the body", function()
     stays_flat(5, function(n)
       local specs = {}
       for i = 1, AT_ONCE do

@@ -13,7 +13,7 @@ local CALLS = {
 
 
 for _, gateway in ipairs { true, false } do
-  served.describe("broken state " .. (gateway and "in a gateway" or "without one"), function()
+  served.describe("invalid state " .. (gateway and "in a gateway" or "without one"), function()
     return stages.start { gateway = gateway }
   end, function(server)
     local pids
@@ -69,13 +69,13 @@ for _, gateway in ipairs { true, false } do
     for value, kind in pairs {
       ["'text'"] = "string", ["5"] = "number", ["true"] = "boolean", ["print"] = "function",
     } do
-      it("of ngx.ctx, which is a " .. kind, function()
+      it("of ngx.ctx, which is a " .. kind .. ", causes an error", function()
         assert.same(each("ngx.ctx must be a table, got " .. kind, OF_CTX),
           errors("rawset(ngx, 'ctx', " .. value .. ")", "rawset(ngx, 'ctx', nil)"))
       end)
     end
 
-    it("of ngx.ctx, which is gone from where nginx's Lua keeps it", function()
+    it("of ngx.ctx, which nginx's Lua has lost, causes an error", function()
       assert.same(each("ngx.ctx must be a table, got nil", OF_CTX), errors([[
         local all, at = debug.getregistry().ngx_lua_ctx_tables
         for ref, ctx in pairs(all) do
@@ -88,7 +88,7 @@ for _, gateway in ipairs { true, false } do
     for value, kind in pairs {
       ["'access'"] = "string", ["'32'"] = "string", ["{}"] = "table", ["false"] = "boolean",
     } do
-      it("of ngx.ctx.KONG_PHASE, which is " .. value, function()
+      it("of ngx.ctx.KONG_PHASE, which is " .. value .. ", causes an error", function()
         local expected = each("ngx.ctx.KONG_PHASE must be a number, got " .. kind, OF_CTX)
         local found = errors("ngx.ctx.KONG_PHASE = " .. value, "ngx.ctx.KONG_PHASE = nil")
         if not gateway then
@@ -99,7 +99,7 @@ for _, gateway in ipairs { true, false } do
       end)
     end
 
-    it("of the global kong, which is a number: then there is no gateway", function()
+    it("of the global kong, which is a number, means that there is no gateway", function()
       for _, value in ipairs { "5", "'text'", "false", "print", "{ ctx = nil }" } do
         local r = server:run { content = [[
           local kept = kong
@@ -118,7 +118,7 @@ for _, gateway in ipairs { true, false } do
       end
     end)
 
-    it("of a configuration that is none", function()
+    it("of the configuration causes the default values", function()
       for _, value in ipairs { "5", "'text'", "{ configuration = 5 }" } do
         local r = server:run { content = [[
           local kept = kong
@@ -131,7 +131,7 @@ for _, gateway in ipairs { true, false } do
       end
     end)
 
-    it("of a delay_response that is no boolean: it counts as Lua counts it", function()
+    it("of delay_response is read as Lua reads a boolean", function()
       for value, delayed in pairs {
         ["5"] = true, ["'no'"] = true, ["{}"] = true, ["false"] = false,
       } do
@@ -146,7 +146,7 @@ for _, gateway in ipairs { true, false } do
       end
     end)
 
-    it("of a delayed_response that was there before: the next is sent at once", function()
+    it("of delayed_response lets the next exit be sent at once", function()
       for _, value in ipairs { "5", "'text'", "true", "print" } do
         local r = server:run { content = [[
           ngx.ctx.delay_response, ngx.ctx.delayed_response = true, ]] .. value .. [[

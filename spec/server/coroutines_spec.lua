@@ -63,7 +63,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       end)
     end
 
-    it("is refused behind the end of a body, whichever thread made the coroutine", function()
+    it("raises an error after the end of a body in coroutines of any thread", function()
       nginx.once({
         init = init .. [[
           seen = {}
@@ -212,7 +212,7 @@ for _, jit_mode in ipairs { "on", "off" } do
 
     for _, phase in ipairs { "access", "header_filter", "body_filter" } do
       for _, filter in ipairs { "header", "body" } do
-        it("is refused: made in " .. phase .. ", resumed in the " .. filter .. " filter", function()
+        it("raises an error if made in " .. phase .. " and resumed in " .. filter, function()
           server:clear_log()
           local waiting = server:connect()
           waiting:send("GET /first?phase=" .. phase .. " HTTP/1.1\r\nHost: a\r\n"

@@ -38,15 +38,15 @@ local FAST_PATHS = {
 }
 
 
-describe("a build for use", function()
-  it("knows no faults", function()
+describe("a build for production", function()
+  it("has no function for faults", function()
     assert.is_nil(require("kong.response.core").order_fault)
   end)
 end)
 
 
 describe("the functions in which faults are ordered", function()
-  it("are all that there are", function()
+  it("are all functions of kong.response", function()
     local names = {}
     for name in pairs(require "kong.response") do
       names[name] = true
@@ -60,7 +60,7 @@ describe("the functions in which faults are ordered", function()
     assert.same(names, ordered)
   end)
 
-  it("are all that the library shows", function()
+  it("are all symbols that the library exports", function()
     local dir = nginx.root .. "/build/faults"
     local shown = {}
     for name in trees.run("nm -D --defined-only " .. dir .. "/" .. trees.native(dir))
@@ -87,7 +87,7 @@ for _, jit_mode in ipairs { "on", "off" } do
     for name, arguments in pairs(calls) do
       local call = "response." .. name .. "(" .. arguments .. ")"
 
-      it("in " .. name .. " is an error string, and the request a 500", function()
+      it("in " .. name .. " raises a string, and causes a 500", function()
         for _, phase in ipairs { "rewrite", "access", "content" } do
           server:clear_log()
           local r = server:get(faults.path("/", {
@@ -98,7 +98,7 @@ for _, jit_mode in ipairs { "on", "off" } do
         end
       end)
 
-      it("in " .. name .. " can be caught, and has changed nothing", function()
+      it("in " .. name .. " can be caught, and changes nothing", function()
         local r = server:get(faults.path("/", {
           access = "local f = function() " .. call .. " end core.order_fault('panic', 0) "
             .. "local ok, err = pcall(f) ngx.header.x_error = type(err) .. ' ' .. tostring(err)",
@@ -113,7 +113,7 @@ for _, jit_mode in ipairs { "on", "off" } do
     for name, arguments in pairs(BODY_CALLS) do
       local call = "core.order_fault('panic', 0) response." .. name .. "(" .. arguments .. ")"
 
-      it("in " .. name .. " is an error string, and breaks the response off", function()
+      it("in " .. name .. " raises a string, and breaks the response off", function()
         local r = server:get(faults.path("/", { body_filter = call }))
         assert.not_equal(0, r.exit)
         assert.equal("", r.body)
@@ -132,7 +132,7 @@ for _, jit_mode in ipairs { "on", "off" } do
 
     if jit_mode == "on" then
       for symbol, statements in pairs(FAST_PATHS) do
-        it("in " .. symbol .. " is made good by the native function", function()
+        it("in " .. symbol .. " is hidden by the slow path", function()
           local order = " core.order_fault('fast path', 0) "
           local code = order .. table.concat(statements, order)
           local r = server:get(faults.path("/", {
@@ -153,7 +153,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       end
     end
 
-    it("in the callback of a delayed response is an error string", function()
+    it("in the callback of a delayed response raises a string", function()
       local r = server:get(faults.path("/", { access = [[
         local ctx = ngx.ctx
         ctx.delay_response = true
@@ -166,7 +166,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       assert.equal("string plugin.lua:5: " .. ORDERED, r:header("X-Error"))
     end)
 
-    it("in a function that needs no request is an error string", function()
+    it("in a function that needs no request raises a string", function()
       local counts, failures = server:get("/elsewhere").body:match("^([^\n]*)\n(.*)$")
       assert.equal("5 25 13 2", counts)
       assert.equal("", failures)
@@ -199,7 +199,7 @@ describe("a fault in the life cycle", function()
   end)
 
   for name, arguments in pairs(CALLS) do
-    it("in " .. name .. " is a page in the client's format", function()
+    it("in " .. name .. " causes a page in the client's format", function()
       local pids = server:worker_pids()
       local r = server:get(faults.path("/life", {
         header_filter = "core.order_fault('panic', 0) response." .. name .. "(" .. arguments .. ")",

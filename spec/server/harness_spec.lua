@@ -2,7 +2,7 @@ local nginx = require "spec.support.nginx"
 local served = require "spec.support.served"
 
 
-served.describe("the harness", function()
+served.describe("nginx of the specs", function()
   return nginx.start {
     init = [[
       started = "yes, " .. require("texts").greeting
@@ -125,12 +125,12 @@ end, function(server)
     assert.equal(200, r.status)
   end)
 
-  it("keeps the framing when asked", function()
+  it("keeps the framing if a case wants it", function()
     local r = server:request { path = "/pid", raw = true }
     assert.matches("^%x+\r\n%d+\r\n0\r\n\r\n$", r.body)
   end)
 
-  it("sends what the spec gives and nothing else", function()
+  it("sends the request of a case and no other headers", function()
     local r = server:request {
       path = "/request?a='b'&c=$(d)[1-2]{e}",
       method = "PUT",
@@ -161,14 +161,14 @@ end, function(server)
     assert.same({ "a", "b: c" }, r:values("x-one"))
   end)
 
-  it("asks with HEAD", function()
+  it("sends HEAD", function()
     local r = server:request { path = "/pid", method = "HEAD" }
     assert.equal(200, r.status)
     assert.equal(0, r.exit)
     assert.equal("", r.body)
   end)
 
-  it("reports curl's failures and does not raise", function()
+  it("reports curl's failures without an error", function()
     local r = server:get("/nothing")
     assert.equal(52, r.exit)
     assert.is_nil(r.status)
@@ -209,7 +209,7 @@ end, function(server)
     assert.equal("from upstream", server:request({ port = "upstream_port" }).body)
   end)
 
-  it("opens bare connections", function()
+  it("opens plain connections", function()
     local connection = server:connect()
     assert.is_true(connection:send("GET /pid HTTP/1.0\r\n\r\n"))
     local answer, closed = connection:read()
@@ -225,7 +225,7 @@ end, function(server)
     connection:reset()
   end)
 
-  it("knows its workers and reloads", function()
+  it("lists its workers and reloads", function()
     local pids = server:worker_pids()
     assert.same({ tonumber(server:get("/pid").body) }, pids)
     assert.is_true(server:rss(pids[1]) > 1000)
@@ -236,12 +236,12 @@ end, function(server)
 end)
 
 
-describe("starting and stopping", function()
+describe("a start or stop", function()
   local function folder_exists(path)
     return os.execute("test -d " .. path) == 0 or os.execute("test -d " .. path) == true
   end
 
-  it("reports nginx's own words when the configuration is wrong", function()
+  it("reports nginx's message if the configuration is wrong", function()
     local ok, err = pcall(nginx.start, { http = "nonsense;" })
     assert.is_false(ok)
     assert.matches('unknown directive "nonsense"', err)
@@ -250,13 +250,13 @@ describe("starting and stopping", function()
     assert.matches("init.lua:1: not today", err)
   end)
 
-  it("refuses a placeholder nobody knows", function()
+  it("raises an error for an unknown placeholder", function()
     local ok, err = pcall(nginx.start, { http = "%{typo}" })
     assert.is_false(ok)
     assert.matches("nobody knows the placeholder %%{typo}", err)
   end)
 
-  it("runs without the code cache and with several workers, and leaves nothing behind", function()
+  it("works without the code cache and with several workers, and leaves no files", function()
     local dir, pid
     nginx.once({
       code_cache = false,
@@ -275,7 +275,7 @@ describe("starting and stopping", function()
     assert.is_false(folder_exists("/proc/" .. pid))
   end)
 
-  it("stops the server when its use fails", function()
+  it("stops the server if the case fails", function()
     local dir
     local ok, err = pcall(nginx.once, {}, function(server)
       dir = server.dir

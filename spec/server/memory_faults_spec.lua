@@ -7,7 +7,7 @@ local MB = 1024 -- in kB, as /proc has it
 
 for _, jit_mode in ipairs { "on", "off" } do
   faults.describe("a lack of memory", jit_mode, function(server)
-    it("of memory for a body of JSON is an error string, and has changed nothing", function()
+    it("for JSON raises a string, and changes nothing", function()
       for _, call in ipairs { "exit(200, data)", "error(500, data)" } do
         for chances = 0, 1 do
           local r = server:get(faults.path("/", { access = [[
@@ -29,7 +29,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       end
     end)
 
-    it("of memory for JSON is noticed behind a way down into tables, too", function()
+    it("for JSON is noticed after deep tables", function()
       local r = server:get(faults.path("/", { access = [[
         local numbers, arrays = {}, {}
         for i = 1, 650 do
@@ -54,7 +54,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       end
     end)
 
-    describe("of memory for a body", function()
+    describe("for a body", function()
       --- The next allocation for the given chunk fails; then the body is read to its end.
       local function failing(chunk)
         return faults.path("/chunks", { body_filter = [[
@@ -74,7 +74,7 @@ for _, jit_mode in ipairs { "on", "off" } do
         ]] })
       end
 
-      it("is an error string, and frees what was held", function()
+      it("raises a string, and frees the buffer", function()
         for _ = 1, 3 do
           -- The buffer has room for four of these chunks.
           local r = server:get(failing(5))
@@ -84,12 +84,12 @@ for _, jit_mode in ipairs { "on", "off" } do
         end
       end)
 
-      it("is one of the first chunk, too", function()
+      it("raises a string at the first chunk, too", function()
         local r = server:get(failing(1))
         assert.matches("no memory for a body of 1048576 bytes / 7340032 of 2", r.body, 1, true)
       end)
 
-      it("breaks the response off where nobody catches it, and leaves no memory behind", function()
+      it("breaks the response off if no plugin catches it, and leaks no memory", function()
         local function round()
           for _ = 1, 5 do
             local r = server:get(faults.path("/chunks", { body_filter = [[
@@ -119,12 +119,12 @@ for _, jit_mode in ipairs { "on", "off" } do
 end
 
 
-describe("memory that the system refuses a worker", function()
+describe("a limit of the system for a worker's memory", function()
   local ffi = require "ffi"
   ffi.cdef "int prlimit(int pid, int resource, const uint64_t *limits, uint64_t *before);"
   local RLIMIT_AS = 9
 
-  it("for the JSON of a table is an error string", function()
+  it("causes an error string for the JSON of a table", function()
     local server = nginx.start { init = faults.INIT, locations = faults.LOCATIONS }
     local pids = server:worker_pids()
     local limit = server:rss(pids[1], "VmSize") * 1024 + 200e6

@@ -81,15 +81,15 @@ local LOCATIONS = [[
 ]]
 
 
-hosts.nginx("in nginx's phases", {
+hosts.nginx("in nginx,", {
   gateway = true, both_bindings = true, nginx_locations = LOCATIONS,
 }, function(server)
   local function run(case)
     return server:run(case)
   end
 
-  describe("nginx's scheduler", function()
-    it("can be one of many at the same time", function()
+  describe("a request", function()
+    it("can be one of many at the same time, all with sleeps", function()
       local specs = {}
       for i = 1, 40 do
         specs[i] = { path = "/busy?id=" .. i, http2 = i % 2 == 0 }
@@ -107,7 +107,7 @@ hosts.nginx("in nginx's phases", {
       end
     end)
 
-    it("a light thread works", function()
+    it("can call the functions in a light thread", function()
       local r = run { access = [[
         local function add(value)
           ngx.sleep(0.002)
@@ -134,7 +134,7 @@ hosts.nginx("in nginx's phases", {
 
 
   describe("a call from", function()
-    it("a subrequest concerns the subrequest", function()
+    it("a subrequest changes the subrequest's response", function()
       local r = server:get("/capture_first")
       assert.equal(202, r.status)
       assert.equal("404 child nil 202", r.body)
@@ -168,7 +168,7 @@ end)
 
 
 describe("a worker", function()
-  it("that opens the library for each request serves each alike", function()
+  it("serves each request if it loads the library for each request", function()
     local server = stages.start { gateway = true, code_cache = false }
     finally(function()
       server:stop()
@@ -181,7 +181,7 @@ describe("a worker", function()
     assert.equal("plugin.lua:2: code must be a number", r.errors.access)
   end)
 
-  it("is one of several, and its successors after a reload serve alike", function()
+  it("serves requests as one of several, also after a reload", function()
     local server = stages.start { gateway = true, workers = 2 }
     finally(function()
       server:stop()
@@ -195,7 +195,7 @@ describe("a worker", function()
     end
   end)
 
-  it("may load the library in init, in init_worker or with the first request", function()
+  it("can load the library in init, in init_worker or with the first request", function()
     for _, at in ipairs { "init", "init_worker", "request" } do
       local server = stages.start {
         gateway = true,
@@ -210,7 +210,7 @@ describe("a worker", function()
     end
   end)
 
-  it("says nothing in the log of a request without fault", function()
+  it("logs nothing for a request without mistakes", function()
     local server = stages.start { gateway = true }
     finally(function()
       server:stop()

@@ -49,7 +49,7 @@ return _M
 ]]
 
 
-it("a stream's functions leave an HTTP request of the same process alone", function()
+it("the functions for streams do not change an HTTP request of the same process", function()
   nginx.once({
     files = {
       ["stream_host.lua"] = read(nginx.root .. "/spec/support/stream_host.lua"),

@@ -6,7 +6,7 @@ local nginx = require "spec.support.nginx"
 local MB = 1024 -- in kB, as /proc has it
 
 
-describe("without the code cache", function()
+describe("without the code cache,", function()
   -- each request opens the library in a Lua VM of its own and closes that VM at its end
   local server, pids
 
@@ -133,7 +133,7 @@ describe("without the code cache", function()
     end,
   }
 
-  it("all functions work, over many requests and in flat memory", function()
+  it("all functions work for many requests without a growth of memory", function()
     local function round(count)
       local specs = {}
       for i = 1, count do
@@ -154,7 +154,7 @@ describe("without the code cache", function()
     assert.equal(100, logged(201))
   end)
 
-  it("a buffered body outlives neither its VM nor its request", function()
+  it("a buffered body ends with its VM and its request", function()
     local before
     for round = 1, 8 do
       local connections = {}
@@ -223,7 +223,7 @@ describe("a reload", function()
     server:stop()
   end)
 
-  it("lets the requests in flight come to their end", function()
+  it("lets current requests finish", function()
     local connections, number = {}, 0
     local function send(count)
       for _ = 1, count do
