@@ -1,8 +1,8 @@
-//! Which warnings were logged already.
+//! The list of warnings that were logged.
 
 use std::collections::HashSet;
 
-/// How many causes are remembered. Code that is generated for each request cannot fill the memory.
+/// The maximum number of causes. Without it, a program that generates code for each request could use up the memory.
 const MAX_CAUSES: usize = 1000;
 
 /// The causes of the warnings that were logged.
@@ -10,7 +10,7 @@ const MAX_CAUSES: usize = 1000;
 pub struct LogOnce(HashSet<String>);
 
 impl LogOnce {
-    /// Remembers `cause`. Returns whether it is new, and so to be logged.
+    /// Returns whether `cause` is new, so that its warning must be logged, and adds it.
     pub fn is_new(&mut self, cause: &str) -> bool {
         if self.0.contains(cause) || self.0.len() >= MAX_CAUSES {
             return false;

@@ -1,4 +1,4 @@
-//! What a server must offer, as traits.
+//! The traits that a server implements.
 
 mod log_once;
 pub(crate) mod nginx;
@@ -12,54 +12,54 @@ pub use log_once::LogOnce;
 use crate::body::BodyState;
 use crate::error::Error;
 
-/// How [`Host::write_header`] treats what is there under the name.
+/// What [`Host::write_header`] does with the values that the header has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Write {
-    /// Replaces it.
+    /// Replaces them.
     Set,
-    /// Keeps it, unless the server holds that header only once.
+    /// Keeps them, unless a response has that header only once.
     Add,
 }
 
-/// The level of a line in the log; the numbers are nginx's.
+/// The level of a line in the log, with nginx's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Level {
-    /// Something failed.
+    /// A failure.
     Error = 4,
-    /// Something was set right, or left out.
+    /// The library has corrected or ignored something.
     Warn = 5,
 }
 
-/// The phase that the server itself is in, as far as the rules tell them apart.
+/// The phase of the server, as far as the rules need it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerPhase {
-    /// The one that makes the content.
+    /// content
     Content,
-    /// The head of the response passes.
+    /// header_filter
     HeaderFilter,
-    /// The body passes.
+    /// body_filter
     BodyFilter,
-    /// An upstream server is chosen.
+    /// balancer
     Balancer,
-    /// Neither printing nor exiting is possible: set, log.
+    /// set and log, where code can neither print nor exit.
     Passive,
-    /// Any other with a request: printing and exiting are the server's to refuse.
+    /// Any other phase. The server itself refuses to print or to exit.
     Active,
 }
 
-/// Who is at the other end of a request.
+/// Whether there is a request, and whether it has a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Client {
-    /// Nobody: there is no request at all.
+    /// There is no request.
     Absent,
-    /// Nobody, but there is a stand-in for a request: `ngx.ctx` works.
+    /// The server's request without a client, for example in a timer. `ngx.ctx` works.
     Fake,
-    /// A client.
+    /// The request of a client.
     Real,
 }
 
-/// The HTTP version that `ngx.req.http_version()` tells with this number.
+/// The HTTP version for a result of `ngx.req.http_version()`.
 pub fn version_of(number: f64) -> Option<Version> {
     match number {
         0.9 => Some(Version::HTTP_09),
@@ -71,13 +71,13 @@ pub fn version_of(number: f64) -> Option<Version> {
     }
 }
 
-/// One request and its response, wherever they live.
+/// A request and its response.
 pub trait Host {
-    /// Whether the head of the response is on its way to the client.
+    /// Whether the head of the response is sent.
     fn headers_sent(&self) -> bool;
 
-    /// The status of the response: 0 where none is set yet, and any number that an upstream has sent. So
-    /// it is no [`StatusCode`].
+    /// The status of the response, or 0 if none is set. An upstream may send any number, so this is not a
+    /// [`StatusCode`].
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ pub trait Host {
     ///
     /// # Errors
     ///
-    /// What the server says.
+    /// An error of the server.
     fn set_status(&mut self, status: StatusCode) -> Result<(), Error>;
 
     /// The first value of the header `name`, which has no `_` and is not Last-Modified, `connection`
@@ -96,36 +96,36 @@ pub trait Host {
     ///
     /// # Errors
     ///
-    /// What the server says.
+    /// An error of the server.
     fn header(&self, name: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Error>;
 
-    /// Sets or adds `values` under `name`; to set none removes the header. Values are not empty.
+    /// Sets or adds `values`. Setting no values removes the header. No value is empty.
     ///
     /// # Errors
     ///
-    /// What the server says.
+    /// An error of the server.
     fn write_header(&mut self, name: &[u8], values: &[&[u8]], write: Write) -> Result<(), Error>;
 
-    /// The phase that the server is in.
+    /// The phase of the server.
     fn server_phase(&self) -> ServerPhase;
 
-    /// Whether the request's method is HEAD: its response has no body, whatever its Content-Length.
+    /// Whether the request's method is HEAD. Then the response has no body, even with a Content-Length.
     fn is_head(&self) -> bool;
 
     /// The request's Content-Type.
     fn request_content_type(&self) -> Option<Cow<'_, [u8]>>;
 
-    /// The id that the server gives the request, its variable `$request_id`.
+    /// The server's id of the request, the variable `$request_id`.
     fn request_id(&self) -> Option<Cow<'_, [u8]>>;
 
-    /// The request's HTTP version as `ngx.req.http_version()` tells it, which gateways and their tests
-    /// replace. `None` where it is unknown.
+    /// The request's HTTP version according to `ngx.req.http_version()`, which gateways and their tests replace.
+    /// `None` if it is unknown.
     fn http_version(&self) -> Option<Version>;
 
-    /// The protocol that the client speaks, whatever Lua code says; `None` where it is unknown.
+    /// The HTTP version of the connection, which Lua code cannot replace. `None` if it is unknown.
     fn protocol(&self) -> Option<Version>;
 
-    /// The values of the request's headers of this name.
+    /// The values of the request's headers with this name.
     fn request_headers(&self, name: &HeaderName) -> Vec<Cow<'_, [u8]>>;
 
     /// Whether the request has a header of one of these names.
@@ -133,52 +133,52 @@ pub trait Host {
         names.iter().any(|name| !self.request_headers(name).is_empty())
     }
 
-    /// A header as the upstream has sent it, even where it was changed since.
+    /// A header as the upstream has sent it, even if code has changed it since.
     fn upstream_header(&self, name: &HeaderName) -> Option<Cow<'_, [u8]>>;
 
-    /// Whether the upstream has accepted an upgrade of the connection (101): once the head is sent, the
-    /// server passes bytes on in both directions.
+    /// Whether the upstream has accepted an upgrade of the connection (101). After the head, the server then passes
+    /// bytes in both directions.
     fn is_upgraded(&self) -> bool;
 
-    /// Whether the response becomes a part of another one, which has a head of its own.
+    /// Whether this is a subrequest. Its response becomes a part of another one, so its head is not sent.
     fn is_subrequest(&self) -> bool;
 
     /// Writes a line to the log.
     fn log(&self, level: Level, message: &[u8]);
 
-    /// Whether this worker has not been asked about this cause of a warning before; see [`LogOnce`].
+    /// Whether this worker asks about this cause of a warning for the first time; see [`LogOnce`].
     fn is_new(&self, cause: &str) -> bool;
 }
 
-/// What only the language side can do for a request.
+/// The functions for a request that only Lua can provide.
 pub trait Callbacks {
-    /// The request's HTTP version, as `ngx.req.http_version()` tells it.
+    /// The result of `ngx.req.http_version()`.
     fn http_version(&self) -> Option<Version>;
 
-    /// Logs through the user's own function; `false` where there is none.
+    /// Logs with the user's own function. Returns false if there is none, or if it raises an error.
     fn log(&self, level: Level, message: &[u8]) -> bool;
 }
 
-/// The body of a response on its way through the body filter.
+/// The body of a response in the body filter.
 pub trait BodyFilter: Host {
-    /// The chunk that the filter is at.
+    /// The current chunk.
     ///
     /// # Errors
     ///
     /// `API disabled in the current context` outside a body filter.
     fn chunk(&self) -> Result<Chunk<'_>, Error>;
 
-    /// Appends a chunk that is in several pieces to `into`, which has room for it.
+    /// Appends a chunk that has several pieces to `into`.
     fn gather(&self, into: &mut Vec<u8>);
 
-    /// Takes the state of this request's body out of where [`keep_body`](Self::keep_body) has put it.
+    /// Takes the state of this request's body, which [`keep_body`](Self::keep_body) has stored.
     fn take_body(&self) -> Option<BodyState>;
 
-    /// Keeps the state of this request's body until it is taken or the request ends.
+    /// Stores the state of this request's body until it is taken or the request ends.
     ///
     /// # Errors
     ///
-    /// What the server says.
+    /// An error of the server.
     fn keep_body(&self, state: BodyState) -> Result<(), Error>;
 
     /// The Content-Length of the upstream, also after a plugin has changed or removed it.
@@ -188,7 +188,7 @@ pub trait BodyFilter: Host {
 /// A chunk of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk<'a> {
-    /// Whether this is the last of the body.
+    /// Whether it is the last one of the body.
     pub last: bool,
     /// Its bytes.
     pub bytes: ChunkBytes<'a>,
@@ -197,14 +197,14 @@ pub struct Chunk<'a> {
 /// The bytes of a [`Chunk`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChunkBytes<'a> {
-    /// In one piece.
+    /// One piece.
     Whole(Cow<'a, [u8]>),
-    /// In several, of this length together: [`BodyFilter::gather`] copies them.
+    /// Several pieces with this total length. [`BodyFilter::gather`] copies them.
     Scattered(usize),
 }
 
 impl ChunkBytes<'_> {
-    /// How many they are.
+    /// Their number.
     pub fn len(&self) -> usize {
         match self {
             Self::Whole(bytes) => bytes.len(),

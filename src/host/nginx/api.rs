@@ -1,15 +1,15 @@
 //! The C functions of nginx and lua-nginx-module that this library calls.
 //!
-//! They are looked up when a Lua VM of nginx loads the library, not linked: the same file loads in a
-//! process without nginx. lua-nginx-module keeps these signatures for its own Lua library; they are
-//! the same from 0.10.23 on.
+//! `dlsym` finds them when a Lua VM of nginx loads the library. They are not linked, so the same file loads in a
+//! process without nginx. lua-nginx-module needs these signatures for its own Lua library. They are the same from
+//! 0.10.23 on.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_char, c_int, c_uchar, c_void};
 use std::marker::{PhantomData, PhantomPinned};
 use std::sync::OnceLock;
 
-/// nginx's `ngx_http_request_t`: only ever behind a pointer.
+/// nginx's `ngx_http_request_t`. It is opaque, so only pointers to it exist.
 #[repr(C)]
 #[derive(Debug)]
 pub struct NgxRequest {
@@ -51,18 +51,18 @@ pub const NGX_AGAIN: c_int = -2;
 pub const NGX_DECLINED: c_int = -5;
 /// There is no Lua context for the request.
 pub const NO_REQ_CTX: c_int = -100;
-/// The request is a stand-in without a client: a timer's, say.
+/// The request is one without a client, for example in a timer.
 pub const BAD_CONTEXT: c_int = -101;
 
-/// One list of symbols: the field, the symbol, the type.
+/// The list of functions: each with its field, its symbol and its type.
 macro_rules! api {
     ($($field:ident = $symbol:literal: fn($($arg:ty),* $(,)?) $(-> $ret:ty)?;)*) => {
-        /// The functions, all of them present.
+        /// The functions. All of them exist, except `lua_getexdata`.
         #[derive(Debug)]
         pub struct Api {
             $(pub $field: unsafe extern "C" fn($($arg),*) $(-> $ret)?,)*
-            /// `lua_getexdata` of OpenResty's LuaJIT. A stock LuaJIT has none: there the request is a
-            /// light userdata among the globals.
+            /// `lua_getexdata` of OpenResty's LuaJIT. For another LuaJIT, lua-nginx-module stores the request as a
+            /// light userdata in a global.
             pub lua_getexdata: Option<unsafe extern "C-unwind" fn(*mut mlua::ffi::lua_State) -> *mut NgxRequest>,
         }
 
@@ -140,7 +140,7 @@ pub(super) fn find(symbol: &CStr) -> Option<*mut c_void> {
 
 static API: OnceLock<Result<Api, &'static CStr>> = OnceLock::new();
 
-/// Looks the functions up, once per process.
+/// Finds the functions, once per process.
 ///
 /// # Errors
 ///
@@ -152,7 +152,7 @@ pub fn load() -> Result<&'static Api, String> {
     })
 }
 
-/// The functions, once [`load`] has found them.
+/// The functions, if [`load`] has found them.
 #[inline]
 pub fn api() -> Option<&'static Api> {
     API.get()?.as_ref().ok()

@@ -1,7 +1,7 @@
-//! The states of bodies between two chunks: a map of the worker, by request.
+//! The states of bodies between two chunks, in a map of the worker by request.
 //!
-//! nginx calls a cleanup handler when a request ends, however it ends, and that removes the state. So the
-//! buffer of a client that hangs up is freed at once, and not when Lua's collector runs.
+//! When a request ends for any reason, nginx calls a cleanup handler, which removes the state. So if a client hangs
+//! up, the buffer is freed at once, and not when Lua's collector runs.
 #![allow(unsafe_code)]
 
 use std::cell::RefCell;
@@ -16,7 +16,7 @@ use crate::body::BodyState;
 use crate::error::Error;
 
 thread_local! {
-    /// By the request's address; `None` where the cleanup handler is set and no state is kept.
+    /// The states by the request's address. `None` if the cleanup handler is set, but there is no state.
     static BUFFERS: RefCell<Buffers> = RefCell::default();
 }
 
@@ -27,7 +27,7 @@ pub fn take(request: NonNull<NgxRequest>) -> Option<BodyState> {
     BUFFERS.with_borrow_mut(|all| all.get_mut(&key(request))?.take())
 }
 
-/// Keeps the state of a request's body until it is taken or the request ends.
+/// Stores the state of a request's body until it is taken or the request ends.
 ///
 /// # Errors
 ///
@@ -50,9 +50,9 @@ fn key(request: NonNull<NgxRequest>) -> usize {
     request.as_ptr().addr()
 }
 
-/// nginx's cleanup handler: the request that `data` points to has ended.
+/// The cleanup handler for the request at address `data`, which has ended.
 unsafe extern "C" fn forget(data: *mut c_void) {
-    // No panic may unwind into nginx. While the thread ends, the map is gone, and with it the state.
+    // A panic must not unwind into nginx. When the thread ends, the map may already be dropped, with all states.
     let _ = BUFFERS.try_with(|all| all.try_borrow_mut().ok()?.remove(&data.addr()));
 }
 

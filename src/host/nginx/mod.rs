@@ -1,4 +1,4 @@
-//! The request that nginx is serving, through the C functions of lua-nginx-module.
+//! The requests of nginx, through the C functions of lua-nginx-module.
 
 mod api;
 mod buffers;

@@ -1,4 +1,4 @@
-//! [`Host`] over an `ngx_http_request_t`.
+//! [`Host`] for an `ngx_http_request_t`.
 #![allow(unsafe_code)]
 
 mod body_filter;
@@ -89,22 +89,22 @@ impl<'call> Request<'call> {
         }
     }
 
-    /// Where the module keeps `ngx.ctx` of `request`; negative where it has none yet.
+    /// The index of the request's `ngx.ctx` in the module's table, or a negative number if there is no `ngx.ctx` yet.
     ///
     /// # Safety
     ///
     /// As [`Request::probe`], but `request` is not null.
     pub unsafe fn ctx_reference(api: &Api, request: *mut NgxRequest) -> c_int {
-        // SAFETY: the caller gives the request of the running code. Where the pointers for TLS phases are
-        // null, the module does not write to them.
+        // SAFETY: the caller gives the request of the running code. The pointers for TLS phases are null, so the
+        // module does not write to them.
         unsafe { (api.get_ctx_ref)(request, ptr::null_mut(), ptr::null_mut()) }
     }
 
-    /// The request `request`.
+    /// Makes a `Request` for nginx's request.
     ///
     /// # Safety
     ///
-    /// `request` is nginx's request of the running Lua code, [`Probe::Real`], and stays so for `'call`.
+    /// `request` is nginx's request of the running Lua code, with [`Probe::Real`]. nginx keeps it during `'call`.
     pub unsafe fn new(
         api: &'static Api,
         request: NonNull<NgxRequest>,
@@ -113,8 +113,7 @@ impl<'call> Request<'call> {
         Self { api, request, callbacks, _call: PhantomData }
     }
 
-    /// Calls `read` with the names and values of the request's headers; `None` where the module does not
-    /// list them.
+    /// Calls `read` with the names and values of the request's headers. `None` if the module does not list them.
     fn with_request_headers<'a, T>(
         &'a self,
         read: impl FnOnce(&mut dyn Iterator<Item = Field<'a>>) -> T,
@@ -132,8 +131,8 @@ impl<'call> Request<'call> {
                 &mut many[..]
             }
         };
-        // SAFETY: `fields` has `count` elements, and the module writes no more. Raw (1) leaves the names as
-        // they came.
+        // SAFETY: `fields` has `count` elements, and the module writes no more. With raw (1), it does not change the
+        // names.
         let code = unsafe { (self.api.req_get_headers)(self.raw(), fields.as_mut_ptr(), count, 1) };
         let bytes = |text: FfiStr| {
             // SAFETY: nginx keeps names and values in the request's pool or buffers until it ends.
@@ -149,12 +148,13 @@ impl<'call> Request<'call> {
 
     fn context(&self) -> c_int {
         let mut message: *mut c_char = ptr::null_mut();
-        // SAFETY: the request is alive for 'call; the message is a static string of the module's.
+        // SAFETY: the caller of `Request::new` keeps the request alive for 'call. The pointer to the message is
+        // writable.
         unsafe { (self.api.get_phase)(self.raw(), &mut message) }
     }
 
-    /// The value of an nginx variable, given in lower case. Not for `$sent_http_*`: to read one that
-    /// the configuration indexes fixes it for the access log.
+    /// The value of the nginx variable `name`, which is in lower case. Not for `$sent_http_*`: if the configuration
+    /// uses such a variable, nginx caches the value of the first read, and the access log would show that.
     fn variable(&self, name: &str) -> Option<&[u8]> {
         let mut lowcase = [0u8; 40];
         if name.len() > lowcase.len() {
@@ -163,8 +163,8 @@ impl<'call> Request<'call> {
         let mut value: *mut c_uchar = ptr::null_mut();
         let mut length = 0;
         let mut message: *mut c_char = ptr::null_mut();
-        // SAFETY: the caller of `Request::new` keeps the request alive for 'call; name and its length belong
-        // together; lowcase has room for the name; the three outputs are valid for writes.
+        // SAFETY: the caller of `Request::new` keeps the request alive for 'call. The length is that of the name,
+        // `lowcase` is at least as long, and the three outputs are writable.
         let code = unsafe {
             (self.api.var_get)(
                 self.raw(),
@@ -177,7 +177,7 @@ impl<'call> Request<'call> {
                 &mut message,
             )
         };
-        // SAFETY: on NGX_OK value points to length bytes that live as long as the request.
+        // SAFETY: after NGX_OK, `value` points to `length` bytes that live as long as the request.
         (code == NGX_OK).then(|| unsafe { slice(value, length) })
     }
 }
@@ -204,7 +204,7 @@ impl Host for Request<'_> {
     }
 
     fn header(&self, name: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Error> {
-        // To look for a `_` takes longer than to have room for what the module would write.
+        // The module writes a copy of a name with `_`. Searching for `_` takes longer than preparing a buffer.
         let (mut short, mut long) = ([0; 64], Vec::new());
         let dashed = if name.len() <= short.len() {
             &mut short[..]
@@ -214,8 +214,8 @@ impl Host for Request<'_> {
         };
         let mut value = FfiStr::EMPTY;
         let mut message: *mut c_char = ptr::null_mut();
-        // SAFETY: the caller of `Request::new` keeps the request alive for 'call; `dashed` has room for the
-        // name, of which the module writes a copy where it has a `_`; one value fits into `value`.
+        // SAFETY: the caller of `Request::new` keeps the request alive for 'call. `dashed` is at least as long as the
+        // name. The module writes at most one value, to `value`.
         let count = unsafe {
             (self.api.get_resp_header)(
                 self.raw(),
@@ -231,7 +231,7 @@ impl Host for Request<'_> {
             0 => Ok(None),
             1 => {
                 let length = usize::try_from(value.len).unwrap_or(0);
-                // SAFETY: the value lives in the request's pool, which nothing frees during the call.
+                // SAFETY: the value is in the request's pool, which nginx does not free during the call.
                 Ok(Some(Cow::Borrowed(unsafe { slice(value.data, length) })))
             }
             _ => Err(refusal(count, message)),
@@ -309,8 +309,8 @@ impl Host for Request<'_> {
     }
 
     fn is_upgraded(&self) -> bool {
-        // nginx opens the tunnel only for a request with this header. The variable takes longer to read;
-        // it has one status for each attempt, the last one at the end: `502, 101`.
+        // nginx opens the tunnel only for a request with this header. Reading the variable takes longer. It has a
+        // status for each attempt, for example `502, 101`.
         self.has_request_header(&[UPGRADE])
             && self.variable("upstream_status").is_some_and(|statuses| statuses.ends_with(b"101"))
     }
@@ -322,8 +322,7 @@ impl Host for Request<'_> {
 
     fn log(&self, level: Level, message: &[u8]) {
         if !self.callbacks.log(level, message) {
-            // SAFETY: the caller of `Request::new` keeps the request alive for 'call; the module copies the
-            // message.
+            // SAFETY: the caller of `Request::new` keeps the request alive for 'call. The module copies the message.
             unsafe {
                 (self.api.raw_log)(self.raw(), level as c_int, message.as_ptr(), message.len())
             };
@@ -348,8 +347,8 @@ impl Request<'_> {
         let one = one.unwrap_or_default();
         let many_data = if many.is_empty() { ptr::null() } else { many.as_ptr() };
         let mut message: *mut c_char = ptr::null_mut();
-        // SAFETY: the caller of `Request::new` keeps the request alive for 'call; pointers and lengths belong
-        // together; the module copies names and values into the request's pool.
+        // SAFETY: the caller of `Request::new` keeps the request alive for 'call. Each length is that of its pointer.
+        // The module copies names and values into the request's pool.
         let code = unsafe {
             (self.api.set_resp_header)(
                 self.raw(),
@@ -380,7 +379,7 @@ fn refusal(code: c_int, message: *const c_char) -> Error {
         NGX_DECLINED => Error::HeadersSent,
         _ if message.is_null() => Error::Host("unknown error".to_owned()),
         _ => {
-            // SAFETY: the module sets it to a static C string.
+            // SAFETY: the module has set it to a static C string.
             let message = unsafe { CStr::from_ptr(message) };
             Error::Host(message.to_string_lossy().into_owned())
         }

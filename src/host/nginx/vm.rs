@@ -1,11 +1,10 @@
-//! The main thread of the Lua VM that nginx's requests share.
+//! The main thread of nginx's Lua VM, and its field `exdata`.
 //!
-//! Lua has no function that names it from a coroutine. lua-nginx-module has one for other modules of nginx,
-//! `ngx_http_lua_get_global_state`, which takes the configuration being read: it looks up its own part in
-//! the field `ctx`, and nothing else.
+//! In Lua, a coroutine cannot find the main thread. lua-nginx-module has a function for other modules of nginx,
+//! `ngx_http_lua_get_global_state`. Its argument is an `ngx_conf_t`, of which it reads only the field `ctx`.
 //!
-//! nginx's request of a thread is the thread's `exdata`. Compiled code reads that of the main thread at every
-//! call: as a field, because a call of `lua_getexdata` costs a third of the whole.
+//! The `exdata` of a thread is nginx's request. Compiled code reads that of the main thread in every call. It reads
+//! the field itself, because calling `lua_getexdata` would take a third of the time of a call.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
@@ -37,16 +36,15 @@ struct Conf {
     after: [usize; 4],
 }
 
-/// The main thread of the VM that `state` is a thread of. `None` where nginx has another VM (with
-/// `lua_code_cache off` each request has its own), no configuration yet, or no such function.
+/// The main thread of the VM of `state`. `None` if nginx has another VM (with `lua_code_cache off`, each request has
+/// its own), no configuration yet, or no such function.
 pub fn main_thread(state: *mut lua_State) -> Option<NonNull<lua_State>> {
     let global_state = find(c"ngx_http_lua_get_global_state")?;
     let cycle = find(c"ngx_cycle")?.cast::<*const Cycle>();
     let module = find(c"ngx_http_module")?.cast::<Module>();
-    // SAFETY: nginx defines the two variables with these types, and lua-nginx-module the function; the
-    // fields read are where they are in every nginx that loads modules. The worker's cycle lives as long
-    // as the worker; before it is there, it is null, or has no configurations. Registries are compared,
-    // and reading their addresses changes no VM.
+    // SAFETY: nginx defines the two variables with these types, and lua-nginx-module the function. The fields have
+    // the same offsets in every nginx that loads modules. The cycle of a worker lives as long as the worker. Before,
+    // it is null or has no configurations. Reading the addresses of the registries changes no VM.
     unsafe {
         let global_state = std::mem::transmute::<
             *mut c_void,
@@ -67,23 +65,24 @@ pub fn main_thread(state: *mut lua_State) -> Option<NonNull<lua_State>> {
     }
 }
 
-/// How many words of a thread are looked at: so many are there where its `exdata` is the last but one.
+/// The number of words of a thread that are searched. `exdata` is the last but one field, so a thread has at least as
+/// many.
 const WORDS: usize = 13;
 
-/// Where the `exdata` of `thread` is. `None` where LuaJIT has no such field, or has it elsewhere.
+/// The address of the field `exdata` of `thread`. `None` if LuaJIT has no such field, or if it is not found.
 ///
 /// # Safety
 ///
-/// `thread` and `state` are threads of one VM, and there is a slot on the stack of `state`. No Rust value is
-/// alive that needs dropping: it may raise for want of memory.
+/// `thread` and `state` are threads of one VM, and `state` has a free slot. It raises if there is no memory, so no
+/// value is alive that Rust has to drop.
 pub unsafe fn exdata_field(
     state: *mut lua_State,
     thread: NonNull<lua_State>,
 ) -> Option<NonNull<*mut c_void>> {
     let (get, set) = (find(c"lua_getexdata")?, find(c"lua_setexdata")?);
-    // SAFETY: OpenResty's LuaJIT defines the two with these types, and keeps an `exdata` in the thread, behind
-    // fields that are there in each build. The field is looked for in a thread that nobody else knows: it is
-    // the word that becomes what is set, twice. What is set there is never followed.
+    // SAFETY: OpenResty's LuaJIT defines the two functions with these types, and a thread has at least WORDS words.
+    // The code searches a new thread that nothing else uses, for the word that changes with `exdata`, twice. Nothing
+    // reads through the two values.
     unsafe {
         let get = std::mem::transmute::<
             *mut c_void,

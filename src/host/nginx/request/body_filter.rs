@@ -22,8 +22,8 @@ impl BodyFilter for Request<'_> {
         }
         let mut data: *mut c_uchar = ptr::null_mut();
         let mut length = 0;
-        // SAFETY: in the body filter of this request the module's chain is this request's; both outputs are
-        // valid for writes.
+        // SAFETY: in the body filter of this request, the module's chain is that of this request. Both outputs are
+        // writable.
         let (last, code) = unsafe {
             let last = (self.api.body_eof)(self.raw()) == 1;
             (last, (self.api.body_chunk)(self.raw(), &mut data, &mut length))
