@@ -175,7 +175,7 @@ describe("the types of kong.response", function()
   local described = functions_of("kong.response")
 
   for name in pairs(require "kong.response") do
-    describe("say of " .. name .. " what its chapter says:", function()
+    describe("describe " .. name .. " as its chapter does:", function()
       local says = chapter(name)
 
       it("parameters and results", function()

@@ -186,7 +186,7 @@ hosts.each("exit", { gateway = true }, function(server)
         ["'99999999999999999999'"] = "99999999999999999999", ["{ '3', 'x' }"] = "x",
         ["{ 'x', '3' }"] = "x", ["0/0"] = tostring(0 / 0), ["1/0"] = "inf",
       } do
-        it(value, function()
+        it("raises an error for " .. value, function()
           local message = [[invalid header value for "Content-Length": got "%s", expected a ]]
             .. "non-negative integer"
           refused(

@@ -42,10 +42,10 @@ local SURROUNDINGS = {
   ["a negative phase"] = "kong = { ctx = {} } ngx.ctx.KONG_PHASE = -1",
   ["a phase that is NaN"] = "kong = { ctx = {} } ngx.ctx.KONG_PHASE = 0/0",
   ["a phase that is a string"] = "kong = { ctx = {} } ngx.ctx.KONG_PHASE = '512'",
-  ["a phase behind a metatable"] =
+  ["a phase in a metatable"] =
     "kong = { ctx = {} } setmetatable(ngx.ctx, { __index = { KONG_PHASE = 0x200 } })",
-  ["flags behind a metatable"] = "setmetatable(ngx.ctx, { __index = { KONG_EXITED = true } })",
-  ["flags behind a metatable that throws"] =
+  ["flags in a metatable"] = "setmetatable(ngx.ctx, { __index = { KONG_EXITED = true } })",
+  ["flags in a metatable that raises an error"] =
     "setmetatable(ngx.ctx, { __index = function() error({}) end })",
   ["another ngx.ctx"] = "kong = { ctx = {} } ngx.ctx = { KONG_PHASE = 0x200, KONG_PROXIED = true }",
   ["a field ngx.ctx"] =
@@ -54,11 +54,12 @@ local SURROUNDINGS = {
   ["kong is a number"] = "kong = 5",
   ["kong is false"] = "kong = false",
   ["kong.ctx is false"] = "kong = { ctx = false }",
-  ["kong.ctx behind a function"] = "kong = setmetatable({}, { __index = function() return 1 end })",
-  ["kong.ctx behind a table"] =
+  ["kong.ctx from a function __index"] =
+    "kong = setmetatable({}, { __index = function() return 1 end })",
+  ["kong.ctx from a table __index"] =
     "kong = setmetatable({}, { __index = { ctx = {} } }) ngx.ctx.KONG_PHASE = 0x200",
   ["kong has a metatable"] = "kong = setmetatable({}, {})",
-  ["kong behind the globals"] =
+  ["kong from the globals' __index"] =
     "debug.setmetatable(_G, { __index = { kong = { ctx = {} } } })",
   ["globals guarded against reading"] =
     "debug.setmetatable(_G, { __index = function() error({}) end })",

@@ -32,7 +32,7 @@ local CLIENTS = {
 local WARNING = "changing Content-Length before the response is made. Ignored."
 
 
-hosts.each("Content-Length", { gateway = true }, function(server)
+hosts.each("in a response that Lua makes,", { gateway = true }, function(server)
   local lines = 0
 
   local function ask(case, client)
@@ -53,7 +53,7 @@ hosts.each("Content-Length", { gateway = true }, function(server)
 
   for where, place in pairs(MADE) do
     for what, call in pairs(SETTERS) do
-      it("is sent by " .. what .. " in " .. where, function()
+      it("Content-Length is sent by " .. what .. " in " .. where, function()
         for name, client in pairs(CLIENTS) do
           for _, spelling in ipairs(SPELLINGS) do
             local code = ("local N, V = %q, 5 "):format(spelling) .. call
@@ -72,7 +72,7 @@ hosts.each("Content-Length", { gateway = true }, function(server)
       end)
     end
 
-    it("is removed without a warning in " .. where, function()
+    it("Content-Length is removed without a warning in " .. where, function()
       for _, call in ipairs {
         "response.clear_header('Content-Length')", "response.set_header('Content-Length', {})",
       } do
@@ -87,7 +87,7 @@ hosts.each("Content-Length", { gateway = true }, function(server)
       assert.is_nil(server:log():find("[warn]", 1, true), server:log())
     end)
 
-    it("has the length of exit's body after an upstream's was set, in " .. where, function()
+    it("Content-Length is that of exit's body after another was set, in " .. where, function()
       for name, client in pairs(CLIENTS) do
         local r = ask({
           path = place[3],
@@ -105,7 +105,7 @@ hosts.each("Content-Length", { gateway = true }, function(server)
 
   for _, stage in ipairs { "rewrite", "access" } do
     for what, call in pairs(SETTERS) do
-      it("is ignored with a warning by " .. what .. " in " .. stage, function()
+      it("Content-Length is ignored with a warning by " .. what .. " in " .. stage, function()
         local r = server:run {
           path = "/proxied",
           [stage] = on_a_new_line("local N, V = 'Content-Length', 5 " .. call),

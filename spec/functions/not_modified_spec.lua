@@ -13,7 +13,7 @@ local PLACES = {
   access = { "access", "%s" },
   content = { "content", "%s" },
   header_filter = { "header_filter", "%s" },
-  ["header_filter of an upstream's answer"] = { "header_filter", "%s", "/proxied" },
+  ["header_filter of an upstream's response"] = { "header_filter", "%s", "/proxied" },
   ["the response phase"] = { "access", "ngx.ctx.KONG_PHASE = 0x80 %s" },
   ["access, delayed"] = { "access", DELAYED },
 }

@@ -127,19 +127,21 @@ end)
 
 describe("mistakes of plugins", function()
   local cases = {
-    ["an ngx.ctx that is no table"] = {
+    ["an ngx.ctx that is not a table"] = {
       function() ngx.ctx = nil end, "ngx.ctx must be a table, got nil",
     },
-    ["a status that is none"] = {
+    ["a status that is not a number"] = {
       function() ngx.status = "none" end, "failures_spec.lua:%d+: code must be a number",
     },
-    ["an exit with no status"] = {
+    ["an exit without a status"] = {
       function() ngx.exit() end, "bad argument #1 to 'exit' %(status expected, got nil%)",
     },
-    ["an exit with one that is too great"] = {
+    ["an exit with a status that is too large"] = {
       function() ngx.exit(9999) end, "bad argument #1 to 'exit' %(status expected, got 9999%)",
     },
-    ["no kong"] = { function() rawset(_G, "kong", nil) kong.response.exit(403) end, "kong" },
+    ["a removed global kong"] = {
+      function() rawset(_G, "kong", nil) kong.response.exit(403) end, "kong",
+    },
     ["an error that cannot be shown"] = {
       function() error(setmetatable({}, { __tostring = function() error "x" end })) end,
       "error object is a table value",

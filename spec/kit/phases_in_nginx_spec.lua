@@ -322,7 +322,7 @@ end, function(server)
       end
     end)
 
-    it("are those of nginx where the upstream breaks off: " .. name, function()
+    it("are those of nginx if the upstream breaks off: " .. name, function()
       for path, case in pairs(BROKEN) do
         assert.same(real(name, path, "GET"), memory(name, case.upstream, "GET"), path)
       end

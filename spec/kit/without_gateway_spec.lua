@@ -110,7 +110,7 @@ describe("without a gateway,", function()
     end
   end)
 
-  it("a failure in body_filter breaks the answer off", function()
+  it("a failure in body_filter breaks the response off", function()
     local result = run {
       plugin = { body_filter = function() error "boom" end }, upstream = { body = "x" },
       strict = false,

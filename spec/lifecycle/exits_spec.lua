@@ -2,14 +2,14 @@ local lifecycle = require "spec.support.lifecycle"
 local served = require "spec.support.served"
 
 
-served.describe("an exit under the life cycle", function()
+served.describe("under the life cycle,", function()
   return lifecycle.start { http = "proxy_http_version 1.1;" }
 end, function(server)
   local function run(case)
     return server:run(case)
   end
 
-  describe("after an exit", function()
+  describe("an exit", function()
     local LATER = {
       access = "note('access')",
       header_filter = "note('header_filter', kong.response.get_source())",

@@ -51,9 +51,9 @@ describe("a life cycle", function()
         "plugins[1]: PRIORITY " .. NUMBER .. "high" },
       { "NaN as priority", { { plugin = { PRIORITY = 0 / 0 } } },
         "plugins[1]: PRIORITY " .. NUMBER .. tostring(0 / 0) },
-      { "a handler that is none", { { plugin = { access = true } } },
+      { "a handler that is not a function", { { plugin = { access = true } } },
         "plugins[1]: access must be a function, got boolean" },
-      { "an init_worker that is none", { { plugin = { init_worker = {} } } },
+      { "an init_worker that is not a function", { { plugin = { init_worker = {} } } },
         "plugins[1]: init_worker must be a function, got table" },
       { "two ways to see the body", { { plugin = { response = noop, body_filter = noop } } },
         'plugins[1]: Plugin "plugins[1]" can\'t be loaded because it implements both `response` '

@@ -312,7 +312,7 @@ describe("the log line of a failed handler", function()
 end)
 
 
-served.describe("a handler of header_filter that fails on an accepted upgrade", function()
+served.describe("a handler of header_filter on an accepted upgrade", function()
   return lifecycle.start {
     locations = [[
       location = /socket {
@@ -361,7 +361,7 @@ end, function(server)
     return answer .. rest, closed or over
   end
 
-  it("passes bytes in both directions if no handler fails", function()
+  it("that does not fail lets bytes pass in both directions", function()
     local answer, closed = shake_hands { one = { header_filter = "note('head')" } }
     assert.matches("^HTTP/1.1 101 ", answer)
     assert.matches("\r\n\r\nfrom upstream\necho from client, early\necho from client, late\n$",
@@ -374,7 +374,7 @@ end, function(server)
     ["raises after it changed the status"] = "kong.response.set_status(403) error('boom')",
     ["calls a function wrongly"] = "kong.response.set_status('x')",
   } do
-    it(what .. " ends the connection, and no bytes pass", function()
+    it("that " .. what .. " ends the connection, and no bytes pass", function()
       local answer, closed = shake_hands {
         one = { header_filter = code, log = "note(kong.response.get_source())" },
       }

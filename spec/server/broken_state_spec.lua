@@ -13,7 +13,7 @@ local CALLS = {
 
 
 for _, gateway in ipairs { true, false } do
-  served.describe("invalid state " .. (gateway and "in a gateway" or "without one"), function()
+  served.describe("invalid state " .. (gateway and "in" or "without") .. " a gateway", function()
     return stages.start { gateway = gateway }
   end, function(server)
     local pids
@@ -196,7 +196,7 @@ for _, gateway in ipairs { true, false } do
       ["local f = ctx.delayed_response_callback ctx.delayed_response_callback = function() "
         .. "f(5) end"] = "ctx must be a table, got number",
     } do
-      it("of a delayed response: " .. change, function()
+      it("of a delayed response causes an error: " .. change, function()
         assert.equal(text, (callback(change):gsub("^plugin%.lua:%d+: ", "")
           :gsub("^string plugin%.lua:%d+: ", "")))
       end)

@@ -44,14 +44,14 @@ return {
         },
       },
       {
-        name = "of a path that is ignored is not sent",
+        name = "is not sent for an ignored path",
         request = { path = "/health/live" },
         services = {},
         upstream = { body = "ok" },
         expect = { status = 200, body = "ok", services = {} },
       },
       {
-        name = "that the collector refuses is logged",
+        name = "is logged if the collector refuses it",
         request = { path = "/" },
         services = { [COLLECTOR] = { status = 400, body = "no room" } },
         upstream = { body = "ok" },
@@ -59,7 +59,7 @@ return {
                    services = { { method = "POST", url = COLLECTOR } } },
       },
       {
-        name = "is sent again",
+        name = "is sent again after a failure",
         request = { path = "/" },
         services = { [COLLECTOR] = { status = 503, body = "later" } },
         upstream = { body = "ok" },

@@ -14,17 +14,17 @@ return {
     } } },
     steps = {
       {
-        name = "has a first request",
+        name = "can send a first request",
         request = {}, upstream = { body = "1" },
         expect = { status = 200, body = "1", headers = limited "1" },
       },
       {
-        name = "has a second request",
+        name = "can send a second request",
         request = {}, upstream = { body = "2" },
         expect = { status = 200, body = "2", headers = limited "0" },
       },
       {
-        name = "has no third request",
+        name = "cannot send a third request",
         request = {},
         expect = { status = 429, json = { message = "API rate limit exceeded" },
                    headers = limited "0", upstream = false },
@@ -39,23 +39,23 @@ return {
     } } },
     steps = {
       {
-        name = "counts",
+        name = "identifies the sender of requests",
         request = { headers = { ["X-Tenant"] = "a" } }, upstream = { body = "1" },
         expect = { status = 200, headers = { ["RateLimit-Limit"] = false } },
       },
       {
-        name = "counts for itself",
+        name = "has its own limit for each value",
         request = { headers = { ["X-Tenant"] = "b" } }, upstream = { body = "1" },
         expect = { status = 200 },
       },
       {
-        name = "is at its limit",
+        name = "refuses requests over its limit",
         request = { headers = { ["X-Tenant"] = "a" } },
         expect = { status = 403, json = { message = "Enough" }, upstream = false,
                    headers = { ["RateLimit-Limit"] = false } },
       },
       {
-        name = "that is missing makes the address count",
+        name = "is replaced by the address if it is missing",
         request = {}, upstream = { body = "1" },
         expect = { status = 200, body = "1" },
       },

@@ -4,7 +4,7 @@ return {
     plugins = { { plugin = "cors" } },
     steps = {
       {
-        name = "adds the header to answers",
+        name = "adds the header to responses",
         request = { headers = { Origin = "https://shop.example" } },
         upstream = { body = "coffee", headers = { ["Content-Type"] = "text/plain" } },
         expect = {
@@ -32,7 +32,7 @@ return {
         },
       },
       {
-        name = "passes OPTIONS that is no preflight",
+        name = "passes OPTIONS without a preflight",
         request = { method = "OPTIONS" },
         upstream = { status = 204, headers = { Allow = "GET" } },
         expect = {
@@ -52,7 +52,7 @@ return {
     } } },
     steps = {
       {
-        name = "lets one pass, beside the service's own Vary",
+        name = "allow a listed origin, and keep the upstream's Vary",
         request = { headers = { Origin = "https://blue.partner.example" } },
         upstream = { body = "x", headers = { Vary = "Accept", ["X-Trace"] = "1" } },
         expect = {
@@ -66,7 +66,7 @@ return {
         },
       },
       {
-        name = "removes what the service allows to others",
+        name = "remove the headers that the upstream sends to other origins",
         request = { headers = { Origin = "https://evil.example" } },
         upstream = { body = "x", headers = { ["Access-Control-Allow-Origin"] = "*" } },
         expect = {
@@ -78,7 +78,7 @@ return {
         },
       },
       {
-        name = "answers a preflight of a private network",
+        name = "allow a preflight of a private network",
         request = { method = "OPTIONS", headers = {
           Origin = "https://SHOP.example", ["Access-Control-Request-Method"] = "DELETE",
           ["Access-Control-Request-Private-Network"] = "true",

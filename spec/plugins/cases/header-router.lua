@@ -65,7 +65,7 @@ return {
         },
       },
       {
-        name = "are too many",
+        name = "are refused if there are too many",
         request = { headers = {
           ["X-1"] = "1", ["X-2"] = "1", ["X-3"] = "1", ["X-4"] = "1", ["X-5"] = "1", ["X-6"] = "1",
           ["X-7"] = "1", ["X-8"] = "1", ["X-9"] = "1", ["X-10"] = "1", ["X-11"] = "1",
@@ -85,7 +85,7 @@ return {
     } } },
     steps = {
       {
-        name = "send the request to it",
+        name = "send the request to the server",
         request = { path = "/coffee?a=1", headers = { ["X-Channel"] = "canary" } },
         upstream = { body = "new" },
         expect = {
@@ -97,7 +97,7 @@ return {
         },
       },
       {
-        name = "send a body and another Host to it",
+        name = "send a body and another Host to the server",
         request = { method = "POST", body = "two cups", headers = { ["X-Channel"] = "named" } },
         upstream = { status = 201, body = "made" },
         expect = {
@@ -109,7 +109,7 @@ return {
         },
       },
       {
-        name = "leave the server, and change the path",
+        name = "keep the server and change the path",
         request = { headers = { ["X-Channel"] = "old" } },
         upstream = { body = "old" },
         expect = {
@@ -118,7 +118,7 @@ return {
         },
       },
       {
-        name = "choose nothing, so that the service answers",
+        name = "choose nothing, so the request goes to the service",
         request = { path = "/coffee" },
         upstream = { body = "service" },
         expect = {
@@ -127,7 +127,7 @@ return {
         },
       },
       {
-        name = "choose a server that fails",
+        name = "cause a 502 if the chosen server fails",
         request = { headers = { ["X-Channel"] = "canary" } },
         upstream = { failure = "refused" },
         expect = { status = 502, headers = { ["X-Route"] = "canary" } },
@@ -135,7 +135,7 @@ return {
     },
   },
   {
-    name = "headers, where the route keeps Host,",
+    name = "headers, if the route keeps Host,",
     description = {
       route = { preserve_host = true }, service = { host = "coffee.example", port = 80 },
     },
@@ -164,13 +164,13 @@ return {
     plugins = { { plugin = "header-router", config = { routes = ROUTES, default = "refuse" } } },
     steps = {
       {
-        name = "do",
+        name = "let a request with them pass",
         request = { headers = { ["X-Version"] = "v2" } },
         upstream = { body = "next" },
         expect = { status = 200, upstream = { headers = { host = "coffee.example" } } },
       },
       {
-        name = "do not",
+        name = "refuse a request without them",
         request = { headers = { ["X-Version"] = "v4" } },
         expect = { status = 404, json = { message = "No route for these headers" },
                    upstream = false },

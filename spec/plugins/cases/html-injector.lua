@@ -27,20 +27,20 @@ return {
         },
       },
       {
-        name = "with a length loses it",
+        name = "loses its Content-Length",
         request = {},
         upstream = { headers = HTML, body = "<body></BODY >" },
         expect = { status = 200, body = "<body><script>at('%2F', '$1')</script></BODY >",
                    headers = { ["Content-Length"] = false } },
       },
       {
-        name = "without the place stays",
+        name = "without the marker does not change",
         request = {},
         upstream = { headers = HTML, body = "coffee" },
         expect = { status = 200, body = "coffee" },
       },
       {
-        name = "that is packed stays",
+        name = "that is compressed does not change",
         request = {},
         upstream = { headers = {
           ["Content-Type"] = "text/html", ["Content-Encoding"] = "br",
@@ -50,7 +50,7 @@ return {
                    log = "a page with Content-Encoding br stays as it is" },
       },
       {
-        name = "of another type stays",
+        name = "of another type does not change",
         request = {},
         upstream = { headers = { ["Content-Type"] = "text/plain" }, body = "coffee</body>" },
         expect = { status = 200, body = "coffee</body>", headers = { ["Content-Length"] = "13" } },

@@ -22,7 +22,7 @@ return {
         },
       },
       {
-        name = "that is repeated gets the same answer",
+        name = "that is repeated gets the same response",
         request = post("k1", '{"item":"espresso"}'),
         upstream = { status = 500, body = "no" },
         expect = {
@@ -37,19 +37,19 @@ return {
                    upstream = false },
       },
       {
-        name = "whose answer was an error may be tried again",
+        name = "gets an error of the service",
         request = post("k2", "{}"),
         upstream = { status = 503, body = "busy" },
         expect = { status = 503, body = "busy", upstream = { body = "{}" } },
       },
       {
-        name = "is free then",
+        name = "can be sent again after an error",
         request = post("k2", "{}"),
         upstream = { status = 201, headers = JSON, body = '{"id":2}' },
         expect = { status = 201, body = '{"id":2}', upstream = { body = "{}" } },
       },
       {
-        name = "of another method does not count",
+        name = "of another method is ignored",
         request = { path = "/orders", headers = { ["Idempotency-Key"] = "k1" } },
         upstream = { body = "[]" },
         expect = { status = 200, body = "[]" },
@@ -63,7 +63,7 @@ return {
     } } },
     steps = {
       {
-        name = "and missing",
+        name = "causes a 400 if it is missing",
         request = { method = "POST", body = "x" },
         expect = { status = 400, json = { message = "X-Request-Key header is required" },
                    upstream = false },

@@ -69,7 +69,7 @@ return {
     },
     steps = {
       {
-        name = "leave the request alone",
+        name = "do not change the request",
         request = {},
         upstream = { body = "hello" },
         expect = { status = 200, body = "hello", headers = { ["X-Consumer"] = false },

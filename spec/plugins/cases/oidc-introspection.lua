@@ -17,7 +17,7 @@ return {
     plugins = { { plugin = "oidc-introspection", config = CONFIG } },
     steps = {
       {
-        name = "that is missing",
+        name = "that is missing causes a 401",
         request = {},
         expect = {
           status = 401, json = { message = "Unauthorized" },
@@ -29,7 +29,7 @@ return {
         },
       },
       {
-        name = "that is active",
+        name = "that is active lets the request pass",
         request = { path = "/coffee?n=1", headers = {
           Authorization = "Bearer token-1", ["X-User-Id"] = "mallory",
         } },
@@ -49,14 +49,14 @@ return {
         },
       },
       {
-        name = "that is known",
+        name = "that is known is read from the cache",
         request = { headers = { Authorization = "bearer  token-1" } },
         services = {},
         upstream = { body = "lungo" },
         expect = { status = 200, body = "lungo", services = {} },
       },
       {
-        name = "that is not active",
+        name = "that is not active is refused",
         request = { headers = { Authorization = "Bearer token-2" } },
         services = { [IDP] = active [[{"active":false}]] },
         expect = {
@@ -66,14 +66,14 @@ return {
         },
       },
       {
-        name = "without the scope",
+        name = "without the scope is refused",
         request = { headers = { Authorization = "Bearer token-3" } },
         services = { [IDP] = active [[{"active":true,"sub":"bob","scope":"tea"}]] },
         expect = { status = 403, json = { message = "Missing scope coffee:read" },
                    upstream = false },
       },
       {
-        name = "of a provider that fails",
+        name = "is refused if the provider fails",
         request = { headers = { Authorization = "Bearer token-4" } },
         services = { [IDP] = { status = 500, body = "oops" } },
         expect = {
@@ -83,7 +83,7 @@ return {
         },
       },
       {
-        name = "of a provider that sends no JSON",
+        name = "is refused if the provider sends no JSON",
         request = { headers = { Authorization = "Bearer token-4" } },
         services = { [IDP] = { status = 200, body = "<html>" } },
         expect = { status = 503, upstream = false, log = "sent no JSON" },

@@ -14,7 +14,7 @@ return {
     } } },
     steps = {
       {
-        name = "has other headers and arguments",
+        name = "gets other headers and arguments",
         request = { path = "/api/coffee?q=1&secret=2&list=x&list=y&flag", headers = {
           ["X-Remove"] = "1", ["X-Old"] = "old", ["X-There"] = "there", ["X-More"] = "1",
         } },
@@ -31,7 +31,7 @@ return {
         },
       },
       {
-        name = "has another JSON body",
+        name = "gets another JSON body",
         request = {
           method = "POST", path = "/api/x", body = '{"password":"p","a":[1,2],"there":"no"}',
           headers = { ["Content-Type"] = "application/json; charset=utf-8" },
@@ -47,7 +47,7 @@ return {
         },
       },
       {
-        name = "has another form",
+        name = "gets another form",
         request = {
           method = "PUT", path = "/other", body = "a=1&password=x",
           headers = { ["Content-Type"] = "application/x-www-form-urlencoded" },
@@ -58,7 +58,7 @@ return {
         } },
       },
       {
-        name = "with a body that cannot be read keeps it",
+        name = "keeps a body that cannot be read",
         request = { method = "POST", body = "{", headers = {
           ["Content-Type"] = "application/json",
         } },
@@ -73,7 +73,7 @@ return {
     plugins = { { plugin = "request-transformer", config = { http_method = "PATCH" } } },
     steps = {
       {
-        name = "is another one",
+        name = "is replaced",
         request = { method = "POST", body = "x" },
         upstream = { body = "ok" },
         expect = { status = 200, upstream = { method = "PATCH", body = "x" } },

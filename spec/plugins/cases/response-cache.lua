@@ -2,11 +2,11 @@ local TEXT = { ["Content-Type"] = "text/plain", ["X-Own"] = "1", ["Set-Cookie"] 
 
 return {
   {
-    name = "an answer",
+    name = "a response",
     plugins = { { plugin = "response-cache", config = { ignored_args = { "utm" } } } },
     steps = {
       {
-        name = "that is not there comes from the service, with a tag of its body",
+        name = "that is not cached comes from the service, with an ETag",
         request = { path = "/coffee?b=2&a=1" },
         upstream = { headers = TEXT, body = { "espresso", " lungo" } },
         expect = {
@@ -19,7 +19,7 @@ return {
         },
       },
       {
-        name = "that is there comes from memory",
+        name = "that is cached comes from memory",
         request = { path = "/coffee?a=1&b=2&utm=x" },
         expect = {
           status = 200, body = "espresso lungo", upstream = false,
@@ -30,7 +30,7 @@ return {
         },
       },
       {
-        name = "that the client has is a 304",
+        name = "that the client has becomes a 304",
         request = { path = "/coffee?a=1&b=2", headers = {
           ["If-None-Match"] = '"810f61d4fc5b14ea497eca2e82a59f4e"',
         } },
@@ -38,20 +38,20 @@ return {
                    upstream = false },
       },
       {
-        name = "to POST is never kept",
+        name = "to POST is not cached",
         request = { method = "POST", path = "/coffee?a=1&b=2", body = "x" },
         upstream = { status = 201, body = "made" },
         expect = { status = 201, body = "made", headers = { ["X-Cache-Status"] = "Bypass",
                    ETag = false }, upstream = { method = "POST", body = "x" } },
       },
       {
-        name = "that is private is not kept",
+        name = "that is private is not cached",
         request = { path = "/mine" },
         upstream = { headers = { ["Cache-Control"] = "private, max-age=60" }, body = "secret" },
         expect = { status = 200, body = "secret", headers = { ["X-Cache-Status"] = "Bypass" } },
       },
       {
-        name = "with another status is not kept",
+        name = "with another status is not cached",
         request = { path = "/gone" },
         upstream = { status = 410, body = "gone" },
         expect = { status = 410, body = "gone", headers = { ["X-Cache-Status"] = "Bypass" } },
@@ -64,7 +64,7 @@ return {
                    ["Content-Length"] = "8" } },
       },
       {
-        name = "that fails is none",
+        name = "of a service that fails is not cached",
         request = { path = "/down" },
         upstream = { failure = "refused" },
         expect = { status = 502, headers = { ["X-Cache-Status"] = false } },

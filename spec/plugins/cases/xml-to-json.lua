@@ -23,7 +23,7 @@ return {
         },
       },
       {
-        name = "that is broken says so",
+        name = "that is malformed causes an error",
         request = {},
         upstream = { headers = { ["Content-Type"] = "application/problem+xml" },
                      body = "<a><b></a>" },
@@ -31,7 +31,7 @@ return {
                    log = "no XML: unexpected </a>" },
       },
       {
-        name = "of another type stays",
+        name = "of another type does not change",
         request = {},
         upstream = { headers = { ["Content-Type"] = "text/plain" }, body = "<a/>" },
         expect = { status = 200, body = "<a/>", headers = { ["Content-Length"] = "4" } },
