@@ -52,7 +52,7 @@ hosts.each("get_raw_body", {
 
     for _, framing in ipairs { "Content-Length", "chunks" } do
       for _, path in ipairs { "/proxy11", "/unbuffered", "/small_buffers" } do
-        it("of 16 MB in " .. framing .. ", returns all of it through " .. path, function()
+        it("of 5 MB in " .. framing .. ", returns all of it through " .. path, function()
           local big = loadstring(BIG .. "return big")()
           each_version(function(options)
             local r = run({
@@ -72,7 +72,7 @@ hosts.each("get_raw_body", {
       end
     end
 
-    it("of 16 MB, keeps it unchanged", function()
+    it("of 5 MB, keeps it unchanged", function()
       local big = loadstring(BIG .. "return big")()
       each_version(function(options)
         local r = run({

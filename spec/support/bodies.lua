@@ -22,7 +22,7 @@ _M.LOCATIONS = {
 -- every block of 64 KiB differs: a lost, doubled or swapped one is seen
 _M.BIG = [[
   local blocks = {}
-  for i = 1, 256 do
+  for i = 1, 80 do
     blocks[i] = ("%08x"):format(i):rep(8192)
   end
   local big = table.concat(blocks)

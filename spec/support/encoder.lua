@@ -42,9 +42,7 @@ end
 --- Answers with the results of all sources of `file`, each with its length.
 function _M.answer(file)
   local out = {}
-  local sources = dofile(file)
-  collectgarbage()
-  for i, source in ipairs(sources) do
+  for i, source in ipairs(dofile(file)) do
     local bytes, err = _M.encode(type(source) == "table" and source[1] or source)
     out[i] = (bytes and "+" or "-") .. #(bytes or err) .. ":" .. (bytes or err)
   end
