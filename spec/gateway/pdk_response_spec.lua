@@ -245,7 +245,7 @@ end, function(server)
   end)
 
 
-  describe("logs", function()
+  describe("its log", function()
     local WARN = "response.set_header('Transfer-Encoding', 'x')"
     local WARNING = "manually setting Transfer-Encoding. Ignored."
 
@@ -255,11 +255,11 @@ end, function(server)
       return server:log()
     end
 
-    it("with kong.log if it exists", function()
+    it("is kong.log if it exists", function()
       assert.matches("kong.log.warn <<" .. WARNING .. ">>", logged(WARN), 1, true)
     end)
 
-    it("with the kong.log of the moment", function()
+    it("is the current kong.log", function()
       local log = logged([[
         local before = kong.log
         kong.log = { warn = function(text) ngx.log(ngx.NOTICE, "mine <<", text, ">>") end }
@@ -268,7 +268,7 @@ end, function(server)
       assert.not_matches("kong.log.warn", log, 1, true)
     end)
 
-    it("with nginx's log if kong.log lacks the function", function()
+    it("is nginx's log if kong.log lacks the function", function()
       for _, value in ipairs { "nil", "{}", "'text'", "{ warn = function() error('x') end }" } do
         local log = logged("local before = kong.log kong.log = " .. value .. " " .. WARN
                            .. " kong.log = before")
@@ -279,7 +279,7 @@ end, function(server)
   end)
 
 
-  describe("polls worker_events", function()
+  describe("its worker_events", function()
     local function polls(phase, events, call)
       server:clear_log()
       local case = {}
@@ -291,7 +291,7 @@ end, function(server)
 
     local EVENTS = "{ poll = function(...) note('polled', select('#', ...)) end }"
 
-    it("in content, before exit and error", function()
+    it("are polled in content before exit and error", function()
       for _, call in ipairs { "exit(200, 'x')", "error(404)" } do
         local r, notes = polls("content", EVENTS, "response." .. call)
         assert.is_true(r.status == 200 or r.status == 404)
@@ -299,13 +299,13 @@ end, function(server)
       end
     end)
 
-    it("in no other phase", function()
+    it("are not polled in other phases", function()
       local r, notes = polls("access", EVENTS, "response.exit(200, 'x')")
       assert.equal("x", r.body)
       assert.same({}, notes)
     end)
 
-    it("only if it has a function poll", function()
+    it("are not polled without a function poll", function()
       for _, events in ipairs { "nil", "{}", "'text'" } do
         local r, notes = polls("content", events, "response.exit(200, 'x')")
         assert.equal("x", r.body)

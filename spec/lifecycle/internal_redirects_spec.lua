@@ -3,16 +3,16 @@ local redirects = require "spec.support.redirects"
 local served = require "spec.support.served"
 
 
-served.describe("internal redirects", redirects.start, function(server)
-  describe("keep the source and the values of plugins", function()
-    it("after an exit under error_page with a file", function()
+served.describe("with internal redirects,", redirects.start, function(server)
+  describe("the source and the values of plugins", function()
+    it("stay after an exit under error_page with a file", function()
       local r = server:run(redirects.case("/file-page", "kong.response.exit(403)"))
       assert.equal(403, r.status)
       assert.equal("the page", r.body)
       assert.same({ "header_filter exit", "log exit 403 one shared field" }, r.notes)
     end)
 
-    it("after an exit under error_page with a page in the client's format", function()
+    it("stay after an exit under error_page with a page in the client's format", function()
       local r = server:run(redirects.case("/named-page",
         "kong.response.exit(403, nil, { ['X-A'] = '1' })",
         { headers = { "Accept: application/xml" } }))
@@ -23,13 +23,13 @@ served.describe("internal redirects", redirects.start, function(server)
       assert.same({ "header_filter exit", "log exit 403 one shared field" }, r.notes)
     end)
 
-    it("after an exit with a body, which no error_page replaces", function()
+    it("stay after an exit with a body, which no error_page replaces", function()
       local r = server:run(redirects.case("/named-page", "kong.response.exit(403, 'own')"))
       assert.equal("own", r.body)
       assert.same({ "header_filter exit", "log exit 403 one shared field" }, r.notes)
     end)
 
-    it("with try_files", function()
+    it("stay with try_files", function()
       local r = server:run(redirects.case("/there"))
       assert.equal("a file", r.body)
       assert.same({ "header_filter error", "log error 200 one shared field" }, r.notes)
@@ -39,7 +39,7 @@ served.describe("internal redirects", redirects.start, function(server)
       assert.same({ "once", "header_filter service", "log service 200 one shared field" }, r.notes)
     end)
 
-    it("with ngx.exec, after which the other plugins run", function()
+    it("stay with ngx.exec, after which the other plugins run", function()
       for _, phase in ipairs { "rewrite", "access" } do
         for _, target in ipairs { "@service", "/?x=1" } do
           local case = redirects.case("/there")
@@ -63,14 +63,14 @@ served.describe("internal redirects", redirects.start, function(server)
       end
     end)
 
-    it("with ngx.exec to a location that answers at once", function()
+    it("stay with ngx.exec to a location that responds at once", function()
       local r = server:run(redirects.case("/there", "ngx.exec('/answers')"))
       assert.equal(202, r.status)
       assert.equal("shared", r.body)
       assert.same({ "header_filter exit", "log exit 202 one shared field" }, r.notes)
     end)
 
-    it("and the values that the new location has put into ngx.ctx", function()
+    it("stay together with the new location's values in ngx.ctx", function()
       local r = server:run(redirects.case("/fields",
         "ngx.ctx.later = 'earlier' kong.response.exit(403)",
         { three = { log = "note(ngx.ctx.later, ngx.ctx.field)" } }))
@@ -81,7 +81,7 @@ served.describe("internal redirects", redirects.start, function(server)
       }, r.notes)
     end)
 
-    it("unlike a subrequest, which has its own values", function()
+    it("are not those of a subrequest", function()
       local r = server:run {
         path = "/content",
         one = {
@@ -103,8 +103,8 @@ served.describe("internal redirects", redirects.start, function(server)
   end)
 
 
-  describe("do not run a handler twice", function()
-    it("after an exit, and skip those that have not run", function()
+  describe("a handler", function()
+    it("does not run again after an exit, or for the first time", function()
       local r = server:run {
         path = "/file-page",
         one = { rewrite = "note('rewrite')", access = "note('one')" },
@@ -115,7 +115,7 @@ served.describe("internal redirects", redirects.start, function(server)
       assert.same({ "rewrite", "one", "two" }, r.notes)
     end)
 
-    it("but run those of another life cycle", function()
+    it("runs if it belongs to another life cycle", function()
       local case = {
         path = "/other",
         one = { rewrite = "note('rewrite')", access = "kong.response.exit(403)" },
@@ -133,7 +133,7 @@ served.describe("internal redirects", redirects.start, function(server)
       assert.same({ "rewrite", "other rewrite", "exit" }, r.notes)
     end)
 
-    it("after an error of the upstream", function()
+    it("does not run again after an error of the upstream", function()
       local r = server:run {
         path = "/fallback",
         one = { rewrite = "note('rewrite')", access = "note('access')" },
@@ -144,7 +144,7 @@ served.describe("internal redirects", redirects.start, function(server)
   end)
 
 
-  it("send an error page with the status 500 if nginx hides the status", function()
+  it("an error page has the status 500 if nginx hides the status", function()
     local r = server:run(redirects.case("/hidden-status"))
     assert.equal(500, r.status)
     assert.matches('"message":"An unexpected error occurred"', r.body, 1, true)
@@ -152,7 +152,7 @@ served.describe("internal redirects", redirects.start, function(server)
   end)
 
 
-  describe("never mix up requests", function()
+  describe("requests", function()
     local PLUGIN = {
       access = [[
         kong.ctx.plugin.id = ngx.var.arg_id
@@ -175,7 +175,7 @@ served.describe("internal redirects", redirects.start, function(server)
       return ("%-5d%-15s"):format(id, id % 2 == 0 and "exit" or "service")
     end
 
-    it("in sequence on one connection", function()
+    it("do not mix in sequence on one connection", function()
       local header = server:prepare { one = PLUGIN }
       local connection = server:connect()
       for id = 1, 20 do
@@ -187,7 +187,7 @@ served.describe("internal redirects", redirects.start, function(server)
       connection:close()
     end)
 
-    it("at the same time on one connection", function()
+    it("do not mix at the same time on one connection", function()
       local number = server:prepare({ one = PLUGIN }):match("%d+")
       local streams = 60
 
@@ -244,7 +244,7 @@ served.describe("internal redirects", redirects.start, function(server)
   end)
 
 
-  it("leak no memory, with and without a log phase", function()
+  it("no memory leaks, with and without a log phase", function()
     local remember = [[
       if not rawget(_G, "remembered") then
         rawset(_G, "remembered", setmetatable({}, { __mode = "k" }))

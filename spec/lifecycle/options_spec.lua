@@ -73,15 +73,15 @@ describe("a life cycle", function()
   end)
 
 
-  describe("sets the global kong", function()
-    it("if there is none", function()
+  describe("the global kong", function()
+    it("is set if there is none", function()
       lifecycle.new {}
       assert.is_function(kong.response.exit)
       assert.is_table(kong.ctx)
       assert.is_nil(kong.ctx.other)
     end)
 
-    it("if kong has neither response nor ctx", function()
+    it("is completed if it has neither response nor ctx", function()
       local mine = { log = noop }
       rawset(_G, "kong", mine)
       lifecycle.new {}
@@ -91,7 +91,7 @@ describe("a life cycle", function()
       assert.is_table(kong.ctx)
     end)
 
-    it("but keeps its existing fields", function()
+    it("keeps its existing fields", function()
       local response, ctx = {}, setmetatable({}, { __index = { shared = "theirs" } })
       rawset(_G, "kong", setmetatable({ response = response, ctx = ctx }, {
         __newindex = function()
@@ -105,13 +105,13 @@ describe("a life cycle", function()
       assert.is_nil(kong.ctx.plugin)
     end)
 
-    it("even if it refuses new fields", function()
+    it("is completed even if it refuses new fields", function()
       rawset(_G, "kong", setmetatable({}, { __newindex = error }))
       lifecycle.new {}
       assert.is_function(kong.response.exit)
     end)
 
-    it("unless it is not a table", function()
+    it("is not changed if it is not a table", function()
       rawset(_G, "kong", "King")
       assert.has_error(function()
         lifecycle.new {}

@@ -3,7 +3,7 @@ local nginx = require "spec.support.nginx"
 local served = require "spec.support.served"
 
 
-served.describe("the life cycle", function()
+served.describe("under the life cycle,", function()
   return lifecycle.start { http = "proxy_http_version 1.1;" }
 end, function(server)
   local function run(case)
@@ -11,8 +11,8 @@ end, function(server)
   end
 
 
-  describe("runs plugins", function()
-    it("in the order of their priority, with their config", function()
+  describe("plugins", function()
+    it("run in the order of their priority, with their config", function()
       for _, phase in ipairs { "rewrite", "access", "header_filter", "body_filter", "log" } do
         local r = run(lifecycle.all(phase, [[
           if not kong.ctx.plugin.seen then
@@ -25,7 +25,7 @@ end, function(server)
       end
     end)
 
-    it("with the phase in ngx.ctx.KONG_PHASE", function()
+    it("see the phase in ngx.ctx.KONG_PHASE", function()
       local one = {}
       for _, phase in ipairs { "rewrite", "access", "header_filter", "body_filter", "log" } do
         one[phase] = "note(('" .. phase .. " 0x%x'):format(ngx.ctx.KONG_PHASE)) "
@@ -37,7 +37,7 @@ end, function(server)
       }, r.notes)
     end)
 
-    it("with their own phase, also after a plugin that has printed", function()
+    it("see their own phase, also after a plugin that has printed", function()
       local r = run {
         path = "/content",
         one = { access = "ngx.say('x') ngx.flush(true)" },
@@ -46,7 +46,7 @@ end, function(server)
       assert.same({ "32" }, r.notes)
     end)
 
-    it("which get an error for a call in the wrong phase", function()
+    it("get an error for a call in the wrong phase", function()
       local r = run { one = {
         access = "note(select(2, pcall(kong.response.get_status)))",
         log = "note(select(2, pcall(kong.response.set_status, 200)))",
@@ -59,7 +59,7 @@ end, function(server)
       }, r.notes)
     end)
 
-    it("that wait for something", function()
+    it("can wait for something", function()
       local r = run {
         one = { rewrite = "ngx.sleep(0.01) note('one')", access = "ngx.sleep(0.01) note('one')" },
         two = {
@@ -74,7 +74,7 @@ end, function(server)
       assert.equal("upstream", r.body)
     end)
 
-    it("that yield, to their end", function()
+    it("run to their end if they yield", function()
       local r = run {
         one = { access = [[
           local turns = 0
@@ -96,8 +96,8 @@ end, function(server)
   end)
 
 
-  describe("keeps in each request", function()
-    it("one kong.ctx.shared for all plugins and a kong.ctx.plugin for each", function()
+  describe("each request", function()
+    it("has one kong.ctx.shared for all plugins and a kong.ctx.plugin for each", function()
       local count = [[
         local shared, own = kong.ctx.shared, kong.ctx.plugin
         shared.n, own.n = (shared.n or 0) + 1, (own.n or 0) + 1
@@ -110,7 +110,7 @@ end, function(server)
       end
     end)
 
-    it("the plugin's kong.ctx.plugin if the filters run inside of its handler", function()
+    it("has the plugin's kong.ctx.plugin if the filters run inside of its handler", function()
       local r = run {
         path = "/content",
         one = {
@@ -122,7 +122,7 @@ end, function(server)
       assert.same({ "one", "nil", "one" }, r.notes)
     end)
 
-    it("no fields in kong.ctx itself", function()
+    it("has no other fields in kong.ctx", function()
       local r = run {
         one = { access = [[
           note(select(2, pcall(function() kong.ctx.x = 1 end)))
@@ -140,7 +140,7 @@ end, function(server)
   end)
 
 
-  it("runs two plugins that buffer and change the body", function()
+  it("two plugins can buffer and change the body", function()
     local function change(from, to)
       return [[
         local body = kong.response.get_raw_body()
@@ -172,7 +172,7 @@ end, function(server)
   end)
 
 
-  it("serves many clients at the same time", function()
+  it("many clients are served at the same time", function()
     local header = server:prepare {
       one = {
         access = [[
