@@ -91,8 +91,8 @@ fn undeclared(length: usize, needed: usize) -> usize {
 
 /// The next capacity of a buffer with `length` bytes that must hold `needed` bytes.
 ///
-/// With a Content-Length, the capacity does not exceed it. A Content-Length above [`MAX_RESERVED`] may be false, so
-/// it reserves no more than without one. The capacity exceeds `limit` only if `needed` does.
+/// The capacity does not exceed the Content-Length, unless more bytes arrive. A Content-Length above [`MAX_RESERVED`]
+/// may be false, so it reserves no more than without one. The capacity exceeds `limit` only if `needed` does.
 fn grown(length: usize, needed: usize, declared: Option<usize>, limit: Option<usize>) -> usize {
     let undeclared = undeclared(length, needed);
     let target = match declared {
