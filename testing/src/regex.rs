@@ -2,6 +2,8 @@
 //!
 //! The options `j` and `o` change only the speed. `J` has no effect, because the crate does not support it.
 
+use std::iter::repeat_n;
+
 use pcre2::bytes::{Regex as Pcre, RegexBuilder};
 
 /// The options of `ngx.re`.
@@ -53,6 +55,19 @@ fn readable(pattern: &[u8]) -> String {
     text
 }
 
+/// The offset in `pattern` for an offset in its [`readable`] text.
+fn original_offset(pattern: &[u8], offset: usize) -> usize {
+    let widths = pattern.utf8_chunks().flat_map(|chunk| {
+        repeat_n(1, chunk.valid().len()).chain(repeat_n("\\xff".len(), chunk.invalid().len()))
+    });
+    let mut end = 0;
+    let is_before = |width: &usize| {
+        end += width;
+        end <= offset
+    };
+    widths.take_while(is_before).count()
+}
+
 fn compile_error(text: &str, pattern: &[u8], offset: usize) -> Vec<u8> {
     let mut error = format!("pcre_compile() failed: {text} in \"").into_bytes();
     error.extend_from_slice(pattern);
@@ -93,7 +108,7 @@ impl Regex {
             let known = TEXTS.iter().find(|(code, _)| *code == error.code());
             let message = known.map_or(message, |(_, text)| text);
             let offset = error.offset().unwrap_or(0).saturating_sub(prefix.len());
-            compile_error(message, pattern, offset)
+            compile_error(message, pattern, original_offset(pattern, offset))
         };
         let plain = builder.build(&format!("{prefix}{text}")).map_err(refused)?;
         // With the option `x`, the expression may end with a comment, which only a newline ends.
@@ -198,6 +213,13 @@ mod tests {
         assert_eq!(utf.find(b"\xff", 0), Err("pcre_exec() failed: -10".to_owned()));
         assert_eq!(utf.find("é".as_bytes(), 1), Err("pcre_exec() failed: -11".to_owned()));
         assert_eq!(utf.find(b"a", 2), Err("pcre_exec() failed: -24".to_owned()));
+    }
+
+    #[test]
+    fn errors_name_the_place_in_an_expression_that_is_not_utf8() {
+        let text = "pcre_compile() failed: unmatched parentheses in \"\u{fffd}é)\" at \")\"";
+        assert_eq!(refused(b"\xff\xc3\xa9)", ""), text);
+        assert_eq!(refused(b"(\xff", ""), "pcre_compile() failed: missing ) in \"(\u{fffd}\"");
     }
 
     #[test]
