@@ -87,6 +87,29 @@ describe("a field of ngx or kong that the kit lacks", function()
       hints { log = function() kong.log.wrn("a") end })
     assert.same({ 'there is no ngx.encode_base46: did you mean "encode_base64"?' },
       hints { log = function() ngx.encode_base46("a") end })
+    assert.same({ 'there is no kong.ctx.shred: did you mean "shared"?' },
+      hints { access = function() kong.ctx.shred.x = 1 end })
+    assert.same({ 'there is no kong.reponse: did you mean "response"?' },
+      hints { access = function() kong.reponse.exit(200) end })
+  end)
+
+  it("is told with the name that other tools have", function()
+    assert.same({ 'there is no kong.log.warning: did you mean "warn"?' },
+      hints { log = function() kong.log.warning("a") end })
+    assert.same({ 'there is no kong.log.error: did you mean "err"?' },
+      hints { log = function() kong.log.error("a") end })
+    assert.same({ 'there is no kong.response.send: did you mean "exit"?' },
+      hints { access = function() kong.response.send(200) end })
+    assert.same({ 'there is no kong.response.set_body: did you mean "set_raw_body"?' },
+      hints { body_filter = function() kong.response.set_body("a") end })
+    assert.same({ 'there is no kong.request.get_query_param: did you mean "get_query_arg"?' },
+      hints { access = function() kong.request.get_query_param("a") end })
+  end)
+
+  it("is no part of the kit's where a gateway has nothing either", function()
+    local hint = "kong.ctx.plugin is nil in init_worker, in configure and in timers"
+    assert.same({ hint }, hints { init_worker = function() kong.ctx.plugin.x = 1 end })
+    assert.same({ hint }, hints { configure = function() kong.ctx.plugin.x = 1 end })
   end)
 
   it("is named if the plugin has it in a local variable", function()
@@ -175,8 +198,55 @@ describe("a call with a colon", function()
     local plugin = { access = function() local s = kong.response:get_status() return s end }
     local ok, err = pcall(testing.run, { plugin = plugin, strict = true })
     assert.is_false(ok)
-    assert.matches(("strict mode found:\n  get_status was called with a colon, at %s:%d\n")
+    assert.matches(("strict mode found:\n  kong.response.get_status was called with a colon, at"
+        .. " %s:%d\n")
       :format(FILE, line), err, 1, true)
+  end)
+
+  -- Each statement, the function that it calls, and what it raises, if anything.
+  local CALLS = {
+    { 'local _ = kong.request:get_header("x")', "kong.request:get_header",
+      "^plugin.lua:2: header name must be a string$" },
+    { "local _ = kong.request:get_method()", "kong.request:get_method" },
+    { 'kong.service.request:set_header("x", "y")', "kong.service.request:set_header",
+      '^plugin.lua:2: invalid header name "table: 0x%x+": got table, expected string$' },
+    { 'kong.service:set_upstream("x")', "kong.service:set_upstream",
+      "^plugin.lua:2: host must be a string$" },
+    { "local _ = kong.client:get_ip()", "kong.client:get_ip" },
+    { "local _ = kong.client.tls:get_full_client_certificate_chain()",
+      "kong.client.tls:get_full_client_certificate_chain" },
+    { "local _ = kong.router:get_route()", "kong.router:get_route" },
+    { "local _ = kong.node:get_id()", "kong.node:get_id" },
+    { "local _ = kong.plugin:get_id()", "kong.plugin:get_id" },
+    { 'kong.log:err("x")', "kong.log:err" },
+    { 'kong.log:set_serialize_value("x", "y")', "kong.log:set_serialize_value",
+      "^plugin.lua:2: key must be a string$" },
+    { "local _ = kong.ip:is_trusted()", "kong.ip:is_trusted" },
+  }
+
+  for _, call in ipairs(CALLS) do
+    it("is named for the whole of kong: " .. call[2], function()
+      local code = assert(loadstring("return function()\n" .. call[1] .. "\nend", "@plugin.lua"))()
+      local shown, result = report { access = code }
+      assert.matches(("\nhint: %s(...) at plugin.lua:2: call it with a dot"):format(call[2]), shown,
+        1, true)
+      if call[3] then
+        assert.matches(call[3], result.log.err[1])
+      end
+
+      local ok, err = pcall(testing.run, { plugin = { access = code } })
+      assert.is_false(ok)
+      local name = call[2]:gsub(":", ".")
+      assert.matches(("\n  %s was called with a colon, at plugin.lua:2\n"):format(name), err, 1,
+        true)
+    end)
+  end
+
+  it("is right for kong.cache", function()
+    assert.same({}, hints { access = function()
+      kong.cache:get("key", nil, function() return 1 end)
+      kong.cache:invalidate("key")
+    end })
   end)
 
   it("is named for the functions of an instance", function()

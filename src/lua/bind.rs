@@ -221,12 +221,13 @@ unsafe fn push_functions(state: *mut lua_State, functions: &[(&CStr, lua_CFuncti
         });
         push_slots(state);
         ffi::lua_replace(state, 2);
+        ffi::lua_pushcclosure(state, invoke, 0);
         ffi::lua_createtable(state, 0, functions.len() as c_int);
         for &(name, function) in functions {
             // In the order of `upvalue`.
             ffi::lua_pushvalue(state, 1);
             ffi::lua_pushvalue(state, 2);
-            ffi::lua_pushcclosure(state, invoke, 0);
+            ffi::lua_pushvalue(state, 4);
             ffi::lua_pushvalue(state, 3);
             ffi::lua_pushcclosure(state, function, upvalue::COUNT);
             ffi::lua_setfield(state, -2, name.as_ptr());

@@ -54,7 +54,7 @@ end
 
 
 -- The Lua functions and values that the native functions use.
-local function make_services(options, ngx)
+local function make_services(options, ngx, flush)
   local gateway_id
 
   -- The gateway's id of the request, or false without a gateway.
@@ -66,20 +66,12 @@ local function make_services(options, ngx)
     return gateway_id and gateway_id()
   end
 
-  local templates = options.error_templates
-
-  -- Each option has a `Slot` of the same name in stack.rs.
-  local services = copy(options)
-  services.error_templates = templates and setmetatable(copy(templates), getmetatable(templates))
-
-  services.gateway_request_id = gateway_request_id
-
   -- Each call reads `ngx.req.http_version` again, because gateways and their tests replace it.
-  function services.http_version()
+  local function http_version()
     return ngx.req.http_version()
   end
 
-  function services.listed_header(name, synthesised)
+  local function listed_header(name, synthesised)
     name = lower(name)
     if synthesised then
       local value = ngx.resp.get_headers(1, true)[name]
@@ -91,17 +83,30 @@ local function make_services(options, ngx)
     return first(setmetatable(ngx.resp.get_headers(0), headers_mt)[name])
   end
 
-  function services.all_headers(max)
+  local function all_headers(max)
     local headers, err = ngx.resp.get_headers(max or default_limit())
     return setmetatable(headers, headers_mt), err
   end
 
-  services.tostring = tostring
-  services.empty_array = json.empty_array
-  services.array_mt = json.array_mt
-  services.empty_array_mt = json.empty_array_mt
-  services.nkeys = has_nkeys and nkeys or nil
-  services.keeps_empty_body = (ngx.config.ngx_lua_version or 0) >= KEEPS_EMPTY_BODY
+  local services = {
+    gateway_request_id = gateway_request_id,
+    http_version = http_version,
+    listed_header = listed_header,
+    all_headers = all_headers,
+    flush = flush,
+    tostring = tostring,
+    empty_array = json.empty_array,
+    array_mt = json.array_mt,
+    empty_array_mt = json.empty_array_mt,
+    nkeys = has_nkeys and nkeys or nil,
+    keeps_empty_body = (ngx.config.ngx_lua_version or 0) >= KEEPS_EMPTY_BODY,
+  }
+  -- Each option has a `Slot` of the same name in stack.rs.
+  for name, value in pairs(options) do
+    services[name] = value
+  end
+  local templates = options.error_templates
+  services.error_templates = templates and setmetatable(copy(templates), getmetatable(templates))
   return services
 end
 
@@ -138,24 +143,22 @@ return function(options, ngx, host)
     return ngx.exit(code)
   end
 
-  local services = make_services(options, ngx)
-
-  function services.flush(ctx)
+  local function flush(ctx)
     local code, body = core_flush(ctx or ngx.ctx)
     return send(code, body)
   end
 
-  local native, main, request = (host or core.nginx)(ngx, services)
-  core_flush = native.flush
-  local core_exit = native.exit
-  local core_error = native.error
-  local core_get_raw_body = native.get_raw_body
-  local core_set_raw_body = native.set_raw_body
-
-  local response = copy(native)
+  local services = make_services(options, ngx, flush)
+  local response, main, request = (host or core.nginx)(ngx, services)
+  core_flush = response.flush
   response.flush = nil
+  local core_exit = response.exit
+  local core_error = response.error
+  local core_get_raw_body = response.get_raw_body
+  local core_set_raw_body = response.set_raw_body
+
   if main then
-    for name, fast_path in pairs(fast_paths(native, ngx, main, request, services,
+    for name, fast_path in pairs(fast_paths(response, ngx, main, request, services,
                                             default_limit)) do
       response[name] = fast_path
     end

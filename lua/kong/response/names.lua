@@ -43,14 +43,18 @@ local function distance(one, other)
 end
 
 
--- Names in other tools for a field of the test kit.
-local FIELD_OF_ALIAS = {
+-- Names in other tools for fields of the test kit and functions of `kong`.
+local ALIASES = {
   uri = "path", url = "path", query = "path", querystring = "path", args = "path",
   version = "http_version", request_id = "id", ip = "client", remote_addr = "client",
   vars = "variables",
   code = "status", status_code = "status", text = "body", content = "body", chunks = "body",
   service = "upstream", response = "upstream", conf = "config", req = "request",
   logs = "log", error = "err", warning = "warn", critical = "crit", emergency = "emerg",
+  send = "exit", set_body = "set_raw_body", get_body = "get_raw_body",
+  remove_header = "clear_header", delete_header = "clear_header",
+  set_status_code = "set_status", get_status_code = "get_status",
+  get_uri = "get_path", get_query_params = "get_query", get_query_param = "get_query_arg",
 }
 
 
@@ -102,9 +106,16 @@ function _M.misspelt_phase(plugin, phases, others)
 end
 
 
+--- The known name that `nearest` finds, or that other tools call so.
+function _M.meant(name, known)
+  local alias = ALIASES[name]
+  return _M.nearest(name, known) or known[alias] and alias
+end
+
+
 --- Returns `: did you mean "<name>"?` or an empty string.
 function _M.suggestion(name, known)
-  local meant = _M.nearest(name, known) or known[FIELD_OF_ALIAS[name]] and FIELD_OF_ALIAS[name]
+  local meant = _M.meant(name, known)
   return meant and ': did you mean "' .. meant .. '"?' or ""
 end
 

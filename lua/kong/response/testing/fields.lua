@@ -32,14 +32,15 @@ function _M.check(value, known, what, path)
     error(fmt("%s must be a table, got %s", what, type(value)), 0)
   end
   for name, field in pairs(value) do
-    local expected = known[name]
+    local expected, got = known[name], type(field)
     if not expected then
       name = tostring(name)
       error(fmt("unknown field %q of %s%s", name, what, names.suggestion(name, known)), 0)
     end
-    if expected ~= "" and not find(" " .. expected .. " ", " " .. type(field) .. " ", 1, true) then
+    -- No name of a type is a part of another one's.
+    if expected ~= "" and expected ~= got and not find(expected, got, 1, true) then
       error(fmt("%s%s must be a %s, got %s", path or what .. ".", name,
-                gsub(expected, " ", " or "), type(field)), 0)
+                gsub(expected, " ", " or "), got), 0)
     end
   end
 end

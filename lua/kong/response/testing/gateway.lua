@@ -75,6 +75,19 @@ local function make_cache(ngx)
 end
 
 
+-- A function of a part of `kong` that also tells the test of calls with a colon. It ends in a tail
+-- call, so that errors name the line of the caller.
+local function watch_colon(path, name, part, code)
+  return function(...)
+    local session = running.session
+    if (...) == part and session then
+      session:called_with_colon(path, name)
+    end
+    return code(...)
+  end
+end
+
+
 --- Makes the table, and what puts it back between two tests.
 -- @tparam table ngx
 -- @treturn table
@@ -104,6 +117,8 @@ function _M.new(ngx)
     for name, value in pairs(part) do
       if type(value) == "table" and type(name) == "string" then
         watch(path .. "." .. name, value)
+      elseif type(value) == "function" and part ~= kong.response then
+        part[name] = watch_colon(path, name, part, value)
       end
     end
     keeps[#keeps + 1] = keep(part)
@@ -111,9 +126,8 @@ function _M.new(ngx)
     metatable.__index = metatable.__index or lacking.index(path, part)
     setmetatable(part, metatable)
   end
-  keeps[#keeps + 1] = keep(kong.ctx)
   for name, part in pairs(kong) do
-    if type(part) == "table" and name ~= "ctx" and name ~= "configuration" then
+    if type(part) == "table" and name ~= "configuration" then
       watch("kong." .. name, part)
     end
   end

@@ -14,6 +14,11 @@ local type = type
 -- The table in which a name was looked for, and its path, by name.
 local missed = {}
 
+-- What is nil in a gateway as well.
+local NIL_IN_GATEWAYS = {
+  ["kong.ctx.plugin"] = "kong.ctx.plugin is nil in init_worker, in configure and in timers",
+}
+
 local _M = {}
 
 
@@ -38,14 +43,14 @@ function _M.index(path, known)
 end
 
 
-local function nearest(miss, name)
+local function meant_by(miss, name)
   local known = {}
   for key in pairs(miss.known or {}) do
     if type(key) == "string" then
       known[key] = true
     end
   end
-  return names.nearest(name, known)
+  return names.meant(name, known)
 end
 
 
@@ -76,12 +81,13 @@ function _M.hint(message)
   if not miss then
     return nil
   end
-  local meant = nearest(miss, name)
+  local meant = meant_by(miss, name)
   if meant then
     return fmt('there is no %s.%s: did you mean "%s"?', miss.path, name, meant)
   end
-  return fmt("the kit has no %s.%s: add it to the case's %s (docs/testing.md)", miss.path, name,
-             match(miss.path, "^%l+"))
+  return NIL_IN_GATEWAYS[miss.path .. "." .. name]
+         or fmt("the kit has no %s.%s: add it to the case's %s (docs/testing.md)", miss.path, name,
+                match(miss.path, "^%l+"))
 end
 
 

@@ -25,8 +25,13 @@ end
 
 local log_mt = {}
 
-function log_mt.__index(_, name)
-  if type(name) == "string" and name:sub(1, 1) ~= "_" then
+-- The list of a level is made when it is needed first.
+function log_mt.__index(log, name)
+  if KNOWN[name] then
+    local lines = {}
+    log[name] = lines
+    return lines
+  elseif type(name) == "string" and name:sub(1, 1) ~= "_" then
     error(fmt("the log has no level %q%s", name, names.suggestion(name, KNOWN)), 2)
   end
 end
@@ -38,11 +43,7 @@ local _M = {}
 --- An empty log: a list of `{ level =, message =, phase =, plugin =, handler = }`, with a list of
 -- messages for each level.
 function _M.new()
-  local log = {}
-  for i = 0, #LEVELS do
-    log[LEVELS[i]] = {}
-  end
-  return setmetatable(log, log_mt)
+  return setmetatable({}, log_mt)
 end
 
 

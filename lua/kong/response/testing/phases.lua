@@ -82,6 +82,9 @@ end
 -- Sends a response that a plugin has stored by itself.
 local function send_stored(ctx, session)
   local stored = ctx.delayed_response
+  if session.strict then
+    session.strict:before_call("exit", stored.status_code, stored.content, stored.headers)
+  end
   session.functions.exit(stored.status_code, stored.content, stored.headers)
 end
 

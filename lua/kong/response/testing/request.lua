@@ -58,6 +58,9 @@ end
 
 -- A path without `.`, `..` and empty parts; nil where it leads out of the root.
 local function resolved(path)
+  if not find(path, "/[./]") then
+    return path
+  end
   local parts = {}
   for part in gmatch(sub(path, 2) .. "/", "([^/]*)/") do
     if part == ".." then

@@ -4,6 +4,7 @@
 
 local error = error
 local next = next
+local rawequal = rawequal
 local rawset = rawset
 
 
@@ -63,14 +64,27 @@ function _M.keep(table)
   for key, value in next, table do
     kept[key] = value
   end
+  local count = 0
+  for _ in next, kept do
+    count = count + 1
+  end
   return function()
-    for key in next, table do
-      if kept[key] == nil then
+    local found = 0
+    for key, value in next, table do
+      local before = kept[key]
+      if before == nil then
         rawset(table, key, nil)
+      else
+        found = found + 1
+        if not rawequal(before, value) then
+          rawset(table, key, before)
+        end
       end
     end
-    for key, value in next, kept do
-      rawset(table, key, value)
+    if found < count then
+      for key, value in next, kept do
+        rawset(table, key, value)
+      end
     end
   end
 end

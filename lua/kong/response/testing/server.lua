@@ -60,11 +60,10 @@ Server.__index = Server
 -- @tparam table ngx
 -- @tparam[opt] table defaults for options
 -- @treturn table
--- @treturn boolean whether they are new
 function Server:functions_for(options, ngx, defaults)
   local functions = self.bound[options]
   if functions then
-    return functions, false
+    return functions
   end
   local own = {}
   for name, value in pairs(defaults or {}) do
@@ -80,7 +79,7 @@ function Server:functions_for(options, ngx, defaults)
     return native.memory(self.host, given, services)
   end)
   self.bound[options] = functions
-  return functions, true
+  return functions
 end
 
 
@@ -96,9 +95,19 @@ function Server:filter_head() -- luacheck: no unused args
 end
 
 
---- Runs the body filters on the chunk that the host is at.
-function Server:filter_body() -- luacheck: no unused args
+--- The head was sent.
+function Server:head_sent() -- luacheck: no unused args
+end
+
+
+--- Runs the body filters on the chunk that the host is at, which may be the last one.
+function Server:filter_body(is_last) -- luacheck: no unused args
   return true
+end
+
+
+--- The body filters have run; see `Strict:after_chunk`.
+function Server:chunk_filtered(pieces, is_last, sent, ended) -- luacheck: no unused args
 end
 
 
@@ -186,6 +195,7 @@ function Server:send_head()
     self.headers, self.body_allowed = host:finish_head()
     self.chunked = is_chunked(self.headers)
     self.status = host:get_status()
+    self:head_sent()
     return true
   end
   -- A header filter has exited with another code than the phase before it.
@@ -259,11 +269,12 @@ function Server:output(pieces, last)
     return
   end
   host:set_chunk(pieces, last)
-  if not self:filter_body() then
+  if not self:filter_body(last) then
     self.broken = true
     return
   end
   local sent, ended = host:get_chunk()
+  self:chunk_filtered(pieces, last, sent, ended)
   -- For the client, a chunked body ends with its first end.
   if sent ~= "" and not (self.complete and self.chunked) then
     self.chunks[#self.chunks + 1] = sent
@@ -442,6 +453,9 @@ end
 -- @tparam table ngx its `ctx` is another one in a timer
 -- @tparam function failed `failed(err)`
 function Server:run_timers(ngx, failed)
+  if not self.worker:has_timers() then
+    return
+  end
   local phase, ctx = self.host:get_phase(), ngx.ctx
   self.worker:run_timers(function(callback, ...)
     ngx.ctx = {}

@@ -84,13 +84,13 @@ function Session:hint(text)
 end
 
 
---- A function of `kong.response` is called with a colon: it takes its own table for an argument.
-function Session:called_with_colon(options, name)
-  local place = self:place()
-  self:hint(fmt("%s:%s(...)%s: call it with a dot",
-                options == gateway.OPTIONS and "kong.response" or "response", name, place))
+--- A function of `kong` was called with a colon, so that its first argument is its own table.
+-- @tparam string path of that table: `kong.request`
+-- @tparam string name
+function Session:called_with_colon(path, name)
+  self:hint(fmt("%s:%s(...)%s: call it with a dot", path, name, self:place()))
   if self.strict then
-    self.strict:called_with_colon(name)
+    self.strict:called_with_colon(path, name)
   end
 end
 
@@ -275,13 +275,10 @@ function Session:filter_head()
 end
 
 
-function Session:send_head()
-  local sent = self.host:headers_sent()
-  local ok = Server.send_head(self)
-  if ok and not sent and self.strict then
+function Session:head_sent()
+  if self.strict then
     self.strict:after_head()
   end
-  return ok
 end
 
 
@@ -293,10 +290,9 @@ end
 
 
 --- The gateway's body filter: the body of an `exit` in the header filter, and the handlers.
-function Session:filter_body()
+function Session:filter_body(is_last)
   local host = self.host
   local leave = self:enter "body_filter"
-  local given, is_last = host:get_chunk()
   if is_last then
     self.requests.body_end(self.ngx.ctx)
   end
@@ -313,11 +309,16 @@ function Session:filter_body()
   outcome = outcome or self:handlers("body_filter", until_failed)
   if outcome == "failed" then
     self.ngx.ctx.KONG_UNEXPECTED = true
-  elseif self.strict then
-    self.strict:after_chunk(given, is_last)
   end
   leave()
   return outcome ~= "failed"
+end
+
+
+function Session:chunk_filtered(...)
+  if self.strict then
+    self.strict:after_chunk(...)
+  end
 end
 
 
@@ -400,13 +401,12 @@ function _M.new(case, ngx, kong, requests)
   function self.bind(options, name, with_colon, ...)
     self.last_call = name and not with_colon and { name, select("#", ...), ... }
     if with_colon then
-      self:called_with_colon(options, name)
+      self:called_with_colon(options == gateway.OPTIONS and "kong.response" or "response", name)
     end
-    local functions, new = self:functions_for(options, ngx, defaults)
-    if new and self.strict then
-      self.strict:wrap(functions)
+    if name and self.strict then
+      self.strict:before_call(name, ...)
     end
-    return functions
+    return self:functions_for(options, ngx, defaults)
   end
 
   self.strict = case.strict and strict.new(self) or nil

@@ -118,8 +118,8 @@ function Strict:timer_failed(err)
 end
 
 
-function Strict:called_with_colon(name)
-  self:mistake_at(self:place(), "%s was called with a colon", name)
+function Strict:called_with_colon(path, name)
+  self:mistake_at(self:place(), "%s.%s was called with a colon", path, name)
 end
 
 
@@ -269,12 +269,15 @@ function Strict:body_without_right()
 end
 
 
---- The body filters have run on a chunk: `given`, which was the last one if `is_last`.
-function Strict:after_chunk(given, is_last)
+--- The body filters have run on a chunk.
+-- @tparam table pieces the chunk before them
+-- @tparam boolean is_last whether it was the last one
+-- @tparam string sent the chunk after them
+-- @tparam boolean ended whether it is the last one now
+function Strict:after_chunk(pieces, is_last, sent, ended)
   local host, status = self.session.host, self.session.status
-  local sent, ended = host:get_chunk()
   -- What the upstream's response has, nginx sends.
-  if has_no_body(status) and sent ~= "" and sent ~= given then
+  if has_no_body(status) and sent ~= "" and sent ~= concat(pieces) then
     self:mistake_at(self.arg_places[1] or "",
                     "a body with status %d: the client reads it as the next response", status)
   end
@@ -320,68 +323,85 @@ function Strict:check_values(call, headers)
 end
 
 
---- Puts checks around functions. All calls are tail calls: errors name the caller's line.
-function Strict:wrap(functions)
+-- Checks before the functions that read or replace the body.
+local BODY_CHECKS = {}
+
+
+function BODY_CHECKS.get_raw_body(self)
+  local encoding = listed(self.session.host, "Content-Encoding")
+  if encoding and is_encoded(encoding) then
+    self.encoded_body_read = true
+    self:mistake_at(self:place(), "get_raw_body read a body with Content-Encoding: %s", encoding)
+  end
+end
+
+
+function BODY_CHECKS.set_raw_body(self, body)
   local host = self.session.host
-  local get_raw_body, set_raw_body = functions.get_raw_body, functions.set_raw_body
-
-  function functions.get_raw_body()
-    local encoding = listed(host, "Content-Encoding")
-    if encoding and is_encoded(encoding) then
-      self.encoded_body_read = true
-      self:mistake_at(self:place(), "get_raw_body read a body with Content-Encoding: %s", encoding)
+  self.body_set = self:place()
+  if host:get_phase() == "body_filter" then
+    if body ~= "" then
+      self:body_without_right()
     end
-    return get_raw_body()
+    local mistake = type(body) == "string" and not self.encoded_body_read
+                    and host:relabelling(body)
+    if mistake then
+      self:mistake_at(self:place(), "%s", mistake)
+    end
   end
+end
 
-  function functions.set_raw_body(body)
-    self.body_set = self:place()
-    if host:get_phase() == "body_filter" then
-      if body ~= "" then
-        self:body_without_right()
-      end
-      local mistake = type(body) == "string" and not self.encoded_body_read
-                      and host:relabelling(body)
-      if mistake then
-        self:mistake_at(self:place(), "%s", mistake)
-      end
-    end
-    return set_raw_body(body)
+
+-- Checks before the functions that change the head.
+local HEAD_CHECKS = {}
+
+
+function HEAD_CHECKS.set_status(self, status)
+  self.status_place = has_no_body(status) and self:place() or nil
+end
+
+
+function HEAD_CHECKS.set_header(self, name, value)
+  self:check_value("set_header", name, value)
+end
+
+
+function HEAD_CHECKS.add_header(self, name, value)
+  self:check_value("add_header", name, value)
+end
+
+
+function HEAD_CHECKS.set_headers(self, headers)
+  self:check_values("set_headers", headers)
+end
+
+
+function HEAD_CHECKS.clear_header()
+end
+
+
+function HEAD_CHECKS.exit(self, status, body, headers)
+  -- nginx does not even print the body of a 204.
+  self.exit_body = has_no_body(status) and body ~= nil and body ~= "" and self:place() or nil
+  self:check_values("exit", headers)
+end
+
+
+function HEAD_CHECKS.error(self, _, _, headers)
+  self:check_values("error", headers)
+end
+
+
+--- A function of `kong.response` is about to be called with these arguments.
+function Strict:before_call(name, ...)
+  local check = HEAD_CHECKS[name]
+  if not check then
+    check = BODY_CHECKS[name]
+  elseif self.session.host:headers_sent() then
+    self:mistake_at(self:place(), "%s was called after the headers were sent", name)
   end
-
-  -- What is looked at in the arguments of a call, before it.
-  local checks = {
-    set_status = function(status)
-      self.status_place = has_no_body(status) and self:place() or nil
-    end,
-    set_header = function(name, value)
-      self:check_value("set_header", name, value)
-    end,
-    add_header = function(name, value)
-      self:check_value("add_header", name, value)
-    end,
-    set_headers = function(headers)
-      self:check_values("set_headers", headers)
-    end,
-    clear_header = function() end,
-    exit = function(status, body, headers)
-      -- That of a 204 is not even printed.
-      self.exit_body = has_no_body(status) and body ~= nil and body ~= "" and self:place() or nil
-      self:check_values("exit", headers)
-    end,
-    error = function(_, _, headers)
-      self:check_values("error", headers)
-    end,
-  }
-  for name, check in pairs(checks) do
-    local call = functions[name]
-    functions[name] = function(...)
-      if host:headers_sent() then
-        self:mistake_at(self:place(), "%s was called after the headers were sent", name)
-      end
-      check(...)
-      return call(...)
-    end
+  if check then
+    check(self, ...)
   end
 end
 

@@ -49,14 +49,10 @@ end
 
 
 function Methods:filter_body()
-  local host = self.host
   local leave = self:enter "body_filter"
-  local given, is_last = host:get_chunk()
   local outcome, err = self:call(self.life.body_filter)
   if outcome == "failed" then
     self:write_log(ERR, tostring(err))
-  elseif self.strict then
-    self.strict:after_chunk(given, is_last)
   end
   leave()
   return outcome ~= "failed"
@@ -202,12 +198,7 @@ local function make(session, case)
   description.buffering = function()
     return fetch(session)
   end
-  local ctx = session.kong_ctx
-  local metatable = getmetatable(ctx)
-  local life = require("kong.response.lifecycle").new(list, description)
-  -- The table is the kit's: it stays as it is.
-  setmetatable(ctx, metatable)
-  return life
+  return require("kong.response.lifecycle").new(list, description)
 end
 
 

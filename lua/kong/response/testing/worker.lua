@@ -47,12 +47,15 @@ local function take_due(self, last_turn)
 end
 
 
+--- Whether a timer is set.
+function Worker:has_timers()
+  return #self.timers > 0
+end
+
+
 --- Runs what timers are due. Timers that are set meanwhile are for the next time.
 -- @tparam function call `call(callback, premature, ...)`
 function Worker:run_timers(call)
-  if #self.timers == 0 then
-    return
-  end
   local last_turn = self.count
   local timer = take_due(self, last_turn)
   while timer do

@@ -33,8 +33,6 @@ function _M.start(session)
     end
     worker.started = true
   end
-  local ngx, host = session.ngx, session.host
-  local phase, ctx = host:get_phase(), ngx.ctx
   local needed = false
   _M.log_warnings(session)
   for i = 1, #session.plugins do
@@ -48,6 +46,8 @@ function _M.start(session)
   if not needed then
     return
   end
+  local ngx, host = session.ngx, session.host
+  local phase, ctx = host:get_phase(), ngx.ctx
   ngx.ctx = { KONG_PHASE = BITS.init_worker }
   host:set_phase("init_worker")
   session.phase = "init_worker"
