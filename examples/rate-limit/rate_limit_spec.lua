@@ -2,31 +2,17 @@ local testing = require "kong.response.testing"
 
 
 describe("rate-limit", function()
-  local counts, full
-
-  -- nginx's dictionary, as far as the plugin uses it.
-  local dict = {
-    incr = function(_, key, by, init, seconds)
-      assert.equal(60, seconds)
-      if full then
-        return nil, "no memory"
-      end
-      counts[key] = (counts[key] or init) + by
-      return counts[key]
-    end,
-  }
-
-  local clock
-
-  local run = testing.with {
-    plugin = "examples.rate-limit.plugin",
-    config = { limit = 2 },
-    ngx = { shared = { rate_limit = dict }, now = function() return clock end },
-    upstream = { headers = { ["Content-Type"] = "text/plain" }, body = "espresso" },
-  }
+  -- A worker of its own for each case: its requests share the counters and the clock.
+  local run
 
   before_each(function()
-    counts, full, clock = {}, false, 999999972.5 -- 47.5 seconds before the end of a minute
+    run = testing.worker {
+      plugin = "examples.rate-limit.plugin",
+      config = { limit = 2 },
+      shared = { "rate_limit" },
+      clock = 999999972.5, -- 47.5 seconds before the end of a minute
+      upstream = { headers = { ["Content-Type"] = "text/plain" }, body = "espresso" },
+    }
   end)
 
   it("tells how many requests are left", function()
@@ -71,7 +57,7 @@ describe("rate-limit", function()
   it("counts anew in the next window", function()
     run()
     run()
-    clock = clock + 47.5
+    testing.advance(47.5)
     local result = run()
     assert.response(result).has.status(200)
     assert.response(result).has.header("RateLimit-Reset", 60)
@@ -84,8 +70,8 @@ describe("rate-limit", function()
   end)
 
   it("lets requests pass that it cannot count", function()
-    full = true
-    local result = run()
+    local full = { incr = function() return nil, "no memory" end }
+    local result = run { ngx = { shared = { rate_limit = full } } }
     assert.response(result).has.status(200)
     assert.response(result).has_no.header("RateLimit-Limit")
     assert.same({ "requests cannot be counted: no memory" }, result.log.err)

@@ -136,9 +136,39 @@ describe("a result", function()
       raised(function() assert.response({}).has.status(1) end))
     assert.equal("assert.response(result).has.header needs a name, got nil",
       raised(function() assert.response(result).has.header() end))
+    for _, name in ipairs { "status", "body", "logged", "ctx" } do
+      local what = ({ status = "number", body = "string", logged = "level", ctx = "name" })[name]
+      local message = ("assert.response(result).has.%s needs a %s, got nil"):format(name, what)
+      assert.equal(message, raised(function() assert.response(result).has[name]() end))
+      assert.equal(message, raised(function() assert.response(result).has.no[name]() end))
+    end
+    for _, name in ipairs { "method", "path" } do
+      assert.equal(("assert.upstream(result).has.%s needs a string, got nil"):format(name),
+        raised(function() assert.upstream(result).has[name]() end))
+    end
+    assert.equal("assert.upstream(result).has.header needs a name, got number",
+      raised(function() assert.upstream(result).has.header(1) end))
+    assert.equal("assert.response(result).has.status needs a number, got string",
+      raised(function() assert.response(result).has.no.status("404") end))
+    assert.equal("assert.response(result).has.logged needs a string as text, got number",
+      raised(function() assert.response(result).has.logged("warn", 1) end))
+    assert.equal('the log has no level "warning": did you mean "warn"?',
+      raised(function() assert.response(result).has.no.logged("warning", "x") end))
     assert.equal("name the response: assert.response(result).has.jsonbody(...)",
       raised(function() assert.has.jsonbody({}) end))
     assert.matches("^the body is not JSON: ", raised(function() return result.json().x end))
+  end)
+
+  it("and the request to the upstream have assertions of their own", function()
+    for _, name in ipairs { "method", "path" } do
+      assert.equal(("has.%s is about the request to the upstream: write"
+        .. " assert.upstream(result).has.%s(...)"):format(name, name),
+        raised(function() assert.response(result).has[name]("GET") end))
+    end
+    for _, name in ipairs { "status", "logged", "ctx" } do
+      assert.equal(("has.%s is about the response: write assert.response(result).has.%s(...)")
+        :format(name, name), raised(function() assert.upstream(result).has[name]("warn") end))
+    end
   end)
 end)
 
@@ -202,13 +232,6 @@ describe("a test", function()
     local run = testing.with { plugin = {} }
     assert.equal("the test must be a table, got string", raised(function() run "GET" end))
     assert.equal("the test must be a table, got string", raised(function() testing.run "GET" end))
-  end)
-
-  it("raises an error for a status that is a string", function()
-    local err = raised(function()
-      assert.response(testing.run { plugin = {} }).has.status("200")
-    end)
-    assert.matches('with status "200", a string, but it is', err, 1, true)
   end)
 
   it("raises an error under another Lua than LuaJIT", function()

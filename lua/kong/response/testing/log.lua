@@ -1,11 +1,12 @@
 --- The lines that a test's code logs.
 
 local names = require "kong.response.names"
+local position = require "kong.response.testing.position"
 
 
 local concat = table.concat
-local error = error
 local fmt = string.format
+local raise = position.raise
 local rawget = rawget
 local select = select
 local setmetatable = setmetatable
@@ -32,7 +33,7 @@ function log_mt.__index(log, name)
     log[name] = lines
     return lines
   elseif type(name) == "string" and name:sub(1, 1) ~= "_" then
-    error(fmt("the log has no level %q%s", name, names.suggestion(name, KNOWN)), 2)
+    raise(fmt("the log has no level %q%s", name, names.suggestion(name, KNOWN)))
   end
 end
 

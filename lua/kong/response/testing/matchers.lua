@@ -24,10 +24,27 @@ local type = type
 
 -- Where the chain of an assertion keeps its result.
 local RESULT = "kong_response_result"
-local SUBJECT = "kong_response_subject"
+local BEGINNING = "kong_response_beginning"
 
 -- What an assertion is about, by the word that begins it.
 local SUBJECTS = { response = "response", upstream = "request to the upstream" }
+
+-- The word that begins an assertion, where only one does.
+local BEGINNINGS = {
+  status = "response", logged = "response", ctx = "response", method = "upstream",
+  path = "upstream",
+}
+
+-- The type of the first argument, and what errors call it.
+local ARGUMENTS = {
+  status = { "number", "number" },
+  header = { "string", "name" },
+  body = { "string", "string" },
+  logged = { "string", "level" },
+  ctx = { "string", "name" },
+  method = { "string", "string" },
+  path = { "string", "string" },
+}
 
 -- How much of a body a difference shows.
 local MAX_PIECE = 40
@@ -55,16 +72,12 @@ end
 
 
 local function has_status(result, expected)
-  local shown = type(expected) == "string" and fmt("%q, a string", expected) or tostring(expected)
-  return result.status == expected, shown
+  return result.status == expected, tostring(expected)
 end
 
 
 -- `expected` is a value, which one of the headers has to have, or all values in an array.
 local function has_header(result, name, expected)
-  if type(name) ~= "string" then
-    raise("assert.response(result).has.header needs a name, got " .. type(name))
-  end
   local found = result.headers[name]
   if expected == nil then
     return found ~= nil, fmt("%q", name), found
@@ -99,8 +112,6 @@ local function has_body(result, expected)
   local found = result.body
   if found == expected then
     return true, fmt("%q", expected), found
-  elseif type(expected) ~= "string" then
-    return false, fmt("%s, a %s", tostring(expected), type(expected)), found
   end
   local at = 1
   while byte(found, at) == byte(expected, at) do
@@ -178,8 +189,8 @@ end
 
 -- A line of the log that has a text.
 local function has_logged(result, level, text)
-  if type(level) ~= "string" or text ~= nil and type(text) ~= "string" then
-    raise("assert.response(result).has.logged needs a level and a text, two strings")
+  if text ~= nil and type(text) ~= "string" then
+    raise("assert.response(result).has.logged needs a string as text, got " .. type(text))
   end
   local lines = result.log[level]
   for i = 1, #lines do
@@ -212,6 +223,21 @@ end
 local function has_field(name)
   return function(result, expected)
     return result[name] == expected, fmt("%q", tostring(expected)), result[name]
+  end
+end
+
+
+-- Refuses an assertion that could not fail, or not pass.
+local function check_call(name, beginning, argument)
+  local only = BEGINNINGS[name]
+  if only and only ~= beginning then
+    raise(fmt("has.%s is about the %s: write assert.%s(result).has.%s(...)", name, SUBJECTS[only],
+              only, name))
+  end
+  local wanted = ARGUMENTS[name]
+  if wanted and type(argument) ~= wanted[1] then
+    raise(fmt("assert.%s(result).has.%s needs a %s, got %s", beginning, name, wanted[2],
+              type(argument)))
   end
 end
 
@@ -269,7 +295,7 @@ function _M.register(luassert, is_result)
                     type(result)))
         end
         rawset(state, RESULT, of_result(result))
-        rawset(state, SUBJECT, SUBJECTS[name])
+        rawset(state, BEGINNING, name)
       end
       return state
     end)
@@ -295,8 +321,10 @@ function _M.register(luassert, is_result)
       if not result then
         raise(fmt("name the response: assert.response(result).has.%s(...)", name))
       end
+      local beginning = rawget(state, BEGINNING)
+      check_call(name, beginning, arguments[1])
       local ok, expected, found, title = check(result, arguments[1], arguments[2])
-      local subject = rawget(state, SUBJECT)
+      local subject = SUBJECTS[beginning]
       arguments[1], arguments[2] = subject, expected
       arguments[3] = title and "\n\n" .. fmt(title, subject) or ", but it is:"
       arguments[4] = result:describe()
