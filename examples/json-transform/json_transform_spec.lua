@@ -74,8 +74,18 @@ describe("json-transform", function()
       }
       local result = run { upstream = { status = status, headers = headers } }
       assert.response(result).has.status(status)
-      assert.response(result).has.header("ETag", '"1"')
+      assert.response(result).has.header("Content-Encoding", "gzip")
     end
+  end)
+
+  it("leaves no ETag of the upstream's body in a 304", function()
+    local headers = { ["Content-Type"] = "application/json", ETag = '"1"' }
+    local result = run { upstream = { status = 304, headers = headers } }
+    assert.response(result).has.status(304)
+    assert.response(result).has_no.header("ETag")
+    result = run { request = { method = "HEAD" }, upstream = { headers = headers } }
+    assert.response(result).has_no.header("ETag")
+    assert.response(result).has_no.header("Content-Length")
   end)
 
   it("leaves other bodies alone", function()

@@ -27,8 +27,11 @@ function JsonTransform:header_filter(config)
     return
   end
   local status = kong.response.get_status()
-  if status == 204 or status == 304 then
+  if status == 204 then
     return -- there is no body
+  elseif status == 304 then
+    -- The client has the changed body: the ETag is that of the upstream's.
+    return kong.response.clear_header("ETag")
   end
 
   local encoding = kong.response.get_header("Content-Encoding")

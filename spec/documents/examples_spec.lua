@@ -20,6 +20,19 @@ describe("the example plugins", function()
     assert.is_true(count >= 9)
   end)
 
+  it("name each field of their config in the README", function()
+    local count = 0
+    for path in trees.run("ls examples/*/plugin.lua"):gmatch("[^\n]+") do
+      local code = trees.run("cat " .. path)
+      local readme = trees.run("cat " .. path:gsub("plugin%.lua$", "README.md"))
+      for field in code:gmatch("config%.([%w_]+)") do
+        assert.is_truthy(readme:find("\n| `" .. field .. "` | ", 1, true), path .. ": " .. field)
+        count = count + 1
+      end
+    end
+    assert.is_true(count > 30)
+  end)
+
   it("run in nginx", function()
     local specs = trees.run("cat spec/documents/*example*_in_nginx_spec.lua")
     for name in trees.run("ls examples/*/plugin.lua"):gmatch("examples/([%w-]+)/plugin%.lua") do

@@ -32,6 +32,28 @@ describe("docs/recipes.md", function()
     assert.response(result).has_no.header("ETag")
   end)
 
+  it("shows what that plugin does without a body", function()
+    local transform = plugin("Transform:body_filter")
+    local headers = {
+      ["Content-Type"] = "application/json", ["Content-Length"] = "14", ETag = '"1"',
+    }
+    local shown = 0
+    for _, case in ipairs {
+      { request = { method = "HEAD" }, upstream = { headers = headers } },
+      { request = { headers = { ["If-Modified-Since"] = "Thu, 01 Jan 1970 00:00:00 GMT" } },
+        upstream = { status = 304, headers = { ETag = '"1"' } } },
+    } do
+      local result = testing.run {
+        plugin = transform, request = case.request, upstream = case.upstream, strict = true,
+      }
+      local message = tostring(result):gsub("\r", ""):gsub("Server: [^\n]*\nDate: [^\n]*\n", "")
+      for _, block in ipairs(document.blocks) do
+        shown = shown + (block.text .. "\n" == message and 1 or 0)
+      end
+    end
+    assert.equal(2, shown)
+  end)
+
   it("has a gRPC-Web client read the reason", function()
     for _, version in ipairs { 1.1, 2 } do
       local result = testing.run {

@@ -112,6 +112,23 @@ describe("a field of ngx or kong that the kit lacks", function()
     assert.same({ hint }, hints { configure = function() kong.ctx.plugin.x = 1 end })
   end)
 
+  it("is a dictionary that the case does not declare", function()
+    assert.same({ 'the case declares no dictionary "cache": shared = { "cache" } (docs/testing.md)' },
+      hints { access = function() ngx.shared.cache:get("a") end })
+    assert.same({}, hints({ access = function() ngx.shared.cache:get("a") end },
+      { shared = { "cache" } }))
+  end)
+
+  it("is named where a timer needs it", function()
+    local function in_timer(code)
+      return hints { access = function() ngx.timer.at(0, code) end }
+    end
+    assert.same({ "kong.ctx.plugin is nil in init_worker, in configure and in timers" },
+      in_timer(function() kong.ctx.plugin.x = 1 end))
+    assert.same({ "a timer has no request: pass it what it needs of one" },
+      in_timer(function() kong.request.get_header("x") end))
+  end)
+
   it("is named if the plugin has it in a local variable", function()
     local b64 = testing.load("spec.kit.fixtures.aliases")
     assert.same({ 'there is no ngx.encode_bas64: did you mean "encode_base64"?' }, hints(b64))
@@ -247,6 +264,14 @@ describe("a call with a colon", function()
       kong.cache:get("key", nil, function() return 1 end)
       kong.cache:invalidate("key")
     end })
+  end)
+
+  it("is missing where a method of kong.cache is called with a dot", function()
+    local line = line_here() + 3
+    assert.same({ ("kong.cache.get(...) at %s:%d: call it with a colon"):format(FILE, line) },
+      hints { access = function()
+        kong.cache.get("key", nil, function() return 1 end)
+      end })
   end)
 
   it("is named for the functions of an instance", function()

@@ -60,16 +60,23 @@ end
 -- `kong.cache`: each worker has one. The table stays the same, because plugins keep it.
 local function make_cache(ngx)
   return setmetatable({}, {
-    __index = function(_, name)
-      local worker = current().worker
+    __index = function(cache, name)
+      local session = current()
+      local worker = session.worker
       if not worker.cache then
         worker.cache = caches { ngx = ngx, description = {} }
       end
       local method = worker.cache[name]
       if method == nil then
         lacking.note("kong.cache", name, worker.cache)
+        return nil
       end
-      return method
+      return function(self, ...)
+        if self ~= cache then
+          session:called_with_dot(name)
+        end
+        return method(self, ...)
+      end
     end,
   })
 end

@@ -85,6 +85,9 @@ function _M.hint(message)
   if meant then
     return fmt('there is no %s.%s: did you mean "%s"?', miss.path, name, meant)
   end
+  if miss.path == "ngx.shared" then
+    return fmt("the case declares no dictionary %q: shared = { %q } (docs/testing.md)", name, name)
+  end
   return NIL_IN_GATEWAYS[miss.path .. "." .. name]
          or fmt("the kit has no %s.%s: add it to the case's %s (docs/testing.md)", miss.path, name,
                 match(miss.path, "^%l+"))

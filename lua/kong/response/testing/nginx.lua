@@ -220,7 +220,11 @@ local function make_shared()
   return setmetatable({}, {
     __index = function(_, name)
       local session = running.session
-      return session and session.worker and session.worker.shared[name] or nil
+      local dictionary = session and session.worker and session.worker.shared[name] or nil
+      if not dictionary then
+        lacking.note("ngx.shared", name)
+      end
+      return dictionary
     end,
   })
 end
@@ -349,9 +353,7 @@ function _M.new()
     session:run_timers(ngx, function(err)
       session:write_log(CONSTANTS.ERR, "lua entry thread aborted: runtime error: "
         .. tostring(err))
-      if session.strict then
-        session.strict:timer_failed(err)
-      end
+      session:timer_failed(err)
     end)
   end
 

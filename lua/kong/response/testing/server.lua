@@ -449,6 +449,11 @@ function Server:add_timer(delay, interval, callback, ...)
 end
 
 
+--- A timer has failed.
+function Server:timer_failed(err) -- luacheck: no unused args
+end
+
+
 --- Runs what timers are due.
 -- @tparam table ngx its `ctx` is another one in a timer
 -- @tparam function failed `failed(err)`

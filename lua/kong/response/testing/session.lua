@@ -95,6 +95,12 @@ function Session:called_with_colon(path, name)
 end
 
 
+--- A method of `kong.cache` was called with a dot: its first argument is missing.
+function Session:called_with_dot(name)
+  self:hint(fmt("kong.cache.%s(...)%s: call it with a colon", name, self:place()))
+end
+
+
 --- Enters a phase; returns what goes back to the one before.
 function Session:enter(phase)
   local ctx, host = self.ngx.ctx, self.host
@@ -178,6 +184,21 @@ end
 function Session:handler_failed(err)
   local text = self:caught(err)
   explain(self, lacking.hint(text) or explain_call(self.last_call, text), text)
+end
+
+
+--- A timer has failed, which the log says.
+function Session:timer_failed(err)
+  local text = tostring(err)
+  local needs_request = find(text, "no phase in ngx.ctx.KONG_PHASE", 1, true)
+  local hint = needs_request and "a timer has no request: pass it what it needs of one"
+               or lacking.hint(text)
+  if hint then
+    self:hint(hint)
+  end
+  if self.strict then
+    self.strict:timer_failed(text)
+  end
 end
 
 

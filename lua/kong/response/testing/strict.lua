@@ -113,8 +113,8 @@ function Strict:failed(text)
 end
 
 
-function Strict:timer_failed(err)
-  self:mistake("a timer failed: %s", tostring(err))
+function Strict:timer_failed(text)
+  self:mistake("a timer failed: %s", text)
 end
 
 
@@ -338,13 +338,15 @@ end
 
 function BODY_CHECKS.set_raw_body(self, body)
   local host = self.session.host
+  if type(body) ~= "string" then
+    return
+  end
   self.body_set = self:place()
   if host:get_phase() == "body_filter" then
     if body ~= "" then
       self:body_without_right()
     end
-    local mistake = type(body) == "string" and not self.encoded_body_read
-                    and host:relabelling(body)
+    local mistake = not self.encoded_body_read and host:relabelling(body)
     if mistake then
       self:mistake_at(self:place(), "%s", mistake)
     end
