@@ -22,19 +22,16 @@ mod core {
 /// After so many inputs a VM makes room for a new one, so that they do not live on what others left.
 const INPUTS: u32 = 500;
 
-/// What `require` finds: the name and the text.
-const MODULES: [(&str, &str); 10] = [
-    ("kong.response.json", include_str!("../../lua/kong/response/json.lua")),
-    ("kong.response.http", include_str!("../../lua/kong/response/http.lua")),
-    ("kong.response.header_table", include_str!("../../lua/kong/response/header_table.lua")),
-    ("kong.response.request_ids", include_str!("../../lua/kong/response/request_ids.lua")),
-    ("kong.response.fast_paths", include_str!("../../lua/kong/response/fast_paths.lua")),
-    ("fuzz.server", include_str!("../lua/server.lua")),
-    ("fuzz.values", include_str!("../lua/values.lua")),
-    ("fuzz.decode", include_str!("../lua/decode.lua")),
-    ("fuzz.json", include_str!("../lua/json.lua")),
-    ("fuzz.sequence", include_str!("../lua/sequence.lua")),
-];
+/// Where `require` finds the library's modules, and those of this folder, which are `fuzz.*`.
+const FIND_MODULES: &str = r#"
+local folder = ...
+package.path = folder .. "/../lua/?.lua"
+package.cpath = ""
+table.insert(package.loaders, function(name)
+  local own = name:match("^fuzz%.(.+)$")
+  return own and assert(loadfile(folder .. "/lua/" .. own .. ".lua"))
+end)
+"#;
 
 thread_local! {
     static VM: RefCell<Option<(Lua, u32)>> = const { RefCell::new(None) };
@@ -78,10 +75,7 @@ fn open() -> mlua::Result<Lua> {
     preload.set("kong.response.testing.native", native)?;
     // Without a cjson the sentinels are the library's own.
     preload.set("cjson", lua.load("return false").into_function()?)?;
-    for (name, text) in MODULES {
-        let chunk = lua.load(text).set_name(format!("@{name}")).into_function()?;
-        preload.set(name, chunk)?;
-    }
+    lua.load(FIND_MODULES).call::<()>(env!("CARGO_MANIFEST_DIR"))?;
     let jit_on = JIT.replace(!JIT.get());
     lua.load(if jit_on { "jit.on()" } else { "jit.off()" }).exec()?;
     Ok(lua)

@@ -113,7 +113,8 @@ describe("a field of ngx or kong that the kit lacks", function()
   end)
 
   it("is a dictionary that the case does not declare", function()
-    assert.same({ 'the case declares no dictionary "cache": shared = { "cache" } (docs/testing.md)' },
+    local hint = 'the case declares no dictionary "cache": shared = { "cache" } (docs/testing.md)'
+    assert.same({ hint },
       hints { access = function() ngx.shared.cache:get("a") end })
     assert.same({}, hints({ access = function() ngx.shared.cache:get("a") end },
       { shared = { "cache" } }))

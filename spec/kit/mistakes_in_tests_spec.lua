@@ -47,6 +47,8 @@ describe("a plugin", function()
     assert.equal('the test: there is no plugin "tenant-gard": neither'
       .. " kong/plugins/tenant-gard/handler.lua nor a module of that name is in package.path",
       refused("tenant-gard"))
+    assert.equal('the test: there is no module "kong.plugins.tenant-gard.handler" in package.path',
+      refused("kong.plugins.tenant-gard.handler"))
   end)
 
   it("is named in a list of plugins", function()
@@ -90,6 +92,10 @@ describe("a description", function()
       raised(function() testing.run { plugn = {} } end))
     assert.equal('unknown field "httpVersion" of request: did you mean "http_version"?',
       raised(function() testing.run { plugin = {}, request = { httpVersion = 1 } } end))
+    assert.equal('unknown field "headers" of the test: did you mean "request"?',
+      raised(function() testing.run { plugin = {}, headers = {} } end))
+    assert.equal('unknown field "consumer" of request: did you mean "client"?',
+      raised(function() testing.run { plugin = {}, request = { consumer = {} } } end))
     assert.equal('unknown field "x" of upstream',
       raised(function() testing.run { plugin = {}, upstream = { x = 1 } } end))
   end)

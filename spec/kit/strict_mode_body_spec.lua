@@ -45,6 +45,13 @@ describe("an old Content-Length after set_raw_body", function()
     end), upstream)))
   end)
 
+  it("is not reported if set_raw_body was refused", function()
+    assert.same({}, (mistakes { response = function() kong.response.set_raw_body("x") end }))
+    local found = mistakes { body_filter = function() kong.response.set_raw_body({}) end }
+    assert.equal(1, #found)
+    assert.matches("^body_filter failed: .*: body must be a string$", found[1])
+  end)
+
   it("is not reported if the body was not set", function()
     assert.same({}, (mistakes({ body_filter = function() kong.response.get_raw_body() end },
       upstream)))

@@ -54,6 +54,8 @@ local ALIASES = {
   send = "exit", set_body = "set_raw_body", get_body = "get_raw_body",
   remove_header = "clear_header", delete_header = "clear_header",
   set_status_code = "set_status", get_status_code = "get_status",
+  headers = "request", method = "request", path = "request", status = "upstream",
+  body = "upstream", json = "body", consumer = "client", credential = "client",
   get_uri = "get_path", get_query_params = "get_query", get_query_param = "get_query_arg",
 }
 

@@ -132,9 +132,11 @@ local function load_handler(load, name, module, what)
   if ok then
     return plugin
   end
-  local is_missing = module == name and not find(name, "[./]")
+  local is_missing = module == name
                      and find(tostring(plugin), fmt("module '%s' not found", name), 1, true)
-  if is_missing then
+  if is_missing and find(name, "[./]") then
+    error(fmt("%s: there is no module %q in package.path", what, name), 0)
+  elseif is_missing then
     error(fmt("%s: there is no plugin %q: neither kong/plugins/%s/handler.lua nor a module of that"
               .. " name is in package.path", what, name, name), 0)
   end

@@ -338,18 +338,16 @@ end
 
 function BODY_CHECKS.set_raw_body(self, body)
   local host = self.session.host
-  if type(body) ~= "string" then
-    return
+  if type(body) ~= "string" or host:get_phase() ~= "body_filter" then
+    return -- the call raises an error
   end
   self.body_set = self:place()
-  if host:get_phase() == "body_filter" then
-    if body ~= "" then
-      self:body_without_right()
-    end
-    local mistake = not self.encoded_body_read and host:relabelling(body)
-    if mistake then
-      self:mistake_at(self:place(), "%s", mistake)
-    end
+  if body ~= "" then
+    self:body_without_right()
+  end
+  local mistake = not self.encoded_body_read and host:relabelling(body)
+  if mistake then
+    self:mistake_at(self:place(), "%s", mistake)
   end
 end
 
