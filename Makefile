@@ -41,7 +41,9 @@ build: ## build the library into build/lualib; 1 to 3 minutes the first time
 	$(CARGO) build --release --locked
 	$(if $(WITH_KIT),$(CARGO) build --release --locked --package kong-response-testing --target-dir $(KIT_BUILT))
 	@rm -rf $(LUALIB).new $(LUALIB).old
-	@cd lua && find . -name '*.lua' $(if $(WITH_KIT),,$(WITHOUT_KIT)) -exec install -D -m 644 {} ../$(LUALIB).new/{} \;
+	@mkdir -p $(LUALIB).new
+	@cd lua && find . -name '*.lua' $(if $(WITH_KIT),,$(WITHOUT_KIT)) -exec cp --parents -t ../$(LUALIB).new {} +
+	@chmod -R u=rwX,go=rX $(LUALIB).new
 	@ci/add-native.sh $(BUILT)/release/libkong_response.so $(LUALIB).new kong/response/core
 	@$(if $(WITH_KIT),ci/add-native.sh $(KIT_BUILT)/release/libkong_response_testing.so $(LUALIB).new $(KIT_NATIVE))
 	@# Replace the folder only if something has changed, because specs read it while others install.
@@ -84,7 +86,7 @@ TARGETS ?=
 soak: ## TIME=300 SEED=1: load nginx for TIME seconds, with faults and reloads; HTTP=2: only HTTP/2
 	@ci/install.sh $(SERVER_PACKAGES) gcc libc6-dev
 	@$(MAKE) --no-print-directory build
-	@$(CARGO) run --release --locked --quiet --manifest-path soak/Cargo.toml -- \
+	@$(CARGO) run --locked --quiet --manifest-path soak/Cargo.toml -- \
 		$(or $(TIME),300) $(SEED) $(HTTP)
 
 .PHONY: fuzz valgrind audit

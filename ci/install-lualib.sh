@@ -29,15 +29,16 @@ files=$(cd "$from" && find . -type f | sed 's|^\./||' | LC_ALL=C sort)
 # Version 0.1.0 has no list. These are its files that later versions do not have.
 former=$(cat "$lua/$list" 2> /dev/null || true; echo kong/response/core.so kong/response/shortcuts.lua)
 
+# remove FILE...: removes files from both folders.
 remove() {
-  rm -f "$lua/$1" "$native/$1"
+  for folder in "$lua" "$native"; do
+    [ ! -d "$folder" ] || (cd "$folder" && rm -f "$@")
+  done
 }
 
 if [ $action = uninstall ]; then
   all=$(printf '%s\n' "$files" "$former" "$list" | LC_ALL=C sort -u)
-  for file in $all; do
-    remove "$file"
-  done
+  remove $all
   for folder in $(echo "$all" | sed -n 's|/[^/]*$||p' | LC_ALL=C sort -r -u); do
     rmdir "$lua/$folder" "$native/$folder" 2> /dev/null || true
   done
@@ -48,23 +49,27 @@ stage=.kong-response.$$
 trap 'rm -rf "$lua/$stage" "$native/$stage"' EXIT
 trap 'exit 1' HUP INT TERM
 
-# folder FILE: prints the folder of a file.
-folder() {
+# locate FILE: sets `to`, the folder that the file goes to.
+locate() {
   case $1 in
-    *.so | *.version) echo "$native" ;;
-    *) echo "$lua" ;;
+    *.so | *.version) to=$native ;;
+    *) to=$lua ;;
   esac
 }
 
 changed=
 for file in $files; do
-  to=$(folder "$file")
-  if ! cmp -s "$from/$file" "$to/$file"; then
-    mkdir -p "$(dirname "$to/$stage/$file")" "$(dirname "$to/$file")"
+  locate "$file"
+  if [ ! -e "$to/$file" ] || ! cmp -s "$from/$file" "$to/$file"; then
+    for folder in "$to/$stage/${file%/*}" "$to/${file%/*}"; do
+      [ -d "$folder" ] || mkdir -p "$folder"
+    done
     cp "$from/$file" "$to/$stage/$file"
-    chmod 644 "$to/$stage/$file"
     changed="$changed $file"
   fi
+done
+for folder in "$lua/$stage" "$native/$stage"; do
+  [ ! -d "$folder" ] || find "$folder" -type f -exec chmod 644 {} +
 done
 if [ -z "${QUIET:-}" ]; then
   mkdir -p "$lua/$stage"
@@ -75,7 +80,7 @@ fi
 for kind in so lua version; do
   for file in $changed; do
     case $file in
-      *."$kind") to=$(folder "$file") && mv -f "$to/$stage/$file" "$to/$file" ;;
+      *."$kind") locate "$file" && mv -f "$to/$stage/$file" "$to/$file" ;;
     esac
   done
 done

@@ -63,17 +63,15 @@ else
   step "formatting, fuzz targets" cargo fmt --check --manifest-path fuzz/Cargo.toml
   step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
   step "Rust" cargo test --locked --workspace "${features[@]}" --quiet
-  step "numbers against libc" \
-    cargo test --locked "${features[@]}" --release --quiet --test number_against_libc
   # Runs the functions of the fuzz targets on the corpus, without the fuzzer.
   step "the fuzz targets' corpus" cargo test --locked --manifest-path fuzz/Cargo.toml \
     --target-dir target "${features[@]}" --quiet
   step "load, formatting" cargo fmt --check --manifest-path soak/Cargo.toml
   step "load, lints" cargo clippy --locked --quiet --manifest-path soak/Cargo.toml -- -D warnings
+  step "load, for 5 seconds" \
+    cargo run --locked --quiet --manifest-path soak/Cargo.toml -- 5
   # Not a suite of its own, because it calls cargo, and cargo waits for another cargo.
   specs "loading, installing, LuaRocks" spec/packages
-  step "load, for 5 seconds" \
-    cargo run --release --locked --quiet --manifest-path soak/Cargo.toml -- 5
   suite
   step "lints, Lua" luacheck -q lua spec examples types bench fuzz/lua soak ci
   # The longest suites first, so that both workers end at about the same time.
