@@ -59,6 +59,9 @@ function Server:active(name)
   end)
   if outcome == "failed" then
     error(err, 0)
+  elseif outcome ~= "exited" and name ~= "content" and self.buffered and self.ends_output then
+    self:finish()
+    return true
   end
   return outcome == "exited" and not self:finish_exit()
 end
@@ -109,6 +112,7 @@ local _M = {
   of_nginx = {
     lua_version = 10023, repeated_www_authenticate = false, joined_headers = false,
     restores_ctx = false, drops_repeats = false,
+    stale_phase = true, joins_output = true,
   },
   --- Its port.
   port = 80,
@@ -146,7 +150,8 @@ function _M.run(sequence)
   local server = servers.new({
     host = host, request = request, sequence = sequence,
     joins_headers = of_nginx.joined_headers,
-    restores_ctx = of_nginx.restores_ctx,
+    restores_ctx = of_nginx.restores_ctx, leaves_filter = not of_nginx.stale_phase,
+    ends_output = not of_nginx.joins_output,
   }, Server)
   server.player = play.new(sequence, ngx, function(options)
     return (server:functions_for(options, ngx))

@@ -30,9 +30,11 @@ hosts.each("printed output", {}, function(server)
           assert.equal("early", ask(path, "ngx.print('early')" .. exit))
         end
       end
-      assert.equal("earlycontent", ask("/", "ngx.print('early')"))
-      -- an upstream's answer takes its place
-      assert.equal("upstream", ask("/proxied", "ngx.print('early')"))
+      -- Newer versions of the Lua module end the response with the phase that has printed.
+      local joins = server:has "joins_output"
+      assert.equal(joins and "earlycontent" or "early", ask("/", "ngx.print('early')"))
+      -- The upstream's response replaces the output.
+      assert.equal(joins and "upstream" or "early", ask("/proxied", "ngx.print('early')"))
     end)
   end
 

@@ -101,8 +101,12 @@ for _, jit_mode in ipairs { "on", "off" } do
         ]],
       }, function(server)
         assert.equal("body", server:get("/stale").body)
-        assert.equal(("body_filter " .. DISABLED .. "\n"):rep(5):sub(1, -2),
-                     server:get("/seen").body)
+        -- In the content phase, nginx does not resume coroutines of filters.
+        local phase, count = "content ", 3
+        if server:has "stale_phase" then
+          phase, count = "body_filter ", 5
+        end
+        assert.equal((phase .. DISABLED .. "\n"):rep(count):sub(1, -2), server:get("/seen").body)
       end)
     end)
   end)

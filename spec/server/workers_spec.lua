@@ -156,7 +156,7 @@ describe("without the code cache,", function()
 
   it("a buffered body ends with its VM and its request", function()
     local before
-    for round = 1, 8 do
+    for round = 1, 16 do
       local connections = {}
       for i = 1, 10 do
         connections[i] = server:connect()
@@ -168,7 +168,8 @@ describe("without the code cache,", function()
       end
       assert.is_true(nginx.wait_until(10, function() return logged("stalled") == round * 10 end))
       check_all(server:get("/all"))
-      before = before or server:rss(pids[1])
+      -- By then the worker keeps what it keeps for reuse.
+      before = round == 8 and server:rss(pids[1]) or before
     end
     local growth = server:rss(pids[1]) - before
     assert.is_true(growth < 16 * MB, "grew by " .. growth / MB .. " MB")

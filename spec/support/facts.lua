@@ -60,6 +60,37 @@ local FACTS = {
       return #r:values("ETag") == 1
     end,
   },
+  -- Whether the phase stays `body_filter` after code has printed behind the end of the body.
+  stale_phase = {
+    locations = [[
+      location = /stale_phase {
+        content_by_lua_block {
+          ngx.header["X-Stale"] = tostring(package.loaded.stale_phase)
+          ngx.print("x")
+          pcall(ngx.flush, true)
+          pcall(ngx.print, "too late")
+          package.loaded.stale_phase = ngx.get_phase() == "body_filter"
+        }
+        body_filter_by_lua_block { ngx.arg[2] = true }
+      }
+    ]],
+    answer = function(_, again)
+      return again():header("X-Stale") == "true"
+    end,
+  },
+  -- Whether a later phase adds to what an earlier one has printed for a client of HTTP/1.0.
+  joins_output = {
+    locations = [[
+      location = /joins_output {
+        access_by_lua_block { ngx.print("1") }
+        content_by_lua_block { ngx.print("2") }
+      }
+    ]],
+    version = "1.0",
+    answer = function(r)
+      return r.body == "12"
+    end,
+  },
   -- The value of the header Server, or nil.
   server_header = {
     answer = function(r)
@@ -83,7 +114,7 @@ local function ask()
   nginx.once({ locations = table.concat(locations, "\n") }, function(server)
     for name, fact in pairs(FACTS) do
       local function get(headers)
-        return server:get("/" .. name, headers)
+        return server:request { path = "/" .. name, headers = headers, http_version = fact.version }
       end
       facts[name] = fact.answer(get(fact.headers), get)
     end

@@ -258,7 +258,9 @@ Server.alarms = nginx.Server.alarms
 
 
 -- See `facts.lua`.
-local FACTS = { repeated_www_authenticate = false, server_header = "nginx" }
+local FACTS = {
+  repeated_www_authenticate = false, joins_output = true, server_header = "nginx",
+}
 
 
 function Server.has(_, name)

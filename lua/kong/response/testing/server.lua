@@ -48,6 +48,7 @@ local YIELDS = { rewrite = true, access = true, content = true, timer = true }
 --   broken        it never will be: a filter has failed, or the upstream
 --   closed        the connection was closed, mostly without an answer; `unanswered`: nginx leaves
 --                 it open, and the client waits for one
+--   leaves_filter the Lua module leaves the body filter's phase behind the end of the body
 --   restores_ctx  the Lua module restores `ngx.ctx` after a 412 of nginx's own
 --   aborted       the connection is closed behind the answer; `restarted`: because a filter has
 --                 begun the response again
@@ -264,8 +265,10 @@ function Server:output(pieces, last)
 
   local host = self.host
   if host:body_ended() then
-    -- nginx drops it, and forgets to leave the filter's phase.
-    host:set_phase("body_filter")
+    -- nginx drops it. Older versions of the Lua module do not leave the filter's phase.
+    if not self.leaves_filter then
+      host:set_phase("body_filter")
+    end
     return
   end
   host:set_chunk(pieces, last)
