@@ -83,10 +83,13 @@ function _M.content()
 end
 
 function _M.log()
-  run_code("log")
+  local ok, err = pcall(run_code, "log")
   local path = path_of_case()
   if path then
     phase_code.finish(path)
+  end
+  if not ok then
+    error(err, 0)
   end
 end
 
