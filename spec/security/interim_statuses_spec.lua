@@ -60,8 +60,8 @@ end, function(server)
           assert.equal(500, first.status)
           local body = call[2]
           if phase == "header_filter" and (body or "") == "" then
-            -- It stands for an empty body there.
-            body = "\n"
+            -- Before 0.10.27, the Lua module loses an empty body there.
+            body = server:has "lua_version" < 10027 and "\n" or ""
           end
           if body then
             assert.equal(body, first.body)
