@@ -201,7 +201,11 @@ served.describe("docs/troubleshooting.md", start, function(server)
     end,
     ['add it to the case\'s modules: modules = { ["<name>"] = ... } (docs/testing.md)'] = function()
       local testing = require "kong.response.testing"
-      local _, message = pcall(testing.run, { plugin = "nothing.of.this.name" })
+      package.preload["a.plugin"] = function()
+        return require "nothing.of.this.name"
+      end
+      local _, message = pcall(testing.run, { plugin = "a.plugin" })
+      package.preload["a.plugin"] = nil
       return tostring(message)
     end,
     ['there is no plugin "<name>": neither kong/plugins/<name>/handler.lua nor a module of that'

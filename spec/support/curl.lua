@@ -37,7 +37,7 @@ local OPTION = {
   CUSTOMREQUEST = 10036, NOBODY = 44, POSTFIELDSIZE = 60, FRESH_CONNECT = 74, FORBID_REUSE = 75,
   HTTP_VERSION = 84, NOSIGNAL = 99, ACCEPT_ENCODING = 10102, TIMEOUT_MS = 155,
   HTTP_TRANSFER_DECODING = 157, HTTP_CONTENT_DECODING = 158, COPYPOSTFIELDS = 10165,
-  NOPROXY = 10177, REQUEST_TARGET = 10266,
+  BUFFERSIZE = 98, NOPROXY = 10177, REQUEST_TARGET = 10266,
 }
 local VERSIONS = { ["1.0"] = 1, ["1.1"] = 2, ["2"] = 5 }
 local ERROR_SIZE = 256
@@ -187,6 +187,8 @@ local function prepare(spec, port)
   set("TIMEOUT_MS", (spec.max_time or 10) * 1000)
   set("NOPROXY", "*")
   set("NOSIGNAL", 1)
+  -- as curl does: with the default of 16 KB, libcurl 7.88 can miss the end of an HTTP/2 response
+  set("BUFFERSIZE", 102400)
   set("FRESH_CONNECT", 1)
   set("FORBID_REUSE", 1)
   set("ERRORBUFFER", self.message)

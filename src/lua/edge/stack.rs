@@ -13,7 +13,7 @@ pub mod upvalue {
 
     /// The VM's `ngx`.
     pub const NGX: c_int = 1;
-    /// The array of slots; see [`Slot`](super::Slot).
+    /// The array of slots, each at the index that `Slot` names.
     pub const SLOTS: c_int = 2;
     /// The C function `invoke`.
     pub const INVOKE: c_int = 3;
