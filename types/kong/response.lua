@@ -46,8 +46,9 @@ function response.get_status() end
 function response.get_header(name) end
 
 
----Returns all headers. Its keys are lower-case names. A value is a string, or an array of strings if
----the header occurs more than once. The table finds `X-Foo`, `x-foo` and `X_Foo` under the same key.
+---Returns a table of all headers. Its keys are lower-case names. A value is a string, or an array
+---if the header occurs more than once. You can read a header by any spelling of its name: `X-Foo`,
+---`x-foo` or `X_Foo`.
 ---
 ---`err` is `"truncated"` if the response has more than `max_headers`. A removed header still counts,
 ---because nginx keeps its slot.
