@@ -4,7 +4,6 @@
 
 local error = error
 local next = next
-local rawequal = rawequal
 local rawset = rawset
 
 
@@ -72,13 +71,13 @@ function _M.keep(table)
     local found = 0
     for key, value in next, table do
       local before = kept[key]
-      if before == nil then
+      if before == value then
+        found = found + 1
+      elseif before == nil then
         rawset(table, key, nil)
       else
         found = found + 1
-        if not rawequal(before, value) then
-          rawset(table, key, before)
-        end
+        rawset(table, key, before)
       end
     end
     if found < count then
