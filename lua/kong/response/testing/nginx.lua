@@ -301,7 +301,8 @@ function _M.new()
   for name, code in pairs(text) do
     ngx[name] = code
   end
-  ngx.arguments = nil
+  -- Helpers of the kit in `text`.
+  ngx.arguments, ngx.query_arguments = nil, nil
 
   -- Modules ask while they load, as under `init_by_lua*`.
   function ngx.get_phase()

@@ -284,7 +284,8 @@ function Dictionary:expire(name, exptime)
     return nil, err
   end
   exptime = tonumber(exptime) or error('bad "exptime" argument', 2)
-  local time = exptime ~= 0 and clock.now() + exptime or nil
+  -- nginx takes a negative time for none.
+  local time = exptime > 0 and clock.now() + exptime or nil
   local entry = live(self, key)
   if not entry then
     return nil, "not found"

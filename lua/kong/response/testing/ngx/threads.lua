@@ -9,6 +9,7 @@ local co_status = coroutines.status
 local co_yield = coroutines.yield
 local error = error
 local fmt = string.format
+local running_coroutine = coroutine.running
 local select = select
 local setmetatable = setmetatable
 local type = type
@@ -18,15 +19,19 @@ local unpack = unpack
 local EXIT = coroutines.EXIT
 
 
--- By the coroutine of a thread.
+-- The state of each thread, by its coroutine: `results`, `waited`, `killed`.
 local threads = setmetatable({}, { __mode = "k" })
 
+-- The coroutine that has spawned each thread.
+local parents = setmetatable({}, { __mode = "kv" })
 
-local function keep(thread, ok, ...)
-  if ok and (...) == EXIT and co_status(thread.co) == "suspended" then
+
+-- Stores the results of a thread if it has ended.
+local function store_results(co, ok, ...)
+  if ok and (...) == EXIT and co_status(co) == "suspended" then
     return co_yield(EXIT)
-  elseif co_status(thread.co) == "dead" then
-    thread.results = { ok, select("#", ...), ... }
+  elseif co_status(co) == "dead" then
+    threads[co].results = { ok, select("#", ...), ... }
   end
 end
 
@@ -39,22 +44,25 @@ function thread.spawn(code, ...)
     error(fmt("bad argument #1 to 'spawn' (function expected, got %s)", type(code)), 2)
   end
   local co = co_create(code)
-  local own = { co = co }
-  threads[co] = own
-  keep(own, co_resume(co, ...))
+  threads[co], parents[co] = {}, running_coroutine()
+  store_results(co, co_resume(co, ...))
   return co
 end
 
 
--- The first of the threads that is done.
-local function take_done(given)
+-- Returns the results of the first thread that has ended and was not waited for. Without such a
+-- thread, it returns nil and whether one of the threads still runs.
+local function take_results(given)
+  local still_runs = false
   for i = 1, #given do
-    local own = threads[given[i]]
-    if own.results and not own.waited then
-      own.waited = true
-      return own.results
+    local state = threads[given[i]]
+    if state.results and not state.waited then
+      state.waited = true
+      return state.results
     end
+    still_runs = still_runs or not state.results and not state.killed
   end
+  return nil, still_runs
 end
 
 
@@ -66,38 +74,45 @@ function thread.wait(...)
   for i = 1, #given do
     if type(given[i]) ~= "thread" then
       error(fmt("attempt to wait on an object that is not a coroutine"), 2)
-    end
-    local own = threads[given[i]]
-    if not own then
+    elseif not threads[given[i]] then
       error("attempt to wait on a coroutine that is not a user thread", 2)
-    elseif own.waited or own.killed then
-      return nil, "already waited or killed"
+    elseif parents[given[i]] ~= running_coroutine() then
+      -- Without this check, threads that wait for each other would never end.
+      error("only the parent coroutine can wait on the thread", 2)
     end
   end
-  local results = take_done(given)
-  while not results do
+  -- nginx looks only at the last thread, so that code can wait for all threads in a loop.
+  local last = threads[given[#given]]
+  local is_over = last.waited or last.killed
+  local results, still_runs = take_results(given)
+  while not results and still_runs and not is_over do
     for i = 1, #given do
-      local own = threads[given[i]]
-      if not own.results then
-        keep(own, co_resume(own.co))
+      local state = threads[given[i]]
+      if not state.results and not state.killed then
+        store_results(given[i], co_resume(given[i]))
       end
     end
-    results = take_done(given)
+    results, still_runs = take_results(given)
+  end
+  if not results then
+    return nil, "already waited or killed"
   end
   return unpack({ results[1], unpack(results, 3, results[2] + 2) }, 1, results[2] + 1)
 end
 
 
 function thread.kill(co)
-  local own = type(co) == "thread" and threads[co]
-  if not own then
+  local state = type(co) == "thread" and threads[co]
+  if not state then
     return nil, "not user thread"
-  elseif own.killed or own.waited then
+  elseif parents[co] ~= running_coroutine() then
+    return nil, "killer not parent"
+  elseif state.killed or state.waited then
     return nil, "already waited or killed"
-  elseif own.results then
+  elseif state.results then
     return nil, "already terminated"
   end
-  own.killed = true
+  state.killed = true
   return 1
 end
 
