@@ -262,6 +262,13 @@ describe("assert.response(result)", function()
     assert.matches('kong.ctx.shared user.name: expected "bob" but found "alice"\n', err, 1, true)
   end)
 
+  it("checks has.ctx with the same table, even if it contains itself", function()
+    local user = { name = "alice" }
+    user.self = user
+    local sent = testing.run { plugin = { access = function() kong.ctx.shared.user = user end } }
+    assert.equal(user, assert.response(sent).has.ctx("user", user))
+  end)
+
   it("checks the request to the upstream, too", function()
     local sent = testing.run {
       plugin = { access = function()

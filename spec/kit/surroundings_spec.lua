@@ -124,6 +124,31 @@ describe("a module of a test", function()
     end
   end)
 
+  it("is returned by require in the modules of a plugin with a name, in that test only", function()
+    local NAME = "kong.plugins.kit-layout."
+    package.preload[NAME .. "handler"] = function()
+      local helper = require(NAME .. "helper")
+      return { access = function() return kong.response.exit(200, helper.text()) end }
+    end
+    package.preload[NAME .. "helper"] = function()
+      return { text = require("kit-utils").text }
+    end
+    finally(function()
+      for _, name in ipairs { NAME .. "handler", NAME .. "helper" } do
+        package.preload[name], package.loaded[name] = nil, nil
+      end
+    end)
+    for _, text in ipairs { "one", "two" } do
+      local result = testing.run {
+        plugin = "kit-layout",
+        modules = { ["kit-utils"] = { text = function() return text end } },
+      }
+      assert.equal(text, result.body)
+      assert.is_nil(package.loaded[NAME .. "handler"])
+      assert.is_nil(package.loaded[NAME .. "helper"])
+    end
+  end)
+
   it("is named by an error of two lines if it is missing", function()
     local ok, err = pcall(testing.run, { plugin = "kit-needy" })
     assert.is_false(ok)

@@ -23,7 +23,9 @@ describe("the typedef", function()
       ["example.com:80"] = "must not have a port", ["a b"] = "invalid value: a b",
       ["-a.com"] = "invalid value: -a.com",
     } },
-    ip = { { "10.0.0.1", "::1" }, { ["10.0.0.256"] = "not an ip address: 10.0.0.256" } },
+    ip = { { "10.0.0.1", "::1", "[::1]" }, {
+      ["10.0.0.256"] = "not an ip address: 10.0.0.256", ["[::12"] = "not an ip address: [::12",
+    } },
     ip_or_cidr = { { "10.0.0.1", "10.0.0.0/8", "::/0" },
       { ["10.0.0.0/33"] = "invalid ip or cidr range: '10.0.0.0/33'" } },
     cidr_v4 = { { "10.0.0.0/8" }, { ["::/0"] = "invalid ipv4 cidr range: '::/0'" } },

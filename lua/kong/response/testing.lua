@@ -247,13 +247,17 @@ local function installed(given, names, code, ...)
 end
 
 
--- The modules of a case's plugins.
-local function module_names(given)
-  local names = { type(given.plugin) == "string" and given.plugin or nil }
-  for _, entry in pairs(given.plugins or {}) do
-    if type(entry.plugin) == "string" then
-      names[#names + 1] = entry.plugin
+-- The modules of the handlers of a case's plugins.
+local function handler_modules(given)
+  local names = {}
+  local function add_handler(plugin)
+    if type(plugin) == "string" then
+      names[#names + 1] = plugin_files.locate(plugin)
     end
+  end
+  add_handler(given.plugin)
+  for _, entry in pairs(given.plugins or {}) do
+    add_handler(type(entry) == "table" and entry.plugin)
   end
   return names
 end
@@ -284,7 +288,7 @@ local function run(given, worker)
     strict = given.strict ~= false,
   }
 
-  local session, result = installed(given.modules, given.modules and module_names(given),
+  local session, result = installed(given.modules, given.modules and handler_modules(given),
                                     run_session, case)
   if session.failure then
     error(session.failure, 0)

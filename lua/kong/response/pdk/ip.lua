@@ -125,9 +125,9 @@ end
 local _M = {}
 
 
---- Whether a text is an IP address.
+--- Whether a text is an IP address. An address may have brackets: `[::1]`.
 function _M.is_address(text)
-  if byte(text) == 91 then
+  if byte(text) == 91 and byte(text, -1) == 93 then
     text = sub(text, 2, -2)
   end
   return read_address(text) ~= nil

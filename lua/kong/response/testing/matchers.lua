@@ -13,6 +13,7 @@ local getmetatable = getmetatable
 local next = next
 local pairs = pairs
 local raise = position.raise
+local rawequal = rawequal
 local rawget = rawget
 local rawset = rawset
 local select = select
@@ -153,9 +154,12 @@ local function sorted_keys(...)
 end
 
 
--- Where two values differ first, what is expected there, and what is found; nil if they are the
--- same. `found` is read from JSON: it ends, whatever is expected of it.
+-- Returns where two values differ first, the expected value there, and the found value; nil if the
+-- values are equal.
 local function difference(found, expected, path)
+  if rawequal(found, expected) then
+    return nil
+  end
   local is_array = type(found) == "table" and getmetatable(found) == json.array_mt
   if is_empty_array(expected) then
     if is_array and #found == 0 then

@@ -50,22 +50,28 @@ local _M = {}
 
 --- Checks what a test gives.
 function _M.check(given)
-  for name, value in pairs(given or {}) do
+  for name in pairs(given or {}) do
     if type(name) ~= "string" then
       error(fmt("modules must have the names of modules, got %s", type(name)), 0)
-    elseif value == nil then
-      error(fmt("modules[%q] must not be nil", name), 0)
     end
   end
 end
 
 
---- Puts the modules of a test in place.
--- @tparam[opt] table given of the test's own
--- @tparam[opt] table plugins names of modules that are loaded anew, because they may have kept
---   what they have required
--- @treturn function puts back what there was
-function _M.install(given, plugins)
+-- Whether a module is that of a plugin's handler, or is in the same folder.
+local function is_of_plugin(name, handler)
+  local folder = (match(handler, "^(.*)%.[^.]+$") or handler) .. "."
+  return name == handler or find(name, folder, 1, true) == 1
+end
+
+
+--- Replaces modules for a test.
+-- @tparam[opt] table given the modules of the test, by name
+-- @tparam[opt] table handlers names of the modules of the plugins' handlers. If the test has
+--   modules, `require` loads the modules in the folders of the handlers again, because they may have
+--   stored the result of an earlier `require`.
+-- @treturn function restores the modules
+function _M.install(given, handlers)
   local before, added = {}, {}
   local function replace(name, module)
     before[name] = loaded[name]
@@ -79,15 +85,12 @@ function _M.install(given, plugins)
     for name, module in pairs(given) do
       replace(name, module)
     end
-    for i = 1, #(plugins or {}) do
-      local folder = (match(plugins[i], "^(.*)%.[^.]+$") or plugins[i]) .. "."
+    for i = 1, #(handlers or {}) do
       for name in pairs(loaded) do
-        local is_own = name == plugins[i] or find(name, folder, 1, true) == 1
-        if is_own and not added[name] then
+        if is_of_plugin(name, handlers[i]) and not added[name] then
           before[name], added[name] = loaded[name], true
         end
       end
-      added[plugins[i]] = true
     end
     for name in pairs(added) do
       if not OURS[name] and given[name] == nil then
@@ -96,6 +99,13 @@ function _M.install(given, plugins)
     end
   end
   return function()
+    for i = 1, #(given and handlers or {}) do
+      for name in pairs(loaded) do
+        if is_of_plugin(name, handlers[i]) then
+          loaded[name] = nil
+        end
+      end
+    end
     for name in pairs(added) do
       loaded[name] = before[name]
     end
