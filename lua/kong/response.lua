@@ -1,4 +1,4 @@
 --- `kong.response`: the thirteen functions, with the default options.
--- For others, see `kong.response.instance`.
+-- `kong.response.instance` makes them with other options.
 
 return require("kong.response.instance").new()

@@ -1,7 +1,6 @@
---- Stands in for the gateway's module of this name: put first on `lua_package_path`, it is what the
--- PDK loads.
--- What is the gateway's is looked up when it is used: parts of a PDK come later than this one, and
--- tests replace them.
+--- Replaces the gateway's module of this name, if this folder comes first in `lua_package_path`.
+-- The functions look up other parts of the PDK at each call, because a gateway makes some of them
+-- after this part, and tests replace them.
 
 local instance = require "kong.response.instance"
 
@@ -14,12 +13,13 @@ local setmetatable = setmetatable
 local tonumber = tonumber
 local type = type
 
--- A gateway drops what its own configuration does not know.
+-- These options are environment variables, because a gateway ignores unknown settings in its own
+-- configuration.
 local MAX_BODY_SIZE = "KONG_RESPONSE_MAX_BODY_SIZE"
 local WARNINGS = "KONG_RESPONSE_WARNINGS"
 
 
--- The environment is whole where a gateway makes its PDK: in nginx's master process.
+-- A gateway makes its PDK in nginx's master process, which has the whole environment.
 local function max_body_size()
   local text = getenv(MAX_BODY_SIZE)
   if not text or text == "" then
@@ -93,8 +93,9 @@ end
 
 return {
   --- Makes an independent table of the thirteen functions.
-  -- @tparam[opt] table pdk the gateway's PDK; of it `log.warn`, `log.err`, `worker_events.poll` and
-  --   `configuration.error_template_json`, `_html`, `_xml`, `_plain` are used, where they are
+  -- @tparam[opt] table pdk the gateway's PDK. The functions use `log.warn`, `log.err`,
+  --   `worker_events.poll` and `configuration.error_template_json`, `_html`, `_xml` and `_plain`,
+  --   if they exist.
   -- @treturn table
   -- @raise `KONG_RESPONSE_MAX_BODY_SIZE must be a positive whole number, got "<value>"`;
   --   `KONG_RESPONSE_WARNINGS must be on or off, got "<value>"`;

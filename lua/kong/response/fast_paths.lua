@@ -1,8 +1,8 @@
 --- The fast paths: the small functions for Lua code that LuaJIT compiles, over its FFI.
--- Each does its work where nothing is to be refused, logged, or asked of Lua. In all other cases
--- it calls the native function of the same name, the slow path, with the same arguments. That is a
--- tail call, so that errors name the caller's line. Interpreted code calls the native functions
--- directly: for it a call through the FFI costs twice as much.
+-- A fast path does the work if there is nothing to refuse, nothing to log, and no Lua function to
+-- call. Otherwise it calls the native function of the same name, the slow path, with the same
+-- arguments. This is a tail call, so that errors name the caller's line. If the JIT is off, plugins
+-- call the native functions directly, because a call through the FFI then costs twice as much.
 
 local core = require "kong.response.core"
 local ffi = require "ffi"
@@ -26,21 +26,21 @@ local SOURCES = core.sources
 
 local DONE, FOUND, LISTED, SYNTHESISED = 0, 1, 2, 3
 
--- How many headers the fast path of `set_headers` takes at most.
+-- The maximum number of headers for the fast path of `set_headers`.
 local MAX_HEADERS = core.max_headers
 
 
 ffi.cdef(core.declarations)
 
 
---- Makes the functions that stand before those of `native`.
--- @tparam table native
+--- Makes the fast paths.
+-- @tparam table native the native functions, by name
 -- @tparam table ngx
 -- @tparam userdata main the VM's main thread
--- @tparam userdata main_request where nginx's request of that thread is
--- @tparam table services what the native functions ask Lua for
--- @tparam function default_limit `default_limit() -> max`, which may raise
--- @treturn table they, by name; empty where the JIT is off, or the library has no file
+-- @tparam userdata main_request the address of that thread's pointer to nginx's request
+-- @tparam table services the Lua functions that the native functions call
+-- @tparam function default_limit `default_limit() -> max`, which may raise an error
+-- @treturn table the fast paths by name; empty if the JIT is off, or if the library has no file
 return function(native, ngx, main, main_request, services, default_limit)
   local has_exdata, exdata = pcall(require, "thread.exdata")
   local has_exdata2, exdata2 = pcall(require, "thread.exdata2")
@@ -48,7 +48,7 @@ return function(native, ngx, main, main_request, services, default_limit)
     return {}
   end
 
-  -- Constants for the compiler.
+  -- Upvalues that never change are constants for the compiler.
   local main_thread, served = ffi.cast("void *", main), ffi.cast("void **", main_request)
 
   local library = ffi.load(core.path)
@@ -74,9 +74,9 @@ return function(native, ngx, main, main_request, services, default_limit)
   local native_set_headers = native.set_headers
 
 
-  -- The request of the running code. Nothing where the native functions have to say that this
-  -- coroutine is another request's. Filters run in the main thread; lua-nginx-module gives the
-  -- threads that it runs elsewhere an `exdata2`, and so they hand it to their coroutines.
+  -- Returns the request of the running code, or nothing if this coroutine may belong to another
+  -- request: then the native function raises the error. Filters run in the main thread. In other
+  -- phases, lua-nginx-module gives its threads an `exdata2`, which their coroutines inherit.
   local function current_request()
     local request = exdata()
     if served[0] == request
@@ -87,7 +87,8 @@ return function(native, ngx, main, main_request, services, default_limit)
   end
 
 
-  -- ngx.ctx, if it is there already, and where lua-nginx-module keeps it.
+  -- Returns `ngx.ctx` without making it. Returns nil if the request has none yet, or if code has
+  -- replaced the field `ctx` of `ngx`.
   local function ctx_of(request)
     local tables = registry.ngx_lua_ctx_tables
     if request ~= nil and type(tables) == "table" and rawget(ngx, "ctx") == nil then
@@ -96,7 +97,7 @@ return function(native, ngx, main, main_request, services, default_limit)
   end
 
 
-  -- Whether nothing says that phases are to be checked: the global `kong` and its `ctx` would.
+  -- Whether the phase needs no check, because the globals `kong` and `kong.ctx` do not exist.
   local function has_no_gateway()
     local kong = rawget(globals, "kong")
     if type(kong) == "table" then
@@ -110,7 +111,7 @@ return function(native, ngx, main, main_request, services, default_limit)
   end
 
 
-  -- Whether the phase is plainly one of `phases`.
+  -- Whether the phase is one of `phases`, or needs no check. False also means "unknown".
   local function may(phases, request)
     local ctx = ctx_of(request)
     local phase = type(ctx) == "table" and rawget(ctx, "KONG_PHASE")
@@ -118,22 +119,21 @@ return function(native, ngx, main, main_request, services, default_limit)
   end
 
 
-  -- Whether nginx itself may change the response: no rule of ours stands between.
+  -- Whether the fast path may change the response through nginx's own functions.
   local function may_change(request)
     return request ~= nil and may(WRITE, request)
            and C.kong_response_ngx_headers_sent(request) == 0
   end
 
 
-  -- The status of a client's request, if it may be read.
+  -- The status of the response, or nil if the native function must check this call.
   local function status_of(request)
     local status = request ~= nil and may(READ, request) and C.kong_response_ngx_status(request)
     return status and status >= 0 and status or nil
   end
 
 
-  -- A value as a header has it: numbers and booleans as `tostring` writes them. No string where the
-  -- native function has to look.
+  -- Returns a number or a boolean as a string, and any other value unchanged.
   local function text_of(value)
     local kind = type(value)
     if kind == "number" or kind == "boolean" then
@@ -211,8 +211,8 @@ return function(native, ngx, main, main_request, services, default_limit)
   end
 
 
-  -- Sets the header, or adds it where `add` is 1. Returns whether that is done.
-  local function writes(name, value, add)
+  -- Sets the header, or adds it if `add` is 1. Returns false if the native function must do this.
+  local function write(name, value, add)
     local request = current_request()
     local text = text_of(value)
     return type(name) == "string" and type(text) == "string" and may(WRITE, request)
@@ -221,14 +221,14 @@ return function(native, ngx, main, main_request, services, default_limit)
 
 
   function fast_paths.set_header(name, value)
-    if not writes(name, value, 0) then
+    if not write(name, value, 0) then
       return native_set_header(name, value)
     end
   end
 
 
   function fast_paths.add_header(name, value)
-    if not writes(name, value, 1) then
+    if not write(name, value, 1) then
       return native_add_header(name, value)
     end
   end
@@ -250,7 +250,7 @@ return function(native, ngx, main, main_request, services, default_limit)
       return native_set_headers(headers)
     end
     local count = 0
-    -- The table keeps its strings alive.
+    -- The arrays hold pointers to the strings, which the table `headers` keeps alive.
     for name, value in next, headers do
       if count == MAX_HEADERS or type(name) ~= "string" or type(value) ~= "string" then
         return native_set_headers(headers)

@@ -1,5 +1,6 @@
---- The metatable of a table of headers by lower-case name: it finds `X_Foo`, `x-foo` and `X-Foo`.
--- nginx's own one does not find a header that was received as `X_Foo` by this name.
+--- The metatable of a table of headers whose keys are lower-case names. It finds a header under
+-- `X-Foo`, `x-foo` and `X_Foo`. lua-nginx-module's metatable does not find a header that the
+-- upstream has sent as `X_Foo` under this name.
 
 local gsub = string.gsub
 local lower = string.lower

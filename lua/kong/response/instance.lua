@@ -97,9 +97,10 @@ local _M = {
 }
 
 
---- Set while a test of `kong.response.testing` runs: `test(options, name, with_colon, ...)` returns
--- the functions for the request of that test. The arguments are the name of the called function,
--- whether the call has a colon, and the arguments of the call.
+--- `kong.response.testing` sets it while a test runs: `test(options, name, with_colon, ...)`
+-- returns the functions for the request of that test. The arguments are the options of the
+-- instance, the name of the called function, whether the call has a colon, and the arguments of the
+-- call.
 _M.test = nil
 
 

@@ -1,4 +1,4 @@
---- Runs plugins in the phases of nginx, as a gateway runs them, where there is no gateway.
+--- Runs plugins in the phases of nginx without a gateway, in the way in which a gateway runs them.
 --
 --     init_by_lua_block {
 --       lifecycle = require("kong.response.lifecycle").new {
@@ -13,15 +13,15 @@
 --     body_filter_by_lua_block { lifecycle.body_filter() }
 --     log_by_lua_block { lifecycle.log() }
 --
--- `init_worker_by_lua_block { lifecycle.init_worker() }` and `balancer_by_lua_block {
--- lifecycle.balancer() }` are for plugins and locations that need them.
+-- Add `init_worker_by_lua_block { lifecycle.init_worker() }` if a plugin has `init_worker` or
+-- `configure`, and `balancer_by_lua_block { lifecycle.balancer() }` if a plugin chooses the server.
 --
--- A plugin is a table with a method for each phase it takes part in: `plugin:access(config)`. Those
--- with a higher `PRIORITY` run first. A name finds `kong/plugins/NAME/handler.lua`, and the
--- `schema.lua` beside it.
+-- A plugin is a table with a method for each phase in which it runs: `plugin:access(config)`.
+-- Plugins with a higher `PRIORITY` run first. A plugin that is given by its name has the files
+-- `kong/plugins/NAME/handler.lua` and, optionally, `kong/plugins/NAME/schema.lua`.
 --
--- nginx drops `ngx.ctx` on an internal redirect (`error_page`, `try_files`, `ngx.exec`). The phases
--- find it again, so that `get_source`, `kong.ctx` and everything else in it survive. That needs
+-- nginx drops `ngx.ctx` on an internal redirect (`error_page`, `try_files`, `ngx.exec`). The life
+-- cycle restores it, so that `get_source`, `kong.ctx` and the fields of plugins stay. This needs
 -- `lua_code_cache on`, nginx's default.
 
 local buffering = require "kong.response.lifecycle.buffering"
@@ -52,7 +52,8 @@ local _M = {}
 
 stand_ins.install()
 
--- Many plugins take `kong` at their top, and are loaded for the list that `new` gets.
+-- Many plugins have `local kong = kong` at their top. The code that calls `new` loads them, so
+-- `kong` must exist before.
 if rawget(_G, "kong") == nil then
   globals.prepare()
 end
@@ -72,7 +73,7 @@ local function read_all(plugins)
 end
 
 
---- The entries that have a handler, by phase.
+--- For each phase, the list of the entries that have a handler for it.
 local function by_phase(entries)
   local lists = {}
   for i = 1, #PHASES do
@@ -88,15 +89,18 @@ local function by_phase(entries)
 end
 
 
---- Makes the functions that run a list of plugins.
--- Call it once, in `init_by_lua*`. It sets what is missing of the global `kong`, which loading this
--- module has made where there was none: `kong.response`, and the parts that `kong.response.pdk`
--- makes, with `kong.ctx.shared` (one table per request) and `kong.ctx.plugin` (one per request and
--- entry of the list; nil outside of a plugin).
--- @tparam table plugins an array of
---   `{ plugin = <table, or name>, config = <table, {} by default>, name = <string, for the log; by
---   default the name, or the file of its handlers>, schema = <table, or name of its module> }`
--- @tparam ?table description what the parts of `kong` say of the node and of these requests; see
+--- Makes the functions that run a list of plugins. Call it once, in `init_by_lua*`.
+--
+-- It adds the missing parts to the global `kong`: `kong.response`, and the parts that
+-- `kong.response.pdk` makes. `kong.ctx.shared` is one table per request. `kong.ctx.plugin` is one
+-- table per request and entry of the list, and nil outside of a plugin.
+-- @tparam table plugins an array of entries:
+--   `plugin`: the plugin's table, or its name;
+--   `config`: a table, by default an empty one;
+--   `name`: the name in the log, by default the plugin's name, or the file of its handlers;
+--   `schema`: the schema's table, or the name of its module;
+--   `row`: the objects that the plugin is bound to
+-- @tparam ?table description the values of `kong` for the node and for these requests; see
 --   `kong.response.pdk`
 -- @treturn table with the functions `init_worker`, `rewrite`, `access`, `balancer`,
 --   `header_filter`, `body_filter`, `log` and `error_page`
@@ -111,7 +115,7 @@ end
 --   `plugins[<i>]: <name> plugin is enabled but not installed; …`,
 --   `plugins[<i>]: schema violation (…)`,
 --   `the response phase of plugin "<name>" needs buffering = "<location>" in the description`,
---   `the global kong must be a table, got <type>`, and what `kong.response.pdk` says of a
+--   `the global kong must be a table, got <type>`, and the errors of `kong.response.pdk` about a
 --   description
 -- @usage
 -- lifecycle = require("kong.response.lifecycle").new {
@@ -125,7 +129,7 @@ function _M.new(plugins, description)
   if requests and description ~= nil then
     requests.describe(description)
   end
-  -- Another list's route is not that of these requests.
+  -- Not the description of another list: its route is not the route of these requests.
   local of_requests = description or {}
   local lists = by_phase(entries)
   local buffered_by = type(of_requests.buffering) ~= "boolean" and of_requests.buffering or nil
@@ -136,16 +140,17 @@ function _M.new(plugins, description)
 
   local self = {}
 
-  --- For `init_worker_by_lua*`. It calls the handlers `init_worker`, and then `configure` with an
-  -- array of the plugin's configs. When one fails, the log says so, and the next one runs.
+  --- For `init_worker_by_lua*`. Calls the handlers `init_worker`, and then the handlers `configure`
+  -- with an array of the plugin's configs. If a handler fails, the log says so, and the next one
+  -- runs.
   function self.init_worker()
     ngx.ctx.KONG_PHASE = BITS.init_worker
     handlers.start_worker(entries)
   end
 
 
-  --- For the `balancer_by_lua*` of the upstream that a location's requests go to: it takes the
-  -- server that `kong.service` has chosen, or that of the description's service.
+  --- For `balancer_by_lua*` of the upstream. Uses the server that `kong.service` has chosen,
+  -- otherwise the host of the description's service.
   function self.balancer()
     return requests.balance()
   end
@@ -176,7 +181,7 @@ function _M.new(plugins, description)
 
     local list, failure, what = lists[phase], nil, nil
     for i = (progress[phase] or 0) + 1, #list do
-      -- Should the handler leave for another location, that one goes on behind it.
+      -- If the handler redirects to another location, the next handler runs there.
       progress[phase] = i
       local entry = list[i]
       local ok, err = handlers.call_until_response(requests, ctx, entry, phase)
@@ -193,7 +198,7 @@ function _M.new(plugins, description)
     ctx.delay_response = nil
 
     if what and not failure then
-      -- It comes back only when it has failed.
+      -- The callback returns only if it has failed. Otherwise `ngx.exit` ends the phase.
       local ok, err = pcall(ctx.delayed_response_callback, ctx)
       failure = not ok and failures.new(err) or nil
     end
@@ -212,19 +217,19 @@ function _M.new(plugins, description)
   end
 
 
-  --- For `rewrite_by_lua*`. When a handler makes a response, no later one of this phase or of
-  -- access runs, and the response is sent; header_filter, body_filter and log follow. When one
-  -- fails, the log says so and the client gets a 500, with `kong.response.error`.
+  --- For `rewrite_by_lua*`. If a handler makes a response, the client gets it. No later handler of
+  -- this phase or of access runs, but header_filter, body_filter and log run. If a handler fails,
+  -- the log says so, and the client gets a 500 from `kong.response.error`.
   --
-  -- A request runs each handler once, also where an internal redirect leads to a location that
-  -- calls this function again.
+  -- Each handler runs once per request, even if an internal redirect leads to a location that calls
+  -- this function again.
   function self.rewrite()
     return run_until_response("rewrite")
   end
 
 
-  --- For `access_by_lua*`; see `rewrite`. If a plugin has a response phase, or one has asked for
-  -- buffering, a subrequest asks the upstream, and the response is sent from here.
+  --- For `access_by_lua*`; see `rewrite`. If a plugin has a response phase, or has called
+  -- `enable_buffering`, a subrequest asks the upstream, and this function sends the response.
   function self.access()
     return run_until_response("access")
   end
@@ -234,7 +239,7 @@ function _M.new(plugins, description)
     if state.capture and ngx.is_subrequest then
       return buffering.note_answer(state.capture)
     end
-    -- The body filter sets the end of the response first, so an empty body of an exit is one.
+    -- `filter_body` sets the end of the body before the chunk, so nginx keeps an empty body.
     ctx.KONG_RESPONSE_KEEPS_EMPTY_BODY = true
     responses.tell_source(ctx)
     requests.header_filter(ctx)
@@ -252,9 +257,9 @@ function _M.new(plugins, description)
   end
 
 
-  --- For `header_filter_by_lua*`. nginx cannot interrupt this phase: after an exit the handlers
-  -- run on, as they do on gateways. When one fails, the rest is left out and a 500 takes the place
-  -- of the response, with none of its headers.
+  --- For `header_filter_by_lua*`. After an exit, the other handlers still run, as in gateways,
+  -- because nginx cannot interrupt this phase. If a handler fails, the others do not run, and the
+  -- client gets a 500 without the headers of the old response.
   function self.header_filter()
     filter("header_filter", filter_head)
   end
@@ -270,7 +275,7 @@ function _M.new(plugins, description)
 
     local body = ctx.response_body
     if body then
-      -- The end first: after an empty chunk it would get lost.
+      -- Set the end first: nginx loses an end that is set on an empty chunk.
       local arg = ngx.arg
       arg[2] = true
       arg[1] = body
@@ -287,8 +292,8 @@ function _M.new(plugins, description)
     end
 
     if body and state.replaced then
-      -- Not all header filters have run: what the handlers make of this body might not fit.
-      -- A chunk first, because the end needs one.
+      -- Not all header filters have run, so the handlers' changes may not fit the headers: send the
+      -- page itself. nginx can set the end only on a chunk that is not empty, so set one before.
       local arg = ngx.arg
       arg[1] = "."
       arg[2] = true
@@ -297,9 +302,10 @@ function _M.new(plugins, description)
   end
 
 
-  --- For `body_filter_by_lua*`. It sends `ngx.ctx.response_body` in place of the body. When a
-  -- handler fails, the error is raised again: nginx logs it and breaks the response off, so that no
-  -- client takes half a body for a whole one. The 500 of a failed header filter is sent as it is.
+  --- For `body_filter_by_lua*`. Sends `ngx.ctx.response_body` instead of the body. If a handler
+  -- fails, this function raises the error again. nginx logs it and breaks off the response, so that
+  -- the client sees that the body is not complete. If a header filter has failed, the client gets
+  -- the 500 unchanged.
   function self.body_filter()
     local failure = filter("body_filter", filter_body)
     if failure then
@@ -308,7 +314,7 @@ function _M.new(plugins, description)
   end
 
 
-  --- For `log_by_lua*`. When a handler fails, the log says so, and the next one runs.
+  --- For `log_by_lua*`. If a handler fails, the log says so, and the next one runs.
   function self.log()
     local ctx, state = enter("log")
     responses.tell_source(ctx)
@@ -326,12 +332,11 @@ function _M.new(plugins, description)
   end
 
 
-  --- For the `content_by_lua*` of an internal location that `error_page` names: answers with
-  -- `kong.response.error` and the status that nginx found, 500 where nginx hides that from the
-  -- location (`error_page 504 = ...`).
+  --- For `content_by_lua*` of an internal location that `error_page` names. Answers with
+  -- `kong.response.error` and nginx's status. The status is 500 if nginx hides it from the location
+  -- (`error_page 504 = ...`).
   --
-  -- The source is `error`, unless a plugin has called `exit` without a body and so asked for the
-  -- page.
+  -- The source is `error`, unless a plugin has asked for the page with an `exit` without a body.
   function self.error_page()
     local ctx = enter("error")
     if not ctx.KONG_EXITED then

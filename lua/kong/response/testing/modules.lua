@@ -68,8 +68,8 @@ end
 --- Replaces modules for a test.
 -- @tparam[opt] table given the modules of the test, by name
 -- @tparam[opt] table handlers names of the modules of the plugins' handlers. If the test has
---   modules, `require` loads the modules in the folders of the handlers again, because they may have
---   stored the result of an earlier `require`.
+--   modules, `require` loads the modules in the folders of the handlers again, because they may
+--   have stored the result of an earlier `require`.
 -- @treturn function restores the modules
 function _M.install(given, handlers)
   local before, added = {}, {}
