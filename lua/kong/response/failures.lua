@@ -32,7 +32,7 @@ end
 
 
 --- Makes a failure: the raised error as text, and a traceback.
--- @param err
+-- @param err any value
 -- @tparam[opt] string trace a traceback that starts with a newline
 function _M.new(err, trace)
   return { text = text_of(err), trace = trace or "" }

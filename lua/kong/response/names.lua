@@ -11,7 +11,7 @@ local rawget = rawget
 local type = type
 
 
--- In shorter names, one wrong letter makes another word, not a typing mistake.
+-- In shorter names, one other letter usually makes another word, not a misspelling.
 local MIN_LETTERS = 4
 
 
@@ -63,7 +63,7 @@ local ALIASES = {
 local _M = {}
 
 
---- The known name that differs only in case, in dashes, or in one letter.
+--- Returns the known name that differs only in case, in dashes and underscores, or in one letter.
 -- @tparam string name
 -- @tparam table known the names are its keys
 -- @treturn ?string
@@ -84,8 +84,8 @@ function _M.nearest(name, known)
 end
 
 
---- Finds a method that is never called, because its name is a misspelt phase. If the plugin also
--- has a method for that phase, the other one is a method of its own.
+--- Finds a method that nothing calls, because its name is a misspelt phase. If the plugin has a
+-- method for that phase, the other method is not a misspelling.
 -- @tparam table plugin
 -- @tparam table phases the names are its keys
 -- @tparam[opt] table others the names of other methods that plugins have
@@ -108,7 +108,8 @@ function _M.misspelt_phase(plugin, phases, others)
 end
 
 
---- The known name that `nearest` finds, or that other tools call so.
+--- Returns the known name that `nearest` finds, or the known name for which other tools use this
+-- name.
 function _M.meant(name, known)
   local alias = ALIASES[name]
   return _M.nearest(name, known) or known[alias] and alias

@@ -1,7 +1,7 @@
---- The response phase: waits for the whole answer of the upstream, so that headers may depend on
--- the body.
+--- The response phase: reads the whole answer of the upstream before the client gets anything, so
+-- that headers can depend on the body.
 --
--- A subrequest asks the upstream. The location for it is the user's, and internal.
+-- A subrequest asks the upstream. The user's configuration has an internal location for it.
 
 local failures = require "kong.response.failures"
 local handlers = require "kong.response.lifecycle.handlers"
@@ -17,7 +17,7 @@ local pcall = pcall
 local type = type
 
 
--- What belongs to the connection to the upstream.
+-- Headers of the connection to the upstream.
 local NOT_COPIED = { ["connection"] = true, ["keep-alive"] = true, ["transfer-encoding"] = true }
 
 local WITHOUT_BODY = { [204] = true, [304] = true }
@@ -38,7 +38,7 @@ end
 local _M = {}
 
 
---- Whether the answer to a request can be waited for.
+--- Whether the life cycle can buffer the answer to this request. It cannot buffer a tunnel.
 function _M.is_possible()
   local upgrade = ngx.var.http_upgrade
   if upgrade and upgrade ~= "" then
@@ -49,11 +49,11 @@ function _M.is_possible()
 end
 
 
---- Asks the upstream. The header filter of that subrequest says in `state.capture` whether it has
--- answered.
--- @tparam string|function location where the subrequest goes
--- @treturn ?table `status`, `header`, `body`, `truncated`, `failed`
--- @treturn ?table why not
+--- Asks the upstream. The header filter of the subrequest sets `state.capture.failed`.
+-- @tparam string|function location the location of the subrequest, or a function in its place
+-- @treturn ?table the answer: `status`, `header`, `body`, `truncated`, and `failed`: whether the
+--   upstream gave no answer
+-- @treturn ?table the failure, if there is no answer
 local function ask(location, ctx, state)
   local capture = {}
   state.capture = capture
@@ -67,7 +67,7 @@ local function ask(location, ctx, state)
 end
 
 
---- In the header filter of the subrequest.
+--- Stores whether the upstream gave no answer. The header filter of the subrequest calls it.
 function _M.note_answer(capture)
   capture.failed = responses.upstream_answered() == false
 end
@@ -96,12 +96,13 @@ local function send(body, is_head)
 end
 
 
---- Answers a request: asks the upstream, runs the handlers of the response phase, sends the body.
+--- Answers a request: asks the upstream, runs the handlers of the response phase, and sends the
+-- body.
 -- @tparam table kong
--- @tparam table requests
+-- @tparam table requests the functions of `kong.response.pdk.requests`
 -- @tparam table ctx
--- @tparam table state
--- @tparam string|function location
+-- @tparam table state see `contexts.current`
+-- @tparam string|function location see `ask`
 -- @tparam table list the entries of the response phase
 function _M.answer(kong, requests, ctx, state, location, list)
   local is_head = ngx.req.get_method() == "HEAD"

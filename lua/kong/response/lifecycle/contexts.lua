@@ -1,7 +1,7 @@
---- The `ngx.ctx` of requests, and what the life cycle keeps in it.
+--- The `ngx.ctx` of requests, and the state of the life cycle in it.
 --
--- nginx drops `ngx.ctx` on an internal redirect (`error_page`, `try_files`, `ngx.exec`). Here it is
--- found again.
+-- nginx drops `ngx.ctx` on an internal redirect (`error_page`, `try_files`, `ngx.exec`). This
+-- module restores it.
 
 local BITS = require("kong.response.pdk.phases").BITS
 
@@ -12,16 +12,17 @@ local rawget = rawget
 local setmetatable = setmetatable
 
 
--- Where the state of a request is in its `ngx.ctx`: no name of a plugin's can be in the way.
+-- The key of the state in `ngx.ctx`. It is a table, so it never equals a name that a plugin uses.
 local STATE = {}
 
--- The `ngx.ctx` of each request. The values are weak: what keeps them is nginx, until the request
--- ends, however it ends. A stale one is never found, because a key is never used again.
+-- The `ngx.ctx` of each request, by `key_of_request`. The values are weak: nginx keeps each one
+-- alive until its request ends. No request gets the context of an earlier one, because nginx does
+-- not use a key twice.
 local contexts = setmetatable({}, { __mode = "v" })
 
 
--- nginx numbers its connections, and the requests on each. A subrequest has the numbers of its
--- parent, and a context of its own.
+-- nginx numbers its connections and the requests of each connection. A subrequest has a context of
+-- its own, but the numbers of its parent: so it gets no key.
 local function key_of_request()
   if ngx.is_subrequest then
     return nil
@@ -34,10 +35,11 @@ end
 local _M = {}
 
 
---- `ngx.ctx` and the state in it: found, found again, or made.
--- @treturn table
--- @treturn table `key`, `ctx`, `progress` by life cycle; `replaced`: whether a 500 took the place
---   of the response in header_filter; `capture`: what is known of an upstream that is being asked
+--- Returns `ngx.ctx` and the state in it. It restores them after an internal redirect, and makes
+-- the state in the first phase.
+-- @treturn table ctx
+-- @treturn table state: `key`; `ctx`; `progress` by life cycle; `replaced`: whether a 500 has
+--   replaced the response in header_filter; `capture`: a table while a subrequest asks the upstream
 function _M.current()
   local ctx = ngx.ctx
   local state = rawget(ctx, STATE)
@@ -54,7 +56,7 @@ function _M.current()
     for name, value in pairs(ctx) do
       kept[name] = value
     end
-    -- The phase that would have sent a delayed response was left.
+    -- The redirect has left the phase that sends delayed responses.
     kept.delay_response = nil
     ngx.ctx = kept
     return kept, kept[STATE]
@@ -63,7 +65,7 @@ function _M.current()
   state = {
     key = key,
     ctx = ctx,
-    progress = {}, -- by lifecycle
+    progress = {}, -- by life cycle
     replaced = false,
   }
   ctx[STATE] = state
@@ -74,7 +76,7 @@ function _M.current()
 end
 
 
---- Enters a phase that nginx runs by itself.
+--- Enters a phase that does not run inside another phase.
 function _M.enter(phase)
   local ctx, state = _M.current()
   ctx.KONG_PHASE = BITS[phase]
@@ -82,8 +84,8 @@ function _M.enter(phase)
 end
 
 
---- Runs a filter. nginx does so inside of the phase that prints, whose handler then goes on: it
--- finds its own phase again.
+--- Runs a filter, and restores the phase afterwards: nginx runs filters inside the phase that
+-- prints, and the handler of that phase then continues.
 function _M.filter(phase, run)
   local ctx, state = _M.current()
   local outer, delays = ctx.KONG_PHASE, ctx.delay_response
@@ -94,7 +96,7 @@ function _M.filter(phase, run)
 end
 
 
---- Forgets a request that has ended.
+--- Removes the context of a request that has ended.
 function _M.forget(state)
   if state.key then
     contexts[state.key] = nil

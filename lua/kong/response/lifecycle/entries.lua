@@ -1,4 +1,4 @@
---- Reads the list of plugins that the life cycle gets.
+--- Reads the list of plugins for the life cycle.
 
 local base_plugin = require "kong.response.stand_ins.base_plugin"
 local names = require "kong.response.names"
@@ -26,12 +26,13 @@ local type = type
 local PHASES = plugin_phases.OF_REQUEST
 local OF_WORKER = plugin_phases.OF_WORKER
 
--- The same as keys, and the methods that only a gateway calls.
+-- The same phases as keys.
 local METHODS = {}
 for _, phase in ipairs(PHASES) do
   METHODS[phase] = true
 end
 
+-- Other correct names of methods.
 local ELSEWHERE = { init_worker = true, configure = true, certificate = true, preread = true }
 
 local FIELDS = {
@@ -82,7 +83,8 @@ local function warn(text)
 end
 
 
---- Refuses a plugin that would do nothing here; logs which of its phases are not run.
+--- Refuses a plugin that has only phases of gateways. Logs a warning for each phase that does not
+-- run.
 local function check_other_phases(what, plugin, name)
   local others = plugin_files.phases_of_gateways(plugin)
   if #others == 0 then
@@ -128,13 +130,13 @@ local function check_entry(what, entry)
 end
 
 
---- Checks what can be said of a list before its plugins are loaded.
--- @raise `plugins must be a table, got <type>` and so on
+--- Checks a list of plugins as far as possible before it loads them.
+-- @raise see `kong.response.lifecycle`
 function _M.check(plugins)
   if type(plugins) ~= "table" then
     error(fmt("plugins must be a table, got %s", type(plugins)), 0)
   end
-  -- A hole would leave out the plugins behind it, and what they guard.
+  -- After a hole, no plugin would run, not even one that protects something.
   for key in pairs(plugins) do
     if type(key) ~= "number" or key < 1 or key > #plugins or key % 1 ~= 0 then
       error("plugins must be an array without holes", 0)
@@ -146,7 +148,7 @@ function _M.check(plugins)
 end
 
 
---- What the log calls a plugin that has no name: the file of its handlers.
+--- The name in the log for a plugin without a name: the file of its handlers.
 local function default_name(what, plugin)
   for _, phase in ipairs(PHASES) do
     local handler = plugin[phase]
@@ -173,7 +175,7 @@ local function load(what, name, module)
 end
 
 
---- What the handlers get as their config.
+--- Returns the config for the handlers. With a schema, it has the defaults and the secrets.
 local function read_config(what, entry, schema, read, resolve)
   local config = entry.config
   if not schema then
@@ -223,10 +225,11 @@ local function read_entry(i, entry, resolve)
 end
 
 
---- The entries in the order in which they run; those of one priority as they were given.
+--- Returns the entries in the order in which they run: by priority, and then by their place in the
+-- list.
 -- @tparam table plugins
--- @tparam function resolve `resolve(reference)` gives the secret of a vault's reference
--- @raise what is wrong with a plugin, or its config
+-- @tparam function resolve `resolve(reference)` returns the secret of a vault's reference
+-- @raise errors about a plugin or its config; see `kong.response.lifecycle`
 function _M.read(plugins, resolve)
   local entries = {}
   for i = 1, #plugins do

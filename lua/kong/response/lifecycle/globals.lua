@@ -15,7 +15,8 @@ local setmetatable = setmetatable
 local type = type
 
 
--- The parts of `kong`, and what a server tells them of each request. They need nginx.
+-- The parts of `kong`, and the functions that a server calls in the phases of a request. They need
+-- nginx.
 local parts, requests
 
 
@@ -31,9 +32,10 @@ end
 local _M = {}
 
 
---- Makes the global `kong`, or adds what is missing of it.
+--- Makes the global `kong`, or adds its missing parts.
 -- @treturn table
--- @treturn ?table what a server calls in the phases of a request; nil outside of nginx
+-- @treturn ?table the functions that a server calls in the phases of a request; nil outside of
+--   nginx
 -- @raise `the global kong must be a table, got <type>`
 function _M.prepare()
   local kong = rawget(_G, "kong")
@@ -58,7 +60,7 @@ function _M.prepare()
       rawset(kong, name, part)
     end
   end
-  -- The log is that of the plugin that asks for it.
+  -- The metatable makes `kong.log` the log of the plugin that runs.
   if kong.log == nil and getmetatable(kong) == nil then
     setmetatable(kong, getmetatable(own))
   end

@@ -10,7 +10,7 @@ local tostring = tostring
 local traceback = debug.traceback
 
 
--- Those of nginx.
+-- nginx's numbers of levels.
 local CRIT, ERR = 3, 4
 
 local INIT_FAILED = "worker initialization error: failed to execute the \"init_worker\" handler for"
@@ -21,7 +21,9 @@ local CONFIGURE_FAILED = "failed to execute plugin '%s:configure (%s)"
 local _M = {}
 
 
---- Calls a handler in a phase that nginx cannot interrupt, or that an exit ends.
+--- Calls a handler in a phase without delayed responses.
+-- @treturn boolean whether the handler has succeeded
+-- @treturn ?table the failure
 function _M.call(requests, state, entry, phase)
   local outer, outer_log = requests.enter_plugin(state.ctx, entry, entry.name, entry.id)
   local ok, failure = failures.call(entry.plugin[phase], entry.plugin, entry.config)
@@ -30,12 +32,15 @@ function _M.call(requests, state, entry, phase)
 end
 
 
---- Calls a handler in a coroutine, which it leaves for good when it makes a response.
+--- Calls a handler in a coroutine. If the handler makes a response, it yields, and nothing resumes
+-- it.
+-- @treturn boolean whether the handler has not failed
+-- @treturn ?table the failure
 function _M.call_until_response(requests, ctx, entry, phase)
   requests.enter_plugin(ctx, entry, entry.name, entry.id)
   local handler = coroutine.create(entry.plugin[phase])
   local ok, err = coroutine.resume(handler, entry.plugin, entry.config)
-  -- A handler that yields for another reason waits for its turn.
+  -- A handler that yields for another reason lets nginx's scheduler run, and continues later.
   while ok and not ctx.delayed_response and coroutine.status(handler) == "suspended" do
     coroutine.yield()
     ok, err = coroutine.resume(handler)
@@ -45,9 +50,10 @@ function _M.call_until_response(requests, ctx, entry, phase)
 end
 
 
---- Reports a handler that failed while the worker starts. The test kit replaces it.
--- @param err what the handler has raised
--- @tparam number level in the log
+--- Reports a handler that has failed at the start of the worker. The test kit replaces this
+-- function.
+-- @param err the raised value
+-- @tparam number level the level of the line in the log
 -- @tparam string message
 function _M.failed_to_start(_, level, message)
   ngx.log(level, message)
@@ -65,7 +71,7 @@ local function configs_of(entries, plugin)
 end
 
 
--- Calls the handler of each plugin once, however often the list has it.
+-- Calls the handler of each plugin once, even if the list has the plugin several times.
 local function call_once(entries, name, failed, enter, call)
   local done = {}
   for i = 1, #entries do
@@ -87,11 +93,12 @@ end
 local function nothing() end
 
 
---- Starts a worker: calls the handlers `init_worker`, and then `configure` with an array of the
--- plugin's configs. When one fails, that is reported, and the next one runs.
--- @tparam table entries each with `plugin`, `config`, `name`
--- @tparam[opt] function failed in the place of `failed_to_start`
--- @tparam[opt] function enter `enter(entry, handler)` before a handler, `enter(nil)` after it
+--- Starts a worker: calls the handlers `init_worker`, and then the handlers `configure` with an
+-- array of the plugin's configs. If a handler fails, `failed` reports it, and the next one runs.
+-- @tparam table entries each has `plugin`, `config`, `name`
+-- @tparam[opt] function failed is called instead of `failed_to_start`
+-- @tparam[opt] function enter is called as `enter(entry, handler)` before a handler, and as
+--   `enter(nil)` after it
 function _M.start_worker(entries, failed, enter)
   failed, enter = failed or _M.failed_to_start, enter or nothing
   call_once(entries, "init_worker", function(err, name)

@@ -1,4 +1,4 @@
---- Where responses come from, and the 500 that takes the place of one.
+--- The source of a response, and the 500 that replaces a response.
 
 local failures = require "kong.response.failures"
 
@@ -7,22 +7,22 @@ local pairs = pairs
 local pcall = pcall
 
 
--- Answers that nginx keeps of a service which it does not ask again.
+-- The values of `$upstream_cache_status` with which nginx answers from its cache.
 local FROM_CACHE = { HIT = true, STALE = true, UPDATING = true, REVALIDATED = true }
 
 
 local _M = {}
 
 
---- Whether the upstream has answered; nil if it was not asked.
+--- Whether the upstream has answered; nil if nginx has not asked it.
 function _M.upstream_answered()
   local var = ngx.var
   if FROM_CACHE[var.upstream_cache_status] then
     return true
   end
 
-  -- A time for each attempt, `-` for one that got no answer; ` : ` stands between what was asked
-  -- before an internal redirect and after it.
+  -- The variable has a time for each attempt, or `-` for an attempt without an answer. ` : `
+  -- separates the attempts before an internal redirect from those after it.
   local times = var.upstream_header_time
   if not times then
     return nil
@@ -32,7 +32,7 @@ function _M.upstream_answered()
 end
 
 
---- Says where the response comes from, unless something has said so before.
+--- Sets the source of the response in `ctx`, unless it is set.
 function _M.tell_source(ctx)
   if ctx.KONG_UNEXPECTED or ctx.KONG_EXITED or ctx.KONG_PROXIED then
     return
@@ -46,16 +46,16 @@ function _M.tell_source(ctx)
 end
 
 
---- Whether the upstream has accepted an upgrade. nginx opens the tunnel behind the header filter,
--- whatever the response has become.
+--- Whether the upstream has accepted an upgrade. After the header filter, nginx then opens the
+-- tunnel, even if the response was replaced.
 local function switches_protocols()
   local statuses = ngx.var.upstream_status
   return statuses and statuses:find("101$") ~= nil
 end
 
 
---- Replaces the response by the page of an unexpected error, in the client's format. The log gets
--- that error with the id of the page.
+--- Logs an unexpected error, and replaces the response with an error page in the client's format.
+-- The log and the page have the same request id.
 function _M.send_unexpected(kong, ctx, failure, what)
   ctx.KONG_UNEXPECTED = true
   local id = failures.request_id(kong, ctx, true)
@@ -65,18 +65,19 @@ function _M.send_unexpected(kong, ctx, failure, what)
   end
   local ok, err = pcall(kong.response.error, 500)
   if not ok then
-    -- Too late for a page: the client must see that something is missing.
+    -- It is too late for a page. Break off, so that the client sees that the response is
+    -- incomplete.
     failures.log(failures.new(err), "the page of an unexpected error cannot be sent", id)
     return ngx.exit(ngx.ERROR)
   end
 end
 
 
---- Removes the headers that the upstream and the plugins have put into the head of a response.
--- @tparam table ngx nginx's, or the test kit's
+--- Removes the headers of the response that the upstream and the plugins have set.
+-- @tparam table ngx nginx's or the test kit's
 function _M.clear_headers(ngx)
   for name in pairs(ngx.resp.get_headers(0)) do
-    -- nginx makes these two.
+    -- nginx adds these two itself.
     if name ~= "connection" and name ~= "transfer-encoding" then
       ngx.header[name] = nil
     end
