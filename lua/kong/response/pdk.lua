@@ -1,9 +1,10 @@
---- The plugin interface beside `kong.response`, for servers without a gateway.
+--- The parts of the plugin interface other than `kong.response`, for servers without a gateway.
 --
 --     local pdk = require "kong.response.pdk"
 --     local kong, requests = pdk.new({ route = { id = "..." } }, ngx)
 --
--- It is Lua over `ngx`, so that it works over any `ngx`. In a gateway nothing of it is loaded.
+-- It uses only the `ngx` that it gets, so it also works with the test kit's. A gateway never loads
+-- it.
 
 local check = require "kong.response.pdk.check"
 local ip = require "kong.response.pdk.ip"
@@ -25,7 +26,7 @@ local tostring = tostring
 local type = type
 
 
--- What each part of `kong` is made by.
+-- The module that makes each part of `kong`.
 local PARTS = {
   cache = "kong.response.pdk.cache",
   client = "kong.response.pdk.client",
@@ -58,16 +59,16 @@ local FIELDS = {
 }
 
 
--- Who gives a description to a function that has it checked by `describe`.
+-- The level of the code that passes a description to a function which calls `describe`.
 local CALLER = 4
 
--- Variables that the configuration does not declare cannot be set.
+-- It raises an error if nginx's configuration does not declare the variable.
 local function assign(var, name, value)
   var[name] = value
 end
 
 
--- Where a request's description is in its context.
+-- The key of a request's own description in its context.
 local OF_REQUEST = {}
 
 
@@ -93,24 +94,26 @@ local _M = {
 }
 
 
---- Makes the global `kong` of a server, without `kong.response`.
--- @tparam ?table description what a gateway knows of its configuration:
---   `route`, `service`, `consumer`, `credential`: what each request has, from access on;
+--- Makes the parts of the global `kong`, without `kong.response`.
+-- @tparam ?table description the values that a gateway reads from its configuration:
+--   `route`, `service`, `consumer`, `credential`: those of each request, from access on;
 --   `consumers`: the list for `kong.client.load_consumer`;
 --   `upstreams`: lists of `"address:port"` by name, for `kong.service.set_upstream`;
---   `configuration`: what `kong.configuration` has; `trusted_ips` says whose X-Forwarded headers
---   count;
---   `node`: `{ id =, hostname = }`; `version`: what `kong.version` says;
---   `resolves`: whether the balancer takes names of hosts;
---   `balancer`: whether the balancer phase is served;
---   `buffering`: the internal location that asks the upstream for answers that are buffered;
---   `cache_size`: how many entries `kong.cache` has at most
+--   `configuration`: the values of `kong.configuration`; `trusted_ips` lists the proxies whose
+--   X-Forwarded headers count;
+--   `node`: `{ id =, hostname = }`;
+--   `version`: the value of `kong.version`;
+--   `resolves`: whether the balancer accepts host names;
+--   `balancer`: whether the upstream's `balancer_by_lua*` calls the balancer;
+--   `buffering`: the internal location that asks the upstream for buffered answers;
+--   `cache_size`: the maximum number of entries in `kong.cache`
 -- @tparam table ngx
--- @tparam[opt] function find_ctx the context of the request, for `kong.ctx`; by default `ngx.ctx`
--- @tparam[opt] function write_log `write_log(level, message)` takes what `kong.log` is given,
---   without place and plugin; by default nginx's error log gets it, with both
+-- @tparam[opt] function find_ctx returns the context of the request for `kong.ctx`; by default
+--   `ngx.ctx`
+-- @tparam[opt] function write_log `write_log(level, message)` gets the messages of `kong.log`. By
+--   default, nginx's error log gets them, with the plugin and its line.
 -- @treturn table kong
--- @treturn table functions that a server calls in the phases of a request, and
+-- @treturn table the functions that a server calls in the phases of a request, and
 --   `describe(description)`, which replaces the description
 -- @raise `the description of kong must be a table, got <type>`,
 --   `the description of kong has an unknown field "<name>"`,
@@ -152,10 +155,10 @@ function _M.new(description, ngx, find_ctx, write_log)
     return is_trusted(var.realip_remote_addr or var.remote_addr)
   end
 
-  -- A variable that is nowhere in the configuration does not come later.
+  -- The names of undeclared variables. The configuration cannot declare them later.
   local undeclared = {}
 
-  --- Sets a variable of nginx; false where the configuration does not declare it.
+  --- Sets a variable of nginx. Returns false if the configuration does not declare it.
   function pdk.set_variable(name, value)
     if undeclared[name] then
       return false
@@ -167,7 +170,8 @@ function _M.new(description, ngx, find_ctx, write_log)
     return ok
   end
 
-  --- The port that clients use, where a map says so, else that of the server.
+  --- The port that clients use: the server's port, or the port for it in `host_ports` of the
+  -- configuration.
   function pdk.host_port()
     local port = tonumber(ngx.var.server_port)
     local ports = pdk.configuration.host_ports
@@ -183,7 +187,7 @@ function _M.new(description, ngx, find_ctx, write_log)
     kong[name] = require(module)(pdk)
   end
 
-  -- A plugin's handler has a log of its own in ctx.
+  -- The log of code outside of handlers. While a handler runs, `ngx.ctx.KONG_LOG` is its log.
   pdk.log = require "kong.response.pdk.log" (pdk)
 
   local function log_of_request()

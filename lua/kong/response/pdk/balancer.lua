@@ -1,5 +1,5 @@
---- The balancer phase: takes the server that `kong.service` has chosen, and the next one when it
--- fails.
+--- The balancer phase: sends the request to the server that `kong.service` has chosen, and to the
+-- next server if that fails.
 
 local ip = require "kong.response.pdk.ip"
 local phases = require "kong.response.pdk.phases"
@@ -18,14 +18,14 @@ local BALANCER = phases.BITS.balancer
 
 --- Makes the function for `balancer_by_lua*`.
 -- @tparam table pdk `ngx`
--- @treturn function
+-- @treturn function it raises an error if there is no server, or if nginx refuses the server
 return function(pdk)
   local ngx = pdk.ngx
-  -- Where each list of servers starts next.
+  -- For each list of servers, the index (from 0) at which the next request starts.
   local starts = {}
 
 
-  --- The server for this attempt.
+  --- Returns the address and the port of the server for this attempt.
   local function choose(data)
     local targets = data.targets
     if not targets then

@@ -1,4 +1,4 @@
---- Bodies as tables: JSON, forms and multipart, in requests and in answers from the upstream.
+--- Reads bodies into tables: JSON, forms and multipart, in requests and in answers of the upstream.
 
 local json = require "kong.response.pdk.json"
 local multipart = require "kong.response.pdk.multipart"
@@ -28,13 +28,13 @@ local _M = {
 }
 
 
---- A media type without its parameters, in lower case.
+--- Returns a media type without its parameters, in lower case.
 local function essence(media_type)
   return lower(match(media_type, "^[^;]*"))
 end
 
 
---- A media type without its parameters, as it is written.
+--- Returns a media type without its parameters, in its own spelling.
 function _M.without_parameters(media_type)
   return match(media_type, "^([^;]-)%s*;") or media_type
 end
@@ -44,7 +44,10 @@ end
 -- @tparam string media_type with its parameters
 -- @tparam function read_form `read_form() -> table | nil, err`
 -- @tparam function read_raw `read_raw() -> string | nil, err`
--- @return the values, nil and the media type; or nil, an error, and the media type
+-- @treturn ?table the values
+-- @treturn ?string the error, if there are no values: that of `read_form` or `read_raw`,
+--   `invalid json body`, or `unsupported content type '<media type>'`
+-- @treturn string the media type without its parameters, in lower case
 function _M.read(media_type, read_form, read_raw)
   local kind = essence(media_type)
 

@@ -1,4 +1,4 @@
---- `kong.cache`: values of a worker, and the functions that load them.
+--- `kong.cache`: a cache in each worker, which loads missing values with callbacks.
 
 local lru = require "kong.response.pdk.lru"
 
@@ -13,21 +13,27 @@ local type = type
 local unpack = unpack or table.unpack -- luacheck: ignore 143
 local xpcall = xpcall
 
+-- The default maximum number of entries.
 local SIZE = 10000
+
+-- The default of `resurrect_ttl`, in seconds.
 local RESURRECT_TTL = 30
 
--- How long a request waits for another one that loads the same key, and how long that one may take:
--- a client that hangs up ends it.
+-- While a request loads a key, other requests wait for it at most this long. All times are in
+-- seconds.
 local LOCK_SECONDS = 5
-local LOADING_SECONDS = 30
 local LOCK_STEP = 0.01
+
+-- After this time, another request may load the key: the first one may have ended in the callback,
+-- because its client has hung up.
+local LOADING_SECONDS = 30
 
 local TYPES = { ["nil"] = true, boolean = true, number = true, string = true, table = true }
 
 local TIMES = { "ttl", "neg_ttl", "resurrect_ttl" }
 
 
---- What is wrong with the arguments of `get`; nil if nothing is.
+--- Returns the error in the arguments of `get`, or nil.
 local function mistake_of(key, opts, callback)
   if type(key) ~= "string" then
     return "key must be a string"
@@ -61,13 +67,13 @@ end
 return function(pdk)
   local ngx = pdk.ngx
   local entries = lru(SIZE)
-  -- The keys that a request loads now, and when that counts no longer.
+  -- The keys that requests are loading, and the time at which another request may load each.
   local loading = {}
 
   local cache = {}
 
 
-  --- The entry of a key unless it has expired, and whether it is stale.
+  --- Returns the entry of a key. If it has expired, returns nil and the stale entry.
   local function lookup(key)
     local entry = entries:get(key)
     if not entry then
@@ -89,7 +95,7 @@ return function(pdk)
   end
 
 
-  -- Waits until no other request loads the key, where this phase can wait.
+  -- Waits until no other request loads the key, if this phase can wait.
   local function wait_for(key)
     local waited = 0
     while (loading[key] or 0) > ngx.now() do
@@ -104,7 +110,7 @@ return function(pdk)
   end
 
 
-  --- Stores what a callback has returned; returns the value that the cache has now.
+  --- Stores the result of a callback. Returns the stored value, or nil and an error.
   local function keep(key, opts, value, ttl)
     if type(ttl) == "number" and ttl < 0 then
       return value
@@ -127,7 +133,7 @@ return function(pdk)
   end
 
 
-  --- Runs a callback. Returns whether it went well, the value or what went wrong, the ttl.
+  --- Calls a callback. Returns true, the value and the ttl; or false and an error.
   local function load_value(callback, count, ...)
     local arguments = { ... }
     local ok, value, err, ttl = xpcall(function()
@@ -272,7 +278,7 @@ return function(pdk)
   end
 
 
-  -- There is no other node.
+  -- Gateways also delete the key in other nodes. Here there are none.
   cache.invalidate = cache.invalidate_local
 
 

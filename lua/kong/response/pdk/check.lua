@@ -1,7 +1,7 @@
---- The checks that the functions of `kong` make, with their messages.
+--- The checks of the functions of `kong`, with their messages.
 --
--- Each function here raises at the line of the plugin. It is called by a function that the plugin
--- calls: plugin, `kong.request.get_header`, check.
+-- Each check raises its error at the line of the plugin. The plugin calls a function such as
+-- `kong.request.get_header`, and that function calls the check.
 
 local phases = require "kong.response.pdk.phases"
 
@@ -15,9 +15,9 @@ local type = type
 local fmt = string.format
 
 
--- Where the plugin is: 1 is the check, 2 the function of `kong`, 3 the plugin. A check that a tail
--- call leaves has no place of its own in this count, and a tail call of `error` itself would shift
--- it.
+-- The level of the plugin for `error`: 1 is the function that calls `error`, 2 is the function of
+-- `kong`, 3 is the plugin. `refuse` and `fail` are called by tail calls, which add no level. Never
+-- call `error` by a tail call: that removes a level.
 local PLUGIN = 3
 
 local LIST_VALUES = "array of string, string, number or boolean"
@@ -27,11 +27,10 @@ local SET_VALUES = "string, number, boolean or array of strings"
 local _M = {}
 
 
---- Makes the two checks of the phase. The first is for functions that list their phases, the second
--- for functions that list phases in which they cannot be called.
+--- Makes the two checks of the phase.
 -- @tparam table ngx
--- @treturn function `check(allowed)`
--- @treturn function `check_except(forbidden)`
+-- @treturn function `check(allowed)` raises an error outside of these phases
+-- @treturn function `check_except(forbidden)` raises an error in these phases
 function _M.phase(ngx)
   local function refuse(allowed, phase)
     if phase == nil then
@@ -101,7 +100,7 @@ function _M.integer(name, value, min, max)
 end
 
 
---- What is wrong with the name or the value of a header; nil if nothing is.
+--- Returns the error in the name or the value of a header, or nil.
 local function header_mistake(name, value, values)
   if type(name) ~= "string" then
     return fmt("invalid header name %q: got %s, expected string", tostring(name), type(name))

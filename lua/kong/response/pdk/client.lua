@@ -1,4 +1,4 @@
---- `kong.client`: who sent the request.
+--- `kong.client`: the sender of the request.
 
 local phases = require "kong.response.pdk.phases"
 

@@ -1,11 +1,11 @@
---- `kong.configuration`: settings that can be read and not written.
+--- `kong.configuration`: read-only settings.
 
 local error = error
 local setmetatable = setmetatable
 
 
 --- Makes `kong.configuration`.
--- @tparam table pdk `configuration`, which may be replaced
+-- @tparam table pdk `configuration`, which is read at each access, because `describe` replaces it
 -- @treturn table
 return function(pdk)
   return setmetatable({}, {

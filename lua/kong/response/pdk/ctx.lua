@@ -6,12 +6,16 @@ local rawget = rawget
 local setmetatable = setmetatable
 
 
--- Where the tables are in `ngx.ctx`: no name of a plugin's can be in the way.
+-- The keys of the tables in `ngx.ctx`. They are tables, so they never equal a name that a plugin
+-- uses.
 local SHARED, OWN = {}, {}
 
 
---- Makes `kong.ctx`, with `shared` (one table per request) and `plugin` (one per request and what
--- `ngx.ctx.KONG_NAMESPACES.plugin` is: the plugin whose handler runs; nil where none does).
+--- Makes `kong.ctx`. `shared` is one table per request. `plugin` is one table per request and
+-- plugin, for the plugin whose handler runs (`ngx.ctx.KONG_NAMESPACES.plugin`); it is nil outside
+-- of handlers.
+-- @tparam table pdk `find_ctx`
+-- @treturn table
 return function(pdk)
   local find_ctx = pdk.find_ctx
 

@@ -1,4 +1,4 @@
---- Headers of a request or of an upstream's answer, read through variables of nginx.
+--- Reads headers of a request, or of an upstream's answer, through variables of nginx.
 
 local find = string.find
 local gsub = string.gsub
@@ -7,14 +7,15 @@ local rawget = rawget
 local type = type
 
 
--- How many names one table of variables holds before it starts anew: names may come from clients.
+-- The maximum number of cached names. Names may come from clients, so the cache needs a limit.
 local MAX_NAMES = 500
 
 
 local _M = {}
 
 
---- Makes a function that gives the variable of a header: `variable("X-Foo")` is `http_x_foo`.
+--- Makes a function that returns the variable of a header. With the prefix `http_`, it returns
+-- `http_x_foo` for `X-Foo`.
 function _M.variables(prefix)
   local names, count = {}, 0
 
@@ -34,13 +35,15 @@ function _M.variables(prefix)
 end
 
 
---- The first value of a header, if its variable might hold several values.
--- @tparam string value what the variable holds
--- @tparam table headers those of `ngx.req.get_headers` or `ngx.resp.get_headers`, all of them
+--- Returns the first value of a header whose variable may have several values.
+-- @tparam string value the value of the variable
+-- @tparam table headers all headers, from `ngx.req.get_headers` or `ngx.resp.get_headers`
+-- @tparam string name the name of the header
+-- @treturn string
 function _M.first(value, headers, name)
   local listed = headers[name]
   if listed == nil then
-    -- The variable also finds names with an underscore.
+    -- The variable also has the header if its name has an underscore.
     listed = rawget(headers, (gsub(lower(name), "-", "_")))
   end
   if type(listed) == "table" then
@@ -50,7 +53,7 @@ function _M.first(value, headers, name)
 end
 
 
---- Whether a variable might hold several values.
+--- Whether the value of a variable may contain several values of a header.
 function _M.is_list(value)
   return find(value, ", ", 1, true) ~= nil
 end

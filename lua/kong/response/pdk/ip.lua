@@ -1,4 +1,4 @@
---- `kong.ip`: whether an address is that of a trusted proxy.
+--- `kong.ip`: checks whether an address belongs to a trusted proxy.
 
 local band = require("bit").band
 local lshift = require("bit").lshift
@@ -24,8 +24,8 @@ local function read_ipv4(text)
 end
 
 
---- Appends the groups of one side of `::`; false if there is something else. At the end of an
--- address may be an IPv4 address.
+--- Appends the bytes of the groups on one side of `::`. Returns false if a group is not valid. The
+-- last group of an address (`is_end`) may be an IPv4 address.
 local function read_groups(text, bytes, is_end)
   if text == "" then
     return true
@@ -78,7 +78,7 @@ local function read_ipv6(text)
 end
 
 
---- The bytes of an address: 4 or 16; nil if the text is none.
+--- Returns the 4 or 16 bytes of an address, or nil if the text is not an address.
 local function read_address(text)
   if find(text, ":", 1, true) then
     return read_ipv6(text)
@@ -87,7 +87,8 @@ local function read_address(text)
 end
 
 
---- A range: the bytes of its address, and the number of bits that count.
+--- Reads a range: the bytes of its address, and the number of bits that it compares. Returns nil if
+-- the text is not a range.
 local function read_range(text)
   local address, size = match(text, "^([^/]+)/(%d+)$")
   local bytes = read_address(address or text)
@@ -141,8 +142,8 @@ end
 
 
 --- Makes `kong.ip.is_trusted`.
--- @tparam ?table trusted addresses and ranges; what is neither is not trusted
--- @treturn function
+-- @tparam ?table trusted addresses and ranges; other texts are ignored
+-- @treturn function `is_trusted(address) -> boolean`
 function _M.trust(trusted)
   local ranges, everything = {}, {}
   for i = 1, #(trusted or {}) do

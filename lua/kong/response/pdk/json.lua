@@ -1,4 +1,4 @@
---- JSON for the bodies of requests, and of answers from the upstream.
+--- JSON for the bodies of requests and of the upstream's answers.
 
 local json = require "kong.response.json"
 
@@ -7,12 +7,13 @@ local error = error
 
 
 local _M = {
-  --- The value of a text; nil and an error if it is no JSON.
+  --- Reads JSON. Returns nil and an error if the text is not JSON.
   decode = json.decode,
 }
 
 
---- The text of a value. Raises, without a position, what cannot be encoded.
+--- Writes a value as JSON.
+-- @raise the reason why the value has no JSON form, without a position
 function _M.encode(value)
   local text, reason = json.encode(value)
   return text or error(reason, 0)

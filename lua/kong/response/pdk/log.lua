@@ -24,7 +24,7 @@ local LEVELS = {
   alert = "ALERT", emerg = "EMERG",
 }
 
--- Where the plugin is, seen from a function that the functions of a log call by a tail call.
+-- The level of the plugin in `write_line`, because the functions of a log call it by a tail call.
 local PLUGIN = 2
 
 
@@ -32,8 +32,8 @@ local function nothing()
 end
 
 
--- Writes lines without the prefix that `ngx.log` adds, and tells which levels are written at all:
--- where this is nginx.
+-- Returns a function that writes a line, and a function that returns the highest level that nginx
+-- writes. In nginx, `raw_log` writes lines without the prefix of `ngx.log`.
 local function find_writer(ngx)
   local found, errlog = pcall(require, "ngx.errlog")
   if found and type(errlog) == "table" and pcall(errlog.get_sys_filter_level) then
@@ -47,7 +47,7 @@ local function find_writer(ngx)
 end
 
 
---- The arguments of a call as one text.
+--- Returns the arguments of a call as one string.
 local function text_of(count, ...)
   local texts = { ... }
   for i = 1, count do
@@ -57,7 +57,7 @@ local function text_of(count, ...)
 end
 
 
---- Makes `kong.log`.
+--- Makes the `kong.log` of code outside of plugins. Its function `new` makes the log of a plugin.
 -- @tparam table pdk `ngx`, `check`, `kong`, `host_port`, `write_log`
 -- @treturn table
 return function(pdk)
@@ -69,7 +69,7 @@ return function(pdk)
 
 
   --- Makes a log.
-  -- @tparam ?string namespace the plugin; nil for code that is no plugin's
+  -- @tparam ?string namespace the name of the plugin; nil for code outside of plugins
   -- @tparam ?string format
   local function make(namespace, format)
     local render = formats.compile(format or formats.default(namespace))

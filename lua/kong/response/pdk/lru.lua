@@ -1,4 +1,4 @@
---- A table of a limited size: the entry that was used least recently goes first.
+--- A table of a limited size. If it is full, it removes the entry that was used least recently.
 
 local setmetatable = setmetatable
 
@@ -12,31 +12,31 @@ local function unlink(entry)
 end
 
 
-local function link_behind(entry, place)
+local function link_after(entry, place)
   entry.before, entry.after = place, place.after
   place.after.before = entry
   place.after = entry
 end
 
 
---- The entry of a key, which counts as used; nil if there is none.
+--- Returns the entry of a key, or nil. The entry counts as used.
 function Lru:get(key)
   local entry = self.entries[key]
   if entry then
     unlink(entry)
-    link_behind(entry, self.ring)
+    link_after(entry, self.ring)
   end
   return entry
 end
 
 
---- The entry of a key, as it is.
+--- Returns the entry of a key, or nil. The entry does not count as used.
 function Lru:peek(key)
   return self.entries[key]
 end
 
 
---- Stores an entry, a table that this one may add fields to.
+--- Stores an entry. The entry is a table, and gets the fields `key`, `before` and `after`.
 function Lru:set(key, entry)
   self:delete(key)
   if self.count >= self.size then
@@ -44,7 +44,7 @@ function Lru:set(key, entry)
   end
   entry.key = key
   self.entries[key] = entry
-  link_behind(entry, self.ring)
+  link_after(entry, self.ring)
   self.count = self.count + 1
 end
 
@@ -66,7 +66,7 @@ function Lru:clear()
 end
 
 
---- Makes a table for so many entries.
+--- Makes a table for at most `size` entries.
 return function(size)
   local lru = setmetatable({ size = size }, Lru)
   lru:clear()

@@ -19,7 +19,7 @@ local type = type
 local _M = {}
 
 
---- The boundary in a media type; nil if there is none.
+--- Returns the boundary in a media type, or nil.
 function _M.boundary(media_type)
   for parameter in gmatch(media_type, ";%s*([^;]+)") do
     local name, value = match(parameter, "^(%a+)=(.-)%s*$")
@@ -31,7 +31,7 @@ function _M.boundary(media_type)
 end
 
 
--- The name in `Content-Disposition: form-data; name="…"`.
+-- Returns the name in `Content-Disposition: form-data; name="…"`, or nil.
 local function name_of(head)
   for line in gmatch(head .. "\r\n", "(.-)\r?\n") do
     local field, value = match(line, "^([^:]+):%s*(.*)$")
@@ -43,7 +43,7 @@ local function name_of(head)
 end
 
 
---- Adds a value; several of one name become an array.
+--- Adds a value. Several values of one name become an array.
 local function add(values, name, value)
   local before = values[name]
   if before == nil then
@@ -56,7 +56,8 @@ local function add(values, name, value)
 end
 
 
---- The values of a body by the names of its parts. A body without a boundary has none.
+--- Returns the values of a body, by the names of its parts. Without a boundary, it returns no
+-- values.
 function _M.decode(body, media_type)
   local values = {}
   local boundary = _M.boundary(media_type)
@@ -73,7 +74,8 @@ function _M.decode(body, media_type)
     if not line_end or not next_start then
       break
     end
-    -- With the line end before it: a part without headers begins with the empty line.
+    -- The part begins with the line end before it, so that a part without headers begins with an
+    -- empty line.
     local part = sub(text, line_end - 1, next_start - 1)
     local head_start, head_end = find(part .. "\r\n", "\r\n\r\n", 1, true)
     local name = head_start and name_of(sub(part, 3, head_start - 1))
@@ -86,7 +88,7 @@ function _M.decode(body, media_type)
 end
 
 
---- What is wrong with the values of a body; nil if nothing is.
+--- Returns the error in the values of a body, or nil.
 function _M.mistake(values)
   for name, value in pairs(values) do
     if type(name) ~= "string" then
@@ -100,7 +102,8 @@ function _M.mistake(values)
 end
 
 
---- The body of some values, and its boundary.
+--- Writes values as a body. Returns the body and its boundary: that of the media type, or a random
+-- one.
 function _M.encode(values, media_type)
   local boundary = _M.boundary(media_type)
   if not boundary then

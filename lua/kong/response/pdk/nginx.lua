@@ -8,7 +8,7 @@ local pcall = pcall
 local tonumber = tonumber
 
 
--- nginx counts these when it is built with its stub_status module.
+-- The symbols of nginx's counters. They exist if nginx was built with its module stub_status.
 local COUNTERS = {
   connections_active = "ngx_stat_active",
   connections_reading = "ngx_stat_reading",

@@ -37,7 +37,7 @@ end
 -- @treturn table
 return function(pdk)
   local ngx = pdk.ngx
-  -- Made before nginx forks: all workers have the same.
+  -- nginx makes the PDK before it starts workers, so all workers have the same id.
   local own_id = random.uuid()
   local hostname
 
@@ -51,7 +51,7 @@ return function(pdk)
     end
     local dict = ngx.shared and ngx.shared.kong
     if dict then
-      -- It lasts over reloads.
+      -- A dictionary keeps its values during a reload, so the id stays.
       dict:add(ID_KEY, own_id)
       return dict:get(ID_KEY) or own_id
     end
@@ -94,7 +94,7 @@ return function(pdk)
         allocated_slabs = size(capacity - dict:free_space()),
       }
     end
-    -- Other workers' memory is not seen from here.
+    -- A worker cannot read the memory of other workers.
     local worker = {
       pid = ngx.worker and ngx.worker.pid() or 0,
       http_allocated_gc = size(collectgarbage("count") * 1024),

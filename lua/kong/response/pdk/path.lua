@@ -1,4 +1,4 @@
---- Paths: their normal form, and how they are escaped for the upstream.
+--- Paths: their normal form, and their escaped form for the upstream.
 
 local byte = string.byte
 local char = string.char
@@ -11,7 +11,8 @@ local tonumber = tonumber
 local upper = string.upper
 
 
--- Percent-encoded, these are data and not structure: they stay encoded.
+-- These characters separate parts of a URL. If they are percent-encoded, they are data, so the
+-- normal form keeps them encoded.
 local RESERVED = "!*'();:@&=+$,/?%#[]"
 
 
@@ -24,7 +25,7 @@ local function decode_escape(hex)
 end
 
 
---- Removes the segments `.` and `..`, as RFC 3986 (5.2.4) says.
+--- Removes the segments `.` and `..` (RFC 3986, 5.2.4).
 local function remove_dot_segments(path)
   local kept, count = {}, 0
   local start = 2
@@ -70,7 +71,7 @@ function _M.escape_uri(path)
 end
 
 
---- The path in its normal form.
+--- Returns the path in its normal form.
 function _M.normalize(path)
   if find(path, "%", 1, true) then
     path = gsub(path, "%%(%x%x)", decode_escape)
@@ -85,20 +86,20 @@ function _M.normalize(path)
 end
 
 
---- A request target without its query.
+--- Returns a request target without its query.
 function _M.without_query(target)
   local mark = find(target, "?", 2, true)
   return mark and sub(target, 1, mark - 1) or target
 end
 
 
---- Escapes the bytes that must not stand in a request line, and nothing else.
+--- Escapes only the bytes that a request line must not contain.
 function _M.escape(path)
   return (gsub(path, "[%z\1-\32\127-\255\"<>\\^`{|}]", ESCAPES))
 end
 
 
---- The path whose escaped form is this one, as nginx escapes; nil if there is none.
+--- Returns the path whose escaped form (`escape_uri`) is this one, or nil if there is none.
 function _M.unescape(path)
   local plain = gsub(path, "%%(%x%x)", function(hex)
     return char(tonumber(hex, 16))

@@ -1,6 +1,6 @@
---- The phases of a gateway: the bit of each, and the sets of phases that functions allow.
+--- The phases of a gateway: the bit of each phase, and the sets of phases in which functions work.
 --
--- `ngx.ctx.KONG_PHASE` holds one bit.
+-- `ngx.ctx.KONG_PHASE` is the bit of the current phase.
 
 local band = require("bit").band
 local bor = require("bit").bor
@@ -12,7 +12,7 @@ local ipairs = ipairs
 local pairs = pairs
 
 
--- The bits, by name, are the library's. In ascending order: error messages list phases so.
+-- Sorted by their bits, because error messages list phases in this order.
 local PHASES = {}
 for name, bit in pairs(core.phases) do
   PHASES[#PHASES + 1] = { bit, name }
@@ -66,7 +66,7 @@ local _M = {
 }
 
 
---- The names of a set of phases, in the order of their bits.
+--- Returns the names of a set of phases, in the order of their bits.
 function _M.names(bits)
   local names = {}
   for _, phase in ipairs(PHASES) do

@@ -23,7 +23,8 @@ local function escape(text)
 end
 
 
--- The value without `false`, for which `ngx.encode_args` fails if the name needs an escape.
+-- Returns the value without `false`. `ngx.encode_args` fails for `false` if the name needs an
+-- escape.
 -- @treturn ?any nil if nothing is left
 local function without_false(value)
   if type(value) ~= "table" then
@@ -43,11 +44,11 @@ end
 local _M = {}
 
 
---- The text of some arguments, sorted.
+--- Writes arguments as a query string, sorted.
 -- @tparam table ngx
--- @tparam table args
+-- @tparam table args values by name
 -- @treturn ?string
--- @treturn ?string what is wrong
+-- @treturn ?string the error
 function _M.encode(ngx, args)
   local pieces, count = {}, 0
   for name, value in pairs(args) do
@@ -71,7 +72,7 @@ function _M.encode(ngx, args)
 end
 
 
---- A query string without the arguments of a name, written anew.
+--- Returns a query string without the arguments of a name. It escapes the other arguments again.
 function _M.without(ngx, query, name)
   local pieces = {}
   for piece in gmatch(query, "[^&]+") do

@@ -11,7 +11,7 @@ local sub = string.sub
 local _M = {}
 
 
---- A text of `count` random bytes as hex digits.
+--- Returns `count` random bytes as hex digits.
 function _M.hex(count)
   local file = open("/dev/urandom", "rb")
   local bytes = file and file:read(count)
@@ -29,7 +29,7 @@ function _M.hex(count)
 end
 
 
---- A random UUID (version 4).
+--- Returns a random UUID (version 4).
 function _M.uuid()
   local digits = _M.hex(16)
   return fmt("%s-%s-4%s-a%s-%s", sub(digits, 1, 8), sub(digits, 9, 12), sub(digits, 14, 16),

@@ -1,4 +1,4 @@
---- The client's body as nginx has it: in memory or in a temporary file.
+--- Reads the client's body, which nginx has in memory or in a temporary file.
 
 local fmt = string.format
 local open = io.open
@@ -31,8 +31,8 @@ end
 
 --- Makes the function that reads the body.
 -- @tparam table ngx
--- @treturn function `read(limit) -> string | nil, err`; `limit` is the size up to which a file is
---   read: 0 for any, none or a negative number for no file
+-- @treturn function `read(limit) -> string | nil, err`. `limit` is the maximum size of a file, in
+--   bytes. With 0 there is no maximum. With nil or a negative number, it reads no file.
 return function(ngx)
   return function(limit)
     ngx.req.read_body()

@@ -1,4 +1,4 @@
---- `kong.request`: what the client has sent.
+--- `kong.request`: the request of the client.
 
 local bodies = require "kong.response.pdk.body"
 local checks = require "kong.response.pdk.check"
@@ -35,7 +35,8 @@ local function read_port(text)
 end
 
 
---- The host and the port in a header such as `user@example.com:8080`; an IPv6 address has brackets.
+--- Returns the host and the port in a header such as `user@example.com:8080`. An IPv6 address has
+-- brackets.
 local function split_host(text)
   local at = find(text, "@", 1, true)
   if at then
@@ -62,7 +63,7 @@ return function(pdk)
   local request = {}
 
 
-  -- What is in ctx is of the start of access: plugins change variables later.
+  -- `ctx` has the values from the start of access. Plugins may change the variables later.
   local function scheme()
     return ngx.ctx.scheme or ngx.var.scheme
   end
@@ -75,7 +76,7 @@ return function(pdk)
     return ngx.ctx.request_uri or ngx.var.request_uri or ""
   end
 
-  -- A header of a trusted proxy.
+  -- Returns the value of a header if the client is a trusted proxy.
   local function forwarded(variable)
     local value = ngx.var[variable]
     if value and is_trusted() then
@@ -83,7 +84,7 @@ return function(pdk)
     end
   end
 
-  -- Whether nginx made this an error page of a request that it could not read.
+  -- Whether nginx could not read the request, and answers with an error page.
   local function is_unread(ctx)
     return ctx.KONG_UNEXPECTED and (ngx.req.http_version() or 0) < 2
   end
@@ -204,7 +205,7 @@ return function(pdk)
     if type(name) ~= "string" then
       error("query argument name must be a string", 2)
     end
-    -- All of them: the one that is asked for may be the last.
+    -- 0 reads all arguments, because the wanted one may be the last.
     local value = query(0)[name]
     if type(value) == "table" then
       return value[1]

@@ -1,7 +1,8 @@
---- What a gateway keeps of each request: functions that a server calls in the phases of a request.
+--- The data that a gateway keeps for each request. A server calls these functions in the phases of
+-- a request.
 --
--- They fill `ngx.ctx` under the names that plugins know, and the variables `$upstream_scheme`,
--- `$upstream_host` and `$upstream_uri` where the configuration declares them.
+-- They set the fields of `ngx.ctx` that plugins read. They also set the variables
+-- `$upstream_scheme`, `$upstream_host` and `$upstream_uri`, if the configuration declares them.
 
 local balancers = require "kong.response.pdk.balancer"
 local paths = require "kong.response.pdk.path"
@@ -12,13 +13,13 @@ local fmt = string.format
 local sub = string.sub
 
 
--- The ports that the header Host leaves out.
+-- The default ports, which the header Host does not contain.
 local DEFAULT_PORTS = { http = 80, https = 443, grpc = 80, grpcs = 443 }
 
 local _M = {}
 
 
---- The header Host for a service.
+--- Returns the value of the header Host for a service.
 local function host_of(service, scheme)
   if not service.host or not service.port or service.port == DEFAULT_PORTS[scheme] then
     return service.host
@@ -45,7 +46,7 @@ function _M.new(pdk)
   end
 
 
-  --- The log of a plugin.
+  --- Returns the log of a plugin.
   local function log_of(name)
     local log = logs[name]
     if not log then
@@ -56,13 +57,13 @@ function _M.new(pdk)
   end
 
 
-  --- Before a plugin's handler.
+  --- Call it before a plugin's handler.
   -- @tparam table ctx
-  -- @tparam table plugin whose `kong.ctx.plugin` it is
-  -- @tparam string name what the log calls it
-  -- @tparam ?string id what `kong.plugin.get_id` returns
-  -- @treturn ?table the plugin whose handler this one interrupts: filters run inside of the phase
-  --   that prints
+  -- @tparam table plugin the key of its `kong.ctx.plugin`
+  -- @tparam string name the name in the log
+  -- @tparam ?string id the result of `kong.plugin.get_id`
+  -- @treturn ?table the plugin whose handler this one interrupts, because filters run inside the
+  --   phase that prints
   -- @treturn ?table the log of that plugin
   function requests.enter_plugin(ctx, plugin, name, id)
     local namespaces = ctx.KONG_NAMESPACES
@@ -77,15 +78,15 @@ function _M.new(pdk)
   end
 
 
-  --- After a plugin's handler. Takes what `enter_plugin` has returned.
+  --- Call it after a plugin's handler, with the results of `enter_plugin`.
   function requests.leave_plugin(ctx, outer, outer_log)
     ctx.KONG_NAMESPACES.plugin, ctx.KONG_LOG = outer, outer_log
   end
 
 
-  --- At the start of rewrite.
+  --- Call it at the start of rewrite.
   -- @tparam table ctx
-  -- @tparam ?table description of what this request has: another one than that of `kong`
+  -- @tparam ?table description a description for this request, instead of that of `kong`
   function requests.rewrite(ctx, description)
     pdk.describe_request(ctx, description)
     ctx.KONG_PROCESSING_START = ngx.req.start_time() * 1000
@@ -94,7 +95,8 @@ function _M.new(pdk)
   end
 
 
-  --- At the start of access: the route is known from now on. Arguments as for `rewrite`.
+  --- Call it at the start of access, with the arguments of `rewrite`. From here on, the route is
+  -- known.
   function requests.access(ctx, description)
     if not ctx.KONG_PROCESSING_START then
       requests.rewrite(ctx, description)
@@ -126,7 +128,7 @@ function _M.new(pdk)
   end
 
 
-  --- After access, if the upstream is asked.
+  --- Call it after access, before nginx asks the upstream.
   function requests.proxy(ctx)
     local var = ngx.var
     ctx.KONG_ACCESS_ENDED_AT = now()
@@ -149,7 +151,7 @@ function _M.new(pdk)
   end
 
 
-  --- At the start of header_filter, once `ctx.KONG_PROXIED` says whether the upstream has answered.
+  --- Call it at the start of header_filter, after `ctx.KONG_PROXIED` is set.
   function requests.header_filter(ctx)
     ctx.KONG_HEADER_FILTER_START = now()
     if ctx.KONG_PROXIED and ctx.KONG_ACCESS_ENDED_AT then
@@ -160,7 +162,7 @@ function _M.new(pdk)
   end
 
 
-  --- At the end of the body.
+  --- Call it at the end of the body.
   function requests.body_end(ctx)
     ctx.KONG_BODY_FILTER_ENDED_AT = now()
     if ctx.KONG_PROXIED and ctx.KONG_HEADER_FILTER_START then

@@ -1,6 +1,6 @@
---- `kong.service`: which server gets the request, and how the connection is made.
+--- `kong.service`: chooses the server for the request, and the settings of the connection to it.
 --
--- What is set here is in `ngx.ctx.balancer_data`; the balancer phase does it.
+-- The functions store their arguments in `ngx.ctx.balancer_data`. The balancer phase uses them.
 
 local checks = require "kong.response.pdk.check"
 local ip = require "kong.response.pdk.ip"
@@ -16,7 +16,7 @@ local CONNECT = phases.CONNECT
 
 local MAX_TIMEOUT = 2147483646
 
--- nginx's configuration says what these set.
+-- Without a gateway, only nginx's configuration can set these.
 local TLS = { "set_tls_cert_key", "set_tls_verify", "set_tls_verify_depth", "set_tls_verify_store" }
 
 
@@ -32,7 +32,8 @@ return function(pdk)
   }
 
 
-  --- What the balancer will read. Raises at the plugin's line where nothing would read it.
+  --- Returns the data for the balancer phase. Raises an error at the plugin's line if there is no
+  -- balancer phase.
   local function balancer_data(name)
     local ctx = ngx.ctx
     if not pdk.description_of(ctx).balancer then

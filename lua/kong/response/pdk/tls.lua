@@ -1,6 +1,4 @@
---- `kong.client.tls`: what plugins may do with the client's certificate outside of the handshake.
---
--- The functions of the handshake need a gateway.
+--- `kong.client.tls`: the client's certificate. Only `set_client_verify` works without a gateway.
 
 local phases = require "kong.response.pdk.phases"
 

@@ -1,6 +1,6 @@
 --- `kong.vault`: secrets from environment variables, `{vault://env/NAME}`.
 --
--- nginx hides the environment from its workers, but for the names that its directive `env` has.
+-- nginx's workers see only the environment variables that its directive `env` names.
 
 local json = require "kong.response.pdk.json"
 
@@ -29,7 +29,7 @@ local function is_reference(reference)
 end
 
 
--- The settings in `prefix=SSL_&ttl=10`.
+-- Reads settings such as `prefix=SSL_&ttl=10`.
 local function read_settings(text)
   local settings = {}
   for name, value in gmatch(text, "([^&=]+)=([^&]*)") do
@@ -75,7 +75,7 @@ local function parse(reference)
 end
 
 
---- A key of a secret that is JSON.
+--- Returns the string under a key of a secret in JSON, or nil.
 local function subfield(secret, key)
   local values = json.decode(secret)
   local value = type(values) == "table" and values[key]
@@ -118,7 +118,7 @@ return function()
   end
 
 
-  -- Puts secrets in place, at any depth; true if there were references.
+  -- Replaces references with their secrets, at any depth. Returns whether it has found references.
   local function update(options, seen)
     if seen[options] then
       return false

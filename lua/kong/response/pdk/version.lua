@@ -1,4 +1,4 @@
---- `kong.version` and `kong.version_num`: which version's interface plugins find.
+--- `kong.version` and `kong.version_num`: the version of the gateway whose interface plugins get.
 
 local fmt = string.format
 local match = string.match
@@ -11,8 +11,10 @@ local DEFAULT = "3.9.0"
 local _M = {}
 
 
---- A version, and its number: 3009001 for 3.9.1.
--- @tparam ?string version
+--- Returns a version and its number. The number of 3.9.1 is 3009001.
+-- @tparam ?string version 3.9.0 by default
+-- @treturn string
+-- @treturn ?number nil if the version does not begin with two numbers
 function _M.of(version)
   version = version or DEFAULT
   local major, minor, patch = match(version, "^(%d+)%.(%d+)%.?(%d*)")

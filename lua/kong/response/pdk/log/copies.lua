@@ -1,4 +1,5 @@
---- What a log's document is made of: copies of entities, and values that plugins add.
+--- The values in the document of `kong.log.serialize`: copies of entities, and values that plugins
+-- add.
 
 local json = require "kong.response.json"
 
@@ -52,7 +53,7 @@ local function is_fit(value, seen)
 end
 
 
---- The keys in a path such as `a.b\.c`.
+--- Returns the keys in a path: those of `a.b\.c` are `a` and `b.c`.
 local function keys_of(path)
   local keys, key, start = {}, "", 1
   while true do
@@ -74,13 +75,13 @@ end
 local _M = {}
 
 
---- A copy that shares no table with the value, but the metatables.
+--- Returns a deep copy of a value. The copy has the same metatables.
 function _M.deep(value)
   return copy(value, {})
 end
 
 
---- What is wrong with a value that a plugin adds; nil if nothing is.
+--- Returns the error in a value that a plugin adds, or nil.
 function _M.mistake(value)
   if not is_fit(value, {}) then
     return BAD_VALUE
@@ -89,7 +90,11 @@ end
 
 
 --- Sets a value at a path in a document.
--- @treturn ?string what is wrong
+-- @tparam table document
+-- @tparam string path for example `a.b\.c`
+-- @param value
+-- @tparam string mode `set`, `add` (only if there is no value), or `replace` (only if there is one)
+-- @treturn ?string the error
 function _M.set(document, path, value, mode)
   local keys = keys_of(path)
   local place = document
@@ -112,7 +117,7 @@ function _M.set(document, path, value, mode)
   local key = keys[#keys]
   local is_there = place[key] ~= nil
   if mode == "set" or (mode == "add") ~= is_there then
-    -- A copy: a later value may go into it.
+    -- A copy, because later values may be set in it.
     place[key] = _M.deep(value)
   end
 end

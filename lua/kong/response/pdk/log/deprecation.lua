@@ -1,4 +1,4 @@
---- `kong.log.deprecation`: a warning that something will go.
+--- `kong.log.deprecation`: a warning about something that a later version removes.
 
 local concat = table.concat
 local fmt = string.format

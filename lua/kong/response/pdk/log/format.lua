@@ -10,7 +10,8 @@ local tostring = tostring
 local _M = {}
 
 
---- The base name of a function's file.
+--- Returns the base name of a function's file.
+-- @tparam table caller a result of `debug.getinfo`
 function _M.file(caller)
   local source = caller.source or "?"
   local first = sub(source, 1, 1)
@@ -38,7 +39,7 @@ local FIELDS = {
 }
 
 
---- The format of a log that has none of its own.
+--- Returns the default format of a log.
 function _M.default(namespace)
   if not namespace then
     return "%file_src:%line_src %message"
@@ -47,8 +48,8 @@ function _M.default(namespace)
 end
 
 
---- Makes the function that gives a line: `render(caller, namespace, message)`, with what
--- `debug.getinfo` says of the caller. Unknown modifiers stay as they are.
+--- Makes a function that returns a line: `render(caller, namespace, message)`. `caller` is a result
+-- of `debug.getinfo`. Unknown fields of the format stay unchanged.
 function _M.compile(format)
   local pieces = {}
   local stop = 1

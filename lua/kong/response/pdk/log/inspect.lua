@@ -1,4 +1,4 @@
---- Values as Lua that people read.
+--- Shows values as Lua, for people who debug.
 
 local concat = table.concat
 local find = string.find
@@ -57,7 +57,7 @@ local function length_of(value)
 end
 
 
--- Numbers for the tables, functions and others that have no text of their own.
+-- Returns a number for a table, a function or another value without a text of its own.
 local function number_of(state, value)
   local kind = type(value)
   local number = state.numbers[value]
@@ -128,7 +128,7 @@ function show(state, value, depth)
 end
 
 
---- The text of a value.
+--- Returns the text of a value.
 return function(value)
   return show({ numbers = {}, counts = {}, shown = {} }, value, 0)
 end

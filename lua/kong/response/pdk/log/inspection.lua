@@ -1,4 +1,4 @@
---- `kong.log.inspect`: values in a frame, for whoever debugs.
+--- `kong.log.inspect`: writes values in a frame, for people who debug.
 
 local inspect = require "kong.response.pdk.log.inspect"
 local formats = require "kong.response.pdk.log.format"

@@ -1,4 +1,5 @@
---- `kong.log.serialize` and `kong.log.set_serialize_value`: a request as one table.
+--- `kong.log.serialize` and `kong.log.set_serialize_value`: a request and its response as one
+-- table.
 
 local copies = require "kong.response.pdk.log.copies"
 local json = require "kong.response.json"

@@ -1,4 +1,4 @@
---- `kong.service.request`: what the upstream gets.
+--- `kong.service.request`: the request that the upstream gets.
 
 local bodies = require "kong.response.pdk.body"
 local checks = require "kong.response.pdk.check"
@@ -38,8 +38,8 @@ for _, name in pairs {
 end
 
 
---- A value as `ngx.req.set_header` takes it. An empty string becomes a space: nginx would drop the
--- header.
+--- Returns a value for `ngx.req.set_header`. An empty string becomes a space, because nginx would
+-- drop the header.
 local function header_value(value)
   local kind = type(value)
   if kind == "string" then
@@ -64,7 +64,7 @@ return function(pdk)
   local request = {}
 
 
-  -- An error for nginx's configuration, at the plugin's line.
+  -- Raises an error about nginx's configuration, at the plugin's line.
   local function need_variable(name, what)
     error(fmt("kong.service.request.%s needs the variable $%s: add `set $%s \"\";` to nginx's"
               .. " location and use it in proxy_pass", what, name, name), 3)
@@ -104,12 +104,12 @@ return function(pdk)
     if pdk.set_variable("upstream_uri", path) then
       return
     end
-    -- Without the variable, nginx makes the path of `$uri`. That keeps no encoded delimiters.
+    -- Without the variable, nginx makes the path from `$uri`. It cannot contain encoded delimiters.
     local plain = paths.unescape(path)
     if not plain then
       need_variable("upstream_uri", "set_path")
     end
-    -- Any byte may be in it: nginx escapes it.
+    -- `true` allows any byte in the path, because nginx escapes it.
     ngx.req.set_uri(plain, false, true)
   end
 
@@ -158,7 +158,7 @@ return function(pdk)
   end
 
 
-  -- nginx sends a variable as it is: a line end in it would begin another header.
+  -- nginx sends the value of a variable unchanged. A line end in it would begin another header.
   local function set_host(host)
     pdk.set_variable("upstream_host", (gsub(host, "[%z\1-\8\10-\31\127]", function(c)
       return fmt("%%%02X", byte(c))
@@ -166,7 +166,7 @@ return function(pdk)
   end
 
 
-  -- `Host`, and the pseudo-header of gRPC that stands for it.
+  -- Sets `Host`, or `:authority`, which gRPC sends instead.
   local function set_special(name, value)
     if name == AUTHORITY then
       local scheme = ngx.var.upstream_scheme
@@ -208,7 +208,7 @@ return function(pdk)
     checks.header(name, value)
     value = header_value(value)
 
-    -- Under its own name only: a lookup with `_` would also find `-`.
+    -- `rawget` finds only this name: a lookup with the metatable would find `-` for `_`.
     local headers = ngx.req.get_headers(0)
     local values = rawget(headers, lower(name))
     if type(values) ~= "table" then
@@ -243,7 +243,7 @@ return function(pdk)
     check(REWRITE_ACCESS)
     checks.headers(headers)
 
-    -- Sorted: of two spellings of a name the same one wins each time.
+    -- Sorted, so that the same spelling wins each time if the table has two spellings of a name.
     local names, count = {}, 0
     for name in pairs(headers) do
       count = count + 1
@@ -279,7 +279,7 @@ return function(pdk)
   end
 
 
-  -- The body and its Content-Type, or nil and what is wrong.
+  -- Returns the body and its Content-Type, or nil and the error.
   local function encode_body(kind, args, mime)
     if kind == bodies.FORM then
       local body, mistake = queries.encode(ngx, args)
@@ -326,7 +326,7 @@ return function(pdk)
   end
 
 
-  -- nginx's configuration says whether there is TLS.
+  -- Without a gateway, only nginx's configuration can turn TLS on and off.
   function request.disable_tls()
     check(UPSTREAM_TLS)
     error("kong.service.request.disable_tls needs a gateway", 2)

@@ -1,4 +1,4 @@
---- `kong.service.response`: what the upstream has answered, whatever plugins have made of it.
+--- `kong.service.response`: the answer of the upstream, without the changes of plugins.
 
 local bodies = require "kong.response.pdk.body"
 local checks = require "kong.response.pdk.check"
@@ -31,7 +31,7 @@ local function dashed(name)
 end
 
 
--- Finds headers in any spelling.
+-- Finds headers in any case, and with `_` for `-`.
 local buffered_mt = {
   __index = function(list, name)
     if type(name) == "string" then
@@ -41,7 +41,7 @@ local buffered_mt = {
 }
 
 
---- At most `max` of the headers that a server has buffered, with names in lower case.
+--- Returns at most `max` of the buffered headers. Their names are in lower case.
 local function buffered_headers(buffered, max)
   local list, count = setmetatable({}, buffered_mt), 0
   for name, value in pairs(buffered or {}) do
@@ -65,14 +65,14 @@ return function(pdk)
   local response = {}
 
 
-  --- What the upstream sent for a header, as plugins have not changed it: `sent` is what is in the
-  -- response now. A list that is still the upstream's stays a list.
+  --- Returns the upstream's value of a header. `sent` is its value in the response, which plugins
+  -- may have changed. If plugins have not changed a list, the result is a list.
   local function upstream_value(name, sent)
     local value = ngx.var[variable_of(name)]
     if value == nil or type(sent) ~= "table" then
       return value
     end
-    -- Before 1.23, the variable has the first value only.
+    -- Before nginx 1.23, the variable has only the first value.
     if sent[1] == value or concat(sent, ", ") == value then
       return sent
     end
@@ -80,7 +80,7 @@ return function(pdk)
   end
 
 
-  -- A miss may be a header that a plugin has removed.
+  -- Also finds the upstream's headers that plugins have removed from the response.
   local headers_mt = {
     __index = function(list, name)
       if type(name) ~= "string" then
