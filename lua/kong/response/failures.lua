@@ -80,7 +80,7 @@ function _M.request_id(kong, ctx, decide)
 end
 
 
---- A line of the log: first the raised error, then what failed.
+--- Returns a line for the log: first the raised error, then what has failed.
 -- @tparam table failure
 -- @tparam string what
 -- @tparam[opt] string id the id of the request

@@ -18,7 +18,7 @@ local type = type
 local _M = {}
 
 
--- Whether there is a file for a module, by module. It holds for one `package.path`.
+-- Whether a module has a file, by module, and the `package.path` of these answers.
 local known, known_for = {}, nil
 
 
@@ -40,10 +40,10 @@ local function exists(module)
 end
 
 
---- The modules of a plugin.
--- @tparam string name of the plugin, or of the module of its handler
--- @treturn string the module of the handler
--- @treturn ?string that of the schema, if there is one beside it
+--- Returns the modules of a plugin.
+-- @tparam string name the name of the plugin, or of the module of its handler
+-- @treturn string the module of the handler, which may not exist
+-- @treturn ?string the module of the schema in the same folder, if it exists
 function _M.locate(name)
   local folder = fmt("kong.plugins.%s", name)
   local handler = folder .. ".handler"
@@ -66,7 +66,7 @@ function _M.is_class(plugin)
 end
 
 
---- The plugin itself; of a class its one instance.
+--- Returns the plugin itself. For a class, it returns the only instance of the class.
 function _M.instance(plugin)
   if not _M.is_class(plugin) then
     return plugin
@@ -87,8 +87,8 @@ local OF_GATEWAYS = {
 }
 
 
---- The methods of a plugin that nobody calls without a gateway.
--- @treturn table names
+--- Returns the methods of a plugin that only a gateway calls.
+-- @treturn table an array of names
 function _M.phases_of_gateways(plugin)
   local found = {}
   for i = 1, #OF_GATEWAYS do
@@ -104,7 +104,7 @@ end
 local BOTH = "Plugin \"%s\" can't be loaded because it implements both `response` and"
   .. " `header_filter` or `body_filter` methods."
 
---- Why gateways do not load a plugin; nil if they do.
+--- Returns the error with which gateways refuse a plugin, or nil.
 function _M.refusal(plugin, name)
   if plugin.response ~= nil and (plugin.header_filter ~= nil or plugin.body_filter ~= nil) then
     return fmt(BOTH, name)
@@ -112,7 +112,7 @@ function _M.refusal(plugin, name)
 end
 
 
---- The name of a plugin for messages, where a test or a list has given a module.
+--- Returns the name of a plugin for messages, from the name of its module.
 function _M.name_of(module)
   return (gsub(gsub(module, "^kong%.plugins%.", ""), "%.handler$", ""))
 end

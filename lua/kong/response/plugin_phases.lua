@@ -1,4 +1,4 @@
---- The methods of a plugin: which phases there are, for the life cycle and the test kit.
+--- The phases in which the life cycle and the test kit call methods of plugins.
 
 local ipairs = ipairs
 
@@ -12,7 +12,7 @@ local _M = {
 }
 
 
---- Whether a table is a plugin itself, and no entry that has one in its field `plugin`.
+--- Whether a table is a plugin itself, not an entry with a plugin in its field `plugin`.
 function _M.is_plugin(given)
   if given.plugin ~= nil then
     return false

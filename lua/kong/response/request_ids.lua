@@ -1,4 +1,4 @@
---- Functions for the life cycle, by the table of the thirteen functions:
--- `request_id() -> string|nil|false` returns the id in error documents, or false for nginx's id.
+--- For each table of the thirteen functions, a function for the life cycle that returns the id in
+-- error documents: `request_id() -> string|nil|false`. False means nginx's id.
 
 return setmetatable({}, { __mode = "k" })

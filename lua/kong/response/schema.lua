@@ -1,4 +1,4 @@
---- Checks the configs of plugins against their `schema.lua`, and fills in defaults, as gateways do.
+--- Checks the configs of plugins against their `schema.lua`, and sets defaults, as gateways do.
 --
 --     local schemas = require "kong.response.schema"
 --     local schema = require "kong.plugins.key-check.schema"
@@ -25,10 +25,10 @@ local tostring = tostring
 local type = type
 
 
--- What a schema has, apart from descriptions of its database.
+-- The parts of a schema, and their types.
 local PARTS = { name = "string", fields = "table", entity_checks = "table" }
 
--- The fields that each plugin has in a gateway's database. A schema can replace them.
+-- The fields of each plugin in a gateway's database. A schema can replace them.
 local function fields_of_row()
   return {
     { id = typedefs.uuid },
@@ -121,7 +121,7 @@ local function read(given)
 end
 
 
--- What `read` has made of schemas.
+-- The results of `read`, by schema.
 local known = setmetatable({}, { __mode = "k" })
 
 
@@ -162,14 +162,14 @@ local function validate_row(schema, config, extra)
 end
 
 
--- What a row gets by itself, and no handler sees.
+-- Fields that a row gets automatically. Handlers do not see them, so `null` saves making them.
 local NOT_NEEDED = { id = values.NULL, created_at = values.NULL, updated_at = values.NULL }
 
--- What a list of plugins can say of a row.
+-- The fields that a list of plugins can set in a row.
 local OF_LIST = { route = true, service = true, consumer = true, instance_name = true }
 
 
---- The fields of a row that a list of plugins gives, with those that no handler sees.
+--- Returns the fields of a row that a list of plugins sets, and `NOT_NEEDED`.
 local function fields_for_config(given)
   local fields = {}
   for name, value in pairs(NOT_NEEDED) do
@@ -201,7 +201,7 @@ end
 
 
 local _M = {
-  --- An error table as one line.
+  --- Returns an error table as one line.
   line = messages.line,
 }
 
@@ -210,23 +210,25 @@ local _M = {
 -- @tparam table schema
 -- @tparam ?table config
 -- @tparam ?table extra other fields of the plugin's row: `{ consumer = { id = "…" } }`
--- @treturn table|nil the row, with defaults filled in; absent fields are `null`
+-- @treturn table|nil the row with defaults; fields without a value are `null`
 -- @treturn ?table an error table: messages by field
--- @raise what is wrong with the schema
+-- @raise `error initializing schema for plugin: error in definition of '<name>': <error>`
 function _M.validate(schema, config, extra)
   return validate_row(schema, config, extra)
 end
 
 
---- Makes what a plugin's handlers get of a config.
+--- Makes the config that the handlers of a plugin get.
 -- @tparam table schema
 -- @tparam ?table config
--- @tparam[opt] function resolve `resolve(reference)` gives the secret of a vault's reference
--- @tparam[opt] table place of the plugin in a list: `id`, `index`, and `row` with `route`,
---   `service`, `consumer` and `instance_name`; without it, the config lacks a gateway's own fields
+-- @tparam[opt] function resolve `resolve(reference)` returns the secret of a vault's reference
+-- @tparam[opt] table place the plugin's place in a list: `id`, `index`, and `row` with `route`,
+--   `service`, `consumer` and `instance_name`. Without it, the config does not have the fields that
+--   a gateway adds.
 -- @treturn table|nil
--- @treturn table|string warnings about deprecated fields, or what is wrong with the config
--- @raise what is wrong with the schema
+-- @treturn table|string warnings about deprecated fields; or the errors in the config, if there is
+--   no result
+-- @raise as `validate`
 function _M.config(schema, config, resolve, place)
   local filled, errors = validate_row(schema, config, fields_for_config(place and place.row or {}))
   if not filled then

@@ -1,6 +1,6 @@
---- Modules of a gateway that plugins require at their top, for servers without a gateway.
+--- Substitutes for modules of a gateway that plugins require, for servers without a gateway.
 --
--- `require` finds them only after everything else: a module of the same name wins.
+-- `require` searches them last, so it prefers any other module with the same name.
 
 local insert = table.insert
 local require = require
@@ -18,7 +18,7 @@ local installed = false
 local _M = { MODULES = MODULES }
 
 
---- Lets `require` find them.
+--- Adds them to the modules that `require` finds.
 function _M.install()
   if installed then
     return

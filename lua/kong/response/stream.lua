@@ -1,4 +1,4 @@
---- `kong.response.exit` for the stream that nginx serves (layer 4).
+--- `kong.response.exit` for nginx's stream subsystem (layer 4).
 -- It uses only `ngx.ctx`, `ngx.print`, `ngx.log` and `ngx.exit`.
 
 local core = require "kong.response.core"

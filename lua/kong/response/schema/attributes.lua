@@ -40,8 +40,8 @@ local function is_regex(value)
 end
 
 
--- Each gets the argument of the attribute and the value, and returns whether the value is valid,
--- and the message if it is not.
+-- A validator gets the argument of the attribute and the value. It returns whether the value is
+-- valid, and the message for a value that is not valid.
 local VALIDATORS = {
   eq = function(wanted, value)
     return value == wanted, fmt("value must be %s", show(wanted))
@@ -168,7 +168,7 @@ local ORDER = {
 local _M = {}
 
 
---- The validators of a field, in order: `{ { attribute =, validate = }, … }`.
+--- Returns the validators of a field, in order: `{ { argument =, validate = }, … }`.
 function _M.of(field)
   local found = {}
   for i = 1, #ORDER do

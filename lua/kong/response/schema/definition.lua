@@ -1,9 +1,11 @@
---- Reads the definitions of fields in a schema: checks them, and copies them into a form that is
--- quick to work with. A copy has the attributes of the definition, and
+--- Reads the definitions of fields in a schema: checks them, and copies them. A copy has the
+-- attributes of the definition, and these:
 --
---   list, by_name   of a record: its fields in order, `{ name =, field = }`, and by name
+--   source          the definition
 --   validators      the attributes that check a value
---   shorthands      of a record: the fields that stand for others
+--   list, by_name   only a record: its fields in order, `{ name =, field = }`, and by name
+--   shorthands      only a record: the fields that set other fields
+--   checks          only a record: its entity checks
 
 local attributes = require "kong.response.schema.attributes"
 local entity_checks = require "kong.response.schema.entity_checks"
@@ -29,14 +31,14 @@ local function set_of(text)
 end
 
 
--- What every field may have.
+-- The attributes of every field.
 local COMMON = set_of [[
   type required default auto unique err description examples abstract immutable deprecation
   referenceable encrypted indexed unique_across_ws legacy transient hidden translate_backwards
   eq ne custom_validator
 ]]
 
--- What fields of a type may have, apart from that.
+-- The other attributes of fields of a type.
 local OF_TYPE = {
   string = set_of [[
     one_of not_one_of uuid is_regex len_eq len_min len_max starts_with not_match match_none match
@@ -55,7 +57,7 @@ local OF_TYPE = {
   any = set_of "",
 }
 
--- What fields of a type must have.
+-- The required attributes of fields of a type.
 local NEEDED = {
   array = { "elements" },
   set = { "elements" },
@@ -129,7 +131,8 @@ local function check_attributes(field, path)
 end
 
 
---- The one entry of a table such as `{ header = { type = "string" } }`.
+--- Returns the key and the value of a table with one entry, such as
+-- `{ header = { type = "string" } }`.
 local function entry_of(entry, path)
   if type(entry) ~= "table" then
     refuse(path, "expected a table with one field, got %s", type(entry))
@@ -176,9 +179,9 @@ end
 
 --- Reads a field.
 -- @tparam table given
--- @tparam string path what errors call it
--- @tparam boolean is_reached whether only records are between it and the plugin: such records are
---   required unless they say otherwise
+-- @tparam string path the name of the field in errors
+-- @tparam boolean is_reached whether all fields that contain this field are records. Then a record
+--   is required by default.
 -- @treturn table
 -- @raise `<path>: <message>`
 function _M.field(given, path, is_reached)

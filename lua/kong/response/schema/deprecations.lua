@@ -39,10 +39,10 @@ local function walk(field, value, warn)
 end
 
 
---- The warnings about a valid config, before defaults are filled in.
--- @tparam table field that `schema.definition` has read
+--- Returns the warnings about a valid config without defaults.
+-- @tparam table field a result of `definition.field`
 -- @param value
--- @treturn table texts, in the order of the fields
+-- @treturn table an array of texts, in the order of the fields
 function _M.of(field, value)
   local texts = {}
   walk(field, value, deprecation(function(text)

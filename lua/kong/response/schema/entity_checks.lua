@@ -37,8 +37,8 @@ local function at_least_one_of(paths, record)
 end
 
 
--- Each gets the argument of the check, the record, `validate(field, value)` and the errors so far;
--- it returns a message if the record is not valid.
+-- A check gets its argument, the record, `validate(field, value)` and the errors of the record's
+-- fields. It returns a message if the record is not valid.
 local CHECKS = {
   at_least_one_of = at_least_one_of,
 
@@ -121,14 +121,14 @@ local CHECKS = {
   end,
 }
 
--- They say nothing where a field of theirs is not valid by itself.
+-- These checks do not run if one of their fields has an error.
 local NEED_VALID_FIELDS = {
   custom_entity_check = true, mutually_required = true, mutually_exclusive = true,
   mutually_exclusive_sets = true,
 }
 
 
---- The fields that a check reads.
+--- Returns the paths of the fields that a check reads.
 local function paths_of(name, argument)
   if name == "mutually_exclusive_sets" then
     local paths = {}
@@ -158,7 +158,7 @@ local function field_at(record, path)
 end
 
 
---- A field with the attributes of a match in place of its own.
+--- Returns a field whose own attributes are replaced with those of a match.
 local function matching(record, path, match, place, read)
   local field = field_at(record, path)
   if not field then
@@ -182,9 +182,9 @@ local _M = {}
 
 --- Reads the checks of a record.
 -- @tparam ?table given
--- @tparam table record `by_name`
--- @tparam string place what errors call the record
--- @tparam function read reads the definition of a field
+-- @tparam table record the record as `definition.field` makes it, with `by_name`
+-- @tparam string place the name of the record in errors
+-- @tparam function read `definition.field`
 -- @treturn table
 -- @raise `<place>: entity_checks: …`
 function _M.read(given, record, place, read)
@@ -241,10 +241,10 @@ local function may_run(entry, record, errors)
 end
 
 
---- Runs checks; messages go to `errors["@entity"]`.
--- @tparam table checks of `read`
+--- Runs the checks of a record. Adds their messages to `errors["@entity"]`.
+-- @tparam table checks the result of `read`
 -- @tparam table record
--- @tparam table errors those of the record's fields
+-- @tparam table errors the errors of the record's fields
 -- @tparam function validate `validate(field, value)`
 function _M.run(checks, record, errors, validate)
   for i = 1, #checks do

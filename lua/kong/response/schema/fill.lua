@@ -1,4 +1,4 @@
---- Fills in what a config leaves out, and makes of a valid config what handlers get.
+--- Sets the defaults in a config, and makes the config for handlers from a valid one.
 
 local json = require "kong.response.json"
 local random = require "kong.response.pdk.random"
@@ -28,7 +28,8 @@ local function concat_path(path)
 end
 
 
---- Puts what a shorthand stands for in its place.
+--- Replaces the shorthands in a record with the fields that they set. Adds their errors to
+-- `errors`.
 local function expand(record, value, errors)
   for _, shorthand in ipairs(record.shorthands) do
     local name, given = shorthand.name, value[shorthand.name]
@@ -105,11 +106,12 @@ local function fill_record(field, value, errors)
 end
 
 
---- Fills in the value of a field; the value itself is changed.
+--- Sets the defaults in the value of a field. It changes the value itself.
 -- @tparam table field
 -- @param value
--- @tparam table errors gets what is wrong with shorthands
+-- @tparam table errors gets the errors of shorthands
 -- @tparam ?string name
+-- @return the value
 function fill(field, value, errors, name)
   if value == nil and field.auto then
     value = automatic(name, field)
@@ -144,9 +146,9 @@ function fill(field, value, errors, name)
 end
 
 
---- Fills in what a record leaves out.
--- @treturn table|nil a copy
--- @treturn ?table what is wrong with shorthands
+--- Sets the defaults in a copy of a record.
+-- @treturn table|nil the copy
+-- @treturn ?table the errors of shorthands
 function _M.record(field, value)
   local errors = {}
   local filled = fill_record(field, copy(value), errors)
@@ -226,10 +228,10 @@ function select_value(field, value, resolve)
 end
 
 
---- What handlers get of a record that is filled in and valid.
+--- Returns the config for handlers, from a valid record with defaults.
 -- @tparam table field
 -- @tparam table value
--- @tparam function resolve `resolve(reference)` gives the secret
+-- @tparam function resolve `resolve(reference)` returns the secret of a vault's reference
 -- @treturn table
 function _M.select(field, value, resolve)
   return select_record(field, value, resolve)

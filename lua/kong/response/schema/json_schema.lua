@@ -20,7 +20,7 @@ local NULL = values.NULL
 local _M = {}
 
 
---- The name of JSON for a value; nil if JSON has no such value.
+--- Returns JSON's name for the type of a value, or nil if JSON has no such value.
 local function type_of(value)
   if value == NULL then
     return "null"
@@ -40,7 +40,7 @@ local function has_type(value, wanted)
   if wanted == "integer" then
     return kind == "number" and value == floor(value)
   elseif wanted == "array" then
-    -- An empty table is both.
+    -- An empty table is an array and an object.
     return kind == "array" or kind == "object" and next(value) == nil
   end
   return kind == wanted
@@ -99,7 +99,7 @@ end
 
 
 local function check_string(schema, value)
-  -- Characters of UTF-8, not bytes.
+  -- The length in characters of UTF-8, not in bytes.
   local _, length = gsub(value, "[^\128-\191]", "")
   if schema.minLength and length < schema.minLength then
     return fmt("string too short, expected at least %d, got %d", schema.minLength, length)
@@ -118,7 +118,7 @@ local function check_number(schema, value)
 end
 
 
---- Checks a JSON value; returns a message if it is not valid.
+--- Checks a JSON value. Returns a message if it is not valid.
 function check(schema, value)
   local err = schema.type and check_type(schema.type, value)
   if err then
@@ -147,7 +147,7 @@ function check(schema, value)
 end
 
 
---- Whether JSON has all parts of a value. Objects have strings as keys.
+--- Whether a value has a JSON form. The keys of objects must be strings.
 local function is_json(value, depth)
   local kind = type_of(value)
   if not kind or depth > 100 then
@@ -164,9 +164,9 @@ end
 
 
 --- Checks the value of a `json` field.
--- @tparam table json_schema `inline` has a JSON Schema; a `namespace` is not checked
+-- @tparam table json_schema `inline` is a JSON Schema. Without it, every JSON value is valid.
 -- @param value
--- @treturn ?string what is wrong with the value
+-- @treturn ?string the error
 function _M.check(json_schema, value)
   if not is_json(value, 1) then
     return "expected a JSON value"

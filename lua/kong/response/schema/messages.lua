@@ -1,4 +1,4 @@
---- Error tables of schemas as one line.
+--- Writes error tables of schemas as one line.
 
 local values = require "kong.response.schema.values"
 
@@ -18,7 +18,7 @@ local function text_of(err)
 end
 
 
---- `schema violation (config.a: required field missing)`, `2 schema violations (…; …)`
+--- Returns `schema violation (config.a: required field missing)`, or `2 schema violations (…; …)`.
 -- @tparam table errors
 -- @treturn string
 function _M.line(errors)

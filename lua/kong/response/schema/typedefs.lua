@@ -17,7 +17,7 @@ local tostring = tostring
 local NULL = values.NULL
 
 
--- A typedef that is called copies what the given table lacks into it.
+-- A call of a typedef copies its attributes into the given table, except those that the table has.
 local callable = {
   __call = function(typedef, given)
     for name, value in pairs(typedef) do
@@ -159,7 +159,7 @@ define("pem", {
   entity_checks = { { at_least_one_of = { "private_key", "public_key" } } },
 })
 
--- The members of RFC 7517 and RFC 7518.
+-- The members of a JSON Web Key (RFC 7517 and RFC 7518).
 local function jwk_fields()
   local fields = {
     { kty = { type = "string", required = true, one_of = { "EC", "OKP", "RSA", "oct" } } },
@@ -199,7 +199,7 @@ define("destinations", addresses_and_ports())
 define("capability", { type = "string" })
 
 
--- How a trace goes from the client's request to the upstream's.
+-- The formats of headers that carry a trace from the client's request to the upstream.
 local EXTRACTORS = { "ot", "w3c", "datadog", "b3", "gcp", "jaeger", "aws", "instana" }
 local INJECTORS = {
   "preserve", "ot", "w3c", "datadog", "b3", "b3-single", "gcp", "jaeger", "aws", "instana",

@@ -1,4 +1,4 @@
---- Checks of host names, paths and URLs. Each returns whether the text is valid, and a message.
+--- Checks of host names, paths, URLs and PEM. A check returns true, or false and a message.
 
 local addresses = require "kong.response.pdk.ip"
 
@@ -38,14 +38,14 @@ local function check_host(value)
 end
 
 
---- A name or an address, without a port.
+--- Checks a host name or an address without a port.
 function _M.check_host(value)
   local ok, err = check_host(value)
   return ok, err
 end
 
 
---- A name of TLS: no address.
+--- Checks a server name for TLS, which cannot be an address.
 function _M.check_sni(value)
   if addresses.is_address(value) then
     return false, "must not be an IP"
@@ -54,7 +54,7 @@ function _M.check_sni(value)
 end
 
 
---- A name in which `*` may stand for its first or last label.
+--- Checks a host name whose first or last label may be `*`.
 function _M.check_wildcard_host(value)
   local name = gsub(gsub(value, "^%*%.", "any."), "%.%*$", ".any")
   if find(name, "*", 1, true) then
@@ -64,7 +64,7 @@ function _M.check_wildcard_host(value)
 end
 
 
---- A name or an address, with a port or without.
+--- Checks a host name or an address with an optional port.
 function _M.check_host_and_port(value)
   local host, port = match(value, "^(.*):(%d+)$")
   if host and (not find(host, ":", 1, true) or find(host, "^%[.*%]$")) then
@@ -77,7 +77,7 @@ function _M.check_host_and_port(value)
 end
 
 
---- A path of a URL, as RFC 3986 allows it.
+--- Checks a path of a URL (RFC 3986).
 function _M.check_path(value)
   if not find(value, "^[%w%-._~:/?#%[%]@!$&'()*+,;=%%]*$") then
     return false, fmt("invalid path: '%s' (characters outside of the reserved list of RFC 3986 "
@@ -92,7 +92,7 @@ function _M.check_path(value)
 end
 
 
---- A URL with scheme and host.
+--- Checks that a URL has a scheme and a host.
 function _M.check_url(value)
   local scheme, rest = match(value, "^(%a[%w+.-]*):(.*)$")
   local authority = match(rest or value, "^//([^/?#]*)")
@@ -106,7 +106,9 @@ function _M.check_url(value)
 end
 
 
---- Text in the form of PEM. What it contains is not checked.
+--- Makes a check for text in the form of PEM. It does not check the content.
+-- @tparam string label the end of the label in `-----BEGIN …-----`
+-- @tparam string name the name in the message
 function _M.check_pem(label, name)
   return function(value)
     return find(value, "-----BEGIN [%u ]*" .. label .. "-----") ~= nil,

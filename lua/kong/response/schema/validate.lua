@@ -1,4 +1,4 @@
---- Checks values against fields that `schema.definition` has read.
+--- Checks values against fields (results of `definition.field`).
 
 local entity_checks = require "kong.response.schema.entity_checks"
 local json_schema = require "kong.response.schema.json_schema"
@@ -81,7 +81,7 @@ local function validate_foreign(_, value)
 end
 
 
--- The message if a value is not of a type.
+-- A check for each type. It returns a message, or a table of messages, if the value is not valid.
 local TYPES = {
   string = function(field, value)
     if type(value) ~= "string" then
@@ -137,8 +137,8 @@ local TYPES = {
 --- Checks the value of a field.
 -- @tparam table field
 -- @param value
--- @treturn boolean
--- @return the message, or a table of messages
+-- @treturn boolean whether it is valid
+-- @return a message or a table of messages, if it is not valid
 function _M.field(field, value)
   if value == nil then
     if field.required then

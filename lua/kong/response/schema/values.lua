@@ -22,7 +22,7 @@ local NULL = json.null
 local _M = { NULL = NULL }
 
 
---- A copy of a value, with copies of the tables in it. Metatables are not copied.
+--- Returns a deep copy of a value, without metatables.
 function _M.copy(value)
   if type(value) ~= "table" then
     return value
@@ -54,7 +54,7 @@ function _M.is_sequence(value)
 end
 
 
---- The bytes of a string, the entries of a table.
+--- Returns the number of bytes of a string, or the number of entries of a table.
 function _M.length(value)
   if type(value) ~= "table" then
     return #tostring(value)
@@ -80,7 +80,8 @@ function _M.is_reference(value)
 end
 
 
---- What is at a path such as `config.redis.host`; nil where a part of it is missing.
+--- Returns the value at a path such as `config.redis.host`, or nil if a part of the path is
+-- missing.
 function _M.get(value, path)
   for name in gmatch(path, "[^.]+") do
     if type(value) ~= "table" then
@@ -92,7 +93,7 @@ function _M.get(value, path)
 end
 
 
---- Sets what is at a path, with the tables on the way.
+--- Sets the value at a path, and makes the missing tables of the path.
 function _M.set(target, path, value)
   local head, tail = match(path, "^([^.]+)%.(.+)$")
   if not head then
@@ -106,7 +107,7 @@ function _M.set(target, path, value)
 end
 
 
---- The keys of a table in a fixed order.
+--- Returns the keys of a table in a fixed order.
 function _M.sorted_keys(value)
   local keys = {}
   for key in pairs(value) do
@@ -122,7 +123,7 @@ function _M.sorted_keys(value)
 end
 
 
---- A value as messages show it.
+--- Returns a value as text for messages.
 function _M.show(value)
   if value == NULL then
     return "null"
@@ -131,7 +132,7 @@ function _M.show(value)
 end
 
 
---- `a, b`
+--- Returns values as text: `a, b`.
 function _M.list(values)
   local shown = {}
   for i = 1, #values do
@@ -141,7 +142,7 @@ function _M.list(values)
 end
 
 
---- `'a', 'b'`
+--- Returns values as text: `'a', 'b'`.
 function _M.quoted_list(values)
   local shown = {}
   for i = 1, #values do
@@ -151,7 +152,7 @@ function _M.quoted_list(values)
 end
 
 
---- A value as Lua source on one line.
+--- Returns a value as Lua source on one line.
 function _M.dump(value)
   if type(value) == "string" then
     return fmt("%q", value)

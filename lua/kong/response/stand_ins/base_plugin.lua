@@ -24,7 +24,7 @@ local PHASES = {
 }
 
 
--- Classes: a class is the metatable of its instances and of its subclasses.
+-- The base class. A class is the metatable of its instances and of its subclasses.
 local Object = {}
 Object.__index = Object
 

@@ -1,4 +1,4 @@
---- What plugins use of `kong.constants`.
+--- The fields of `kong.constants` that plugins use.
 
 return {
   HEADERS = {

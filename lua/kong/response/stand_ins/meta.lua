@@ -1,4 +1,4 @@
---- `kong.meta`: the version that plugins are told.
+--- `kong.meta`: the version of the gateway whose interface plugins get.
 
 local version = require("kong.response.pdk.version").of()
 
