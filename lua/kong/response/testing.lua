@@ -10,11 +10,11 @@
 --     }
 --     assert.response(result).has.status(403)
 --
--- The rules of `kong.response` are those that run in nginx; status, headers and body are those of a
--- request in memory. The globals `kong` and `ngx` exist while a test runs, and are put back behind
--- it, also when it fails.
+-- The rules of `kong.response` are the same code as in nginx. They work on a request in memory. The
+-- kit sets the globals `kong` and `ngx` while a test runs, and restores them afterwards, even if
+-- the test fails.
 
--- Another Lua says of the native part only that a symbol is missing.
+-- Without this check, another Lua raises an error about a missing symbol of the native part.
 if not rawget(_G, "jit") then
   error("kong.response needs LuaJIT: busted --lua=/usr/bin/luajit", 0)
 end
@@ -85,7 +85,7 @@ local FIELDS = {
   version = "string",
 }
 
--- The server that gateways have.
+-- The version of the nginx in gateways.
 local NGINX_VERSION = "1.27.1"
 
 local ADDITIONS = { kong = "table", ngx = "table" }
@@ -99,7 +99,8 @@ local kong_table, restore_kong, requests_of_kong = gateway.new(ngx_table)
 local last
 
 
--- Takes over what code under test finds by name; returns what gives it back.
+-- Replaces the globals and modules that the tested code uses. Returns a function that restores
+-- them.
 local function install(given, names)
   local kong, ngx, module = rawget(_G, "kong"), rawget(_G, "ngx"), loaded[MODULE]
   local uninstall_coroutines = coroutines.install()
@@ -120,9 +121,9 @@ local function install(given, names)
 end
 
 
--- Fields of a table are added to those of a table that is there. One with a metatable is something
--- of its own, a spy say, and replaces what is there.
--- Without a request, what belongs to one (`ngx.header`, `ngx.status`) is left out.
+-- Adds the fields of a case to `kong` or `ngx`. If both values are tables, it adds the fields of
+-- one to the other. But a table with a metatable, for example a spy, replaces the old value.
+-- Without a request, it leaves out the fields that need one (`ngx.header`, `ngx.status`).
 local function add(target, given, has_request)
   for name, value in pairs(given or {}) do
     local there = rawget(target, name)
@@ -143,7 +144,7 @@ local function add(target, given, has_request)
 end
 
 
--- Calls a function with the globals in place, and with what a test adds to them.
+-- Calls a function with the globals of a test, and with the fields that the test adds to them.
 local function with_globals(kong, ngx, f, ...)
   if rawget(_G, "kong") == kong_table then
     return f(...)
@@ -160,7 +161,7 @@ local function with_globals(kong, ngx, f, ...)
 end
 
 
--- `require`: what a module logs goes to the log of the test that runs next.
+-- Calls `require`. The log of the next test gets the lines that the module logs.
 local function load_module(name)
   running.start_loading()
   local ok, module = pcall(require, name)
@@ -181,7 +182,7 @@ end
 
 local vault = vaults({})
 
--- The secret of a vault's reference, for configs.
+-- Returns the secret of a vault's reference, for configs.
 local function resolve(reference)
   return vault.get(reference) or ""
 end
@@ -233,7 +234,7 @@ local function run_session(case)
 end
 
 
--- Runs code with the globals of a test in place, and forgets the test.
+-- Runs code with the globals of a test, and then removes the test.
 local function installed(given, names, code, ...)
   local uninstall = install(given, names)
   local ok, session, result = pcall(code, ...)
@@ -305,7 +306,7 @@ local function advance(seconds)
   end
   clock.move(seconds)
   if running.session then
-    -- A handler, or what the test describes, moves the clock of its own request.
+    -- The call comes from a handler, or from a function of the case.
     run_timers(running.session)
   elseif last then
     installed(nil, nil, function()
@@ -332,7 +333,7 @@ end
 register()
 
 
--- A mistake in the description of a test names the line of the test: this is called by a tail call.
+-- Call it only as a tail call, so that an error in a case names the line of the test.
 local function checked(ok, value)
   if ok then
     return value
@@ -341,7 +342,7 @@ local function checked(ok, value)
 end
 
 
--- What is wrong with defaults is said where they are made. Plugins are not loaded yet.
+-- Checks defaults where the test makes them. It does not load plugins.
 local function check_defaults(defaults)
   if type(defaults) == "table" and defaults.plugins == nil
     and plugin_phases.is_plugin(defaults)
@@ -358,20 +359,20 @@ end
 local _M = {}
 
 
--- What plugins require of a gateway.
 stand_ins.install()
 
 
 --- Runs a request through plugins. types/kong/response/testing.lua describes the tables.
--- What `tostring` makes of the result is the HTTP/1.1 message that the client gets.
+-- `tostring(result)` returns the HTTP/1.1 message that the client gets.
 -- @tparam kong.response.testing.Case case
 -- @treturn kong.response.testing.Result
--- @raise `a test is running already`, `unknown field "<name>" of <what>` and, where one is near,
---   `: did you mean "<name>"?`, `<what>.<name> must be a <type>, got <type>`, `the plugin of <what>
---   has a method "<name>", which is not a phase: did you mean "<phase>"?`,
---   `upstream.failure must be timeout, refused or cut_off, got "<value>"` and
---   others about the description; with `strict`, `strict mode found:`, the mistakes and the
---   response; an assertion that failed inside of a handler
+-- @raise `a test is running already`;
+--   `unknown field "<name>" of <what>`, with `: did you mean "<name>"?` for a similar name;
+--   `<what>.<name> must be a <type>, got <type>`;
+--   `the plugin of <what> has a method "<name>", which is not a phase: did you mean "<phase>"?`;
+--   `upstream.failure must be timeout, refused or cut_off, got "<value>"`, and other errors about
+--   the case; with `strict`, `strict mode found:` with the mistakes and the response;
+--   the error of an assertion that has failed in a handler
 -- @usage
 -- local result = testing.run {
 --   plugin = "plugins.keys",
@@ -384,7 +385,7 @@ function _M.run(case)
 end
 
 
--- A `run` with defaults.
+-- Makes a `run` with defaults.
 local function with(defaults, worker)
   local function run_with(case)
     return run(case, worker)
@@ -406,11 +407,11 @@ local function with(defaults, worker)
 end
 
 
---- A `run` with defaults: fields of a case replace those of the defaults, one by one.
+--- Makes a `run` with defaults. The fields of a case replace them one by one.
 -- @tparam kong.response.testing.Case defaults
 -- @treturn function `run(case)`
 -- @raise `the defaults must be a table, got <type>`, `unknown field "<name>" of the defaults`, and
---   what `run` says of a request or an upstream
+--   the errors of `run` about a request or an upstream
 -- @usage
 -- local run = testing.with { plugin = "plugins.keys", strict = true }
 -- local result = run { request = { path = "/" } }
@@ -423,9 +424,9 @@ function _M.with(defaults)
 end
 
 
---- A `run` with defaults, all of whose requests meet in one worker: they share dictionaries,
--- `kong.cache`, timers and the clock. Make one in each test, so that no test sees another's.
--- @tparam kong.response.testing.Case defaults `clock` and `shared` are of the worker
+--- Makes a `run` with defaults whose requests run in one worker: they share dictionaries,
+-- `kong.cache`, timers and the clock. Make a worker in each test, so that tests share nothing.
+-- @tparam kong.response.testing.Case defaults `clock` and `shared` belong to the worker
 -- @treturn function `run(case)`
 -- @raise as `with`
 -- @usage
@@ -447,7 +448,8 @@ function _M.worker(defaults)
 end
 
 
---- Moves the clock, and runs the timers that are due then. Their log is that of the last result.
+--- Moves the clock, and runs the timers that become due. Their lines are in the log of the last
+-- result.
 -- @tparam number seconds
 -- @raise `advance needs a number of seconds, got <value>`
 function _M.advance(seconds)
@@ -467,14 +469,14 @@ local function validate(schema, config, extra)
 end
 
 
---- Checks a config against a schema, and fills in defaults.
+--- Checks a config against a schema, and sets defaults.
 -- @tparam table|string schema the schema, its module, or the name of a plugin
 -- @tparam ?table config
 -- @tparam ?table extra other fields of the plugin's row
 -- @treturn table|nil the row: fields without a value are `null`
 -- @treturn ?table messages by field
--- @raise `error initializing schema for plugin: error in definition of '<name>': <what>`, and what
---   `require` raises
+-- @raise `error initializing schema for plugin: error in definition of '<name>': <what>`, and the
+--   errors of `require`
 -- @usage
 -- local row, errors = testing.validate("key-check", { header = "a b" })
 function _M.validate(schema, config, extra)
@@ -486,12 +488,12 @@ function _M.validate(schema, config, extra)
 end
 
 
---- Loads a module that takes `kong` or `ngx` at its top (`local kong = kong`): they are there while
--- it loads, and are those of each later test.
+--- Loads a module that uses `kong` or `ngx` at its top (`local kong = kong`). The globals exist
+-- while it loads, and later tests use the same tables.
 -- @tparam string name as for `require`
 -- @tparam[opt] table additions `kong` and `ngx`, as in a case
--- @return what `require` returns
--- @raise what `require` raises; `the name of a module must be a string, got <type>`
+-- @return the result of `require`
+-- @raise the errors of `require`; `the name of a module must be a string, got <type>`
 function _M.load(name, additions)
   if type(name) ~= "string" then
     error("the name of a module must be a string, got " .. type(name), 2)

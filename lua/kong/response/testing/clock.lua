@@ -1,4 +1,4 @@
---- The time of a test: it stands still unless a test moves it, or code sleeps.
+--- The time of a test. It moves only if the test moves it, or if code sleeps.
 
 local os_time = os.time
 
@@ -6,24 +6,24 @@ local os_time = os.time
 local _M = {}
 
 
--- What the running test, or the last one, has set; nil for the time of the system.
+-- The time of the running test or the last one; nil before the first test.
 local time
 
 
 --- Sets the clock.
--- @tparam ?number seconds nil for the time of the system
+-- @tparam ?number seconds since 1970; by default the time of the system
 function _M.set(seconds)
   time = seconds or os_time()
 end
 
 
---- `ngx.now()`: seconds, with milliseconds.
+--- Returns the time, in seconds since 1970.
 function _M.now()
   return time or os_time()
 end
 
 
---- Moves the clock.
+--- Moves the clock by so many seconds.
 function _M.move(seconds)
   time = _M.now() + seconds
 end

@@ -1,5 +1,6 @@
---- Coroutines of a test. In nginx those of `coroutine` belong to its scheduler, and some phases
--- have none; lua-nginx-module keeps Lua's own under other names.
+--- Coroutines of a test. In nginx, the functions of `coroutine` need nginx's scheduler, which some
+-- phases do not have. lua-nginx-module keeps Lua's own functions under other names, such as
+-- `_create`.
 
 local coroutine = coroutine
 local error = error
@@ -17,14 +18,14 @@ local yield = rawget(coroutine, "_yield") or coroutine.yield
 
 local SOURCE = debug.getinfo(1, "S").source
 
--- What a handler yields that must not run on.
+-- A handler that must end yields this value.
 local EXIT = {}
 
--- Who has resumed a coroutine of a plugin's own.
+-- For each coroutine that a plugin has made, the coroutine that has resumed it last.
 local resumers = setmetatable({}, { __mode = "kv" })
 
 
--- `ngx.exit` in a coroutine of the plugin's own ends the handler, too.
+-- `ngx.exit` in a coroutine that a plugin has made also ends the handler.
 local function after_resume(ok, value, ...)
   if ok and value == EXIT then
     yield(EXIT)
@@ -75,21 +76,21 @@ local _M = {
 }
 
 
---- Whether a function is of this file.
+--- Whether a function is defined in this file.
 -- @tparam string source as `debug.getinfo` has it
 function _M.is_here(source)
   return source == SOURCE
 end
 
 
---- The coroutine that has resumed this one, where that is one of a plugin's own.
+--- Returns the coroutine that has resumed this one, or nil if no plugin has made this one.
 function _M.resumer(co)
   return resumers[co]
 end
 
 
---- Gives plugins the functions of a test.
--- @treturn function gives them back what there was
+--- Replaces the functions in `coroutine` while a test runs.
+-- @treturn function restores them
 function _M.install()
   local before = {}
   for name, code in pairs(FOR_PLUGINS) do

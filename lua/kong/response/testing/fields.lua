@@ -1,4 +1,4 @@
---- Reads the tables that describe a test: their fields, and lists of headers.
+--- Reads the tables of a case: their fields, and lists of headers.
 
 local names = require "kong.response.names"
 
@@ -19,14 +19,14 @@ local sort = table.sort
 local _M = {}
 
 
---- Sees to it that a table has no field but the known ones, each of its type.
+--- Checks that a table has only known fields, and that each has the right type.
 -- @tparam table value
--- @tparam table known types by name: `"string"`, several as `"string table"`, `""` where the caller
---   checks
+-- @tparam table known types by name: `"string"`, `"string table"` for two types, `""` for any type
 -- @tparam string what the name of the table in errors
--- @tparam[opt] string path what stands before the names of fields, by default the table's name
--- @raise `<what> must be a table, got <type>`, `unknown field "<name>" of <what>` and, where one is
---   near, `: did you mean "<name>"?`, `<what>.<name> must be a <type>, got <type>`
+-- @tparam[opt] string path the text before the names of fields in errors; the default is the name
+--   of the table and a dot
+-- @raise `<what> must be a table, got <type>`; `unknown field "<name>" of <what>`, with
+--   `: did you mean "<name>"?` for a similar name; `<what>.<name> must be a <type>, got <type>`
 function _M.check(value, known, what, path)
   if type(value) ~= "table" then
     error(fmt("%s must be a table, got %s", what, type(value)), 0)
@@ -37,7 +37,7 @@ function _M.check(value, known, what, path)
       name = tostring(name)
       error(fmt("unknown field %q of %s%s", name, what, names.suggestion(name, known)), 0)
     end
-    -- No name of a type is a part of another one's.
+    -- `find` is enough, because no name of a type is a part of another name.
     if expected ~= "" and expected ~= got and not find(expected, got, 1, true) then
       error(fmt("%s%s must be a %s, got %s", path or what .. ".", name,
                 gsub(expected, " ", " or "), got), 0)
@@ -46,7 +46,7 @@ function _M.check(value, known, what, path)
 end
 
 
---- A key of a table that makes it no list, as it is shown; nil if there is none.
+--- Returns a key that an array cannot have, as text for messages; nil if the table is an array.
 function _M.stray_key(value)
   local length = #value
   for key in pairs(value) do
@@ -57,7 +57,7 @@ function _M.stray_key(value)
 end
 
 
---- Sees to it that a table is a list, without holes.
+--- Checks that a table is an array without holes.
 -- @raise `<what> must be a string or a list of strings, got a table with the key <key>`
 function _M.check_list(value, what)
   local key = _M.stray_key(value)
@@ -68,7 +68,7 @@ function _M.check_list(value, what)
 end
 
 
--- What RFC 9110 calls a token.
+-- The name must be a token of RFC 9110.
 local function check_name(name, what)
   if not find(name, "^[%w!#$%%&'*+.^_`|~-]+$") then
     error(fmt("%s[%q] is not a header name", what, name), 0)
@@ -85,8 +85,11 @@ local function value_of(value, name, what)
 end
 
 
---- An ordered list of `{ name, value }` of headers given as such a list, or by name (then sorted);
--- an array as a value repeats the header.
+--- Returns headers as an ordered list of `{ name, value }`.
+-- @tparam ?table given such a list, or a table of values by name (then the result is sorted). An
+--   array as a value repeats the header.
+-- @tparam string what the name of the table in errors
+-- @treturn table
 -- @raise `<what>[<i>] must be { name, value }`, `<what>["<name>"] is not a header name`,
 --   `<what>["<name>"] must be a string or a list of strings, got <type>`
 function _M.headers(given, what)
@@ -134,7 +137,7 @@ local function fold(name)
 end
 
 
---- The first value of a header in a list.
+--- Returns the first value of a header in a list, or nil.
 function _M.find(list, name)
   name = fold(name)
   for i = 1, #list do
@@ -155,10 +158,10 @@ local by_name = {
 }
 
 
---- A table of a list: values by name, an array of them where the header is repeated.
+--- Returns the values of a list by name. The value of a repeated header is an array.
 -- @tparam table list
--- @tparam number count of headers that are read
--- @tparam ?boolean raw whether names keep their case; they become lower-case otherwise
+-- @tparam number count the number of headers to read
+-- @tparam ?boolean raw true keeps the case of names; otherwise they become lower-case
 function _M.collect(list, count, raw)
   local headers = {}
   for i = 1, count do
@@ -179,7 +182,7 @@ function _M.collect(list, count, raw)
 end
 
 
---- A table of a list whose names are found in any case, and with `_` for `-`.
+--- Returns the values of a list by name. The table finds names in any case, and with `_` for `-`.
 function _M.by_name(list)
   return setmetatable(_M.collect(list, #list), by_name)
 end

@@ -1,4 +1,4 @@
---- The `kong` of a test: that of `kong.response.pdk` over the kit's `ngx`.
+--- The `kong` of a test: `kong.response.pdk` makes it with the kit's `ngx`.
 
 local instance = require "kong.response.instance"
 local lacking = require "kong.response.testing.lacking"
@@ -17,7 +17,7 @@ local setmetatable = setmetatable
 local type = type
 
 
--- What a test may say of the gateway, and of its Route and Service.
+-- The fields of a case that describe the gateway.
 local DESCRIBED = { "route", "service", "consumers", "upstreams", "node", "version" }
 
 local ROUTE = {
@@ -33,13 +33,14 @@ local SERVICE = {
 local _M = {}
 
 
---- The options of `kong.response`.
+--- The options of `kong.response`. The table itself also identifies `kong.response` among
+-- instances.
 _M.OPTIONS = {}
 
 
---- The description of `kong` for a case.
+--- Returns the description of `kong` for a case.
 -- @tparam table case
--- @tparam[opt=true] boolean has_gateway false if Route and Service are only those of the case
+-- @tparam[opt=true] boolean has_gateway true adds a default route and a default service
 function _M.description_of(case, has_gateway)
   local given, client = case.given, case.request.client
   local description = {
@@ -57,7 +58,8 @@ function _M.description_of(case, has_gateway)
 end
 
 
--- `kong.cache`: each worker has one. The table stays the same, because plugins keep it.
+-- Makes `kong.cache`. It calls the cache of the current worker. The table itself never changes,
+-- because plugins may store it.
 local function make_cache(ngx)
   return setmetatable({}, {
     __index = function(cache, name)
@@ -82,8 +84,8 @@ local function make_cache(ngx)
 end
 
 
--- A function of a part of `kong` that also tells the test of calls with a colon. It ends in a tail
--- call, so that errors name the line of the caller.
+-- Wraps a function of `kong` to find calls with a colon. It ends in a tail call, so that errors
+-- name the line of the caller.
 local function watch_colon(path, name, part, code)
   return function(...)
     local session = running.session
@@ -95,11 +97,12 @@ local function watch_colon(path, name, part, code)
 end
 
 
---- Makes the table, and what puts it back between two tests.
+--- Makes the global `kong` of tests.
 -- @tparam table ngx
--- @treturn table
--- @treturn function
--- @treturn table what a server calls in the phases of a request; `start(case)` is the first
+-- @treturn table kong
+-- @treturn function restores the table after a test
+-- @treturn table the functions that a server calls in the phases of a request, and `start(case)`,
+--   which is called before the first phase
 function _M.new(ngx)
   local kong, requests = pdk.new(nil, ngx, nil, running.log)
 

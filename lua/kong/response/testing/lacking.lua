@@ -1,5 +1,5 @@
---- Remembers what code under test looked for in vain in the kit's `kong` and `ngx`. An error that
--- comes of it names only the last part: `attempt to call field 'set_heder' (a nil value)`.
+--- Records the missing fields of `kong` and `ngx` that the tested code has read. Lua's error names
+-- only the last part: `attempt to call field 'set_heder' (a nil value)`.
 
 local names = require "kong.response.names"
 
@@ -11,10 +11,10 @@ local pairs = pairs
 local type = type
 
 
--- The table in which a name was looked for, and its path, by name.
+-- The table and its path for each missing name that code has read.
 local missed = {}
 
--- What is nil in a gateway as well.
+-- Fields that are nil in a gateway as well, with the hint for each.
 local NIL_IN_GATEWAYS = {
   ["kong.ctx.plugin"] = "kong.ctx.plugin is nil in init_worker, in configure and in timers",
 }
@@ -22,10 +22,10 @@ local NIL_IN_GATEWAYS = {
 local _M = {}
 
 
---- Remembers a field.
--- @tparam string path of its table: `ngx.req`
+--- Records a missing field.
+-- @tparam string path the path of its table, for example `ngx.req`
 -- @param name
--- @tparam table known what has the names that may have been meant
+-- @tparam[opt] table known a table with the correct names as keys
 function _M.note(path, name, known)
   if type(name) == "string" then
     missed[name] = { path = path, known = known }
@@ -33,7 +33,7 @@ function _M.note(path, name, known)
 end
 
 
---- An `__index` for a table of the kit's.
+--- Makes an `__index` function that records missing fields.
 function _M.index(path, known)
   return function(_, name)
     if type(name) == "string" then
@@ -54,7 +54,8 @@ local function meant_by(miss, name)
 end
 
 
--- What a file calls by another name: `local b64 = ngx.encode_base64` is `encode_base64`.
+-- Returns the field behind a local name: `encode_base64` for `b64`, if the file has
+-- `local b64 = ngx.encode_base64`.
 local function aliased(message, alias)
   local path = match(message, "([^\n:]+):%d+: attempt to ")
   local file = path and open(path, "rb")
@@ -67,7 +68,7 @@ local function aliased(message, alias)
 end
 
 
---- What may be behind an error; nil if it is nothing of the kit's.
+--- Returns a hint for an error about a missing field of `kong` or `ngx`, or nil.
 function _M.hint(message)
   local name = match(message, "attempt to %l+ [%l ]+ '([%w_]+)' %(a nil value%)")
   if not name then

@@ -4,11 +4,9 @@ local names = require "kong.response.names"
 local position = require "kong.response.testing.position"
 
 
-local concat = table.concat
 local fmt = string.format
 local raise = position.raise
 local rawget = rawget
-local select = select
 local setmetatable = setmetatable
 local tostring = tostring
 local type = type
@@ -26,7 +24,7 @@ end
 
 local log_mt = {}
 
--- The list of a level is made when it is needed first.
+-- Makes the list of a level when code first reads it.
 function log_mt.__index(log, name)
   if KNOWN[name] then
     local lines = {}
@@ -41,20 +39,20 @@ end
 local _M = {}
 
 
---- An empty log: a list of `{ level =, message =, phase =, plugin =, handler = }`, with a list of
--- messages for each level.
+--- Makes an empty log: a list of `{ level =, message =, phase =, plugin =, handler = }`. By the
+-- name of a level, it also has a list of messages.
 function _M.new()
   return setmetatable({}, log_mt)
 end
 
 
---- Adds a line; `level` is nginx's number.
+--- Adds a line.
 -- @tparam table log
--- @tparam number level
+-- @tparam number level nginx's number of the level
 -- @tparam string message
--- @tparam[opt] string phase in which it was logged
--- @tparam[opt] string plugin the name of the plugin that did
--- @tparam[opt] string handler where its code is, for an error that does not say it
+-- @tparam[opt] string phase the phase of the line
+-- @tparam[opt] string plugin the name of the plugin that has logged it
+-- @tparam[opt] string handler `<file>:<line>` of the handler, for an error without a position
 function _M.add(log, level, message, phase, plugin, handler)
   local name = LEVELS[level] or tostring(level)
   log[#log + 1] = {
@@ -66,16 +64,6 @@ function _M.add(log, level, message, phase, plugin, handler)
     log[name] = lines
   end
   lines[#lines + 1] = message
-end
-
-
---- What a gateway's log makes of its arguments.
-function _M.text(...)
-  local texts = { ... }
-  for i = 1, select("#", ...) do
-    texts[i] = tostring(texts[i])
-  end
-  return concat(texts)
 end
 
 

@@ -23,20 +23,20 @@ local tostring = tostring
 local type = type
 
 
--- Where the chain of an assertion keeps its result.
+-- The keys of the result and of the first word in luassert's state of an assertion.
 local RESULT = "kong_response_result"
 local BEGINNING = "kong_response_beginning"
 
--- What an assertion is about, by the word that begins it.
+-- The subject of an assertion, by its first word.
 local SUBJECTS = { response = "response", upstream = "request to the upstream" }
 
--- The word that begins an assertion, where only one does.
+-- The only possible first word of some assertions.
 local BEGINNINGS = {
   status = "response", logged = "response", ctx = "response", method = "upstream",
   path = "upstream",
 }
 
--- The type of the first argument, and what errors call it.
+-- The type of the first argument, and its name in errors.
 local ARGUMENTS = {
   status = { "number", "number" },
   header = { "string", "name" },
@@ -47,14 +47,14 @@ local ARGUMENTS = {
   path = { "string", "string" },
 }
 
--- How much of a body a difference shows.
+-- The maximum number of bytes of a body in a message.
 local MAX_PIECE = 40
 
 
 local _M = {}
 
 
--- The words of an assertion, and what stands behind them: the response.
+-- The texts of the assertions in messages.
 local MESSAGES = {
   status = "status %s",
   header = "header %s",
@@ -77,7 +77,7 @@ local function has_status(result, expected)
 end
 
 
--- `expected` is a value, which one of the headers has to have, or all values in an array.
+-- `expected` is the value of one of the headers, or an array with all values.
 local function has_header(result, name, expected)
   local found = result.headers[name]
   if expected == nil then
@@ -102,7 +102,7 @@ local function has_header(result, name, expected)
 end
 
 
--- A piece of a text from a position on.
+-- Returns a quoted piece of a text, from a position on.
 local function piece(text, at)
   return #text - at >= MAX_PIECE and fmt("%q...", sub(text, at, at + MAX_PIECE - 1))
          or fmt("%q", sub(text, at))
@@ -123,7 +123,7 @@ local function has_body(result, expected)
 end
 
 
--- Whether a test says of this value that it is an empty array: `{}` is an object.
+-- Whether a test expects an empty array. `{}` is an object.
 local function is_empty_array(expected)
   if expected == json.empty_array then
     return true
@@ -191,7 +191,7 @@ local function shown_in_difference(value)
 end
 
 
--- A line of the log that has a text.
+-- Whether the log has a line that contains a text.
 local function has_logged(result, level, text)
   if text ~= nil and type(text) ~= "string" then
     raise("assert.response(result).has.logged needs a string as text, got " .. type(text))
@@ -211,7 +211,7 @@ local function has_logged(result, level, text)
 end
 
 
--- A field of kong.ctx.shared.
+-- Whether kong.ctx.shared has a field, with a value.
 local function has_ctx(result, name, expected)
   local found = result.shared[name]
   if expected == nil then
@@ -231,7 +231,7 @@ local function has_field(name)
 end
 
 
--- Refuses an assertion that could not fail, or not pass.
+-- Refuses an assertion that could never fail or never pass.
 local function check_call(name, beginning, argument)
   local only = BEGINNINGS[name]
   if only and only ~= beginning then
@@ -246,7 +246,7 @@ local function check_call(name, beginning, argument)
 end
 
 
--- The request that the upstream got, as something to assert of.
+-- Returns the request that the upstream got, as the subject of an assertion.
 local function sent_request(result)
   local request = result.upstream.request
   if not request then
@@ -271,7 +271,7 @@ end
 
 --- Registers the assertions. Registering them again changes nothing.
 -- @tparam table luassert the module
--- @tparam function is_result
+-- @tparam function is_result `is_result(value)` returns whether a value is a result of the kit
 function _M.register(luassert, is_result)
   local say = require "say"
 

@@ -1,4 +1,4 @@
---- What `require` finds while a test runs.
+--- The modules that `require` returns while a test runs.
 
 local lacking = require "kong.response.testing.lacking"
 local native = require("kong.response.testing.native").ngx
@@ -17,7 +17,7 @@ local pairs = pairs
 local type = type
 
 
--- Those that need nginx, or a network.
+-- The kit's own versions of modules that need nginx or a network.
 local OURS = {
   ["ngx.re"] = splits,
   ["ngx.semaphore"] = threads.semaphore,
@@ -48,7 +48,8 @@ local OURS = {
 local _M = {}
 
 
---- Checks what a test gives.
+--- Checks the field `modules` of a case.
+-- @raise `modules must have the names of modules, got <type>`
 function _M.check(given)
   for name in pairs(given or {}) do
     if type(name) ~= "string" then
@@ -113,7 +114,7 @@ function _M.install(given, handlers)
 end
 
 
---- A missing module in two lines; another error as it is.
+--- Shortens an error about a missing module to two lines, and adds hints to other errors.
 function _M.explain(message)
   local name = type(message) == "string" and match(message, "module '([^']+)' not found:")
   if not name then

@@ -1,3 +1,3 @@
---- The native part of the test kit: the server in memory, and a reader of JSON.
+--- The native part of the test kit: the server in memory, and functions for the kit's `ngx`.
 
 return require("kong.response.native").load("kong.response.testing.native")

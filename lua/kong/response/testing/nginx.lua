@@ -1,4 +1,4 @@
---- The `ngx` of a test: as much of lua-nginx-module's as code of responses needs.
+--- The `ngx` of a test: the functions of lua-nginx-module that plugins use.
 
 local clock = require "kong.response.testing.clock"
 local json = require "kong.response.json"
@@ -101,7 +101,7 @@ local YIELDS = { rewrite = true, access = true, content = true, timer = true }
 
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 
--- The tables in `ngx`, besides those that read and write the request by themselves.
+-- The tables in `ngx`, except those whose metatables read and write the request.
 local PARTS = {
   "req", "resp", "timer", "config", "re", "worker", "thread", "location", "socket",
 }
@@ -111,7 +111,7 @@ local EXITS = {
 }
 
 
--- As nginx refuses what cannot be done in a phase.
+-- Raises nginx's error if the phase does not allow the call.
 local function check_phase(session, allowed)
   local phase = session.host:get_phase()
   if not allowed[phase] then
@@ -215,7 +215,8 @@ local function make_arg()
 end
 
 
--- The dictionaries of the worker, for code that keeps this table.
+-- Makes `ngx.shared`. It reads the dictionaries of the current worker, because plugins may store
+-- the table.
 local function make_shared()
   return setmetatable({}, {
     __index = function(_, name)
@@ -262,10 +263,10 @@ end
 local _M = {}
 
 
---- Makes the table, what puts it back between two tests, and what runs the timers of a session.
--- @treturn table
--- @treturn function
--- @treturn function `run_timers(session)`
+--- Makes the global `ngx` of tests.
+-- @treturn table ngx
+-- @treturn function restores the table after a test
+-- @treturn function `run_timers(session)` runs the timers that are due
 function _M.new()
   local run_timers
   local ngx = {
@@ -304,7 +305,7 @@ function _M.new()
   -- Helpers of the kit in `text`.
   ngx.arguments, ngx.query_arguments = nil, nil
 
-  -- Modules ask while they load, as under `init_by_lua*`.
+  -- Without a test, the code of a module is loading, as in `init_by_lua*`.
   function ngx.get_phase()
     local session = running.session
     return session and session.host:get_phase() or "init"
@@ -388,7 +389,7 @@ function _M.new()
     return 1
   end
 
-  -- No test waits.
+  -- A test does not wait: the clock moves instead.
   function ngx.sleep(seconds)
     seconds = tonumber(seconds)
     if not seconds then
