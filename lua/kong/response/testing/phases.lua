@@ -1,4 +1,4 @@
---- The phases of a request, from a gateway's side.
+--- Runs a request through its phases, like a gateway.
 
 local fields = require "kong.response.testing.fields"
 local for_upstream = require("kong.response.testing.ngx.request").for_upstream
@@ -20,7 +20,7 @@ local function to_the_end()
 end
 
 
--- Runs code of the gateway itself that answers the request.
+-- Runs code of the gateway that answers the request.
 local function answer(session, code, ...)
   local outcome, err = session:call(code, ...)
   if outcome == "failed" then
@@ -39,7 +39,7 @@ local function answer(session, code, ...)
 end
 
 
---- Answers with the gateway's document for a status.
+-- Answers with the gateway's error document for a status.
 local function answer_error(session, status)
   local ctx = session.ngx.ctx
   ctx.KONG_UNEXPECTED = true
@@ -56,8 +56,8 @@ local function answer_error(session, status)
 end
 
 
--- A phase in which `exit` ends the request.
--- @treturn boolean whether the request goes on
+-- Runs a phase in which `exit` ends the request.
+-- @treturn boolean whether the request continues with the next phase
 local function run_direct(session, phase)
   local leave = session:enter(phase)
   if phase == "rewrite" then
@@ -70,7 +70,7 @@ local function run_direct(session, phase)
   elseif outcome == "failed" then
     answer_error(session, 500)
   elseif session.host:headers_sent() then
-    -- A handler has printed, and that is the answer.
+    -- A handler has printed a response.
     session:finish()
     goes_on = false
   end
@@ -79,7 +79,7 @@ local function run_direct(session, phase)
 end
 
 
--- Sends a response that a plugin has stored by itself.
+-- Sends a response that a plugin has stored in `ctx.delayed_response` itself.
 local function send_stored(ctx, session)
   local stored = ctx.delayed_response
   if session.strict then
@@ -89,7 +89,8 @@ local function send_stored(ctx, session)
 end
 
 
--- In this phase the gateway collects: what a plugin exits with is sent behind all of them.
+-- Runs access. In this phase, `exit` only stores the response, and the gateway sends it after the
+-- handlers.
 local function run_access(session)
   local leave = session:enter "access"
   local ctx = session.ngx.ctx
@@ -129,7 +130,7 @@ local function has_handler(session, phase)
 end
 
 
--- The answer of the upstream, as it comes.
+-- Sends the upstream's answer to the client, chunk by chunk.
 local function send_answer(session)
   local upstream = session.upstream
   if session:send_head() then
@@ -137,7 +138,7 @@ local function send_answer(session)
       session:output({ upstream.chunks[i] }, false)
     end
     if upstream.cut_off then
-      -- nginx flushes what it has; the end never comes.
+      -- nginx sends the data that it has. The end of the body never comes.
       session:output({}, false)
       session:break_off()
     else
@@ -147,7 +148,7 @@ local function send_answer(session)
 end
 
 
--- What the upstream is asked.
+-- Records the request to the upstream. Returns the failure of the upstream, or nil.
 local function ask(session)
   session.upstream_called = true
   local sent = for_upstream(session.request, session.request.variables)

@@ -1,4 +1,4 @@
---- Reads the plugins of a test.
+--- Reads the plugins of a case.
 
 local fields = require "kong.response.testing.fields"
 local base_plugin = require "kong.response.stand_ins.base_plugin"
@@ -23,7 +23,7 @@ local type = type
 local is_plugin = plugin_phases.is_plugin
 local OF_WORKER = plugin_phases.OF_WORKER
 
--- The methods of a plugin that the kit calls.
+-- The phases in which the kit calls a method of a plugin.
 local PHASES = {}
 
 -- The methods that gateways call.
@@ -48,7 +48,7 @@ local ENTRY_FIELDS = {
 local _M = {}
 
 
--- What `require` gives of a module that returns nothing.
+-- Returns a hint for a module that returns nothing: `require` then returns true.
 local function forgotten(value)
   return value == true and ": did you forget `return`?" or ""
 end
@@ -62,7 +62,7 @@ local function check_methods(plugin, what)
 end
 
 
--- What can be said of an entry before its module is loaded.
+-- Checks an entry as far as possible before its module is loaded.
 local function check_entry(given, what, path)
   if type(given) == "table" and is_plugin(given) then
     error(fmt("%s is a plugin itself: write { plugin = ..., config = ... }", what), 0)
@@ -86,7 +86,8 @@ local function load_table(load, module)
 end
 
 
---- The phases of a plugin that the kit does not run. One that has no other would do nothing.
+--- Returns the phases of a plugin that the kit does not run. It refuses a plugin that has only such
+-- phases.
 local function phases_left_out(plugin, what)
   local others = plugin_files.phases_of_gateways(plugin)
   if #others == 0 then
@@ -107,7 +108,8 @@ local function phases_left_out(plugin, what)
 end
 
 
---- What the handlers get: the config itself, or what its schema makes of it; and the warnings.
+--- Returns the config for the handlers, and the warnings of the schema. Without a schema, the
+-- config does not change.
 local function read_config(given, schema, place, what, env)
   if not schema then
     if given.row then
@@ -126,7 +128,8 @@ local function read_config(given, schema, place, what, env)
 end
 
 
---- Loads the handler of a plugin. A name without a dot is more likely a plugin's than a module's.
+--- Loads the handler of a plugin. If a name without a dot is missing, the error also names the file
+-- of a plugin.
 local function load_handler(load, name, module, what)
   local ok, plugin = pcall(load_table, load, module)
   if ok then
@@ -164,7 +167,7 @@ local function read_entry(i, given, what, path, env)
   if type(priority) ~= "number" then
     error(fmt("%s: PRIORITY must be a number, got %s", what, type(priority)), 0)
   end
-  -- The same in each test: a worker that serves several requests knows it again.
+  -- The id is the same for each request, because the requests of a worker need the same id.
   local id = fmt("5b1f4f5c-0b5d-4a3f-8d52-%012x", i)
   local config, warnings = read_config(given, schema, { id = id, index = i, row = given.row },
                                        what, env)
@@ -198,7 +201,7 @@ local function check_choice(case)
 end
 
 
---- Checks what defaults say of plugins: a case may still bring its own.
+--- Checks the plugins of defaults, which may have none.
 function _M.check(case)
   check_choice(case)
   if case.plugin ~= nil then
@@ -211,10 +214,10 @@ function _M.check(case)
 end
 
 
---- The plugins of a test, in the order in which they run.
+--- Returns the plugins of a case, in the order in which they run.
 -- @tparam table case
--- @tparam table env `load(name)` gives a module, `call(f, ...)` calls with the globals in place,
---   `resolve(reference)` gives the secret of a vault
+-- @tparam table env `load(name)` returns a module; `call(f, ...)` calls a function with the globals
+--   of a test; `resolve(reference)` returns a secret of a vault
 function _M.read(case, env)
   check_choice(case)
   if not case.plugins then

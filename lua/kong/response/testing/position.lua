@@ -1,4 +1,4 @@
---- Whose line an error about a test names: that of the test, wherever in the kit it was noticed.
+--- Finds the line of the test or of the plugin for errors that the kit raises.
 
 local error = error
 local find = string.find
@@ -10,22 +10,22 @@ local type = type
 
 local OURS = match(getinfo(1, "S").source, "^(.*)position%.lua$")
 
--- With the functions of `kong.response` themselves.
+-- The folder of the whole library.
 local LIBRARY = match(OURS, "^(.*)testing/$")
 
 
 local _M = {}
 
 
---- Whether a function belongs to the kit, or to luassert, whose assertions call it.
+--- Whether a function belongs to the kit, or to luassert, which calls the kit's assertions.
 -- @tparam string source as `debug.getinfo` has it
 function _M.is_ours(source)
   return find(source, OURS, 1, true) == 1 or find(source, "luassert", 1, true) ~= nil
 end
 
 
---- The line of the plugin that has called the kit or the library, as `<file>:<line>`; nil behind a
--- tail call. Only good while a handler runs.
+--- Returns the line of the plugin that has called the kit or the library, as `<file>:<line>`; nil
+-- after a tail call. Call it only while a handler runs.
 function _M.of_plugin()
   local level = 2
   local info = getinfo(level, "Sl")
@@ -37,7 +37,7 @@ function _M.of_plugin()
 end
 
 
---- Where a function begins, as `<file>:<line>`; nil for what is none of Lua's.
+--- Returns the first line of a Lua function, as `<file>:<line>`; nil for other values.
 function _M.of_function(code)
   local info = type(code) == "function" and getinfo(code, "S")
   return info and info.linedefined > 0 and fmt("%s:%d", info.short_src, info.linedefined) or nil

@@ -1,4 +1,4 @@
---- The reasons in nginx's status lines.
+--- The reason phrases in nginx's status lines.
 
 local REASONS = {
   [200] = "OK",
@@ -40,7 +40,7 @@ local REASONS = {
 }
 
 
---- The reason for a status; empty where nginx knows none.
+--- Returns the reason phrase of a status, or an empty string if nginx has none.
 return function(status)
   return REASONS[status] or ""
 end

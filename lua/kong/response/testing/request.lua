@@ -1,4 +1,4 @@
---- The request of a test.
+--- Reads the request of a case.
 
 local clock = require "kong.response.testing.clock"
 local fields = require "kong.response.testing.fields"
@@ -56,7 +56,7 @@ local function decode(text)
 end
 
 
--- A path without `.`, `..` and empty parts; nil where it leads out of the root.
+-- Returns a path without `.`, `..` and empty parts, or nil if it leaves the root.
 local function resolved(path)
   if not find(path, "/[./]") then
     return path
@@ -77,7 +77,7 @@ local function resolved(path)
 end
 
 
--- A path as nginx has it in `$uri`: decoded, then resolved.
+-- Returns a path as nginx has it in `$uri`: decoded, then without `.` and `..`.
 local function decoded(path)
   return resolved(decode(path))
 end
@@ -87,8 +87,9 @@ local _M = {}
 
 
 --- Reads the description of a request.
--- @tparam[opt] table given see `kong.response.testing`
+-- @tparam[opt] kong.response.testing.Request given
 -- @treturn table
+-- @raise see `kong.response.testing.run`
 function _M.new(given)
   given = given or {}
   fields.check(given, FIELDS, "request")
@@ -128,7 +129,7 @@ function _M.new(given)
   local ip = client.ip or "127.0.0.1"
 
   local body = given.body or ""
-  -- A client says how long it is.
+  -- Clients send the length of a body.
   if body ~= "" and not fields.find(headers, "content-length")
     and not fields.find(headers, "transfer-encoding")
   then

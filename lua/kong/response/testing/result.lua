@@ -1,4 +1,4 @@
---- What a test's client has got, and what happened on the way.
+--- The result of a test: the client's response, the log, and the requests to other servers.
 
 local fields = require "kong.response.testing.fields"
 local json = require "kong.response.json"
@@ -18,13 +18,13 @@ local tonumber = tonumber
 local type = type
 
 
--- Lines of the log that a failed test shows: these explain it.
+-- The levels of the log that a failed test shows.
 local TELLING = { emerg = true, alert = true, crit = true, err = true, warn = true }
 
 
 local headers_mt = {}
 
---- By name: the value, or an array of them where the header is repeated.
+--- By name, returns the value of a header, or an array if the header is repeated.
 function headers_mt.__index(headers, name)
   if type(name) ~= "string" then
     return nil
@@ -42,7 +42,7 @@ local function status_line(self)
 end
 
 
---- The message as it went over the wire.
+--- Returns the HTTP/1.1 message that the client gets.
 local function message(self)
   if self.closed then
     return ""
@@ -73,7 +73,7 @@ local function message(self)
 end
 
 
--- Where a line was logged.
+-- Returns the plugin, the phase and the handler of a line of the log.
 local function origin(line)
   local plugin, phase, handler = line.plugin, line.phase, line.handler
   return (plugin and plugin .. ", " or "") .. (phase or "")
@@ -81,7 +81,7 @@ local function origin(line)
 end
 
 
---- The response for a person to read, with the lines of the log that may explain it.
+--- Returns the response as text for messages, with the lines of the log that may explain it.
 function Result:describe()
   local lines = {}
   if self.closed then
@@ -112,14 +112,14 @@ function Result:describe()
 end
 
 
---- The body, read as JSON, or nil and why it is none. Arrays have the `array_mt` of
--- `kong.response.json`.
+--- Reads the body as JSON. Returns nil and a reason if it is not JSON. Arrays have the `array_mt`
+-- of `kong.response.json`.
 function Result:read_json()
   return json.decode(self.body)
 end
 
 
---- The body, read as JSON; null is the `null` of `kong.response.json`.
+--- Reads the body as JSON, for `result.json()`. `null` is the `null` of `kong.response.json`.
 -- @raise `the body is not JSON: <reason>` and the response
 local function read_json(self)
   local value, err = self:read_json()
@@ -130,7 +130,7 @@ local function read_json(self)
 end
 
 
--- What a test may read of a result.
+-- The fields of a result, for suggestions.
 local FIELDS = {
   status = true, headers = true, body = true, json = true, source = true, exited = true,
   phases = true, log = true, upstream_called = true, closed = true, truncated = true,
@@ -154,7 +154,8 @@ function result_mt.__index(self, name)
 end
 
 
--- What a client takes for the body, with the Content-Length that it was told.
+-- Returns the body that a client reads, which ends after Content-Length bytes, and whether the end
+-- is missing.
 local function as_read(body, headers, has_body)
   if not has_body then
     return "", false
@@ -167,14 +168,14 @@ local function as_read(body, headers, has_body)
 end
 
 
--- Where nothing was sent, nginx logs one of these.
+-- Returns the status that nginx logs if the client gets no response.
 local function unsent_status(session, ctx)
   local exited = session.exited
   return not ctx.KONG_UNEXPECTED and exited and exited >= 100 and exited or 500
 end
 
 
--- What the upstream has got; nil if it was not asked.
+-- Returns the request that the upstream got, or nil without one.
 local function sent_request(session)
   local request = session.upstream_request
   if request then
@@ -187,11 +188,12 @@ end
 local _M = {}
 
 
---- The result of a session that has run. Its fields are described in `kong.response.testing`.
+--- Makes the result of a session that has ended. types/kong/response/testing.lua describes its
+-- fields.
 function _M.new(session)
   local ctx = session.ngx.ctx
   local headers = session.headers or {}
-  -- nginx sends one with an upstream's 204 and 304; no client reads that.
+  -- nginx passes on the body of an upstream's 204 or 304, but no client reads it.
   local has_body = session.body_allowed and session.status ~= 204 and session.status ~= 304 or false
   local body, missing = as_read(concat(session.chunks), headers, has_body)
   local closed = session.closed or false
@@ -218,7 +220,7 @@ function _M.new(session)
 end
 
 
---- Whether something is a result.
+--- Whether a value is a result.
 function _M.is(value)
   return type(value) == "table" and debug.getmetatable(value) == result_mt
 end

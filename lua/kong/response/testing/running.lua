@@ -1,6 +1,5 @@
---- The test that is running.
--- What plugins hold on to (`local ngx = ngx` at the top of a file) stays the same from test to test
--- and asks here which of them it is now.
+--- The running test. Plugins store the tables `kong` and `ngx` (`local ngx = ngx`), so these stay
+-- the same in all tests, and find the running test here.
 
 local error = error
 local next = next
@@ -10,11 +9,11 @@ local rawset = rawset
 local _M = {}
 
 
---- The session of the running test, nil outside of one.
+--- The session of the running test; nil outside of a test.
 _M.session = nil
 
 
---- The session of the running test.
+--- Returns the session of the running test.
 -- @raise `no test of kong.response.testing is running`
 function _M.current()
   local session = _M.session
@@ -25,11 +24,13 @@ function _M.current()
 end
 
 
--- What modules have logged while they were loaded.
+-- The lines that modules have logged while they were loaded.
 local loading
 
 
---- Logs a line: to the running test, or, while its plugins are loaded, for it.
+--- Logs a line for the running test. While plugins are loaded, it stores the line for the next
+-- test.
+-- @raise `no test of kong.response.testing is running`
 function _M.log(level, message)
   local session = _M.session
   if session then
@@ -42,13 +43,13 @@ function _M.log(level, message)
 end
 
 
---- Keeps what is logged from now on, for the test that runs next.
+--- Starts to store lines for the next test.
 function _M.start_loading()
   loading = loading or {}
 end
 
 
---- The lines that were logged while plugins were loaded.
+--- Returns the lines that were stored while plugins were loaded, and stops to store lines.
 function _M.take_loading()
   local lines = loading or {}
   loading = nil
@@ -56,8 +57,8 @@ function _M.take_loading()
 end
 
 
---- Remembers the fields of a table.
--- @treturn function puts them back: what was added is gone, what was replaced or removed is there
+--- Stores the fields of a table.
+-- @treturn function restores them, and removes added fields
 function _M.keep(table)
   local kept = {}
   for key, value in next, table do

@@ -1,4 +1,4 @@
---- `ngx.re`, with PCRE, as lua-resty-core has it.
+--- `ngx.re` with PCRE. It returns and raises the same as lua-resty-core.
 
 local native = require("kong.response.testing.native").ngx
 
@@ -18,13 +18,13 @@ local type = type
 local unknown_option = native.unknown_option
 
 
--- How many expressions are kept.
+-- The maximum number of compiled expressions in the cache.
 local MAX_COMPILED = 500
 
 local compiled, count = {}, 0
 
 
--- A compiled expression, or nil and what is wrong.
+-- Returns a compiled expression, or nil and an error.
 local function compile(pattern, options)
   options = options or ""
   if type(pattern) ~= "string" then
@@ -77,7 +77,7 @@ local function name_groups(regex, groups)
 end
 
 
--- The texts of what was found.
+-- Returns the texts of the groups of a match, by number and by name.
 local function groups_of(regex, subject, ends, groups)
   groups = groups or {}
   for i = 0, regex.groups do
@@ -172,7 +172,7 @@ function _M.gmatch(subject, pattern, options)
 end
 
 
--- The pieces of a replacement: strings, and numbers of groups; nil where it is none.
+-- Returns the pieces of a replacement: strings, and numbers of groups. Returns nil for a wrong one.
 local function template_of(replacement)
   local pieces, at = {}, 1
   while true do
@@ -199,7 +199,7 @@ local function template_of(replacement)
 end
 
 
--- Gives what takes the place of each match.
+-- Makes a function that returns the replacement for a match.
 local function replacer(regex, subject, replacement)
   if type(replacement) == "function" then
     return function(ends)

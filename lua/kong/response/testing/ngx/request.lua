@@ -1,4 +1,5 @@
---- `ngx.req`: what the client has sent, and what plugins make of it. The upstream gets the latter.
+--- `ngx.req`: the request of the client, with the changes of plugins. The upstream gets the changed
+-- request.
 
 local fields = require "kong.response.testing.fields"
 local headers_mt = require "kong.response.header_table"
@@ -24,7 +25,7 @@ local type = type
 
 local MAX_HEADERS = 100
 
--- Where the request's body can be read.
+-- The phases in which code can read the request's body.
 local READS = { rewrite = true, access = true, content = true }
 
 local METHODS = {
@@ -34,7 +35,7 @@ local METHODS = {
 }
 
 
--- Headers that nginx has a field for: to add one replaces it.
+-- Headers for which nginx has a field. Adding such a header replaces it.
 local SINGLE = {}
 for name in gmatch([[
   host connection if-modified-since if-unmodified-since if-match if-none-match user-agent referer
@@ -52,14 +53,15 @@ local function escape_control(value)
 end
 
 
--- The rules of a response read the request's headers where nginx does.
+-- Passes the changed request to the host, because the rules of a response read it there.
 local function update(session)
   local request = session.request
   session.host:set_request(request.method, request.headers)
 end
 
 
--- Sets the first header with the name, and leaves the others as they are; false if there is none.
+-- Sets the first header with the name, and does not change the others. Returns false if there is
+-- none.
 local function replace_first(list, name, value)
   local folded = lower(name)
   for i = 1, #list do
@@ -72,7 +74,7 @@ local function replace_first(list, name, value)
 end
 
 
--- As nginx sets a header of the request: the first one with the name stays in its place.
+-- Sets or adds a header of the request like nginx: the first header with the name keeps its place.
 local function write_header(request, name, value, overrides)
   local list = request.headers
   name, value = escape_control(name), escape_control(value)
@@ -102,7 +104,7 @@ local function write_header(request, name, value, overrides)
       return
     end
   end
-  -- To set an empty one removes it; to add one does not.
+  -- Setting an empty value removes the header. Adding an empty value adds it.
   if value ~= "" or not overrides then
     list[#list + 1] = { name, value }
   end
@@ -121,7 +123,7 @@ local function set_header(name, value, overrides)
   elseif type(value) == "table" and #value == 0 and not overrides then
     error("bad 'value' argument: non-empty table expected", 3)
   elseif session.host:get_status() == 400 then
-    -- lua-nginx-module takes it for a request that nginx could not read.
+    -- With this status, lua-nginx-module assumes that nginx could not read the request.
     return
   elseif value == nil then
     write_header(request, name, "", true)
@@ -180,7 +182,7 @@ end
 
 function req.get_headers(max, raw)
   local list = current().request.headers
-  -- nginx takes the limit as a C integer.
+  -- nginx converts the limit to a C integer.
   max = max and modf(max) or MAX_HEADERS
   if max < 0 then
     max = MAX_HEADERS
@@ -240,7 +242,6 @@ function req.set_uri_args(args)
   end
   args = escape_control(tostring(args))
   local request = current().request
-  -- nginx has none where they are empty, and then the variable is an empty one.
   request.args = args
 end
 
@@ -289,7 +290,7 @@ function req.get_body_data()
 end
 
 
--- The body is in memory, whatever its size.
+-- The kit keeps bodies of any size in memory.
 function req.get_body_file()
   return nil
 end
@@ -321,7 +322,7 @@ function req.get_post_args(max)
 end
 
 
--- nginx takes a request whose path was set for an internal one.
+-- For nginx, a request is internal after code has set its path.
 function req.is_internal()
   return current().request.sets_uri or false
 end
@@ -340,7 +341,7 @@ end
 local _M = {}
 
 
---- `ngx.req`
+--- Makes `ngx.req`.
 function _M.new()
   local functions = {}
   for name, code in pairs(req) do
@@ -350,14 +351,15 @@ function _M.new()
 end
 
 
--- What nginx says for itself to an upstream.
+-- Headers of the client that nginx does not pass on. It sends its own values to an upstream, or
+-- none.
 local HIDDEN = {
   ["host"] = true, ["connection"] = true, ["content-length"] = true, ["transfer-encoding"] = true,
   ["te"] = true, ["keep-alive"] = true, ["expect"] = true, ["upgrade"] = true,
 }
 
 
--- A path as nginx writes it for the upstream when a plugin has set it.
+-- Escapes a path that a plugin has set, like nginx for the upstream.
 local function escape_path(path)
   return (gsub(path, "[%z\1-\32#%%?\127-\255]", function(c)
     return fmt("%%%02X", byte(c))
@@ -365,9 +367,10 @@ local function escape_path(path)
 end
 
 
---- What the upstream gets: `method`, `path` with the query, `headers` in their order, `body`.
+--- Returns the request that the upstream gets: `method`, `path` with the query, `headers` in their
+-- order, `body`, `scheme`.
 -- @tparam table request
--- @tparam table variables `upstream_uri` and `upstream_host`
+-- @tparam table variables `upstream_uri`, `upstream_host` and `upstream_scheme`
 function _M.for_upstream(request, variables)
   local uri = variables.upstream_uri
   local path
@@ -382,7 +385,7 @@ function _M.for_upstream(request, variables)
   end
   local host = variables.upstream_host
   host = host ~= "" and host or request.host
-  -- nginx sends no header without a value.
+  -- nginx does not send a header with an empty value.
   local headers = { host ~= "" and { "Host", host } or nil }
   if request.body ~= "" or request.sets_body or fields.find(request.headers, "content-length") then
     headers[#headers + 1] = { "Content-Length", fmt("%d", #request.body) }

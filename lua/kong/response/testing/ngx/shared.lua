@@ -16,12 +16,12 @@ local type = type
 
 local MAX_KEY = 65535
 
--- What a dictionary has room for where a test does not say.
+-- The default size of a dictionary, in bytes.
 local DEFAULT_SIZE = 10 * 1024 * 1024
 
 local UNITS = { [""] = 1, k = 1024, m = 1024 * 1024 }
 
--- How many keys `get_keys` returns unless told otherwise.
+-- The default maximum number of keys for `get_keys`.
 local MAX_KEYS = 1024
 
 local VALUES = { string = true, number = true, boolean = true }
@@ -31,7 +31,7 @@ local Dictionary = {}
 Dictionary.__index = Dictionary
 
 
--- A key as text, or nil and what is wrong with it.
+-- Returns a key as text, or nil and an error.
 local function key_of(key)
   if key == nil then
     return nil, "nil key"
@@ -70,7 +70,7 @@ local function is_stale(entry)
 end
 
 
--- An entry that has not expired.
+-- Returns an entry that has not expired, or nil.
 local function live(self, key)
   local entry = self.entries[key]
   if entry and not is_stale(entry) then
@@ -79,7 +79,7 @@ local function live(self, key)
 end
 
 
--- The least that nginx would need for an entry.
+-- Returns the size of an entry in bytes. nginx needs a little more.
 local function size_of(key, value)
   return #key + (type(value) == "string" and #value or 8)
 end
@@ -94,8 +94,8 @@ local function remove(self, key)
 end
 
 
--- Removes what was used least recently, until there is room. Says whether anything that was still
--- good went.
+-- Removes the entries that were used least recently, until `size` bytes fit. Returns whether it has
+-- removed an entry that has not expired.
 local function evict(self, size)
   local keys = {}
   for key, entry in pairs(self.entries) do
@@ -304,7 +304,7 @@ function Dictionary:get_keys(max)
       found[#found + 1] = { key, entry.used }
     end
   end
-  -- The one that was used last comes first.
+  -- Like nginx, the key that was used last comes first.
   sort(found, function(one, other)
     return one[2] > other[2]
   end)
@@ -350,7 +350,7 @@ function Dictionary:free_space()
 end
 
 
--- The list under a key, or nil and what is wrong.
+-- Returns the list under a key, or nil and an error. `makes` makes a missing list.
 local function list_of(self, name, makes)
   local key, err = key_of(name)
   if not key then
@@ -439,7 +439,7 @@ end
 local _M = {}
 
 
---- The dictionaries that a test declares.
+--- Makes the dictionaries that a test declares.
 -- @tparam[opt] table declared names, or sizes by name: `{ "cache", counters = "1m" }`
 -- @treturn table
 -- @raise `shared must have the names of dictionaries, got <type>`, `shared["<name>"] must be a size

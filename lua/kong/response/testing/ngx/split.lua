@@ -1,4 +1,4 @@
---- `require("ngx.re")`: `split` as lua-resty-core has it.
+--- `require("ngx.re")`. `split` returns the same as lua-resty-core's.
 
 local re = require "kong.response.testing.ngx.re"
 
@@ -10,20 +10,20 @@ local tostring = tostring
 local _M = {}
 
 
---- What it sets is speed.
+--- It does nothing: its options change only the speed.
 function _M.opt()
 end
 
 
--- Adds a piece; returns how many there are.
+-- Adds a piece, and returns the new number of pieces.
 local function add(pieces, count, piece)
   pieces[count + 1] = piece
   return count + 1
 end
 
 
---- Splits a subject at what an expression matches; groups of it become pieces, too. Empty pieces at
--- the end are left out, unless a maximum is given.
+--- Splits a subject at the matches of an expression. Groups of the expression also become pieces.
+-- Without a maximum, it leaves out empty pieces at the end.
 function _M.split(subject, pattern, options, ctx, max, result)
   subject = tostring(subject)
   max = max and max > 0 and max or nil
@@ -45,7 +45,7 @@ function _M.split(subject, pattern, options, ctx, max, result)
       if start > #subject then
         break
       end
-      -- An empty match splits behind the next character.
+      -- An empty match splits after the next character.
       before, after = start + 1, start + 1
       if after > #subject then
         break

@@ -1,4 +1,4 @@
---- Encodings, digests and times of `ngx`, as lua-nginx-module has them.
+--- Encodings, digests and times of `ngx`. They return and raise the same as lua-nginx-module.
 
 local clocks = require "kong.response.testing.clock"
 local native = require("kong.response.testing.native").ngx
@@ -22,7 +22,7 @@ local type = type
 local unescape = native.unescape_uri
 
 
--- How many arguments are read unless told otherwise.
+-- The default maximum number of arguments.
 local MAX_ARGS = 100
 
 local MAX_ESCAPE_TYPE = 6
@@ -33,13 +33,13 @@ local SQL = {
 }
 
 
--- nil is an empty text.
+-- Returns a value as text. nil is an empty text.
 local function text_of(value)
   return value == nil and "" or tostring(value)
 end
 
 
--- An argument of a function in C.
+-- Returns an argument as text. It raises the error of a C function for other types.
 local function string_argument(value, i, name)
   local kind = type(value)
   if kind ~= "string" and kind ~= "number" then
@@ -192,18 +192,19 @@ local function add_to(found, item)
 end
 
 
--- nginx takes the limit as a C integer.
+-- nginx converts the limit to a C integer.
 local function limit_of(max)
   max = max and modf(max) or MAX_ARGS
   return max < 0 and MAX_ARGS or max
 end
 
 
---- The arguments of a form: true for one without a value, an array for one that is repeated.
+--- Reads the arguments of a form. The value of an argument without `=` is true. The value of a
+-- repeated argument is an array.
 -- @tparam string query
--- @tparam[opt=100] number max 0 for all
--- @treturn table
--- @treturn ?string `truncated`
+-- @tparam[opt=100] number max the maximum number of arguments, or 0 for all
+-- @treturn table values by name
+-- @treturn ?string `truncated` if there are more arguments
 function _M.arguments(query, max)
   max = limit_of(max)
   local found, count = {}, 0
@@ -220,8 +221,8 @@ function _M.arguments(query, max)
 end
 
 
---- The arguments of a query, as `arguments`. nginx counts them in another way: those without a name
--- take no part in the limit, but make it `truncated`.
+--- Reads the arguments of a query, like `arguments`. But nginx counts differently here: arguments
+-- without a name do not count for the limit, but they count for `truncated`.
 function _M.query_arguments(query, max)
   max = limit_of(max)
   local _, ampersands = gsub(query, "&", "")
@@ -277,7 +278,7 @@ end
 function _M.cookie_time(seconds)
   check_number(seconds)
   seconds = floor(seconds)
-  -- nginx writes the year with four digits where two would not do.
+  -- nginx writes the year with four digits from 2038 on.
   local year = seconds >= 2147397247 and "%Y" or "%y"
   return date("!%a, %d-%b-" .. year .. " %H:%M:%S GMT", seconds)
 end

@@ -1,4 +1,5 @@
---- `ngx.thread` and `ngx.semaphore`, for handlers that run one after another.
+--- `ngx.thread` and `ngx.semaphore`. A thread runs until it yields or ends, or until a call waits
+-- for it.
 
 local coroutines = require "kong.response.testing.coroutines"
 

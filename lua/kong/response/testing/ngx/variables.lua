@@ -1,4 +1,4 @@
---- `ngx.var`: what nginx has for a request.
+--- `ngx.var`: nginx's variables of a request.
 
 local clock = require "kong.response.testing.clock"
 local fields = require "kong.response.testing.fields"
@@ -33,8 +33,8 @@ local MONTHS = {
 }
 
 
--- The values of all headers with this name.
--- @tparam[opt] string exact their only spelling, in lower case
+-- Returns the values of all headers with this name, where `_` and `-` are the same.
+-- @tparam[opt] string exact only headers with exactly this name, in lower case
 local function all(list, name, exact)
   name = gsub(lower(name), "-", "_")
   local found = {}
@@ -63,7 +63,7 @@ local function body_length(session)
 end
 
 
--- The answer of the upstream, once there is one.
+-- Returns the upstream if it has answered.
 local function answered(session)
   return session.answered and session.upstream or nil
 end
@@ -74,7 +74,7 @@ local function time_of_upstream(session)
 end
 
 
--- What nginx computes, by name.
+-- The variables that nginx computes, by name.
 local COMPUTED = {
   request_method = function(_, request)
     return request.method
@@ -241,14 +241,14 @@ local COMPUTED = {
     return upstream and tostring(#concat(upstream.chunks)) or nil
   end,
 }
--- That of gateways.
+-- Gateways have this variable.
 function COMPUTED.kong_request_id(_, request)
   return request.variables.request_id
 end
 COMPUTED.document_uri = COMPUTED.uri
 COMPUTED.query_string = COMPUTED.args
 
--- What there is of nginx's for other requests, or other configurations.
+-- Variables of nginx that have no value for the requests of tests.
 local EMPTY = {}
 for name in gmatch([[
   upstream_cache_status upstream_bytes_received upstream_bytes_sent upstream_x_forwarded_prefix
@@ -265,13 +265,13 @@ for name in gmatch([[
   EMPTY[name] = true
 end
 
--- The variables that a gateway's location declares.
+-- The variables that the location of a gateway declares.
 local DECLARED = { upstream_scheme = true, upstream_host = true, upstream_uri = true }
 
 local CHANGEABLE = { args = true, limit_rate = true }
 
 
--- The values of headers of one name. Before 1.23, nginx has the first one only.
+-- Joins the values of headers of one name. Before nginx 1.23, a variable has only the first value.
 local function joined(session, values)
   if session.joins_headers then
     return values[1] and concat(values, ", ")
@@ -280,13 +280,13 @@ local function joined(session, values)
 end
 
 
--- Variables of headers that nginx has a field for: a header with `_` in its name is another one.
+-- Headers for which nginx has a field. Their variables do not find a header with `_` in its name.
 local IN_FIELDS = {
   host = "host", user_agent = "user-agent", referer = "referer", via = "via", cookie = "cookie",
   x_forwarded_for = "x-forwarded-for",
 }
 
--- What stands behind a prefix, by that.
+-- The functions that find the value of a variable with a prefix, by the prefix.
 local PREFIXES = {
   http = function(session, request, name)
     local found = all(request.headers, name, IN_FIELDS[name])
@@ -337,7 +337,7 @@ local PREFIXES = {
 }
 
 
--- What stands behind a prefix; nil where a name has none.
+-- Returns the function for the prefix of a name, and the rest of the name; nil without a prefix.
 local function prefixed(name)
   for _, prefix in ipairs { "sent_http", "sent_trailer", "upstream_http", "upstream_trailer",
                             "upstream_cookie", "http", "arg", "cookie" } do
@@ -348,7 +348,7 @@ local function prefixed(name)
 end
 
 
--- The variables that may have been meant.
+-- Returns the names of all variables, for suggestions.
 local function known_names(given)
   local known = {}
   for _, some in ipairs { COMPUTED, EMPTY, DECLARED, given } do
@@ -363,7 +363,7 @@ end
 local _M = {}
 
 
---- A variable of a session; nil for one that nginx has not.
+--- Returns the value of a variable, or nil. In strict mode, it reports an unknown variable.
 function _M.get(session, name)
   local request = session.request
   local value = request.variables[name]
@@ -387,8 +387,8 @@ function _M.get(session, name)
 end
 
 
---- Assigns one.
--- @raise as nginx does
+--- Sets a variable.
+-- @raise nginx's errors for unknown variables and for those that cannot change
 function _M.set(session, name, value)
   local request = session.request
   if name == "args" or name == "query_string" then
@@ -408,13 +408,13 @@ function _M.set(session, name, value)
 end
 
 
---- Declares one, as a test does.
+--- Declares a variable and sets it, for a case.
 function _M.give(session, name, value)
   session.request.variables[lower(name)] = tostring(value)
 end
 
 
---- `ngx.var`
+--- Makes `ngx.var`.
 function _M.new()
   return setmetatable({}, {
     __index = function(_, name)
