@@ -1,5 +1,5 @@
---- nginx's part of a request in memory: what becomes of what Lua code prints, exits with, filters.
--- Who runs the code of the phases puts that on top: a gateway (`session.lua`), or a test.
+--- nginx's part of a request in memory: it sends the output of Lua code through the filters. A
+-- gateway (`session.lua`) or the helpers of specs run the code of the phases, and override methods.
 
 local native = require "kong.response.testing.native"
 local coroutines = require "kong.response.testing.coroutines"
@@ -23,41 +23,42 @@ local sub = string.sub
 
 local EXIT = coroutines.EXIT
 
--- nginx closes the connection, and answers nothing.
+-- With these statuses, nginx closes the connection and sends nothing.
 local CLOSES = { [408] = true, [444] = true, [499] = true }
 
--- Phases whose code nginx's scheduler runs: elsewhere it cannot yield.
+-- The phases in which code can yield, because nginx's scheduler runs it.
 local YIELDS = { rewrite = true, access = true, content = true, timer = true }
 
 
 -- The fields of a server:
 --   host          the request and response in memory
 --   request       `method`, `http_version`
---   log           what was logged
---   chunks        what was sent of the body
---   headers       the head as it was sent, nil before that; `status` with it
---   body_allowed  whether a body goes with that head
---   chunked       in chunks
---   unmodified    nginx has made a 304 of it, because the client has the body already
---   exited        what Lua code has exited with
---   leaves        it has done so where that ends the phase
---   buffered      what was printed for a client of HTTP/1.0, which is told the length
---   tells_length  such a client is told the length
---   eof           no more of the body is taken
+--   log           the lines of the log
+--   chunks        the sent chunks of the body
+--   headers       the sent headers, nil before nginx sends them
+--   status        the sent status
+--   body_allowed  whether the client gets a body with these headers
+--   chunked       whether the body is chunked
+--   unmodified    nginx has changed the status to 304, because the client has the body
+--   exited        the code with which Lua code has exited
+--   leaves        the exit ends the phase
+--   buffered      the output for a client of HTTP/1.0, stored until its length is known
+--   tells_length  a client of HTTP/1.0 gets Content-Length
+--   eof           nginx accepts no more output
 --   complete      the end of the body was sent
---   broken        it never will be: a filter has failed, or the upstream
---   closed        the connection was closed, mostly without an answer; `unanswered`: nginx leaves
---                 it open, and the client waits for one
---   leaves_filter the Lua module leaves the body filter's phase behind the end of the body
---   restores_ctx  the Lua module restores `ngx.ctx` after a 412 of nginx's own
---   aborted       the connection is closed behind the answer; `restarted`: because a filter has
---                 begun the response again
+--   broken        the end never comes, because a filter or the upstream has failed
+--   closed        the connection was closed, in most cases without a response
+--   unanswered    `closed` is true, but nginx leaves the connection open, and the client waits
+--   leaves_filter lua-nginx-module leaves the phase of the body filter after the end of the body
+--   restores_ctx  lua-nginx-module restores `ngx.ctx` after nginx has answered 412 itself
+--   aborted       nginx closes the connection after the response
+--   restarted     a filter has started the response again
 local Server = {}
 Server.__index = Server
 
 
---- The functions of `kong.response` with these options, for this request.
--- @tparam table options the same table gives the same functions
+--- Returns the functions of `kong.response` with these options, for this request.
+-- @tparam table options for the same table, the result is the same
 -- @tparam table ngx
 -- @tparam[opt] table defaults for options
 -- @treturn table
@@ -90,34 +91,34 @@ function Server:write_log(level, message)
 end
 
 
---- Runs the header filters. What it returns says whether they worked.
+--- Runs the header filters. Returns whether they have succeeded.
 function Server:filter_head() -- luacheck: no unused args
   return true
 end
 
 
---- The head was sent.
+--- Is called after the headers were sent.
 function Server:head_sent() -- luacheck: no unused args
 end
 
 
---- Runs the body filters on the chunk that the host is at, which may be the last one.
+--- Runs the body filters on the current chunk of the host. Returns whether they have succeeded.
 function Server:filter_body(is_last) -- luacheck: no unused args
   return true
 end
 
 
---- The body filters have run; see `Strict:after_chunk`.
+--- Is called after the body filters; see `Strict:after_chunk`.
 function Server:chunk_filtered(pieces, is_last, sent, ended) -- luacheck: no unused args
 end
 
 
---- A body was given where none is sent.
+--- Is called if code prints a body that nginx does not send.
 function Server:body_refused() -- luacheck: no unused args
 end
 
 
---- Whether code of the phase that yields is never resumed.
+--- Whether nothing resumes code of this phase that yields.
 function Server:abandons_yields() -- luacheck: no unused args
   return false
 end
@@ -144,14 +145,14 @@ end
 
 
 --- Runs a function as nginx runs the code of a phase.
--- @treturn string `returned`, `exited`, `yielded` (and stays so) or `failed`
--- @return what it raised
+-- @treturn string `returned`, `exited`, `yielded` (if nothing resumes the function) or `failed`
+-- @return the raised value
 function Server:call(code, ...)
   local outer = self.leaves
   self.leaves = false
   local outcome, value = run_in_phase(self, code, ...)
-  -- A coroutine made by Lua's own functions has swallowed the exit: nothing could stop the code,
-  -- but how it ended counts for nothing.
+  -- Code in a coroutine of Lua's own functions has exited. Nothing could stop the code around it,
+  -- so its outcome does not count.
   if self.leaves then
     outcome, value = "exited", nil
   end
@@ -170,8 +171,8 @@ local function is_chunked(headers)
 end
 
 
---- Sends the head, unless it was sent.
--- @treturn boolean whether there is one, and the request goes on
+--- Sends the headers, unless they were sent.
+-- @treturn boolean whether they were sent, and the body follows
 function Server:send_head()
   local host = self.host
   if host:headers_sent() then
@@ -187,7 +188,7 @@ function Server:send_head()
   self.unmodified = answer == 304 or self.unmodified
   local before = self.exited or 0
   local ok = self:filter_head()
-  -- nginx ends the connection where the head does not pass, and on `ngx.exit(ngx.ERROR)`.
+  -- nginx closes the connection if a header filter fails, and after `ngx.exit(ngx.ERROR)`.
   if not ok or self.exited == -1 then
     self.closed = true
     return false
@@ -199,12 +200,12 @@ function Server:send_head()
     self:head_sent()
     return true
   end
-  -- A header filter has exited with another code than the phase before it.
+  -- A header filter has exited, with another code than the earlier phase.
   return self:begin_again(self.exited)
 end
 
 
---- Puts another table in the place of `ngx.ctx`. Returns the one before.
+--- Replaces `ngx.ctx`. Returns the old table.
 function Server:replace_ctx(ctx) -- luacheck: no unused args
   local ngx = rawget(_G, "ngx")
   if ngx then
@@ -222,9 +223,9 @@ function Server:discard_request_body()
 end
 
 
---- nginx answers 412 by itself. It forgets the context of its modules, and `ngx.ctx` with it. Newer
--- versions of lua-nginx-module restore their context after that, but not where they tell a client
--- of HTTP/1.0 the length.
+--- nginx answers 412 itself. It clears the contexts of its modules, and `ngx.ctx` with them. Newer
+-- versions of lua-nginx-module restore their context afterwards, except if a client of HTTP/1.0
+-- gets Content-Length.
 function Server:refuse_precondition()
   local restores = self.restores_ctx and not self.tells_length
   self:discard_request_body()
@@ -238,7 +239,7 @@ function Server:refuse_precondition()
 end
 
 
---- nginx begins the response again with its own page, and closes the connection behind that.
+--- nginx starts the response again with its own page, and then closes the connection.
 function Server:begin_again(status)
   local host = self.host
   host:clean_head()
@@ -251,7 +252,7 @@ function Server:begin_again(status)
 end
 
 
---- Hands a chunk of the body, in pieces, to the body filters.
+--- Passes a chunk of the body, which is an array of pieces, to the body filters.
 function Server:output(pieces, last)
   if self.closed or self.broken then
     return
@@ -265,7 +266,7 @@ function Server:output(pieces, last)
 
   local host = self.host
   if host:body_ended() then
-    -- nginx drops it. Older versions of the Lua module do not leave the filter's phase.
+    -- nginx drops the chunk. Older versions of lua-nginx-module stay in the phase of the filter.
     if not self.leaves_filter then
       host:set_phase("body_filter")
     end
@@ -278,7 +279,7 @@ function Server:output(pieces, last)
   end
   local sent, ended = host:get_chunk()
   self:chunk_filtered(pieces, last, sent, ended)
-  -- For the client, a chunked body ends with its first end.
+  -- The client stops to read a chunked body at its first end.
   if sent ~= "" and not (self.complete and self.chunked) then
     self.chunks[#self.chunks + 1] = sent
   end
@@ -286,14 +287,14 @@ function Server:output(pieces, last)
 end
 
 
---- The body of nginx's own page, which nginx has in two pieces.
+--- Sends the body of nginx's own page, which nginx has in two pieces.
 function Server:send_pages_body(page)
   local tail = find(page, "<hr>", 1, true)
   self:output(tail and { sub(page, 1, tail - 1), sub(page, tail) } or {}, true)
 end
 
 
---- Answers with the page that nginx has for a status.
+--- Answers with nginx's page for a status.
 function Server:send_page(status)
   local page = self.host:special_response(status)
   if self:send_head() then
@@ -304,7 +305,7 @@ end
 
 --- `ngx.print`
 -- @treturn ?number 1, or nil
--- @treturn ?string why not
+-- @treturn ?string the error
 function Server:print(text)
   local host = self.host
   if self.eof then
@@ -356,7 +357,7 @@ function Server:flush()
 end
 
 
---- The end of what Lua code prints.
+--- Ends the output of Lua code.
 function Server:finish()
   if self.eof then
     self.complete = self.complete or not self.body_allowed
@@ -372,7 +373,7 @@ function Server:finish()
       return
     end
     if not self.body_allowed and self.request.method ~= "HEAD" then
-      -- nginx sends what it has kept for HTTP/1.0 whatever the status.
+      -- nginx sends the stored output for HTTP/1.0 with any status.
       self.chunks = buffered or {}
     elseif buffered and #buffered > 0 then
       self:output(buffered, false)
@@ -384,7 +385,7 @@ function Server:finish()
 end
 
 
---- `ngx.exit`: ends the phase where it can be ended.
+--- `ngx.exit`: ends the phase if nginx can interrupt it.
 function Server:exit(code)
   local host = self.host
   if host:headers_sent() and code >= 300 and not CLOSES[code] then
@@ -399,14 +400,14 @@ function Server:exit(code)
 end
 
 
---- What becomes of the request when Lua code has exited.
--- @treturn boolean whether the request goes on with the next phase
+--- Ends or continues the request after Lua code has exited.
+-- @treturn boolean whether the request continues with the next phase
 function Server:finish_exit()
   local host, code = self.host, self.exited
   local in_content = host:get_phase() == "content"
   local sent = host:headers_sent()
   if self.aborted and code > 0 and not in_content then
-    -- Then the connection is closed in order.
+    -- In this case, nginx closes the connection in an orderly way.
     self.aborted = false
   end
   if self.closed or code == -1 then
@@ -430,7 +431,7 @@ function Server:finish_exit()
   if CLOSES[code] then
     self.closed = true
   elseif not sent and code < 200 then
-    -- nginx is done with the request, and has no page for that.
+    -- nginx ends the request, but has no page for this status.
     self.closed, self.unanswered = true, true
   elseif not sent then
     self:send_page(code)
@@ -439,27 +440,27 @@ function Server:finish_exit()
 end
 
 
---- The rest of the body never comes.
+--- Breaks off the body.
 function Server:break_off()
   self.broken = not self.complete
 end
 
 
---- `ngx.timer.at` and `ngx.timer.every`: no test waits, so the callback runs when the code sleeps,
--- when the test moves the clock, or behind the request.
+--- `ngx.timer.at` and `ngx.timer.every`. A test does not wait: the callback runs when code sleeps,
+-- when the test moves the clock, or after the request.
 function Server:add_timer(delay, interval, callback, ...)
   self.worker:add_timer(delay, interval, callback, ...)
 end
 
 
---- A timer has failed.
+--- Is called if a timer has failed.
 function Server:timer_failed(err) -- luacheck: no unused args
 end
 
 
---- Runs what timers are due.
--- @tparam table ngx its `ctx` is another one in a timer
--- @tparam function failed `failed(err)`
+--- Runs the timers that are due.
+-- @tparam table ngx each timer gets a new `ngx.ctx`
+-- @tparam function failed is called as `failed(err)` if a callback fails
 function Server:run_timers(ngx, failed)
   if not self.worker:has_timers() then
     return
@@ -481,9 +482,9 @@ end
 local _M = { Server = Server }
 
 
---- A server for a request.
--- @tparam table fields `host`, `request`, `log` and, if it is not a new one, `worker`
--- @tparam[opt] table class what overrides this one's methods
+--- Makes a server for a request.
+-- @tparam table fields `host`, `request`, `log` and, optionally, `worker`
+-- @tparam[opt] table class a table with methods that override those of `Server`
 function _M.new(fields, class)
   fields.chunks = {}
   fields.worker = fields.worker or workers.new()

@@ -1,4 +1,4 @@
---- Other services that a test describes: `resty.http` and `ngx.location.capture` get their answers.
+--- The other services of a test: `resty.http` and `ngx.location.capture` return their answers.
 
 local fields = require "kong.response.testing.fields"
 local names = require "kong.response.names"
@@ -27,7 +27,7 @@ local PORTS = { http = 80, https = 443 }
 local ANSWER = { status = "number", headers = "table", body = "string", reason = "string" }
 
 
--- Header values by name, in any case.
+-- Finds headers by name in any case.
 local headers_mt = {
   __index = function(headers, name)
     if type(name) ~= "string" then
@@ -52,7 +52,7 @@ local function copy(headers)
 end
 
 
--- What was called, for the result.
+-- Adds a request to the field `services` of the result.
 local function note(session, request)
   local calls = session.service_calls or {}
   session.service_calls = calls
@@ -60,7 +60,7 @@ local function note(session, request)
 end
 
 
---- Asks a service; raises at the plugin's line where the test describes none.
+--- Asks a service. Raises an error at the plugin's line if the test does not describe the service.
 local function ask(request, level)
   local session = current()
   local services = session.services or {}
@@ -87,7 +87,7 @@ local function ask(request, level)
 end
 
 
--- A query, given as text or as a table.
+-- Returns a query, which may be a table, as text; nil if it is empty.
 local function query_of(query)
   if type(query) == "table" then
     query = text.encode_args(query)
@@ -127,7 +127,7 @@ local function request_of(scheme, host, port, path, options)
 end
 
 
--- An answer as resty.http has it.
+-- Makes a response of resty.http from an answer.
 local function response_of(answer)
   local body = answer.body or ""
   local response = {
@@ -238,12 +238,12 @@ end
 local _M = {}
 
 
--- Where nginx has sockets, and where it also has subrequests.
+-- The phases in which nginx has sockets, and those in which it also has subrequests.
 local HAS_SOCKETS = { rewrite = true, access = true, content = true, timer = true }
 local HAS_SUBREQUESTS = { rewrite = true, access = true, content = true }
 
 
---- Raises what nginx raises where it cannot wait for a server.
+--- Raises nginx's error if the phase cannot wait for a server.
 local function check_phase(allowed, level)
   local phase = current().host:get_phase()
   if not allowed[phase] then
@@ -262,7 +262,7 @@ _M.http = {
 }
 
 
--- The methods of `ngx.HTTP_…`, by number.
+-- Returns the name of a method by its number (`ngx.HTTP_…`).
 local function method_name(number)
   local ngx = current().ngx
   for name, value in pairs(ngx) do

@@ -1,5 +1,4 @@
---- One request, with a gateway on top of nginx: how it runs handlers, and what it does when they
--- fail.
+--- One request in a gateway: runs the handlers, and reports their errors.
 
 local core = require "kong.response.core"
 local responses = require "kong.response.lifecycle.responses"
@@ -34,7 +33,7 @@ local ERR = 4
 -- The bits of `ngx.ctx.KONG_PHASE`.
 local PHASES = core.phases
 
--- What is a part of another phase for nginx.
+-- The phases of a gateway that have another name in nginx.
 local NGINX_PHASES = { response = "access", error = "content" }
 
 -- The templates of error documents, in `kong.configuration`.
@@ -61,8 +60,8 @@ function Session:write_log(level, message, handler)
 end
 
 
---- Where the plugin is that runs: ` at <file>:<line>`, or its handler, where a tail call has left
--- no line. Nothing where none runs.
+--- Returns the place of the running plugin for messages: ` at <file>:<line>`. After a tail call, it
+-- returns the place of the handler. Without a plugin, it returns an empty string.
 function Session:place()
   if not self.handler then
     return ""
@@ -73,7 +72,7 @@ function Session:place()
 end
 
 
---- Notes what may help with a test that fails.
+--- Adds a hint for messages of failed tests.
 function Session:hint(text)
   for i = 1, #self.hints do
     if self.hints[i] == text then
@@ -84,8 +83,9 @@ function Session:hint(text)
 end
 
 
---- A function of `kong` was called with a colon, so that its first argument is its own table.
--- @tparam string path of that table: `kong.request`
+--- Reports that code has called a function of `kong` with a colon: its first argument is its own
+-- table.
+-- @tparam string path the path of that table, for example `kong.request`
 -- @tparam string name
 function Session:called_with_colon(path, name)
   self:hint(fmt("%s:%s(...)%s: call it with a dot", path, name, self:place()))
@@ -95,13 +95,13 @@ function Session:called_with_colon(path, name)
 end
 
 
---- A method of `kong.cache` was called with a dot: its first argument is missing.
+--- Reports that code has called a method of `kong.cache` with a dot: its first argument is missing.
 function Session:called_with_dot(name)
   self:hint(fmt("kong.cache.%s(...)%s: call it with a colon", name, self:place()))
 end
 
 
---- Enters a phase; returns what goes back to the one before.
+--- Enters a phase. Returns a function that restores the phase before it.
 function Session:enter(phase)
   local ctx, host = self.ngx.ctx, self.host
   local outer, outer_bit, outer_nginx = self.phase, ctx.KONG_PHASE, host:get_phase()
@@ -121,14 +121,14 @@ function Session:enter(phase)
 end
 
 
--- Busted gives its failed assertions a type of their own.
+-- Whether an error is a failed assertion of busted, or a pending test.
 local function is_failure(err)
   local kind = type(err) == "table" and (getmetatable(err) or {}).__type
   return kind == "failure" or kind == "pending"
 end
 
 
--- Which call an error about an argument comes from, and what it was given.
+-- For an error about an argument, returns the call and its arguments as text.
 local function explain_call(call, text)
   if not call or not find(text, " must be ", 1, true) and not find(text, "invalid header", 1, true)
   then
@@ -144,9 +144,9 @@ local function explain_call(call, text)
 end
 
 
---- Takes what a handler raised. An assertion of the test's own that failed in there is no mistake
--- of the plugin's: it fails the test.
--- @treturn string its text
+--- Returns the text of an error that a handler has raised. If the error is a failed assertion of
+-- the test, it also fails the test.
+-- @treturn string
 function Session:caught(err)
   if is_failure(err) and not self.failure then
     self.failure = err
@@ -156,7 +156,7 @@ function Session:caught(err)
 end
 
 
--- Adds a hint to what the log has of a failure, and lets strict mode know of it.
+-- Adds a hint for a failure, and reports the failure to strict mode.
 local function explain(session, hint, text)
   if hint then
     session:hint(hint)
@@ -167,7 +167,7 @@ local function explain(session, hint, text)
 end
 
 
---- Logs what a handler raised.
+--- Logs the error of a handler.
 function Session:failed(err)
   local text = self:caught(err)
   local explained = modules.explain(text)
@@ -180,14 +180,14 @@ function Session:failed(err)
 end
 
 
---- A handler of the life cycle's has failed, which the log says by itself.
+--- Reports the error of a handler that the life cycle has called. The life cycle logs the error.
 function Session:handler_failed(err)
   local text = self:caught(err)
   explain(self, lacking.hint(text) or explain_call(self.last_call, text), text)
 end
 
 
---- A timer has failed, which the log says.
+--- Reports the error of a timer, which is in the log.
 function Session:timer_failed(err)
   local text = tostring(err)
   local needs_request = find(text, "no phase in ngx.ctx.KONG_PHASE", 1, true)
@@ -202,7 +202,7 @@ function Session:timer_failed(err)
 end
 
 
---- Logs what a handler of the worker raised.
+--- Logs the error of `init_worker` or `configure`.
 function Session:failed_to_start(err, level, message)
   local text = self:caught(err)
   self:write_log(level, message)
@@ -210,13 +210,13 @@ function Session:failed_to_start(err, level, message)
 end
 
 
---- A gateway never resumes the handlers of this phase.
+--- In access, a gateway never resumes a handler that yields.
 function Session:abandons_yields()
   return self.phase == "access"
 end
 
 
--- Spies are tables.
+-- Makes a function from a callable table, for example a spy.
 local function callable(handler)
   return function(...)
     return handler(...)
@@ -224,7 +224,8 @@ local function callable(handler)
 end
 
 
---- Calls the handlers of the phase, in order, as long as `go_on` likes their outcomes.
+--- Calls the handlers of the phase in order, until `go_on(outcome)` returns false. Returns that
+-- outcome.
 function Session:handlers(phase, go_on)
   local kong_ctx = self.kong_ctx
   for i = 1, #self.plugins do
@@ -267,7 +268,7 @@ local function until_failed(outcome)
 end
 
 
---- The gateway's header filter: when a handler fails, the client gets an error document.
+--- The header filter of the gateway. If a handler fails, the client gets an error document.
 function Session:filter_head()
   if self.strict then
     self.strict:before_head()
@@ -275,7 +276,7 @@ function Session:filter_head()
 
   local leave = self:enter "header_filter"
   self.requests.header_filter(self.ngx.ctx)
-  -- As `filter_body` does.
+  -- `filter_body` sets the end before an empty chunk, so nginx keeps it.
   self.ngx.ctx.KONG_RESPONSE_KEEPS_EMPTY_BODY = true
   local outcome = self:handlers("header_filter", until_failed)
   local ok = true
@@ -310,7 +311,8 @@ function Session:body_refused()
 end
 
 
---- The gateway's body filter: the body of an `exit` in the header filter, and the handlers.
+--- The body filter of the gateway: sets the body of an `exit` in header_filter, and runs the
+-- handlers.
 function Session:filter_body(is_last)
   local host = self.host
   local leave = self:enter "body_filter"
@@ -319,7 +321,7 @@ function Session:filter_body(is_last)
   end
   local replaced, outcome = self.ngx.ctx.response_body, nil
   if replaced then
-    -- The end first: behind an empty chunk nginx would lose it.
+    -- Set the end first: nginx loses an end that is set on an empty chunk.
     host:set_arg(2, true)
     local ok, err = pcall(host.set_arg, host, 1, replaced)
     if not ok then
@@ -355,7 +357,8 @@ function Session:exit(status)
 end
 
 
---- A header or the status was set behind the head. nginx only logs it.
+--- Reports that code has set a header or the status after the headers were sent. nginx only logs
+-- this.
 function Session:late(what)
   self:write_log(ERR, "attempt to set " .. what .. " after sending out response headers")
   if self.strict then
@@ -364,8 +367,9 @@ function Session:late(what)
 end
 
 
--- Before 1.23, nginx holds WWW-Authenticate once, and a variable has the first of several headers.
--- From 1.23 on, it drops the second ETag of an upstream, and headers like it.
+-- Whether a version of nginx is 1.23 or later. Before 1.23, nginx sends one WWW-Authenticate, and a
+-- variable has only the first of several headers. From 1.23 on, nginx drops the second ETag of an
+-- upstream, and some other repeated headers.
 local function is_newer(version)
   local major, minor = match(version, "^(%d+)%.(%d+)")
   if not major then
@@ -378,11 +382,11 @@ end
 local _M = {}
 
 
---- A new session.
--- @tparam table case `plugins`, `request`, `upstream`, `configuration`, `strict`
+--- Makes a session.
+-- @tparam table case see `run` in testing.lua
 -- @tparam table ngx
 -- @tparam table kong
--- @tparam table requests what `kong.response.pdk` is told of each phase
+-- @tparam table requests the functions of `kong.response.pdk` that a server calls in the phases
 function _M.new(case, ngx, kong, requests)
   local request = case.request
   local newer = is_newer(case.nginx_version)

@@ -1,4 +1,4 @@
---- Shows values as JSON, for a person who compares two: with the names in order.
+--- Shows values as JSON with sorted names, so that people can compare them.
 
 local concat = table.concat
 local floor = math.floor
@@ -18,7 +18,7 @@ local ESCAPES = {
   ["\t"] = "\\t",
 }
 
-local DEEPEST = 20
+local MAX_DEPTH = 20
 
 
 local function quote(text)
@@ -28,7 +28,7 @@ local function quote(text)
 end
 
 
--- The length of an array; nil for what is none.
+-- Returns the length of an array, or nil for another table.
 local function length_of(value)
   local count = 0
   for key in pairs(value) do
@@ -41,7 +41,7 @@ local function length_of(value)
 end
 
 
--- Whether it is an array also where it is empty.
+-- Whether a metatable marks the table as an array, even if it is empty.
 local function is_marked(value)
   local metatable = getmetatable(value)
   return metatable == json.array_mt or metatable == json.empty_array_mt
@@ -59,9 +59,9 @@ local function show(value, depth)
   elseif kind == "number" then
     return floor(value) == value and fmt("%.14g", value) or fmt("%.17g", value)
   elseif kind ~= "table" then
-    -- What JSON has no word for.
+    -- JSON has no form for other types, so they become `<function>` and so on.
     return (kind == "boolean" or kind == "nil") and tostring(value) or "<" .. kind .. ">"
-  elseif depth > DEEPEST then
+  elseif depth > MAX_DEPTH then
     return "..."
   end
 
@@ -92,7 +92,7 @@ local function show(value, depth)
 end
 
 
---- A value as JSON of several lines.
+--- Returns a value as JSON on several lines.
 return function(value)
   return show(value, 0)
 end

@@ -1,4 +1,4 @@
---- Finds mistakes that production lets through without a word.
+--- Finds mistakes of plugins that nginx and gateways accept silently.
 
 local coroutines = require "kong.response.testing.coroutines"
 local fields = require "kong.response.testing.fields"
@@ -29,7 +29,7 @@ local tostring = tostring
 local type = type
 
 
--- Lines that do no more than leave the function, or a loop in it.
+-- Patterns of lines that only leave a function or a loop.
 local LEAVES = {
   "^%s*end[%s%)%]},;]*$",
   "^%s*else%s*$",
@@ -40,7 +40,7 @@ local LEAVES = {
 }
 
 
--- The text of a line, without a comment at its end.
+-- Returns the text of a line of a file, without a comment at its end.
 local function line_of(source, number)
   local file = match(source, "^@(.*)") and io_open(match(source, "^@(.*)"), "rb")
   if not file then
@@ -65,7 +65,7 @@ local function only_leaves(info)
   if not text then
     return info.currentline == info.lastlinedefined and info.linedefined ~= info.lastlinedefined
   end
-  -- A string is a value like a number.
+  -- Replace strings with a number, because the patterns allow only words as values.
   text = gsub(text, "([\"'])[^\"'\\]*%1", "0")
   for i = 1, #LEAVES do
     if find(text, LEAVES[i]) then
@@ -80,13 +80,13 @@ local Strict = {}
 Strict.__index = Strict
 
 
---- Notes a mistake, each once.
+--- Adds a mistake, unless it was added before.
 function Strict:mistake(text, ...)
   return self:mistake_at("", text, ...)
 end
 
 
---- Notes one at a place, each once, wherever else it is found.
+--- Adds a mistake with its place. It adds a text only once, with the first place.
 function Strict:mistake_at(place, text, ...)
   text = fmt(text, ...)
   if not self.noted[text] then
@@ -96,14 +96,15 @@ function Strict:mistake_at(place, text, ...)
 end
 
 
---- Where the plugin is that runs, for the end of a mistake.
+--- Returns the place of the running plugin, for the end of a message.
 function Strict:place()
   local place = self.session:place()
   return place ~= "" and "," .. place or ""
 end
 
 
---- A handler has failed. In log, and once the head was sent, the client does not get a 500 for it.
+--- Reports a failed handler, if the client does not get a 500 for it: in log, in init_worker, and
+-- after the headers were sent.
 function Strict:failed(text)
   local session = self.session
   if session.phase == "log" or session.phase == "init_worker" or session.host:headers_sent() then
@@ -123,17 +124,17 @@ function Strict:called_with_colon(path, name)
 end
 
 
---- `ngx.arg[1]` or `ngx.arg[2]` is set.
+--- Records where code sets `ngx.arg[1]` or `ngx.arg[2]`.
 function Strict:arg_set(index)
   self.arg_places[index] = self:place()
 end
 
 
---- A handler is about to run.
+--- Is called before a handler.
 function Strict:before(handler)
   if self.session.phase == "header_filter" then
     self.inside = true
-    -- Compiled code calls no hooks.
+    -- LuaJIT does not call hooks in compiled code.
     if jit_off then
       jit_off(handler, true)
     end
@@ -141,7 +142,7 @@ function Strict:before(handler)
 end
 
 
---- It has run.
+--- Is called after a handler.
 function Strict:after()
   if self.hooked then
     sethook(self.hook, self.mask, self.count)
@@ -151,13 +152,14 @@ function Strict:after()
 end
 
 
---- `ngx.exit` is about to return to a handler of the header filter: watches what that does next.
+--- Is called when `ngx.exit` returns in header_filter. A hook then finds the next code that runs in
+-- the handler, because the handler should end.
 function Strict:exited_in_filter()
   if not self.inside or self.hooked then
     return
   end
 
-  -- The lines that the call came from: they are still running.
+  -- The current line of each function on the stack: the rest of these lines may run.
   local calling = {}
   local thread, level = running_coroutine(), 2
   local info = getinfo(level, "fl")
@@ -181,10 +183,10 @@ function Strict:exited_in_filter()
         return
       end
     elseif is_of_coroutines(getinfo(2, "S").source) then
-      -- It only comes back from the coroutine with the exit.
+      -- The kit's own code only passes on the exit from the coroutine.
       return
     else
-      -- What calls; its callee, where it left by that call.
+      -- A call: take the line of the caller. After a tail call, there is only the called function.
       at = getinfo(3, "Slf")
       if not at then
         at = getinfo(2, "Slf")
@@ -214,25 +216,26 @@ local function is_encoded(encoding)
 end
 
 
---- A variable was read that nginx has not.
+--- Reports that code has read an unknown variable.
 function Strict:unknown_variable(name, suggestion)
   self:mistake_at(self:place(), "nginx has no variable ngx.var.%s%s", name, suggestion)
 end
 
 
---- The upstream's body was read. Whoever decodes it says so in the head, before that or later.
+--- Records where code reads the upstream's body. If it decodes the body, it also removes
+-- Content-Encoding, before or afterwards. So `after_head` checks this.
 function Strict:read_service_body()
   self.service_body_read = self:place()
 end
 
 
---- The header filter is about to run.
+--- Is called before the header filter.
 function Strict:before_head()
   self.length_before = listed(self.session.host, "Content-Length")
 end
 
 
---- The head was sent.
+--- Is called after the headers were sent.
 function Strict:after_head()
   for i = 1, #self.session.headers do
     local header = self.session.headers[i]
@@ -259,7 +262,7 @@ local function has_no_body(status)
 end
 
 
---- There was a body, and its status or its method allows none.
+--- Reports a body for a status that allows none.
 function Strict:body_without_right()
   local status = self.session.status
   if has_no_body(status) then
@@ -269,14 +272,14 @@ function Strict:body_without_right()
 end
 
 
---- The body filters have run on a chunk.
--- @tparam table pieces the chunk before them
--- @tparam boolean is_last whether it was the last one
--- @tparam string sent the chunk after them
--- @tparam boolean ended whether it is the last one now
+--- Is called after the body filters have run on a chunk.
+-- @tparam table pieces the pieces of the chunk before the filters
+-- @tparam boolean is_last whether it was the last chunk before the filters
+-- @tparam string sent the chunk after the filters
+-- @tparam boolean ended whether it is the last chunk after the filters
 function Strict:after_chunk(pieces, is_last, sent, ended)
   local host, status = self.session.host, self.session.status
-  -- What the upstream's response has, nginx sends.
+  -- An unchanged chunk is the upstream's, not the plugin's mistake.
   if has_no_body(status) and sent ~= "" and sent ~= concat(pieces) then
     self:mistake_at(self.arg_places[1] or "",
                     "a body with status %d: the client reads it as the next response", status)
@@ -293,13 +296,13 @@ function Strict:after_chunk(pieces, is_last, sent, ended)
 end
 
 
---- Something was set after the head was sent.
+--- Reports that code has set something after the headers were sent.
 function Strict:late(what)
   self:mistake_at(self:place(), "%s was set after the headers were sent: nginx ignores it", what)
 end
 
 
---- The value of a header is about to be set. Only the items of a list count.
+--- Checks the value of a header. The setters ignore keys that an array cannot have.
 function Strict:check_value(call, name, value)
   if type(value) ~= "table" or type(name) ~= "string" then
     return
@@ -381,7 +384,7 @@ end
 
 
 function HEAD_CHECKS.exit(self, status, body, headers)
-  -- nginx does not even print the body of a 204.
+  -- nginx does not send this body, so `after_chunk` cannot find it.
   self.exit_body = has_no_body(status) and body ~= nil and body ~= "" and self:place() or nil
   self:check_values("exit", headers)
 end
@@ -392,7 +395,7 @@ function HEAD_CHECKS.error(self, _, _, headers)
 end
 
 
---- A function of `kong.response` is about to be called with these arguments.
+--- Is called before a function of `kong.response`, with its arguments.
 function Strict:before_call(name, ...)
   local check = HEAD_CHECKS[name]
   if not check then
@@ -406,12 +409,13 @@ function Strict:before_call(name, ...)
 end
 
 
---- Raises what was found.
+--- Raises an error with the mistakes, if there are any.
 function Strict:finish(result)
   local length = self.length
   if self.body_set and length then
     local sent = #concat(self.session.chunks)
-    -- Equal by chance is no better: the next body has another length.
+    -- If the plugin has not changed Content-Length, it is right only by chance: another body has
+    -- another length.
     if tonumber(length) ~= sent or length == self.length_before then
       self:mistake_at(self.body_set,
         "Content-Length: %s was left in place, and set_raw_body made the body %d bytes", length,
@@ -429,7 +433,7 @@ end
 local _M = {}
 
 
---- Watches a session.
+--- Makes the checks for a session.
 function _M.new(session)
   return setmetatable({ session = session, mistakes = {}, noted = {}, arg_places = {} }, Strict)
 end

@@ -1,4 +1,4 @@
---- The answer of a test's upstream.
+--- Reads the upstream of a case.
 
 local fields = require "kong.response.testing.fields"
 
@@ -18,7 +18,7 @@ local FIELDS = {
   failure = "string",
 }
 
--- What a gateway answers, and what nginx logs.
+-- The status of the gateway and the line of nginx's log, for each failure.
 local FAILURES = {
   timeout = {
     status = 504,
@@ -41,7 +41,8 @@ local function has_no_body(status)
 end
 
 
--- What arrives of a body that is cut off: all pieces but the last; of a single one its first half.
+-- Returns the part of a body that arrives before the upstream fails: all chunks except the last
+-- one, or the first half of a single chunk.
 local function cut(chunks)
   local arrived = {}
   for i = 1, #chunks - 1 do
@@ -58,8 +59,9 @@ local _M = {}
 
 
 --- Reads the description of an upstream's answer.
--- @tparam[opt] table given see `kong.response.testing`
+-- @tparam[opt] kong.response.testing.Upstream given
 -- @treturn table
+-- @raise see `kong.response.testing.run`
 function _M.new(given)
   given = given or {}
   fields.check(given, FIELDS, "upstream")
@@ -86,7 +88,7 @@ function _M.new(given)
       end
     end
   else
-    -- Servers that know the length tell it.
+    -- Servers send the length if they know it.
     if not fields.find(headers, "content-length")
       and not fields.find(headers, "transfer-encoding") and not has_no_body(status)
     then

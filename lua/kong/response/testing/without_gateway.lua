@@ -1,5 +1,5 @@
---- Tests of what plugins find without a gateway, `gateway = false`: `kong.response.lifecycle` runs
--- the phases, over nginx's part in memory.
+--- Runs tests with `gateway = false`: `kong.response.lifecycle` runs the phases, with the server in
+-- memory.
 
 local failures = require "kong.response.failures"
 local gateway = require "kong.response.testing.gateway"
@@ -25,7 +25,7 @@ local type = type
 local ERR = 4
 
 
--- What a session does in another way than one with a gateway.
+-- The methods that replace those of a session with a gateway.
 local Methods = {}
 
 
@@ -59,8 +59,8 @@ function Methods:filter_body()
 end
 
 
--- Runs a function of the life cycle in a phase that it may end.
--- @treturn boolean whether the request goes on
+-- Runs a function of the life cycle in a phase that it can end.
+-- @treturn boolean whether the request continues with the next phase
 local function run_phase(session, phase, run)
   local leave = session:enter(phase)
   local outcome, err = session:call(run)
@@ -94,7 +94,7 @@ local function proxy(session)
 end
 
 
--- As `ngx.location.capture` has them.
+-- Returns headers as `ngx.location.capture` does: by name, with an array for a repeated header.
 local function captured_headers(list)
   local headers, names = {}, {}
   for i = 1, #list do
@@ -112,7 +112,7 @@ local function captured_headers(list)
 end
 
 
--- What the subrequest to the upstream answers.
+-- Returns the answer to the subrequest that asks the upstream.
 local function fetch(session)
   local upstream = session.upstream
   session.waits = true
@@ -153,7 +153,8 @@ function Methods:left_plugin()
 end
 
 
--- Lets a session know what the life cycle does.
+-- Wraps functions of the life cycle, so that they report handlers and errors to the session.
+-- Returns a function that restores them.
 local function watch(requests)
   local enter, leave, new_failure = requests.enter_plugin, requests.leave_plugin, failures.new
   local failed_to_start = handlers.failed_to_start

@@ -1,4 +1,4 @@
---- What a worker of nginx has beside its requests: dictionaries, timers, `kong.cache`.
+--- The state that requests of one worker share: dictionaries, timers, `kong.cache`.
 
 local clock = require "kong.response.testing.clock"
 local shared = require "kong.response.testing.ngx.shared"
@@ -15,8 +15,8 @@ Worker.__index = Worker
 
 
 --- Sets a timer.
--- @tparam number delay
--- @tparam ?number interval after which it runs again
+-- @tparam number delay in seconds
+-- @tparam ?number interval in seconds, after which the timer runs again
 function Worker:add_timer(delay, interval, callback, ...)
   self.count = self.count + 1
   self.timers[#self.timers + 1] = {
@@ -34,7 +34,7 @@ local function runs_before(one, other)
 end
 
 
--- Takes the timer that is due first, of those that were there when the running began.
+-- Removes and returns the first timer that is due. `last_turn` excludes timers that were set later.
 local function take_due(self, last_turn)
   sort(self.timers, runs_before)
   for i = 1, #self.timers do
@@ -53,7 +53,7 @@ function Worker:has_timers()
 end
 
 
---- Runs what timers are due. Timers that are set meanwhile are for the next time.
+--- Runs the timers that are due. Timers that a callback sets run the next time.
 -- @tparam function call `call(callback, premature, ...)`
 function Worker:run_timers(call)
   local last_turn = self.count
@@ -63,7 +63,7 @@ function Worker:run_timers(call)
       self.count = self.count + 1
       timer.time, timer.turn = timer.time + timer.interval, self.count
       self.timers[#self.timers + 1] = timer
-      -- As often as the time that has passed asks for.
+      -- If more than one interval has passed, run the timer once for each.
       last_turn = timer.time <= clock.now() and self.count or last_turn
     end
     call(timer.callback, false, unpack(timer.arguments, 2, timer.arguments[1] + 1))
@@ -75,8 +75,8 @@ end
 local _M = {}
 
 
---- A worker.
--- @tparam[opt] table declared the dictionaries
+--- Makes a worker.
+-- @tparam[opt] table declared the dictionaries; see `ngx.shared`
 function _M.new(declared)
   return setmetatable({ shared = shared.new(declared), timers = {}, count = 0 }, Worker)
 end

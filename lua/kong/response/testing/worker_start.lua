@@ -24,7 +24,7 @@ function _M.log_warnings(session)
 end
 
 
---- Starts the worker of a session, unless an earlier request has.
+--- Starts the worker of a session, unless an earlier request has started it.
 function _M.start(session)
   local worker = session.worker
   if worker then
