@@ -22,7 +22,7 @@
 
 ---@class kong.ctx
 ---@field shared table one per request
----@field plugin table one per request and plugin; nil outside a plugin
+---@field plugin table one per request and plugin; nil outside of handlers
 
 ---@type kong
 kong = {}

@@ -1,46 +1,54 @@
 ---@meta
 
----Who has sent the request.
+---The sender of the request.
 ---@class kong.client
 ---@field tls kong.client.tls
 local client = {}
 
 
----The address of the connection's peer.
+---Returns the IP address from which the connection comes.
 ---
----**Phases:** every phase but init_worker
+---**Phases:** every phase except init_worker
 ---@return string ip
 function client.get_ip() end
 
 
----The address that nginx's realip module takes for the client's.
+---Returns the IP address of the client. With nginx's realip module, this is the address that a trusted proxy sends.
 ---
----**Phases:** every phase but init_worker
+---**Phases:** every phase except init_worker
 ---@return string ip
 function client.get_forwarded_ip() end
 
 
----**Phases:** every phase but init_worker
+---Returns the port from which the connection comes.
+---
+---**Phases:** every phase except init_worker
 ---@return integer port
 function client.get_port() end
 
 
----**Phases:** every phase but init_worker
+---Returns the port of the client, as `get_forwarded_ip` does for the address.
+---
+---**Phases:** every phase except init_worker
 ---@return integer? port
 function client.get_forwarded_port() end
 
 
+---Returns the credential of the request.
+---
 ---**Phases:** access, response, header_filter, body_filter, log
 ---@return table? credential
 function client.get_credential() end
 
 
+---Returns the consumer of the request.
+---
 ---**Phases:** access, response, header_filter, body_filter, log
 ---@return table? consumer
 function client.get_consumer() end
 
 
----Sets the consumer and the credential of the request. What is nil is removed.
+---Sets the consumer and the credential of the request. nil removes the old one.
 ---
 ---**Phases:** access
 ---
@@ -53,7 +61,7 @@ function client.get_consumer() end
 function client.authenticate(consumer, credential) end
 
 
----Finds a consumer in the list of the description.
+---Returns a consumer from `consumers` of the description, by its id.
 ---
 ---**Phases:** access, response, header_filter, body_filter, log
 ---
@@ -61,15 +69,16 @@ function client.authenticate(consumer, credential) end
 ---* `consumer_id must be a string`
 ---* `cannot load a consumer with an id that is not a uuid`
 ---@param consumer_id string
----@param search_by_username? boolean
+---@param search_by_username? boolean true also searches the names of users
 ---@return table? consumer
 function client.load_consumer(consumer_id, search_by_username) end
 
 
----The protocol of the route, or of the connection.
+---Returns the only protocol of the route, otherwise that of the connection. Without a route, it returns nil and an
+---error.
 ---
 ---**Phases:** access, response, header_filter, body_filter, log
----@param allow_terminated? boolean whether X-Forwarded-Proto of a trusted proxy counts
+---@param allow_terminated? boolean true also accepts X-Forwarded-Proto of a trusted proxy
 ---@return string? protocol
 ---@return string? err
 function client.get_protocol(allow_terminated) end

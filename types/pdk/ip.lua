@@ -4,7 +4,7 @@
 local ip = {}
 
 
----Whether an address is in `trusted_ips` of the configuration.
+---Returns whether an address is in `trusted_ips` of the configuration.
 ---@param address string
 ---@return boolean is_trusted
 function ip.is_trusted(address) end

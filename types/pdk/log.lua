@@ -1,7 +1,7 @@
 ---@meta
 
----Lines in nginx's error log. They name the plugin and its line. Calling `kong.log` itself writes a
----notice. Values are joined as `tostring` shows them.
+---Writes lines to nginx's error log. They name the plugin and its line. Each function joins its arguments with
+---`tostring`. A call of `kong.log` itself logs at the level notice.
 ---@class kong.log
 ---@overload fun(...: any)
 ---@field inspect kong.log.inspect
@@ -11,49 +11,57 @@ local log = {}
 ---Writes values in a frame, for debugging.
 ---@class kong.log.inspect
 ---@overload fun(...: any)
----@field on fun()
----@field off fun()
+---@field on fun() turns it on again
+---@field off fun() turns it off
 
----Warns that something will go. The last argument may be
----`{ after = "1.0", removal = "2.0", trace = true }`.
+---Warns about something that a later version removes. The last argument may be
+---`{ after = "1.0", removal = "2.0", trace = true }`: the versions, and whether to log a traceback.
 ---@class kong.log.deprecation
 ---@overload fun(...: any)
 ---@field write fun(...: any)
 
 
+---Logs at the level debug.
 ---@param ... any
 function log.debug(...) end
 
 
+---Logs at the level info.
 ---@param ... any
 function log.info(...) end
 
 
+---Logs at the level notice.
 ---@param ... any
 function log.notice(...) end
 
 
+---Logs at the level warn.
 ---@param ... any
 function log.warn(...) end
 
 
+---Logs at the level err.
 ---@param ... any
 function log.err(...) end
 
 
+---Logs at the level crit.
 ---@param ... any
 function log.crit(...) end
 
 
+---Logs at the level alert.
 ---@param ... any
 function log.alert(...) end
 
 
+---Logs at the level emerg.
 ---@param ... any
 function log.emerg(...) end
 
 
----Writes nothing, unless the environment variable KONG_IS_TESTING is 1.
+---Logs at the level debug if the environment variable KONG_IS_TESTING is 1. Otherwise it does nothing.
 ---@param ... any
 function log.trace(...) end
 
@@ -67,28 +75,34 @@ function log.trace(...) end
 function log.set_format(text) end
 
 
----Makes a log of its own.
+---Returns a new log for a plugin or a part of it.
 ---
 ---**Errors:**
 ---* `namespace must be a string`
 ---* `namespace cannot be an empty string`
 ---* `format must be a string if specified`
 ---* `format cannot be an empty string if specified`
----@param namespace string
----@param format? string
+---@param namespace string the name in the lines
+---@param format? string see `set_format`
 ---@return kong.log log
 function log.new(namespace, format) end
 
 
----The request and the response as a table, for plugins that log.
+---Returns the request and the response as a table, for plugins that log. Times are in milliseconds, sizes in bytes.
+---The values of the headers Authorization and Proxy-Authorization are replaced with `REDACTED`.
 ---
 ---**Phases:** log
----@param options? { ngx: table?, kong: table? }
+---
+---**Errors:**
+---* `value must be nil, a number, string, boolean or a non-self-referencial table …`
+---* `The key '<key>' could not be used as a serialize value. Subkey '<part>' is not a table. It's <value>`
+---@param options? { ngx: table?, kong: table? } used instead of the globals
 ---@return table document
 function log.serialize(options) end
 
 
----Has `serialize` return a value of the plugin's. A `.` in the key leads into a table.
+---Adds a value to the result of `serialize`. A `.` in the key separates the names of nested tables; write `\.` for a
+---dot. The mode `add` sets only a missing value, and `replace` only an existing one.
 ---
 ---**Phases:** rewrite, access, response, header_filter, body_filter, log
 ---
@@ -97,7 +111,7 @@ function log.serialize(options) end
 ---* `mode must be 'set', 'add' or 'replace'`
 ---@param key string
 ---@param value any
----@param options? { mode: "set"|"add"|"replace"|nil, ngx: table? }
+---@param options? { mode: "set"|"add"|"replace"|nil, ngx: table? } `set` is the default mode
 function log.set_serialize_value(key, value, options) end
 
 

@@ -4,7 +4,7 @@
 local plugin = {}
 
 
----The id of the plugin whose handler runs.
+---Returns the id of the plugin whose handler runs.
 ---@return string? id
 function plugin.get_id() end
 

@@ -1,14 +1,15 @@
 ---@meta
 
----Which server gets the request. These functions need a balancer: `balancer = true` and
----`balancer_by_lua`.
+---Chooses the server for the request. These functions need a balancer: `balancer = true` in the description, and
+---`balancer_by_lua*` in the upstream. Without it, they raise `kong.service.<function> needs a balancer: …`.
 ---@class kong.service
 ---@field request kong.service.request
 ---@field response kong.service.response
 local service = {}
 
 
----Sends the request to the servers of an upstream, in turn.
+---Sends the request to a server of an upstream. Requests use the servers in turn. If the description has no such
+---upstream, it returns nil and an error.
 ---
 ---**Phases:** access
 ---
@@ -28,12 +29,13 @@ function service.set_upstream(host) end
 ---* `host must be a string`
 ---* `port must be an integer`
 ---* `port must be an integer between 0 and 65535: given <n>`
----@param host string an IP address
+---* `kong.service.set_target: "<host>" is not an IP address, and the balancer cannot resolve names`
+---@param host string an IP address or `localhost`; a name if the description has `resolves = true`
 ---@param port integer
 function service.set_target(host, port) end
 
 
----Has a function called before each further attempt.
+---Sets a function that the balancer calls before it tries another server.
 ---
 ---**Phases:** access
 ---
@@ -43,7 +45,7 @@ function service.set_target(host, port) end
 function service.set_target_retry_callback(retry_callback) end
 
 
----How many further servers are tried after one has failed.
+---Sets the number of further attempts after a server has failed.
 ---
 ---**Phases:** access
 ---
@@ -54,13 +56,14 @@ function service.set_target_retry_callback(retry_callback) end
 function service.set_retries(retries) end
 
 
----The timeouts of the connection to the upstream, in milliseconds.
+---Sets the timeouts of the connection to the upstream, in milliseconds.
 ---
 ---**Phases:** access
 ---
 ---**Errors:**
 ---* `connect_timeout must be an integer`
 ---* `connect_timeout must be an integer between 1 and 2147483646: given <n>`
+---* the same for `write_timeout` and `read_timeout`
 ---@param connect_timeout integer
 ---@param write_timeout integer
 ---@param read_timeout integer

@@ -1,37 +1,44 @@
 ---@meta
 
----What the upstream gets.
+---The request that the upstream gets.
 ---@class kong.service.request
 local request = {}
 
 
----Has the server read the whole answer before it goes to the client.
+---Turns on buffering: the server reads the whole answer of the upstream before it sends anything to the client.
 ---
 ---**Phases:** rewrite, access, balancer
+---
+---**Errors:**
+---* `kong.service.request.enable_buffering needs a server that buffers answers`
 function request.enable_buffering() end
 
 
+---Sets the scheme of the request to the upstream.
+---
 ---**Phases:** rewrite, access, balancer
 ---
 ---**Errors:**
 ---* `scheme must be a string`
 ---* `invalid scheme: <scheme>`
+---* `kong.service.request.set_scheme needs the variable $upstream_scheme: …`
 ---@param scheme "http"|"https"
 function request.set_scheme(scheme) end
 
 
----Sets the path. Bytes that must not stand in a request line are escaped.
+---Sets the path. It escapes bytes that a request line must not contain.
 ---
 ---**Phases:** rewrite, access, balancer
 ---
 ---**Errors:**
 ---* `path must be a string`
 ---* `path must start with /`
+---* `kong.service.request.set_path needs the variable $upstream_uri: …`, for a path with encoded delimiters
 ---@param path string
 function request.set_path(path) end
 
 
----Sets the query, without a `?`.
+---Sets the query. `query` has no `?`.
 ---
 ---**Phases:** rewrite, access
 ---
@@ -48,11 +55,12 @@ function request.set_raw_query(query) end
 ---**Errors:**
 ---* `args must be a table`
 ---* `arg keys must be strings`
+---* `attempt to use <type> as query arg value`
 ---@param args table<string, string|number|boolean|(string|number|boolean)[]>
 function request.set_query(args) end
 
 
----Removes an argument from the query.
+---Removes all arguments with this name from the query.
 ---
 ---**Phases:** rewrite, access
 ---
@@ -62,6 +70,8 @@ function request.set_query(args) end
 function request.clear_query_arg(name) end
 
 
+---Sets the method of the request to the upstream.
+---
 ---**Phases:** rewrite, access
 ---
 ---**Errors:**
@@ -71,7 +81,7 @@ function request.clear_query_arg(name) end
 function request.set_method(method) end
 
 
----Sets a header in place of those of the same name. An empty array removes them.
+---Sets a header, and replaces the headers with the same name. An empty array removes them.
 ---
 ---**Phases:** rewrite, access, balancer
 ---
@@ -84,7 +94,7 @@ function request.set_method(method) end
 function request.set_header(name, value) end
 
 
----Adds a header to those of the same name.
+---Adds a header, and keeps the headers with the same name.
 ---
 ---**Phases:** rewrite, access
 ---
@@ -94,7 +104,7 @@ function request.set_header(name, value) end
 function request.add_header(name, value) end
 
 
----Removes all headers of a name.
+---Removes all headers with this name.
 ---
 ---**Phases:** rewrite, access
 ---
@@ -104,7 +114,7 @@ function request.add_header(name, value) end
 function request.clear_header(name) end
 
 
----Sets headers in place of those of the same names. It checks all before it sets any.
+---Sets several headers, and replaces the headers with the same names. It checks all headers before it sets the first.
 ---
 ---**Phases:** rewrite, access
 ---
@@ -115,7 +125,7 @@ function request.clear_header(name) end
 function request.set_headers(headers) end
 
 
----Sets the body. Content-Length follows.
+---Sets the body, and Content-Length.
 ---
 ---**Phases:** rewrite, access, balancer
 ---
@@ -125,7 +135,8 @@ function request.set_headers(headers) end
 function request.set_raw_body(body) end
 
 
----Sets the body, and Content-Type: JSON, a form, or multipart.
+---Sets the body and Content-Type. It writes the values as JSON, as a form, or as multipart. If there is no media type,
+---it returns nil and an error.
 ---
 ---**Phases:** rewrite, access
 ---
@@ -133,8 +144,10 @@ function request.set_raw_body(body) end
 ---* `args must be a table`
 ---* `mime must be a string`
 ---* `unsupported content type <mime>`
+---* the errors of `set_query` for a form, and the reason if the values have no JSON form
+---* `invalid value "<name>": got <type>, expected string, number or boolean`, for multipart
 ---@param args table
----@param mime? string in place of the client's Content-Type
+---@param mime? string instead of the client's Content-Type
 ---@return true? ok
 ---@return string? err
 function request.set_body(args, mime) end

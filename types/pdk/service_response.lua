@@ -1,18 +1,18 @@
 ---@meta
 
----What the upstream has answered, whatever plugins have made of it.
+---The answer of the upstream, without the changes of plugins.
 ---@class kong.service.response
 local response = {}
 
 
----The status of the upstream's answer; nil if no upstream was asked.
+---Returns the status of the upstream's answer, or nil if the gateway has not asked an upstream.
 ---
 ---**Phases:** response, header_filter, body_filter, log
 ---@return integer? status
 function response.get_status() end
 
 
----The first value of a header.
+---Returns the first value of a header.
 ---
 ---**Phases:** response, header_filter, body_filter, log
 ---
@@ -23,8 +23,8 @@ function response.get_status() end
 function response.get_header(name) end
 
 
----The headers, with names in lower case. `err` is `"truncated"` if there are more than
----`max_headers`.
+---Returns the headers, with names in lower case. `err` is `"truncated"` if there are more than `max_headers`; a
+---buffered answer has no `err`.
 ---
 ---**Phases:** response, header_filter, body_filter, log
 ---
@@ -32,13 +32,13 @@ function response.get_header(name) end
 ---* `max_headers must be a number`
 ---* `max_headers must be >= 1`
 ---* `max_headers must be <= 1000`
----@param max_headers? integer 100 by default
+---@param max_headers? integer the default is `lua_max_resp_headers` of the configuration, or 100
 ---@return table<string, string|string[]> headers
 ---@return "truncated"? err
 function response.get_headers(max_headers) end
 
 
----The body of a buffered answer.
+---Returns the body of a buffered answer.
 ---
 ---**Phases:** response, header_filter, body_filter, log
 ---
@@ -48,13 +48,13 @@ function response.get_headers(max_headers) end
 function response.get_raw_body() end
 
 
----The values of the body of a buffered answer, as `kong.request.get_body` reads them.
+---Returns the values of the body of a buffered answer, like `kong.request.get_body`.
 ---
 ---**Phases:** response, header_filter, body_filter, log
 ---
 ---**Errors:** those of `get_raw_body`
----@param mimetype? string
----@param max_args? integer
+---@param mimetype? string instead of the answer's Content-Type
+---@param max_args? integer for forms; 100 by default
 ---@return table? body
 ---@return string? err
 ---@return string? mime

@@ -4,17 +4,22 @@
 local tables = {}
 
 
----@param narr integer room for so many items
----@param nrec integer room for so many other keys
+---Returns a new table with preallocated slots.
+---
+---**Errors:**
+---* `bad argument #<n> to 'new' (number expected, got <type>)`
+---@param narr integer the number of slots for items
+---@param nrec integer the number of slots for other keys
 ---@return table new
 function tables.new(narr, nrec) end
 
 
+---Removes all fields of a table.
 ---@param t table
 function tables.clear(t) end
 
 
----A table with the keys of both; those of `t2` win.
+---Returns a new table with the fields of both tables. A field of `t2` replaces that of `t1`.
 ---@param t1? table
 ---@param t2? table
 ---@return table merged

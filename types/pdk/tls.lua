@@ -5,9 +5,12 @@
 local tls = {}
 
 
----Replaces the result of checking the client's certificate.
+---Sets the result of the check of the client's certificate.
 ---
 ---**Phases:** rewrite, access, balancer, response
+---
+---**Errors:**
+---* `unknown client verify value: <value> accepted values are: "SUCCESS", "NONE" or "FAILED:<reason>"`
 ---@param value string `SUCCESS`, `NONE` or `FAILED:<reason>`
 function tls.set_client_verify(value) end
 

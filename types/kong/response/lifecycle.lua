@@ -16,7 +16,7 @@ local lifecycle = {}
 ---@field body_filter? fun(self: table, config: table)
 ---@field log? fun(self: table, config: table)
 
----What a plugin is bound to in a gateway: its handlers find the ids in the config.
+---The objects that a plugin is bound to. Its handlers find their ids in the config.
 ---@class kong.response.Row
 ---@field route? { id: string }
 ---@field service? { id: string }
@@ -32,9 +32,9 @@ local lifecycle = {}
 
 ---The values of `kong` for the node and for a request.
 ---@class kong.response.pdk.Description
----@field balancer? boolean whether the upstream runs `balancer`
----@field buffering? boolean|string|function the internal location that asks the upstream
----@field cache_size? integer the number of entries that `kong.cache` keeps
+---@field balancer? boolean whether `balancer_by_lua*` of the upstream calls `balancer`
+---@field buffering? boolean|string|function the internal location that asks the upstream for buffered answers
+---@field cache_size? integer the maximum number of entries in `kong.cache`; 10000 by default
 ---@field configuration? table the values of `kong.configuration`
 ---@field consumer? table
 ---@field consumers? table[] for `kong.client.load_consumer`
