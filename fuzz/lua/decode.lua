@@ -1,4 +1,4 @@
---- Any bytes, read as JSON; and what was read, written and read again.
+--- Reads any bytes as JSON, writes the value, and reads it again.
 
 local json = require "kong.response.json"
 
@@ -26,7 +26,7 @@ end
 
 --- @tparam string bytes
 -- @treturn string `read` or `refused`
--- @treturn string the value, written; or the reason
+-- @treturn string the value as JSON, or the reason
 local function check(bytes)
   local value, reason = json.decode(bytes)
   if value == nil then
@@ -36,7 +36,7 @@ local function check(bytes)
   local text = assert(json.encode(value))
   local again, why = json.decode(text)
   if again == nil then
-    -- The greatest doubles, rounded to sixteen digits, are greater than any double.
+    -- Rounded to sixteen digits, the greatest doubles become greater than any double.
     assert(why:find("number out of range", 1, true), why)
     return "read", text
   end

@@ -1,5 +1,5 @@
---- One value, written as JSON in every way that the library has. Where no code of the value's own
--- can run, the bytes are those of an encoder that is slow and simple.
+--- Writes one value as JSON with every function of the library. If the value cannot run code, the
+-- bytes must be those of a slow and simple encoder.
 
 local core = require "kong.response.core"
 local ffi = require "ffi"
@@ -39,7 +39,7 @@ local function text(value)
 end
 
 
---- The length of an array; nil for an object.
+--- Returns the length of an array, or nil for an object.
 local function array_length(table)
   local greatest, items = 0, 0
   for key in next, table do
@@ -127,7 +127,7 @@ local function check_error(err)
 end
 
 
---- What `exit` sends for a table; nil and the error where it has no JSON form.
+--- Returns the body that `exit` sends for a table, or nil and an error if it has no JSON form.
 local function by_exit(value)
   local request = server.open {}
   request.host:set_phase("access")
@@ -175,7 +175,7 @@ local function by_stream(value)
 end
 
 
---- The document of `error` whose message a table is.
+--- Returns the document of `error` for a table as the message.
 local function by_error(value)
   local request = server.open {}
   request.host:set_phase("access")
@@ -188,8 +188,8 @@ local function by_error(value)
 end
 
 
---- @tparam string bytes a value, as `values.lua` reads them
--- @treturn string... what was written
+--- @tparam string bytes a value, in the format of `values.lua`
+-- @treturn string... the JSON texts
 local function check(bytes)
   local input = values.open(bytes)
   local value = input:value()

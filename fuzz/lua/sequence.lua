@@ -1,5 +1,6 @@
---- The functions in any order, with likely and unlikely arguments, between what a server does:
--- errors are strings, a call that fails has changed nothing, and what reaches the wire is headers.
+--- Calls the functions in any order, with likely and unlikely arguments, between the actions of a
+-- server. It checks that errors are strings, that a failed call has changed nothing, and that the
+-- client gets correct headers.
 
 local server = require "fuzz.server"
 local values = require "fuzz.values"
@@ -91,13 +92,13 @@ function Run:call(name, f, ...)
   local ok, result = coroutine.resume(running, ...)
   input.calling = false
   if not ok then
-    -- The server's part is as nginx's: it raises what a `__tostring` raises, and leaves what it has
-    -- done of a list.
+    -- Like nginx, the server raises the error of a `__tostring`, and keeps the headers of a list
+    -- that it has set before.
     if not self.server.response[name] and name ~= "callback" then
       return false
     end
     check_error(name, result)
-    -- What code of the arguments changes is not the call's doing.
+    -- Code of the arguments may change the request. The call itself has not done that.
     if harm == input.harm then
       assert(before == self.server:state(),
         name .. " failed, and has changed something: " .. tostring(result))
@@ -124,7 +125,7 @@ function Run:name()
 end
 
 
---- Of all that nginx sends, each is one header, and the body has one frame.
+--- Checks that each line that nginx sends is one header, and that only one header frames the body.
 function Run:check_wire(fields)
   local lengths, codings = 0, 0
   for i = 1, #fields do
@@ -148,7 +149,8 @@ function Run:finish()
 end
 
 
--- By the first byte of a step. Those of the library stand more than once, so that they come often.
+-- The functions, by the first byte of a step. The library's functions occur several times, so that
+-- they are called often.
 local STEPS = {}
 
 local function step(times, work)
@@ -180,7 +182,7 @@ step(3, function(run)
     run:headers())
 end)
 
--- What a gateway does.
+-- The actions of a gateway.
 step(2, function(run)
   local ctx = run.server.ctx
   local send = type(ctx) == "table" and rawget(ctx, "delayed_response_callback")
@@ -213,11 +215,11 @@ step(1, function(run)
   rawset(_G, "kong", { ctx = {}, configuration = { lua_max_resp_headers = limit } })
 end)
 
--- What nginx does.
+-- The actions of nginx.
 step(5, function(run) run.server.host:set_phase(run.input:pick(STAGES)) end)
 step(1, function(run)
-  -- Here, and never in nginx, an upstream may answer behind the content phase: it keeps the
-  -- Content-Length that was set there, and looks only at the upstream's when it decides on chunks.
+  -- Unlike in nginx, an upstream may answer after the content phase here. Then the Content-Length
+  -- that was set there stays, but only the upstream's own one decides whether the body is chunked.
   run.length_before_upstream = run.length_before_upstream
                                or run.server.host:get_header("Content-Length") ~= nil
   local headers = {}
@@ -240,7 +242,7 @@ end)
 step(1, function(run)
   local host, input = run.server.host, run.input
   local name = input:likely { "X-A", "Content-Type", "Content-Length", "Link", "Connection" }
-  -- What a plugin writes past the library is nobody's to correct.
+  -- The library cannot correct what a plugin writes directly to `ngx`.
   if type(name) == "string" and not name:lower():find("^transfer.encoding$") then
     run:call("ngx.header", host.set_header, host, name, input:likely(HEADER_VALUES))
   end
@@ -265,7 +267,7 @@ local REQUESTS = {
 }
 
 
---- The options of `kong.response.instance`, with functions that do harm now and then.
+--- Returns options for `kong.response.instance`. Some of their functions are hostile.
 local function options(input)
   local chosen = {}
   if input:below(3) == 1 then

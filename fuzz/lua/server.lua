@@ -4,7 +4,7 @@ local kit = require "kong.response.testing.native"
 local http = require "kong.response.http"
 
 
--- Where nginx lets Lua print, and where it lets Lua exit.
+-- The phases in which nginx allows Lua to print, and those in which it allows Lua to exit.
 local PRINTS = { rewrite = true, server_rewrite = true, access = true, content = true }
 local EXITS = {
   rewrite = true, server_rewrite = true, access = true, content = true, balancer = true,
@@ -73,7 +73,7 @@ local function make_ngx(server)
 end
 
 
---- @tparam table request as `memory_host` takes it
+--- @tparam table request the argument of `memory_host`
 -- @tparam[opt] table options
 -- @treturn Server with the functions in `response`
 local function open(request, options)
@@ -92,7 +92,7 @@ local function open(request, options)
 end
 
 
--- A name for each table and function that was seen.
+-- Names for the tables and functions of a state.
 local ids = setmetatable({ count = 0 }, {
   __mode = "k",
   __index = function(known, value)
@@ -107,11 +107,11 @@ local ids = setmetatable({ count = 0 }, {
 })
 
 
---- Everything of the request that a call could change, as a string.
+--- Returns everything in the request that a call can change, as a string.
 function Server:state()
   local host = self.host
   local state = { host:get_phase(), tostring(host:get_status()), tostring(host:headers_sent()) }
-  -- Without `tostring`: a field may have a metatable that does harm.
+  -- Without `tostring`, because a field may have a hostile metatable.
   local function add(text)
     local kind = type(text)
     local plain = kind == "string" or kind == "number" or kind == "boolean"

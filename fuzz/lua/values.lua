@@ -1,5 +1,5 @@
---- Bytes read as choices, and the values of Lua that they choose: plain ones, and ones that do harm
--- when somebody looks at them.
+--- Reads bytes as choices, and makes Lua values from them: plain values, and hostile values that
+-- run code when something reads them.
 
 local core = require "kong.response.core"
 local ffi = require "ffi"
@@ -10,18 +10,19 @@ local byte = string.byte
 local next = next
 local rawset = rawset
 local setmetatable = setmetatable
--- Also where the one that is there is protected.
+-- Also replaces a metatable that is protected.
 local replace_metatable = debug.setmetatable
 local sub = string.sub
 
 
--- Hostile code runs so often for one input, and answers nothing after that: nothing loops for ever.
+-- How often hostile code may run for one input. After that, it returns nothing, so that no loop is
+-- endless.
 local MOST_HARM = 200
--- So many values are made for one input.
+-- The maximum number of values for one input.
 local MOST_VALUES = 3000
 local MOST_SHARED = 6
 
--- What is no key is left out.
+-- Leaves out values that cannot be keys.
 local function set(target, key, value)
   if key ~= nil and key == key then
     rawset(target, key, value)
@@ -33,23 +34,23 @@ local Input = {}
 Input.__index = Input
 
 
---- @tparam string bytes behind whose end everything is zero
+--- @tparam string bytes after their end, every byte is zero
 -- @treturn Input
 local function open(bytes)
   return setmetatable({
     bytes = bytes,
     at = 0,
-    -- Every table made, for hostile code to change and for later values to refer to.
+    -- All tables of this input. Hostile code changes them, and later values contain them.
     tables = {},
     made = 0,
     shared = 0,
     far = false,
-    -- Whether a value can run code at all, and how often one did.
+    -- Whether a value can run code, and how often a value has run code.
     hostile = false,
     harm = 0,
     -- Whether a function of the library is running.
     calling = false,
-    -- Called by hostile code.
+    -- Hostile code calls it.
     again = function() end,
   }, Input)
 end
@@ -66,7 +67,7 @@ function Input:byte()
 end
 
 
---- A choice: 0 to `count` - 1.
+--- Returns a choice: a number from 0 to `count` - 1.
 function Input:below(count)
   return self:byte() % count
 end
@@ -90,7 +91,7 @@ function Input:double()
   for i = 0, 7 do
     bytes[i] = self:byte()
   end
-  -- Of all NaNs, LuaJIT knows one.
+  -- LuaJIT needs the canonical NaN.
   if bytes[7] % 128 == 127 and bytes[6] >= 240 then
     return bytes[6] == 240 and (bytes[7] < 128 and 1 / 0 or -1 / 0) or 0 / 0
   end
@@ -109,7 +110,7 @@ local NUMBERS = {
 }
 
 
---- What hostile code does, before it answers something.
+--- Does something hostile, before a hostile function returns.
 local HARM = {
   function() error("thrown") end,
   function() error({}) end,
@@ -143,12 +144,13 @@ local HARM = {
 }
 
 
---- A function that does harm, and answers what was chosen.
+--- Makes a hostile function that returns a chosen value.
 function Input:trap(depth)
   self.hostile = true
   local harm, victim, other = self:pick(HARM), self:byte(), self:byte()
   local answer = self:value(depth + 1)
-  -- A length costs as many looks: a few times as much for each, and an input takes minutes.
+  -- The library reads as many items as a length says. With many long lengths, an input would take
+  -- minutes.
   if type(answer) == "number" and answer > 64 and answer < 2^31 then
     answer = 64
   end
@@ -196,7 +198,7 @@ function Input:metatable(depth)
 end
 
 
--- By the first byte of a value.
+-- The kinds of values, by the first byte of a value.
 local MAKERS = {
   function() return nil end,
   function() return true end,
@@ -208,7 +210,7 @@ local MAKERS = {
   function(input) return input:text(64) end,
   function() return core.null end,
   function() return core.empty_array end,
-  -- An array, perhaps with holes.
+  -- An array, sometimes with holes.
   function(input, depth)
     local array = input:new_table()
     for i = 1, input:below(8) do
@@ -225,7 +227,7 @@ local MAKERS = {
     end
     return object
   end,
-  -- Any keys.
+  -- A table with any keys.
   function(input, depth)
     local mixed = input:new_table()
     for _ = 1, input:below(6) do
@@ -234,7 +236,8 @@ local MAKERS = {
     end
     return mixed
   end,
-  -- One that was made before: shared, or a cycle. Few, for each may double what is to be written.
+  -- A table that exists: shared, or a cycle. There are few of them, because each may double the
+  -- text.
   function(input)
     local count = #input.tables
     input.shared = input.shared + 1
@@ -243,7 +246,8 @@ local MAKERS = {
     end
     return input.tables[input:byte() % count + 1]
   end,
-  -- Far apart; and then nothing is shared: so many holes a thousand times take too long.
+  -- A sparse array. After it, no table is shared, because writing its holes a thousand times takes
+  -- too long.
   function(input, depth)
     local sparse = input:new_table()
     for _ = 1, input:below(4) do
@@ -269,7 +273,7 @@ local MAKERS = {
   function() return io.stdout end,
   function(input) return ffi.new("int64_t", input:byte()) end,
   function() return ffi.new("void *") end,
-  -- With a metatable that runs code.
+  -- A table with a metatable that runs code.
   function(input, depth)
     local value = input:value(depth + 1)
     if type(value) ~= "table" or getmetatable(value) ~= nil then
@@ -277,7 +281,7 @@ local MAKERS = {
     end
     return replace_metatable(value, input:metatable(depth))
   end,
-  -- Deep.
+  -- Deeply nested tables.
   function(input, depth)
     local value = input:value(depth + 1)
     local levels = input:byte() * 5
@@ -290,14 +294,14 @@ local MAKERS = {
     end
     return value
   end,
-  -- A finalizer that runs whenever the collector comes by.
+  -- A finalizer, which runs at any garbage collection.
   function(input, depth)
     local garbage = newproxy(true)
     local trap = input:trap(depth)
     getmetatable(garbage).__gc = function()
       local ok = pcall(trap)
-      -- Raised wherever something is allocated: here only in calls of the library, and not where
-      -- LuaJIT would crash of it, leaving compiled code.
+      -- A finalizer raises its error at any allocation. It raises only in calls of the library, and
+      -- only with the JIT off, because LuaJIT crashes if it does this in compiled code.
       if not ok and input.calling and not jit.status() then
         error("raised by a finalizer")
       end
@@ -313,7 +317,7 @@ local MAKERS = {
 }
 
 
---- Any value.
+--- Returns any value.
 function Input:value(depth)
   depth = depth or 0
   self.made = self.made + 1
@@ -324,7 +328,7 @@ function Input:value(depth)
 end
 
 
---- A value of those that a caller should give; seldom any other.
+--- Returns one of the given values that callers use; rarely, any value.
 function Input:likely(list)
   if self:below(6) == 0 then
     return self:value()

@@ -1,12 +1,13 @@
-//! Accept: which document a client gets.
+//! Accept: the document that a client gets.
 
 use kong_response::response::accept::negotiate;
 use kong_response::response::error_page::Document;
 
 use crate::input::Input;
 
-/// The first byte says how the rest is read: as values of the header, one a line, of which only what
-/// holds for all of them can be said; or as choices, out of which a list is made whose meaning is known.
+/// The first byte decides how the rest is read. Either it is values of the header, one per line;
+/// then the check knows only what holds for every value. Or it is choices; then the check makes a
+/// list from them and knows the right document.
 pub fn check(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     if input.byte().is_multiple_of(2) {
@@ -24,7 +25,7 @@ fn any(bytes: &[u8]) {
     let upper: Vec<Vec<u8>> = fields.iter().map(|field| field.to_ascii_uppercase()).collect();
     assert_eq!(chosen, negotiate(upper.iter().map(|field| &field[..])), "the case counts");
 
-    // What nobody offers changes nothing, wherever it stands.
+    // A type that the library does not offer changes nothing, at any place in the list.
     let foreign = b"image/png;q=0.9".as_slice();
     let before = std::iter::once(foreign).chain(fields.iter().copied());
     assert_eq!(chosen, negotiate(before), "a foreign type in front counts");
@@ -33,7 +34,7 @@ fn any(bytes: &[u8]) {
     let twice = fields.iter().chain(&fields).copied();
     assert_eq!(chosen, negotiate(twice), "to say it twice counts");
 
-    // One field per item, as long as no quote can hide a comma.
+    // One header per item is the same list, if no quoted string contains a comma.
     if !bytes.contains(&b'"') {
         let items = fields.iter().flat_map(|field| field.split(|byte| *byte == b','));
         assert_eq!(chosen, negotiate(items), "one list and several headers differ");
@@ -42,7 +43,7 @@ fn any(bytes: &[u8]) {
     }
 }
 
-/// A range that was written down, and what it weighs.
+/// A range in the list, and its weight.
 struct Range {
     kind: &'static str,
     subtype: &'static str,
@@ -58,14 +59,14 @@ fn known(input: &mut Input<'_>) {
         } else {
             ranges.push(write_range(input, &mut text));
         }
-        // A comma ends the item, and so does the end of a header.
+        // A comma or the end of the header ends the item.
         text.push_str(input.pick(&[",", ", ", ",,", " ,\t", "\n"]));
     }
     let chosen = negotiate(text.split('\n').map(str::as_bytes));
     assert_eq!(chosen, expected(&ranges), "{text:?}");
 }
 
-/// Items that break the grammar: they are skipped.
+/// Items that break the grammar. The library skips them.
 const BROKEN: [&str; 16] = [
     "text",
     "text/",
@@ -124,7 +125,7 @@ fn write_range(input: &mut Input<'_>, text: &mut String) -> Range {
 const PARAMETERS: [&str; 6] =
     ["level=1", "charset=\"utf-8\"", "a=\",text/html\"", "b=\"\\\"\"", "qq=0", ""];
 
-/// The choice, word for word as RFC 9110 section 12.5.1 and the documentation of the library have it.
+/// The right document, straight from RFC 9110, section 12.5.1, and the library's documentation.
 fn expected(ranges: &[Range]) -> Document {
     let offers = [
         (Document::Json, "application", "json"),
@@ -148,7 +149,7 @@ fn expected(ranges: &[Range]) -> Document {
         let whole = at(kind, "*").filter(|_| at(kind, subtype).is_none());
         let found = at(kind, subtype).or(whole).or_else(|| at("*", "*"));
         let Some((weight, position)) = found.filter(|(weight, _)| *weight > 0) else { continue };
-        // Of the types that one range stands for, text/* means plain text first.
+        // For text/*, the library prefers plain text.
         let order = if whole.is_some() && document == Document::Plain { 0 } else { order + 1 };
         let better = best.is_none_or(|(best_weight, best_position, best_order, _)| {
             (weight, usize::MAX - position, usize::MAX - order)

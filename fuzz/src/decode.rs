@@ -18,7 +18,7 @@ pub fn check(bytes: &[u8]) {
     let written = std::str::from_utf8(written).expect("UTF-8 for UTF-8");
     match parse(written) {
         Ok(value) => assert!(same(&expected.expect("it was read"), &value), "{text:?} {written:?}"),
-        // The greatest doubles, rounded to sixteen digits, are greater than any double.
+        // Rounded to sixteen digits, the greatest doubles become greater than any double.
         Err(error) => assert!(error.to_string().starts_with("number out of range"), "{error}"),
     }
 }
@@ -30,7 +30,8 @@ fn parse(text: &str) -> serde_json::Result<Value> {
     reader.end().map(|()| value)
 }
 
-/// Whether both are the same, up to the sixteen digits of a number that are written.
+/// Whether two values are equal. Numbers may differ after sixteen digits, because the library
+/// writes only these.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => {

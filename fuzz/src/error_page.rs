@@ -1,5 +1,5 @@
-//! Error documents: whatever message and request id are, a parser reads the document, and finds in
-//! it what was written, and nothing else.
+//! Error documents: for any message and any request id, a parser reads the document, and finds
+//! exactly these two texts.
 
 use std::cell::RefCell;
 
@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::input::Input;
 
-/// One byte for the document, then the message's length and the message; the rest is the request id.
+/// One byte for the document, then the message's length and the message; the rest is the request
+/// id.
 pub fn check(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let way = input.below(8);
@@ -39,7 +40,7 @@ pub fn check(bytes: &[u8]) {
             assert_eq!(value["percent"], "%");
             assert_eq!(value["id"], lossy(id));
         }
-        // Any text is a template, and any bytes are a media type.
+        // A template may be any text, and a media type may be any bytes.
         _ => {
             let template = Template::parse(message);
             let document = Document::of_content_type(message);
@@ -49,12 +50,12 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// Text of which every ill-formed piece became U+FFFD.
+/// Replaces every piece that is not UTF-8 with U+FFFD.
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// As [`lossy`], and so did what XML cannot hold.
+/// Like [`lossy`], and also replaces the characters that XML forbids.
 fn in_markup(bytes: &[u8]) -> String {
     let forbidden = |c: char| matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f');
     let keep =
@@ -62,7 +63,7 @@ fn in_markup(bytes: &[u8]) -> String {
     lossy(bytes).chars().map(keep).collect()
 }
 
-/// How parsers of markup read the ends of lines.
+/// Normalises the ends of lines, as parsers of markup do.
 fn newlines(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
 }
@@ -86,7 +87,7 @@ fn xml(page: &[u8], message: &[u8], id: &[u8]) {
     for (name, value) in [("message", message), ("requestid", id)] {
         let element = document.descendants().find(|node| node.has_tag_name(name));
         let found = element.and_then(|element| element.text()).unwrap_or_default();
-        // roxmltree forgets to make a line feed of a carriage return in front of an entity.
+        // roxmltree does not change a carriage return before an entity to a line feed.
         assert_eq!(newlines(found), newlines(&in_markup(value)));
     }
 }

@@ -1,5 +1,5 @@
-//! Names and values of headers, into a response in memory: what goes to the wire is what was asked
-//! for, and one header never becomes two.
+//! Names and values of headers in a response in memory: the client gets exactly these headers, and
+//! one header never becomes two.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use kong_response_testing::memory::{Field, Memory};
 
 use crate::input::Input;
 
-/// What nginx sends without being asked.
+/// The headers that nginx adds itself.
 const ITS_OWN: [&str; 6] =
     ["server", "date", "content-type", "content-length", "connection", "transfer-encoding"];
 
@@ -48,7 +48,7 @@ const NAMES: [&[u8]; 27] = [
     b"X-A: 1\r\n\r\n<html>",
 ];
 
-/// A list of calls: which, a name, values.
+/// A list of calls, each with the function, a name and values.
 pub fn check(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let version = input.pick(&[1.1, 1.0, 2.0]);
@@ -102,7 +102,7 @@ pub fn check(bytes: &[u8]) {
     parse_back(&wire.fields);
 }
 
-/// Sets or adds, as the functions do after they have read their arguments.
+/// Sets or adds a header, like the functions after they have read their arguments.
 fn write(
     host: &mut Memory,
     name: &[u8],
@@ -130,7 +130,7 @@ fn refused(name: &[u8], value: &[u8]) -> bool {
     header::check_value(name, value).is_err()
 }
 
-/// A name as it is compared: lower-case, `_` as `-`, escaped.
+/// A name for comparisons: in lower case, with `-` for `_`, escaped.
 fn key(name: &[u8]) -> Vec<u8> {
     let dash = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
     escaped(&name.iter().map(dash).collect::<Vec<u8>>(), is_token).to_ascii_lowercase()
@@ -156,14 +156,14 @@ fn escaped(bytes: &[u8], stays: fn(u8) -> bool) -> Vec<u8> {
     out
 }
 
-/// The headers of which nginx knows nothing: a list of names and values.
+/// A model of the headers that nginx does not treat specially: a list of names and values.
 struct Model {
     version: Version,
     fields: Vec<Field>,
 }
 
 impl Model {
-    /// Whether nginx treats a header of this name as any other.
+    /// Whether nginx does not treat a header with this name specially.
     fn covers(name: &[u8]) -> bool {
         let key = key(name);
         let special: [&[u8]; 4] =
@@ -171,7 +171,7 @@ impl Model {
         !key.is_empty() && !special.contains(&&key[..]) && !header::is_single(&key)
     }
 
-    /// Whether the library leaves the header out: HTTP/2 forbids it, or nginx decides.
+    /// Whether the library ignores the header, because HTTP/2 forbids it, or because nginx sets it.
     fn ignores(&self, name: &[u8], values: &[&[u8]]) -> bool {
         let key = key(name);
         if values.is_empty() || !CONNECTION_SPECIFIC.iter().any(|known| known.as_bytes() == key) {
@@ -194,7 +194,7 @@ impl Model {
             self.fields.retain(|(known, _)| *known != key);
             return;
         }
-        // The first keeps its place.
+        // The first header with this name keeps its place.
         let first = escaped(sendable(values[0]), is_text);
         match self.fields.iter().position(|(known, _)| *known == key) {
             Some(at) => {
@@ -223,7 +223,7 @@ impl Model {
 
     fn compare(&self, host: &Memory) {
         let (listed, _) = host.list(Some(0));
-        // Up to Connection, the list is what nginx adds.
+        // The headers up to Connection are those that nginx adds.
         let own = listed.iter().position(|(name, _)| name == b"connection").expect("it is there");
         let lower = |(name, value): &Field| (name.to_ascii_lowercase(), value.clone());
         let mut found: Vec<Field> = listed[own + 1..].iter().map(lower).collect();
@@ -236,7 +236,7 @@ fn sendable(value: &[u8]) -> &[u8] {
     if value.is_empty() { b" " } else { value }
 }
 
-/// Every line is one header, of a name and value that somebody asked for or that are nginx's own.
+/// Every line is one header. Its name and value come from a call or from nginx.
 fn check_lines(fields: &[Field], asked: &[Field]) {
     let sent = |(name, value): &Field| (key(name), escaped(sendable(value), is_text));
     let asked: Vec<Field> = asked.iter().map(sent).collect();
@@ -256,7 +256,7 @@ fn check_lines(fields: &[Field], asked: &[Field]) {
     }
 }
 
-/// The body is framed in one way.
+/// Only one header frames the body: Content-Length or Transfer-Encoding.
 fn check_framing(fields: &[Field]) {
     let count = |name: &str| {
         fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes())).count()
@@ -267,7 +267,7 @@ fn check_framing(fields: &[Field]) {
     assert!(lengths + codings <= 1, "Content-Length and Transfer-Encoding");
 }
 
-/// Over HTTP/2 nothing is sent that belongs to a connection (RFC 9113 section 8.2.2).
+/// Over HTTP/2, no header belongs to the connection (RFC 9113, section 8.2.2).
 fn check_connection(version: Version, fields: &[Field]) {
     if version >= Version::HTTP_2 {
         for (name, _) in fields {
@@ -277,7 +277,7 @@ fn check_connection(version: Version, fields: &[Field]) {
     }
 }
 
-/// A parser of HTTP finds the same headers in what is sent.
+/// A parser of HTTP finds the same headers in the sent bytes.
 fn parse_back(fields: &[Field]) {
     let mut head = b"HTTP/1.1 200 OK\r\n".to_vec();
     for (name, value) in fields {

@@ -1,4 +1,4 @@
-//! Bytes read as choices. What is read behind the end is zero, so that any bytes are an input, and
+//! Reads bytes as choices. After the end, every byte is zero, so that any bytes are an input, and
 //! the files of the corpus stay short.
 
 /// The bytes that are left.
@@ -9,7 +9,7 @@ impl<'a> Input<'a> {
         Self(bytes)
     }
 
-    /// Whether there is anything left.
+    /// Whether bytes are left.
     pub fn more(&self) -> bool {
         !self.0.is_empty()
     }
@@ -20,7 +20,7 @@ impl<'a> Input<'a> {
         *first
     }
 
-    /// A choice out of `count`.
+    /// A choice: a number below `count`.
     pub fn below(&mut self, count: usize) -> usize {
         usize::from(self.byte()) % count
     }
@@ -29,7 +29,7 @@ impl<'a> Input<'a> {
         from[self.below(from.len())]
     }
 
-    /// At most `most` bytes, of which one more says how many.
+    /// At most `most` bytes. The byte before them is their number.
     pub fn bytes(&mut self, most: usize) -> &'a [u8] {
         let length = self.below(most + 1).min(self.0.len());
         let (bytes, rest) = self.0.split_at(length);
@@ -37,7 +37,7 @@ impl<'a> Input<'a> {
         bytes
     }
 
-    /// Everything that is left.
+    /// All bytes that are left.
     pub fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.0)
     }

@@ -1,5 +1,5 @@
-//! JSON of Lua values, written by the library from a real Lua VM. `lua/json.lua` makes the values, and
-//! compares the bytes with those of an encoder that is slow and simple; here a parser reads them.
+//! Lua values as JSON. `lua/json.lua` makes the values in a Lua VM, and compares the bytes of the
+//! library with those of a slow and simple encoder. Here, a parser reads the bytes.
 
 use serde::Deserialize;
 use serde_json::de::Deserializer;
@@ -11,14 +11,15 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// Strings of Lua are bytes: those that are no text make no JSON, which users are told.
+/// Lua's strings may contain any bytes. The documentation says that the library does not change
+/// them, so the result is JSON only for strings in UTF-8.
 fn parses(json: &[u8]) {
     let Ok(text) = std::str::from_utf8(json) else { return };
     let mut reader = Deserializer::from_str(text);
     reader.disable_recursion_limit();
     match serde::de::IgnoredAny::deserialize(&mut reader).and_then(|_| reader.end()) {
         Ok(()) => (),
-        // The greatest doubles, rounded to sixteen digits, are greater than any double.
+        // Rounded to sixteen digits, the greatest doubles become greater than any double.
         Err(error) if error.to_string().starts_with("number out of range") => (),
         Err(error) => panic!("{error}: {text:?}"),
     }

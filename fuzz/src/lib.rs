@@ -1,7 +1,8 @@
-//! What is thrown at the library, and what must hold whatever comes.
+//! The checks of the fuzz targets.
 //!
-//! Each module has a function `check` that takes any bytes and panics if something does not hold. A
-//! fuzzer calls it with bytes of its own (`fuzz_targets/`), the tests with the files of `corpus/`.
+//! Each module has a function `check` that takes any bytes, calls the library with them, and panics
+//! if a result is wrong. The fuzzers (`fuzz_targets/`) call it with their bytes, and the tests call
+//! it with the files of `corpus/`.
 
 pub mod accept;
 pub mod decode;

@@ -1,5 +1,5 @@
-//! A Lua VM with the library in it, and the Lua of this folder: the values and the calls are made
-//! there, where hostile code is easiest to write.
+//! A Lua VM with the library and the Lua files of `lua/`. These make the values and the calls,
+//! because hostile code is easiest to write in Lua.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
@@ -19,10 +19,11 @@ mod core {
     }
 }
 
-/// After so many inputs a VM makes room for a new one, so that they do not live on what others left.
+/// The number of inputs after which a new VM replaces the old one, so that few inputs share a
+/// state.
 const INPUTS: u32 = 500;
 
-/// Where `require` finds the library's modules, and those of this folder, which are `fuzz.*`.
+/// The paths where `require` finds the library's modules, and the files of `lua/` as `fuzz.*`.
 const FIND_MODULES: &str = r#"
 local folder = ...
 package.path = folder .. "/../lua/?.lua"
@@ -39,8 +40,7 @@ thread_local! {
     static JIT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `check(bytes)` of a Lua module of this folder. It returns the strings that this
-/// returns; what it raises is a finding.
+/// Calls `check(bytes)` of a Lua module of `lua/`, and returns its strings. An error is a finding.
 pub fn check(module: &str, bytes: &[u8]) -> Vec<Vec<u8>> {
     let (lua, used) = VM.take().unwrap_or_else(|| (open().expect("a VM"), 0));
     let check = || -> mlua::Result<MultiValue> {
@@ -60,10 +60,10 @@ pub fn check(module: &str, bytes: &[u8]) -> Vec<Vec<u8>> {
 
 #[allow(unsafe_code)]
 fn open() -> mlua::Result<Lua> {
-    // A panic that is caught in the library is a finding: nothing may hide it.
+    // A panic that the library catches is also a finding.
     let options = LuaOptions::new().catch_rust_panics(false);
-    // SAFETY: the Lua of this folder uses `ffi` and `debug` as they are meant to be used, and the
-    // functions are those that the libraries give to `require`.
+    // SAFETY: the Lua files of `lua/` do not break memory with `ffi` and `debug`, and the functions
+    // are those that the libraries declare for `require`.
     let (lua, core, native) = unsafe {
         let lua = Lua::unsafe_new_with(StdLib::ALL, options);
         let core = lua.create_c_function(core::luaopen_kong_response_core)?;
@@ -73,7 +73,7 @@ fn open() -> mlua::Result<Lua> {
     let preload: Table = lua.globals().get::<Table>("package")?.get("preload")?;
     preload.set("kong.response.core", core)?;
     preload.set("kong.response.testing.native", native)?;
-    // Without a cjson the sentinels are the library's own.
+    // Without the module cjson, the library uses its own sentinels.
     preload.set("cjson", lua.load("return false").into_function()?)?;
     lua.load(FIND_MODULES).call::<()>(env!("CARGO_MANIFEST_DIR"))?;
     let jit_on = JIT.replace(!JIT.get());

@@ -1,8 +1,8 @@
-//! Numbers in JSON: byte for byte what C's `%.16g` writes.
+//! Numbers in JSON have the same bytes as those of C's `%.16g`.
 
 use kong_response::response::json::write_number;
 
-/// Every eight bytes are a double.
+/// Every eight bytes of the input are a double.
 pub fn check(bytes: &[u8]) {
     for eight in bytes.as_chunks::<8>().0 {
         let value = f64::from_le_bytes(*eight);
@@ -23,7 +23,7 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// `value` as the C library writes it.
+/// The text of the C library for `value`.
 #[allow(unsafe_code)]
 fn printed(value: f64) -> String {
     let mut room = [0_u8; 64];

@@ -1,5 +1,5 @@
-//! The thirteen functions in any order and with any arguments, over a request in memory, from a real
-//! Lua VM. What must hold is in `lua/sequence.lua`.
+//! The thirteen functions in any order and with any arguments, for a request in memory, in a Lua
+//! VM. `lua/sequence.lua` has the checks.
 
 /// See `lua/sequence.lua` for how the bytes are read.
 pub fn check(bytes: &[u8]) {

@@ -1,4 +1,4 @@
-//! Every file of the corpus, through the functions that the fuzzer calls.
+//! Calls the check of each fuzz target with the files of its corpus.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
