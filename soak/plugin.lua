@@ -1,5 +1,5 @@
---- What nginx does with the requests of the soak: the query says which kind it is, and a seed.
--- `src/case.rs` knows what each must give.
+--- The plugin of the load test. The query has the kind of the case and a seed. `src/case.rs` knows
+-- the right response of each.
 
 local instance = require "kong.response.instance"
 
@@ -42,7 +42,7 @@ function access.no_content(seed)
 end
 
 
--- nginx answers with its own page
+-- nginx answers with its own page.
 function access.page()
   response.exit(404)
 end
@@ -63,7 +63,7 @@ function access.output(seed, n)
 end
 
 
--- as a gateway delays a response
+-- Delays the response, like a gateway.
 function access.delayed(seed, n)
   local ctx = ngx.ctx
   ctx.delay_response = true
@@ -150,7 +150,7 @@ end
 function _M.body_filter()
   local body = ngx.ctx.response_body
   if body then
-    ngx.arg[2] = true -- first: behind an empty chunk nginx would lose the end of the body
+    ngx.arg[2] = true -- first, because nginx loses an end that is set on an empty chunk
     ngx.arg[1] = body
   elseif not ngx.ctx.KONG_EXITED then
     run("body_filter", body_filter)
@@ -158,7 +158,7 @@ function _M.body_filter()
 end
 
 
---- The upstream gave no answer.
+--- Answers if the upstream has failed.
 function _M.failed()
   response.error(ngx.status)
 end

@@ -1,22 +1,23 @@
-//! A request, and what its answer must be. Both follow from a seed; `plugin.lua` and `upstream.rs` do
-//! their part by the query.
+//! A request and its right answer. A seed determines both. The query tells `plugin.lua` and
+//! `upstream.rs` what to do.
 
 use bytes::Bytes;
 use fastrand::Rng;
 use hyper::{Method, Version};
 
-/// How an answer may end.
+/// The possible ends of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// All of the body comes.
+    /// The whole body arrives.
     Whole,
-    /// The body breaks off, and the client can tell.
+    /// The body breaks off, and the client sees that.
     Broken,
-    /// Any beginning of the body is right: nothing tells where it ends, or the end may come first.
+    /// Any beginning of the body is right, because the client cannot see whether it is complete, or
+    /// because the connection may end earlier.
     Either,
 }
 
-/// What the client must get.
+/// The answer that the client must get.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -30,7 +31,7 @@ pub struct Answer {
 
 #[derive(Debug)]
 pub struct Case {
-    /// What it counts as in the report.
+    /// Its name in the report.
     pub kind: String,
     pub method: Method,
     pub version: Version,
@@ -38,11 +39,11 @@ pub struct Case {
     pub headers: Vec<(&'static str, String)>,
     pub body: Bytes,
     pub answer: Answer,
-    /// How the upstream fails, if it does.
+    /// The failure of the upstream, if it fails.
     pub death: Option<&'static str>,
 }
 
-/// Bytes that depend on every part of the seed and on their place.
+/// Bytes that depend on the whole seed and on their position.
 pub fn bytes_of(seed: u64, length: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(length + 8);
     let mut state = seed;
@@ -57,12 +58,12 @@ pub fn bytes_of(seed: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// `text_of` of `plugin.lua`.
+/// The same text as `text_of` of `plugin.lua`.
 fn text_of(seed: u64, length: usize) -> Bytes {
     format!("{seed}|").into_bytes().into_iter().cycle().take(length).collect()
 }
 
-/// Mostly small, now and then some megabytes.
+/// The size of a body: usually small, sometimes several megabytes.
 fn size(rng: &mut Rng, longest: usize) -> usize {
     let size = match rng.u8(0..20) {
         0 => 0,
@@ -82,7 +83,7 @@ const ACCEPTS: [(&str, &str); 5] = [
     ("*/*", "application/json; charset=utf-8"),
 ];
 
-/// An error document; the message comes escaped for JSON, for XML, and as it is.
+/// An error document. The arguments are the message escaped for JSON, for XML, and unchanged.
 fn document(content_type: &str, id: u64, json: &str, xml: &str, plain: &str) -> Bytes {
     let text = match content_type {
         "application/json; charset=utf-8" => {
@@ -125,7 +126,7 @@ impl Answer {
     }
 }
 
-/// Answers of the access phase.
+/// Cases that the access phase answers.
 fn local(
     rng: &mut Rng,
     seed: u64,
@@ -185,7 +186,7 @@ fn local(
     (kind, n, answer, accept)
 }
 
-/// Answers of the upstream that pass a plugin.
+/// Cases in which a plugin changes the answer of the upstream.
 fn proxied(
     rng: &mut Rng,
     seed: u64,
@@ -231,14 +232,14 @@ fn proxied(
     }
 }
 
-/// The answer where the upstream gives none.
+/// The answer if the upstream gives none.
 fn failed(status: u16, message: &str, negotiated: &'static str, seed: u64) -> Answer {
     let body = document(negotiated, seed, message, message, message);
     answer(status, body).of_type(negotiated)
 }
 
 impl Case {
-    /// Bodies of more than 3,000 bytes are not longer than `longest`.
+    /// Bodies of more than 3,000 bytes have at most `longest` bytes.
     pub fn new(rng: &mut Rng, version: Version, drips: bool, longest: usize) -> Self {
         let seed = rng.u64(1..1 << 53);
         let http2 = version == Version::HTTP_2;
@@ -287,7 +288,7 @@ impl Case {
                     query.push_str(&format!("&die={}", rng.usize(0..length)));
                     death = Some("closes in the middle of the body");
                     answer.ending = match name {
-                        // The plugin has ended it, if a chunk came.
+                        // If a chunk has arrived, the plugin has ended the body.
                         "discard" | "exit" => Ending::Either,
                         _ if version == Version::HTTP_10 => Ending::Either,
                         _ => Ending::Broken,

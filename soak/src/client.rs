@@ -1,4 +1,4 @@
-//! Clients: each sends one case after the other, and hangs up on some.
+//! Clients. Each sends one case after the other, and hangs up during some of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,13 +15,13 @@ use crate::link::{Link, Protocol};
 use crate::pace::Windows;
 use crate::tally::Tally;
 
-/// How often a request is sent that no one has answered.
+/// How often a client sends a request that gets no answer.
 const TRIES: usize = 5;
-/// How many requests share a connection of hyper's HTTP/2 at a time, and how many one of h2's.
+/// The numbers of concurrent requests on a connection of hyper's HTTP/2, and on one of h2's.
 const STREAMS: usize = 4;
 const MANY_STREAMS: usize = 40;
 
-/// What a client speaks.
+/// The protocol of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Http1,
@@ -29,11 +29,11 @@ pub enum Kind {
     Hyper,
     /// HTTP/2 with hyper and windows of any size.
     SmallWindows,
-    /// HTTP/2 with h2: windows of any size, slow readers, many streams, and some that it resets.
+    /// HTTP/2 with h2: windows of any size, slow readers, and many streams, some of which it resets.
     ManyStreams,
 }
 
-/// A client: until `stop`.
+/// Runs a client until `stop`.
 pub struct Client {
     pub port: u16,
     pub kind: Kind,
@@ -41,9 +41,9 @@ pub struct Client {
     pub rng: Rng,
     pub tally: Arc<Tally>,
     pub stop: Arc<AtomicBool>,
-    /// Set when the last reload is long over: nothing closes connections any more.
+    /// True after the last reload and a waiting time: from then on, nothing closes connections.
     pub settled: Arc<AtomicBool>,
-    /// Whether some answers drip.
+    /// Whether the upstream sends some answers slowly.
     pub drips: bool,
 }
 
@@ -58,7 +58,7 @@ impl Client {
         }
     }
 
-    /// The cases that are sent at a time.
+    /// The cases that the client sends at the same time.
     fn cases(&mut self, protocol: Protocol) -> Vec<Arc<Case>> {
         let (count, windows) = match protocol {
             Protocol::Http1 => (1, None),
@@ -113,7 +113,7 @@ impl Client {
         }
     }
 
-    /// Some streams are reset while the others go on.
+    /// The client resets some streams, while the others continue.
     fn plan_of_stream(&mut self, case: &Case) -> Plan {
         match self.rng.u8(0..16) {
             0 => Plan::ResetBeforeHead(Duration::from_micros(self.rng.u64(0..20_000))),
@@ -122,7 +122,7 @@ impl Client {
         }
     }
 
-    /// Sends the cases; returns those that got no answer and are to be sent again.
+    /// Sends the cases. Returns those without an answer, which it must send again.
     async fn send(
         &mut self,
         link: &mut Option<Link>,
@@ -191,7 +191,7 @@ impl Client {
                 Outcome::ShutDown => self.tally.shut_down(),
                 Outcome::Unanswered(why) => {
                     self.tally.unanswered(&why);
-                    // In HTTP/2 nginx says so when a connection has served its thousand requests.
+                    // In HTTP/2, nginx announces the end after a thousand requests on a connection.
                     let no_reason = self.settled.load(Ordering::Relaxed) && !why.contains("GoAway");
                     if attempt == TRIES || no_reason {
                         self.tally.wrong(&case, &format!("no answer: {why}"));

@@ -1,4 +1,4 @@
-//! A connection that breaks off after so many bytes.
+//! A connection that breaks off after a number of bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use crate::frames::Frames;
 
 const NEVER: u64 = u64::MAX;
 
-/// How many bytes have passed, and how many more may.
+/// The bytes that have passed, and the bytes that may still pass.
 #[derive(Debug)]
 pub struct Meter {
     written: AtomicU64,
@@ -33,12 +33,12 @@ impl Meter {
         })
     }
 
-    /// Breaks off when `bytes` more are written.
+    /// Breaks off after `bytes` more written bytes.
     pub fn cut_writing(&self, bytes: u64) {
         self.write_up_to.store(self.written.load(Ordering::SeqCst) + bytes, Ordering::SeqCst);
     }
 
-    /// Breaks off when `bytes` more are read.
+    /// Breaks off after `bytes` more read bytes.
     pub fn cut_reading(&self, bytes: u64) {
         self.read_up_to.store(self.read.load(Ordering::SeqCst) + bytes, Ordering::SeqCst);
     }

@@ -1,4 +1,4 @@
-//! One request and its answer, which is checked byte for byte.
+//! Sends one request, and checks its answer byte for byte.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,29 +15,29 @@ use crate::frames::Frames;
 use crate::link::{Body, Sender};
 use crate::tally::Tally;
 
-/// What became of a request.
+/// The outcome of a request.
 pub enum Outcome {
     Right,
     Wrong(String),
     Hanging(String),
-    /// We hung up, here.
+    /// The client has hung up, at this point.
     HungUp(&'static str),
-    /// The connection ended before a byte of the answer.
+    /// The connection has ended before the first byte of the answer.
     Unanswered(String),
-    /// The answer took longer than nginx lets old workers live, and was cut off.
+    /// nginx has cut off the answer, because it took longer than an old worker lives.
     ShutDown,
 }
 
-/// Where the client hangs up.
+/// The point at which the client hangs up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plan {
     Stay,
     /// The connection breaks off.
     InRequest,
     InAnswer,
-    /// The client resets the stream after this time, if there is no head yet.
+    /// The client resets the stream after this time, if no headers have arrived.
     ResetBeforeHead(Duration),
-    /// The client resets the stream after so many bytes of the body.
+    /// The client resets the stream after this number of bytes of the body.
     ResetAfter(usize),
 }
 
@@ -47,12 +47,12 @@ impl Plan {
     }
 }
 
-/// How long nothing of an answer may come, in ticks. A busy machine makes the ticks longer, so this process must
-/// have had the time to read what came. Readers release within two seconds, so the windows are open meanwhile.
+/// The maximum time without new bytes of an answer, in ticks. On a busy machine a tick takes longer, so that
+/// this process has time to read. Readers release their bytes within two seconds, so the windows are open.
 const TICK: Duration = Duration::from_millis(100);
 const TICKS: usize = 300;
 
-/// Waits for the future, and tells how many ticks that took.
+/// Waits for the future, and counts the ticks.
 async fn patiently<T>(future: impl Future<Output = T>) -> (Option<T>, usize) {
     let mut future = pin!(future);
     for ticks in 0..TICKS {
@@ -69,9 +69,9 @@ pub struct Exchange {
     pub frames: Option<Arc<Frames>>,
     pub rng: Rng,
     pub plan: Plan,
-    /// An old worker lives this long at least.
+    /// The minimum time for which an old worker lives.
     pub shutdown: Duration,
-    /// Set when there are no old workers any more.
+    /// True after the last old worker has ended.
     pub settled: Arc<AtomicBool>,
     pub port: u16,
     pub tally: Arc<Tally>,
@@ -94,7 +94,7 @@ fn request_of(case: &Case, port: u16) -> Result<Request<Bytes>, String> {
     request.body(case.body.clone()).map_err(|error| error.to_string())
 }
 
-/// What is wrong with the head of an answer.
+/// Returns the error in the status or the headers of an answer.
 fn check_head(case: &Case, response: &Response<Body>) -> Result<(), String> {
     let answer = &case.answer;
     if response.status().as_u16() != answer.status {
@@ -147,7 +147,7 @@ impl Exchange {
         !self.settled.load(Ordering::Relaxed) && (started.elapsed() >= self.shutdown || untold)
     }
 
-    /// What a failure of the connection means.
+    /// The outcome of a failed connection.
     fn broken_off(&self, case: &Case, started: Instant, at: &'static str, why: &str) -> Outcome {
         match self.plan {
             Plan::InRequest => return Outcome::HungUp("in the request"),

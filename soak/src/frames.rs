@@ -1,5 +1,6 @@
-//! Reads the frames of an HTTP/2 connection in both directions, and computes from them how much the server
-//! may still send. It is independent of the client library, so it shows whose fault a hanging answer is.
+//! Reads the frames of an HTTP/2 connection in both directions, and computes how many bytes the server may
+//! still send. It does not use the client library, so it shows whether the client or the server causes a
+//! hanging answer.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,10 +19,10 @@ const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const END_STREAM_OR_ACK: u8 = 1;
 const INITIAL_WINDOW_SIZE: u32 = 4;
-/// The longest payload that is kept: SETTINGS with ten entries.
+/// The longest stored payload: SETTINGS with ten entries.
 const MAX_PAYLOAD: usize = 60;
 
-/// What passed on a connection, or on all of them.
+/// The counts of one connection, or of all connections.
 #[derive(Debug, Default, Clone)]
 pub struct FrameCounts {
     pub connections: u64,
@@ -29,7 +30,7 @@ pub struct FrameCounts {
     pub data: u64,
     pub one_byte_data: u64,
     pub window_updates: u64,
-    /// How often DATA used up the window of its stream, or that of the connection.
+    /// How often DATA has used up the window of its stream, or that of the connection.
     pub stream_windows_used_up: u64,
     pub connection_windows_used_up: u64,
     pub negative_windows: u64,
@@ -267,7 +268,7 @@ impl Frames {
         self.state().2.counts.clone()
     }
 
-    /// Tells how much the server may still send, on the stream if its number is known.
+    /// Describes how much the server may still send, also on the stream if its number is known.
     pub fn describe(&self, stream: Option<u32>) -> String {
         let windows = &self.state().2;
         match stream {

@@ -19,7 +19,7 @@ use crate::cut::{Cut, Meter};
 use crate::frames::Frames;
 use crate::pace::{Reader, Windows, window};
 
-/// How many reset streams the client remembers, because frames for them still arrive.
+/// The number of reset streams that the client remembers, because frames for them still arrive.
 const RESETS: usize = 10_000;
 
 /// The version of HTTP, the crate that speaks it, and its windows.
@@ -57,7 +57,7 @@ fn text_of(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 impl Body {
-    /// The number of its stream. hyper does not tell it.
+    /// The number of its stream, which hyper does not provide.
     pub fn stream_id(&self) -> Option<u32> {
         match self {
             Self::Hyper(_) => None,
@@ -89,7 +89,7 @@ async fn upload(mut stream: SendStream<Bytes>, mut body: Bytes, step: usize) {
     while !body.is_empty() {
         stream.reserve_capacity(step.min(body.len()));
         let granted = std::future::poll_fn(|context| stream.poll_capacity(context)).await;
-        // Where the stream has ended, its answer tells why.
+        // If the stream has ended, the answer has the reason.
         let Some(Ok(granted)) = granted else { return };
         let part = body.split_to(granted.min(body.len()));
         if stream.send_data(part, body.is_empty()).is_err() {
@@ -145,7 +145,7 @@ pub struct Link {
     /// Only with HTTP/2.
     pub frames: Option<Arc<Frames>>,
     pub protocol: Protocol,
-    // Dropping it closes the connection, whatever state it is in.
+    // Dropping it closes the connection in any state.
     _driver: Task,
 }
 
@@ -160,7 +160,7 @@ async fn drive(mut connection: h2::client::Connection<Cut, Bytes>, windows: Wind
         tokio::select! {
             _ = &mut connection => return,
             () = pause => {
-                // Refused while nginx has not acknowledged the last change.
+                // h2 refuses a change until nginx has acknowledged the last one.
                 let _ = connection.set_initial_window_size(near(&mut rng, windows.stream));
                 connection.set_target_window_size(near(&mut rng, windows.connection));
             }
@@ -215,7 +215,7 @@ impl Link {
                 let (sender, connection) = h2::client::Builder::new()
                     .enable_push(false)
                     .max_concurrent_reset_streams(RESETS)
-                    // Windows of one byte make frames of one byte, which h2 would refuse.
+                    // Windows of one byte cause frames of one byte. By default, h2 refuses many of these.
                     .data_frame_budget(usize::MAX)
                     .initial_window_size(windows.stream)
                     .initial_connection_window_size(windows.connection)

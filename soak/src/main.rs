@@ -1,5 +1,5 @@
-//! `kong-response-soak SECONDS [SEED [2]]`: nginx with the library under load and faults. Clients hang up,
-//! upstreams die, nginx is reloaded; every answer is checked. Exits with 1 if anything is wrong.
+//! `kong-response-soak SECONDS [SEED [2]]` runs nginx with the library under load and faults. Clients hang up,
+//! upstreams fail, and nginx reloads. It checks every answer, and exits with 1 if anything is wrong.
 
 mod case;
 mod client;
@@ -26,23 +26,23 @@ use report::Watched;
 use server::Server;
 use tally::Tally;
 
-/// How many clients there are of each kind, and how many where all speak HTTP/2.
+/// The number of clients of each kind, and the numbers if all speak HTTP/2.
 const CLIENTS: [(Kind, usize); 4] =
     [(Kind::Http1, 32), (Kind::Hyper, 8), (Kind::SmallWindows, 4), (Kind::ManyStreams, 2)];
 const HTTP2_CLIENTS: [(Kind, usize); 3] =
     [(Kind::Hyper, 2), (Kind::SmallWindows, 10), (Kind::ManyStreams, 16)];
-/// How long nginx lets old workers live.
+/// The time after which nginx ends old workers.
 const SHUTDOWN: Duration = Duration::from_secs(5);
-/// An old worker still takes requests until its client has read that it leaves.
+/// An old worker still accepts requests until its client has read that the connection ends.
 const LATE_REQUESTS: Duration = Duration::from_secs(1);
 const RELOAD_EVERY: Duration = Duration::from_secs(3);
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
-/// How much of the time there are reloads. After it the workers grow old, to see their memory.
+/// The part of the run with reloads. After it, the workers stay, which shows whether their memory grows.
 const RELOADING: f64 = 0.6;
-/// Answers that take longer than old workers live are only for runs that are longer still.
+/// Only longer runs have answers that take longer than an old worker lives.
 const SHORTEST_WITH_DRIPS: Duration = Duration::from_secs(30);
-/// How long the last answers and the last connections may take.
+/// The maximum time for the last answers, and for the last connections.
 const SETTLE: Duration = Duration::from_secs(120);
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -86,7 +86,7 @@ async fn soak(
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
 
     let upstream = TcpListener::bind("127.0.0.1:0").await?;
-    // Bound, but nobody listens: connections are refused.
+    // A bound port on which nothing listens refuses connections.
     let refuses = TcpSocket::new_v4()?;
     refuses.bind(([127, 0, 0, 1], 0).into())?;
     let (port, h2_port) = (free_port()?, free_port()?);

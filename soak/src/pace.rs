@@ -1,4 +1,4 @@
-//! Flow control of the HTTP/2 clients: their windows, and when they release what they have read.
+//! Flow control of the HTTP/2 clients: their windows, and when they release the bytes that they have read.
 
 use std::time::Duration;
 
@@ -6,11 +6,13 @@ use bytes::Bytes;
 use fastrand::Rng;
 use h2::RecvStream;
 
-/// How long a hoarding reader waits for more data before it releases.
+/// The time for which a hoarding reader waits for more data before it releases.
 const HOARDS_FOR: Duration = Duration::from_millis(20);
-/// How long a reader holds back in total. It is far less than the time after which an answer hangs.
+/// The total time for which a reader may wait. It is far less than the time after which an answer counts as
+/// hanging.
 const MAX_HELD_BACK: Duration = Duration::from_millis(1_500);
-/// How many bytes a body may have for each byte of the window. Longer bodies would outlive old workers.
+/// The maximum number of bytes of a body per byte of the window. Longer bodies would take longer than old
+/// workers live.
 const BYTES_PER_WINDOW: usize = 600;
 const MAX_BODY: usize = 1_000_000;
 
@@ -23,7 +25,7 @@ pub struct Windows {
     pub changing: bool,
 }
 
-/// A size of a window, from one byte up.
+/// The size of a window: one byte or more.
 pub fn window(rng: &mut Rng) -> u32 {
     match rng.u8(0..10) {
         0 | 1 => 1,
@@ -37,7 +39,7 @@ pub fn window(rng: &mut Rng) -> u32 {
 
 impl Windows {
     pub fn new(rng: &mut Rng) -> Self {
-        // One of the two is small, or both.
+        // At least one of the two is small.
         let (stream, connection) = match rng.u8(0..3) {
             0 => (window(rng), 1 << 24),
             1 => (1 << 24, window(rng)),
@@ -46,25 +48,25 @@ impl Windows {
         Self { stream, connection, changing: rng.u8(0..3) == 0 }
     }
 
-    /// How long bodies may be. With `large`, a tiny window has to open a hundred thousand times.
+    /// The maximum length of bodies. With `large`, a tiny window must open a hundred thousand times.
     pub fn longest_body(&self, large: bool) -> usize {
         let window = self.stream.min(self.connection) as usize;
         (window * BYTES_PER_WINDOW).clamp(if large { 100_000 } else { 1_000 }, MAX_BODY)
     }
 }
 
-/// When a reader releases what it has read.
+/// When a reader releases the bytes that it has read.
 #[derive(Debug, Clone, Copy)]
 enum Pace {
     AtOnce,
-    /// In steps of so many bytes.
+    /// In steps of this number of bytes.
     InSteps(usize),
     Slowly(Duration),
     /// When nothing more arrives, because the windows are used up.
     Hoard,
 }
 
-/// Reads the body of an answer at some pace.
+/// Reads the body of an answer, and releases its bytes as `Release` says.
 pub struct Reader {
     stream: RecvStream,
     pace: Pace,
@@ -102,7 +104,7 @@ impl Reader {
     async fn next(&mut self) -> Option<Result<Bytes, h2::Error>> {
         let released = match self.pace {
             Pace::AtOnce => self.release(usize::MAX).await,
-            // At most some hundred steps.
+            // At most a few hundred steps.
             Pace::InSteps(step) => self.release(step.max(self.held / 100)).await,
             Pace::Slowly(pause) => {
                 if self.held > 0 && self.held_back < MAX_HELD_BACK {

@@ -1,4 +1,4 @@
-//! The figures, and whether all is well.
+//! The figures of a run, and its verdict.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -7,17 +7,17 @@ use std::time::Duration;
 use crate::server::Sample;
 use crate::tally::Tally;
 
-/// How much more memory a worker may hold at the end of the steady part than in its first half: what
-/// bodies of some megabytes make of the heap.
+/// The maximum growth of a worker's memory from the first half of the steady part to its end. Bodies of several
+/// megabytes fragment the heap by this much.
 const MOST_GROWTH_KB: f64 = 24_000.0;
-/// A steady part that is shorter tells nothing about memory.
+/// A shorter steady part shows nothing about memory.
 const SHORTEST_STEADY: Duration = Duration::from_secs(60);
 
-/// What was seen of nginx.
+/// The observations of nginx.
 #[derive(Debug, Default)]
 pub struct Watched {
     pub reloads: u64,
-    /// When the last reload was over.
+    /// The time at which the last reload was over.
     pub steady_from: Duration,
     pub master: Vec<Sample>,
     pub workers: Vec<Sample>,
@@ -43,7 +43,7 @@ fn mean(values: impl Iterator<Item = u64> + Clone) -> f64 {
     values.sum::<u64>() as f64 / count as f64
 }
 
-/// Kilobytes per minute, by least squares.
+/// The growth in kilobytes per minute, by least squares.
 fn slope(samples: &[&Sample]) -> f64 {
     let n = samples.len() as f64;
     let minutes = |sample: &Sample| sample.at.as_secs_f64() / 60.0;
@@ -57,7 +57,7 @@ fn slope(samples: &[&Sample]) -> f64 {
     if below == 0.0 { 0.0 } else { above / below }
 }
 
-/// What of the log tells of a defect.
+/// The lines of the log that show a defect.
 fn alarms(log: &str) -> Vec<&str> {
     const WORDS: [&str; 8] = [
         "[alert]",
@@ -72,7 +72,7 @@ fn alarms(log: &str) -> Vec<&str> {
     log.lines().filter(|line| WORDS.iter().any(|word| line.contains(word))).collect()
 }
 
-/// Prints the report. Returns whether all is well.
+/// Prints the report. Returns whether nothing is wrong.
 pub fn print(tally: &Tally, watched: &Watched, log: &str, took: Duration) -> bool {
     let counts = tally.counts();
     let requests: u64 = counts.sent.values().sum();
@@ -125,7 +125,7 @@ pub fn print(tally: &Tally, watched: &Watched, log: &str, took: Duration) -> boo
     well
 }
 
-/// Prints what became of memory. Returns whether it is flat.
+/// Prints the memory of the workers. Returns whether it does not grow.
 fn memory(watched: &Watched) -> bool {
     let kb =
         |samples: &[Sample]| samples.first().zip(samples.last()).map(|(a, b)| (a.rss_kb, b.rss_kb));

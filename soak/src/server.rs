@@ -1,4 +1,4 @@
-//! nginx: started, reloaded, watched, stopped.
+//! Starts, reloads, watches and stops nginx.
 
 use std::fs;
 use std::io;
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long nginx may take to start, and to stop.
+/// The maximum time for nginx to start, and to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What is seen of a process.
+/// The resources of a process.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
     pub at: Duration,
@@ -28,7 +28,7 @@ pub struct Server {
 fn modules(binary: &str) -> io::Result<String> {
     let output = Command::new(binary).arg("-V").output()?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    // Debian packages the Lua module apart; OpenResty has it built in.
+    // Debian has the Lua module in a package of its own. OpenResty has it built in.
     let folder = text.split("--modules-path=").nth(1).and_then(|rest| rest.split(' ').next());
     let paths = ["ndk_http_module", "ngx_http_lua_module"]
         .map(|name| Path::new(folder.unwrap_or_default()).join(format!("{name}.so")));
@@ -36,8 +36,8 @@ fn modules(binary: &str) -> io::Result<String> {
     Ok(lines.map(|path| format!("load_module {};\n", path.display())).collect())
 }
 
-/// How many files and connections are open, but for the channels between nginx's own processes: how
-/// many of those a worker inherits depends on who lived when it was born.
+/// The number of open files and connections, without the channels between nginx's own processes: the number of
+/// these depends on the processes that exist when a worker starts.
 fn files_of(pid: i32) -> Option<usize> {
     let table = fs::read_to_string(format!("/proc/{pid}/net/tcp")).ok()?;
     let connections: Vec<&str> =
@@ -53,7 +53,7 @@ fn files_of(pid: i32) -> Option<usize> {
 }
 
 impl Server {
-    /// Starts nginx in `dir`, with `soak/nginx.conf` filled in.
+    /// Starts nginx in `dir`, with the values in `soak/nginx.conf` replaced.
     pub fn start(dir: &Path, root: &Path, values: &[(&str, String)]) -> io::Result<Self> {
         let binary = std::env::var("NGINX").unwrap_or_else(|_| "/usr/sbin/nginx".to_owned());
         let mut conf = fs::read_to_string(root.join("soak/nginx.conf"))?;
@@ -75,7 +75,7 @@ impl Server {
             .arg(dir.join("error.log"))
             .arg("-c")
             .arg(dir.join("nginx.conf"))
-            // nginx takes it for the sockets that it inherits
+            // nginx would read inherited sockets from this variable.
             .env_remove("NGINX")
             .stdin(Stdio::null())
             .spawn()?;
@@ -96,7 +96,7 @@ impl Server {
     fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid {
-            // It fails only when nginx is gone, which the end of the run finds out.
+            // It fails only if nginx has ended, and the end of the run finds that.
             let _ = kill_process(pid, signal);
         }
     }
@@ -115,7 +115,7 @@ impl Server {
         self.child.id() as i32
     }
 
-    /// What the process is seen to hold; `None` once it is gone.
+    /// The resources of the process, or `None` after its end.
     pub fn sample(&self, pid: i32, at: Duration) -> Option<Sample> {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -129,7 +129,7 @@ impl Server {
             .into_owned()
     }
 
-    /// Ends nginx; `false` where it had to be killed.
+    /// Ends nginx. Returns `false` if it must kill nginx.
     pub fn stop(&mut self) -> bool {
         self.signal(Signal::TERM);
         let started = Instant::now();

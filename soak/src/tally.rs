@@ -1,4 +1,4 @@
-//! What is counted.
+//! The counts of a run.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use hyper::Version;
 use crate::case::Case;
 use crate::frames::FrameCounts;
 
-/// How many mistakes are shown.
+/// The maximum number of mistakes in the report.
 const SHOWN: usize = 20;
 
 #[derive(Debug, Default)]
@@ -18,11 +18,11 @@ pub struct Counts {
     pub right: BTreeMap<String, u64>,
     pub deaths: BTreeMap<&'static str, u64>,
     pub hung_up: BTreeMap<&'static str, u64>,
-    /// Why requests got no answer.
+    /// The reasons why requests got no answer.
     pub unanswered: BTreeMap<String, u64>,
     pub shut_down: u64,
     pub frames: FrameCounts,
-    /// The longest that nothing came of an answer, and of which.
+    /// The longest time without new bytes of an answer, and its case.
     pub longest_wait: (Duration, String),
     pub bytes: u64,
     pub wrong: u64,

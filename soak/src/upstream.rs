@@ -1,4 +1,4 @@
-//! The upstream: answers by the query, and dies where it is told to.
+//! The upstream. The query decides its answer, and at which point it fails.
 
 use std::io;
 use std::time::Duration;
@@ -9,18 +9,18 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::case::bytes_of;
 
-/// How long a request that is never answered is kept open.
+/// The time for which the upstream keeps a request open that it never answers.
 const HANG: Duration = Duration::from_secs(10);
-/// How long an answer that drips takes, in how many pieces.
+/// The duration of a slow answer, and the number of its pieces.
 const DRIP: (Duration, usize) = (Duration::from_secs(8), 16);
-/// About how many odd pieces a long body has.
+/// The approximate number of odd pieces of a long body.
 const PIECES: usize = 100;
 
 /// Serves until the process ends.
 pub async fn serve(listener: TcpListener) {
     loop {
         if let Ok((stream, _)) = listener.accept().await {
-            // nginx hangs up when its client does.
+            // nginx hangs up if its client hangs up.
             tokio::spawn(async move { drop(answer(stream).await) });
         }
     }
@@ -61,7 +61,7 @@ async fn answer(mut stream: TcpStream) -> io::Result<()> {
     match argument("die") {
         Some("head") => return Ok(()),
         Some("hang") => {
-            // Ends early when nginx gives up.
+            // Ends early if nginx closes the connection.
             let mut byte = [0];
             let _ = tokio::time::timeout(HANG, stream.read(&mut byte)).await;
             return Ok(());
@@ -114,14 +114,14 @@ async fn answer(mut stream: TcpStream) -> io::Result<()> {
     stream.shutdown().await
 }
 
-/// How a body is cut: evenly, or into odd pieces, between which nginx gets the time to read.
+/// How the upstream cuts a body: into even pieces, or into odd pieces with time for nginx to read between them.
 struct Pieces {
     rng: Rng,
     drip: bool,
     odd: bool,
     even: usize,
     longest: usize,
-    /// Whether the first piece comes together with the head.
+    /// Whether the first piece arrives together with the headers.
     with_head: bool,
 }
 

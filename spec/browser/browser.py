@@ -13,7 +13,7 @@ SIZES = {
     "phone": (360, 740),
 }
 
-# A fresh profile that asks nobody on the network for anything.
+# A new profile that makes no requests to the network.
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -52,7 +52,7 @@ def chromium(size):
             driver.quit()
 
 
-# What may be wider than its place, and is scrolled there: code and tables.
+# The elements that may be wider than the page, because they scroll: code and tables.
 SCROLLED = "pre, pre *, .table-wrapper"
 
 

@@ -24,7 +24,7 @@ MESSAGES = {
     "emoji": "\u2615 no coffee \U0001f6ab \U0001f469\u200d\U0001f4bb \U0001f1e9\U0001f1ea \U0001f44b\U0001f3fd",
 }
 
-# The elements of a page's body, and what the page puts behind the message.
+# The elements of a page's body, and the text of the page after the message.
 PAGES = {
     "built_in": (["H1", "P", "P"], "."),
     "template": (["H1", "P", "P", "CODE"], ""),
@@ -66,7 +66,7 @@ def look(driver, base, page, name):
         for key, value in expected.items()
         if state[key] != value
     ]
-    # The console tells of the status of the page itself.
+    # The console also reports the error status of the page itself.
     wrong += [line for line in browser.console(driver) if "a status of 403" not in line]
     if (page, name) not in MAY_OVERFLOW:
         wrong += [f"too wide: {what}" for what in browser.overflow(driver)]

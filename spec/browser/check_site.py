@@ -27,7 +27,7 @@ FUNCTIONS = (
     " set_headers get_raw_body set_raw_body exit error"
 ).split()
 
-# What a reader types, and the page that has to be among the results.
+# Searches of readers, and the page that each must find.
 SEARCHES = {
     **{name: f"docs/functions/{name}.html" for name in FUNCTIONS},
     "kong.response.set_raw_body": "docs/functions/set_raw_body.html",
@@ -37,7 +37,7 @@ SEARCHES = {
     "lifecycle": "docs/lifecycle.html",
 }
 
-# Pages with code in these languages, and a class that only a coloured one has.
+# Pages with code in these languages, and a class that only highlighted code has.
 COLOURED = {
     "docs/nginx.html": "code.language-nginx .hljs-attribute, code.language-nginx .hljs-section",
     "docs/functions/exit.html": "code.language-lua .hljs-keyword",
@@ -173,7 +173,7 @@ class Site:
                 WebDriverWait(driver, 10).until(
                     lambda found: found.find_elements(By.CSS_SELECTOR, "#mdbook-searchresults a")
                 )
-            except Exception:  # selenium's time-out; what is shown instead says more
+            except Exception:  # selenium's time-out; the message below says more
                 pass
             hrefs = [
                 urllib.parse.urlsplit(link.get_attribute("href")).path

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# run.sh SCREENSHOTS: the checks in Chromium, of build/docs and of the pages of kong.response.error.
+# run.sh SCREENSHOTS: checks build/docs and the pages of kong.response.error in Chromium.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 shots=$1
-# Debian's Python has Debian's selenium.
+# Debian's package of selenium works only with Debian's Python.
 python=/usr/bin/python3
 failed=0
 
