@@ -1,4 +1,4 @@
---- Compares how many instructions requests and calls take with what is recorded:
+--- Compares the numbers of instructions of requests and calls with the recorded ones:
 -- `luajit bench/check.lua`, after `make build`. RECORD=1 in the environment records them.
 
 package.path = "./?.lua;./build/lualib/?.lua;" .. package.path
@@ -12,7 +12,7 @@ local scope = require "bench.lib.scope"
 local FILE = "bench/record/instructions.txt"
 local TOLERANCE = 0.05
 
--- Whole requests: the location, its empty counterpart, the name, and how many are counted.
+-- Whole requests: the location, its empty counterpart, the name, and the number of requests.
 local REQUESTS = {
   { "/filter", "/filter_empty", "header filter: 20 sets, 5 reads" },
   { "/exit_string", "/exit_empty", "exit: a string, one header" },
@@ -23,7 +23,8 @@ local REQUESTS = {
   { "/small?chunks=2", "/small_empty?chunks=2", "body of 2 KB in two chunks", 300 },
 }
 
--- Calls: the loop, the name. Where `pairs` sets the order, the counts differ from run to run.
+-- Calls: the loop and the name. It leaves out loops that depend on the order of `pairs`, because
+-- their counts differ from run to run.
 local CALLS = {
   { "get_header_hit", "get_header(name), there" },
   { "set_header", "set_header(name, value)" },
@@ -102,7 +103,7 @@ local function write_record(rows)
 end
 
 
--- Prints the comparison; whether nothing takes more than it may.
+-- Prints the comparison. Returns whether no case needs more instructions than allowed.
 local function compare(rows, recorded)
   local is_fine = true
   print(("%-42s %12s %12s %8s"):format("instructions", "recorded", "now", "change"))

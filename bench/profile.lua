@@ -1,4 +1,4 @@
---- Shows where the CPU time of a measured worker goes: see CONTRIBUTING.md.
+--- Shows which functions use the CPU time of a measured worker: see CONTRIBUTING.md.
 
 package.path = "./?.lua;./build/lualib/?.lua;" .. package.path
 
@@ -24,7 +24,7 @@ scope(function(keep)
   measured:batch(REQUESTS, path, loops.ACCEPT, "/cpu")
 
   local data = upstream.dir .. "/perf.data"
-  -- Machines without hardware counters have this event, too.
+  -- Machines without hardware counters also have this event.
   local perf = io.popen(("perf record -q -e cpu-clock -F 5000 -g -o %s -p %d sleep %d 2>&1")
                         :format(data, measured.nginx:worker_pids()[1], SECONDS))
   local stop, count, spent = nginx.now() + SECONDS, 0, 0

@@ -1,5 +1,6 @@
---- Measures ours against plain Lua: `luajit bench/run.lua [PART...]`, behind `make build`.
--- In the environment: ROUNDS, how many rounds; RECORD=1 writes what was measured to bench/record/.
+--- Compares the library with plain Lua: `luajit bench/run.lua [PART...]`, after `make build`. In
+-- the environment, ROUNDS is the number of rounds, and RECORD=1 writes the results to
+-- bench/record/.
 
 package.path = "./?.lua;./build/lualib/?.lua;" .. package.path
 package.cpath = "./build/lualib/?.so;" .. package.cpath

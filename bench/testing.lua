@@ -1,4 +1,4 @@
--- What a case of a plugin's test costs.
+-- Measures the cost of one case of a plugin's test.
 
 package.path = "./build/lualib/?.lua;./?.lua;" .. package.path
 package.cpath = "./build/lualib/?.so;" .. package.cpath

@@ -7,10 +7,10 @@ local scope = require "bench.lib.scope"
 
 local MB = 1048576
 
--- The location, its counterpart whose body filter does nothing, the query, how many requests, how
--- many rounds for each that was asked for, what it is called, the unit in nanoseconds, and the
--- target. Rounds of small bodies are short and many: what an empty request costs drifts with what
--- else the machine does.
+-- The location, its counterpart whose body filter does nothing, the query, the number of requests,
+-- the factor for the number of rounds, the name, the unit in nanoseconds, and the target. Small
+-- bodies have many short rounds, because other programs change the cost of an empty request over
+-- time.
 local CASES = {
   { "/small", "/small_empty", "chunks=1", 1500, 8, "2 KB in one chunk", "µs", 0.9 },
   { "/small", "/small_empty", "chunks=2", 1500, 8, "2 KB in two chunks", "µs", 0.6 },
@@ -23,7 +23,7 @@ local CASES = {
 
 local NANOSECONDS = { ["µs"] = 1e3, ms = 1e6 }
 
--- Bodies in a row, so that what a collector leaves behind counts, too.
+-- Several bodies one after the other, because memory that the collector has not freed also counts.
 local PEAK_COUNT = 5
 
 

@@ -1,11 +1,11 @@
---- Every function per call, in a hot loop of one request.
+--- The cost of a call of each function, in a hot loop of one request.
 
 local loops = require "bench.lib.loops"
 local rounds = require "bench.lib.rounds"
 
 
--- The names of the loops in bench/worker/calls.lua, what they are called, and what is to be
--- reached: the peer's time by ours, with the JIT on and off.
+-- The loops in bench/worker/calls.lua, the names of the cases, and the targets with the JIT on and
+-- off. A target is the peer's time divided by ours.
 local CASES = {
   { "get_status", "get_status()", 0.95, 2 },
   { "get_header_hit", "get_header(name), there", 5, 6 },

@@ -1,4 +1,5 @@
---- How cost grows: with headers, with the body, with the nodes of JSON, with plugins.
+--- The growth of cost with the number of headers, the size of the body, the nodes of JSON, and the
+-- number of plugins.
 
 local bodies = require "bench.lib.bodies"
 local loops = require "bench.lib.loops"
@@ -9,7 +10,7 @@ local scope = require "bench.lib.scope"
 local KB = 1024
 
 
--- How often something is done whose cost grows with n, so that it takes long enough to measure.
+-- The number of repetitions for `n`, so that each case takes long enough to measure.
 local function times(all, n, most)
   return math.max(1, math.min(most, math.floor(all / n)))
 end

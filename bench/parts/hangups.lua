@@ -14,7 +14,7 @@ local CASES = {
   { 1200, true, "1.2 GB of heap, body read" },
 }
 
--- How many clients hang up in each round.
+-- The number of clients that hang up in each round.
 local HANG_UPS = 5
 
 

@@ -30,7 +30,7 @@ return function(options)
     local function figure(kind, case)
       return measure("json_" .. kind .. "_" .. case[1])
     end
-    -- Both are in the same worker.
+    -- One worker runs both.
     local sides = { { side = "ours" }, { side = "peer" } }
     local medians = rounds.medians(sides, CASES, options.rounds, function(side, case)
       if side.side == "peer" then

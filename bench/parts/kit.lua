@@ -1,4 +1,4 @@
---- What a case of a plugin's test costs: figures of its own, without a peer.
+--- The cost of one case of a plugin's test. There is no peer.
 
 return function()
   print("\nA case of a plugin's test, CPU time")

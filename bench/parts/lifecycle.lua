@@ -1,4 +1,4 @@
---- The life cycle: what it costs to have it call a plugin, in each phase.
+--- The cost of a call of a plugin through the life cycle, in each phase.
 
 local locations = require "bench.lib.locations"
 local rounds = require "bench.lib.rounds"
@@ -7,7 +7,7 @@ local server = require "bench.lib.server"
 
 
 local REQUESTS = 1000
--- Rounds are short and many, as those of whole requests.
+-- Many short rounds, as for whole requests.
 local SHORT = 8
 
 local WAYS = { ours = "lifecycle", peer = "direct" }
@@ -18,7 +18,7 @@ return function(options)
   for column, jit_on in ipairs { true, false } do
     scope(function(keep)
       local worker = keep(server.start("ours", jit_on))
-      -- Both are in the same worker.
+      -- One worker runs both.
       local sides = { { side = "ours" }, { side = "peer" } }
       local medians = rounds.medians(sides, locations.PHASES, options.rounds * SHORT,
         function(side, phase)

@@ -1,10 +1,10 @@
---- Whole requests: CPU time of the worker per request, above an empty one.
+--- Whole requests: the CPU time of the worker per request, without that of an empty request.
 
 local loops = require "bench.lib.loops"
 local rounds = require "bench.lib.rounds"
 
 
--- The location, its empty counterpart, how many requests, what it is called, what is to be reached.
+-- The location, its empty counterpart, the number of requests, the name, and the target.
 local CASES = {
   { "/filter", "/filter_empty", 600, "header filter: 20 sets, 5 reads", 2, 3 },
   { "/exit_string", "/exit_empty", 1000, "exit: a string, one header", 1, 2 },
@@ -15,7 +15,7 @@ local CASES = {
 }
 
 
--- Rounds are short and many: what an empty request costs drifts with what else the machine does.
+-- Many short rounds, because other programs change the cost of an empty request over time.
 local SHORT = 8
 
 

@@ -1,4 +1,4 @@
---- Which of the four documents an Accept header asks for.
+--- Chooses one of the four documents for an Accept header.
 
 local find = string.find
 local lower = string.lower
@@ -11,7 +11,7 @@ local concat = table.concat
 
 local JSON, HTML, PLAIN, XML = 1, 2, 3, 4
 
--- Which documents a range matches, and how specific it is.
+-- Returns the documents that a range matches, and how specific the range is.
 local RANGES = {
   ["application/json"] = { 3, JSON },
   ["text/html"] = { 3, HTML },
@@ -23,7 +23,7 @@ local RANGES = {
 }
 
 
---- The q of the parameters behind a range; nil where they are malformed.
+--- Returns the q of the parameters after a range, or nil if they are malformed.
 local function quality(parameters)
   local q = match(parameters, ";%s*[qQ]=([^;%s]*)")
   if not q then
@@ -48,7 +48,7 @@ return function(accept)
     accept = concat(accept, ",")
   end
 
-  -- By document: the q that counts, of which range it is, and where that stood.
+  -- For each document: its q, and how specific and where the range of this q is.
   local specific = { 0, 0, 0, 0 }
   local places = { 0, 0, 0, 0 }
   local qs = { 0, 0, 0, 0 }

@@ -61,7 +61,7 @@ function _M.set_grpc_message(message)
 end
 
 
--- What gRPC wants instead of a body; returns the body that is left, which is one always.
+-- Sets the status and the message of gRPC. Returns the body to send, which is never nil.
 local function send_grpc(status, body, output, no_document)
   local added
   if not header["grpc-status"] then
@@ -164,10 +164,10 @@ local function flush(ctx, status, body, all, given_type, given_length, made_type
 end
 
 
---- @param status, body, all the caller's arguments, checked
--- @param given_type, given_length the Content-Type and Content-Length among the headers
--- @param made_type the Content-Type to send whatever the headers bring
--- @param no_document true where the answer is gRPC's and the message is not sent
+--- @param status, body, all the checked arguments of the caller
+-- @param given_type, given_length the Content-Type and Content-Length in the headers
+-- @param made_type the Content-Type to send instead of that in the headers
+-- @param no_document true if the response is gRPC's, so that it has no document
 function _M.send(status, body, all, given_type, given_length, made_type, no_document)
   local ctx = ngx.ctx
   ctx.KONG_EXITED = true

@@ -1,5 +1,5 @@
---- The body, collected in the body filter. Measured against `string.buffer`, with its size known
--- ahead or not, a table of chunks takes less time, and no more memory.
+--- Collects the body in the body filter, in a table of chunks. In measurements, this takes less
+-- time than `string.buffer`, even with a known size, and not more memory.
 
 local phase = require "bench.peer.phase"
 
@@ -51,7 +51,7 @@ function _M.set(body)
     error("body must be a string", 2)
   end
   ngx.ctx.peer_chunks = nil
-  -- For an empty body gateways send a newline.
+  -- Gateways send a newline for an empty body.
   arg[1] = body == "" and "\n" or body
   arg[2] = true
 end

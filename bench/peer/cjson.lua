@@ -1,5 +1,5 @@
---- lua-cjson with the gateway's settings, as far as it has them: only OpenResty's knows more than
--- 14 digits. In an instance of its own, since the module's settings are everybody's.
+--- lua-cjson with the gateway's settings. Only OpenResty's lua-cjson supports more than 14 digits.
+-- It is a new instance, because all users of the module share its settings.
 
 local cjson = require("cjson.safe").new()
 

@@ -1,4 +1,4 @@
---- The error documents, and the escaping that keeps a message from breaking them.
+--- The error documents, and the escaping of messages in them.
 
 local byte = string.byte
 local find = string.find
@@ -27,7 +27,7 @@ JSON_ESCAPES["\127"] = "\\u007f"
 local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" }
 
 
--- The length of the character of UTF-8 at `i`, or nil.
+-- Returns the length of the UTF-8 character at `i`, or nil.
 local function character(text, i)
   local a, b, c, d = byte(text, i, i + 3)
   local function tail(x)
@@ -47,7 +47,7 @@ local function character(text, i)
 end
 
 
--- Replaces what is no UTF-8; only called for a text with bytes beyond ASCII.
+-- Replaces bytes that are not UTF-8. Call it only for a text with bytes above ASCII.
 local function valid(text)
   local parts, i = {}, 1
   while i <= #text do
@@ -78,7 +78,7 @@ local function markup(text)
     text = gsub(text, "[%z\1-\8\11\12\14-\31]", REPLACEMENT)
   end
   if find(text, "[\128-\255]") then
-    -- The two characters of three bytes that XML forbids.
+    -- XML forbids these two characters of three bytes.
     text = gsub(valid(text), "\239\191[\190\191]", REPLACEMENT)
   end
   return text
@@ -95,7 +95,7 @@ _M.TYPES = {
 }
 
 
---- The document for a Content-Type that the caller brings.
+--- Returns the document for a Content-Type of the caller.
 function _M.of_type(content_type)
   local media = lower(match(content_type, "^%s*([^%s;]*)"))
   if media == "application/json" or match(media, "%+json$") then

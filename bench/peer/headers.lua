@@ -1,4 +1,4 @@
---- Names and values of headers: what is refused, and what nginx is given.
+--- Checks names and values of headers, and passes them to nginx.
 
 local error = error
 local fmt = string.format
@@ -13,7 +13,7 @@ local pairs = pairs
 
 local header = ngx.header
 
--- The largest Content-Length that fits into 63 bits, in digits.
+-- The largest Content-Length, which has 63 bits, as text.
 local LARGEST = "9223372036854775807"
 
 local _M = {}
@@ -56,7 +56,8 @@ local function check_array(name, values, level)
 end
 
 
--- What nginx gets for an array: it takes an empty string for a removal, and `#` may pass a hole.
+-- Returns the array for nginx. It stops at the first hole, and replaces empty strings, because
+-- nginx would remove the header.
 local function items(values)
   local n = #values
   for i = 1, n do
@@ -77,8 +78,8 @@ local function items(values)
 end
 
 
---- Checks one pair; raises at `level`. Returns `"length"`, `"type"` or `"transfer"` for the names
--- that are treated apart.
+--- Checks one pair, and raises an error at `level`. Returns `"length"`, `"type"` or `"transfer"`
+-- for the special names.
 local function check(name, value, expected, level)
   if type(name) ~= "string" then
     error(fmt("invalid header name %q: got %s, expected string", tostring(name), type(name)), level)
@@ -90,7 +91,7 @@ local function check(name, value, expected, level)
     error(fmt("invalid header value for %q: got %s, expected %s", name, kind, expected), level)
   end
 
-  -- Few names are as long as one of the three.
+  -- Compare lengths first: few names are as long as one of the special names.
   local length = #name
   if length == 14 then
     if normal(name) == "content-length" then
@@ -116,17 +117,18 @@ local function check(name, value, expected, level)
 end
 
 
---- The lengths of the names that are treated apart.
+--- The lengths of the special names.
 _M.APART = { [12] = true, [14] = true, [17] = true }
 
 
---- Checks the arguments of a setter of one header. Returns true if the header is to be left alone.
+--- Checks the arguments of a setter of one header. Returns true if the setter must ignore the
+-- header.
 function _M.check_one(name, value)
   return check(name, value, "array of string, string, number or boolean", 4) == "transfer"
 end
 
 
---- Checks a table of headers; returns the Content-Type and the Content-Length that it brings.
+--- Checks a table of headers. Returns its Content-Type and its Content-Length.
 function _M.check_all(headers)
   local content_type, content_length
   for name, value in pairs(headers) do
@@ -141,7 +143,7 @@ function _M.check_all(headers)
 end
 
 
---- Sets a header that has passed the checks.
+--- Sets a checked header.
 local function set(name, value)
   local kind = type(value)
   if kind == "string" then
@@ -171,7 +173,7 @@ function _M.set_all(headers)
 end
 
 
---- What `ngx_resp.add_header` is given.
+--- Returns the value for `ngx_resp.add_header`.
 function _M.addable(value)
   local kind = type(value)
   if kind == "string" then

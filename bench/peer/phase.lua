@@ -1,4 +1,4 @@
---- The gateway's check of the phase, as plain Lua does it: one bit of `ngx.ctx.KONG_PHASE`.
+--- The gateway's check of the phase in plain Lua. `ngx.ctx.KONG_PHASE` has one bit.
 
 local band = require("bit").band
 
@@ -55,7 +55,8 @@ local function refuse(phase, allowed)
 end
 
 
---- Raises at the caller of the function that checks, unless `phase` is one of the bits `allowed`.
+--- Raises an error at the caller of the checked function, unless `phase` is one of the bits
+-- `allowed`.
 function _M.check(allowed)
   local kong = kong
   if not kong or not kong.ctx then

@@ -1,6 +1,6 @@
---- What `kong.response` is measured against: the work of its thirteen functions as an OpenResty
--- developer writes it directly on `ngx.*`, with the same checks. It is as fast as we could make
--- plain Lua; options, templates and `worker_events` are left out, since they would only cost.
+--- The peer of `kong.response` in the measurements: its thirteen functions in plain Lua on `ngx.*`,
+-- with the same checks, as fast as we could make them. Without options, templates and
+-- `worker_events`, because these would only cost time.
 
 local accept = require "bench.peer.accept"
 local answer = require "bench.peer.answer"
@@ -42,7 +42,7 @@ function _M.get_header(name)
   if type(name) ~= "string" then
     error("header name must be a string", 2)
   end
-  -- Names are lower-case there: what nginx's metatable would do, without asking it.
+  -- The keys are lower-case names. This lookup is faster than nginx's metatable.
   local all = get_headers(0)
   name = lower(name)
   local value = all[name]
@@ -111,7 +111,7 @@ function _M.set_header(name, value)
   if ngx.headers_sent then
     error("headers have already been sent", 2)
   end
-  -- The common case first: nothing to check, nothing to change.
+  -- The fast path: nothing to check, nothing to change.
   if type(name) == "string" and type(value) == "string" and value ~= "" and not APART[#name] then
     header[name] = value
   elseif not check_one(name, value) then

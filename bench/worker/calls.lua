@@ -1,5 +1,5 @@
---- The hot loops: one function of `kong.response`, called again and again in one request.
--- Each loop has a function of its own, so that LuaJIT compiles each on its own.
+--- The hot loops, each with many calls of one function of `kong.response` in one request. Each loop
+-- is a function of its own, so that LuaJIT compiles each separately.
 
 local band = require("bit").band
 local fields = require "bench.worker.fields"
@@ -35,8 +35,8 @@ local function nothing()
 end
 
 
--- `loops`: how many requests, each with how many calls; `prepare` is not timed. What a call returns
--- is kept until the end of the loop, so that the compiler cannot leave the call out.
+-- `loops`: the number of requests, and of calls in each. The time of `prepare` does not count. Each
+-- loop keeps the result of a call until its end, so that the compiler cannot remove the call.
 local _M = {}
 
 
@@ -149,7 +149,7 @@ _M.add_header_boolean = { requests = 200, calls = 64, prepare = fill, run = func
 end }
 
 
--- nginx keeps a dead slot for each header that was removed, so there is one round a request.
+-- nginx keeps an unused slot for each removed header, so a request has only one round.
 _M.clear_header = { requests = 600, calls = 16, prepare = fill, run = function(n)
   local clear_header = response.clear_header
   for i = 1, n do
@@ -190,13 +190,14 @@ _M.error = { requests = 40, calls = 100, prepare = nothing, run = function(n)
 end }
 
 
--- A chunk of 16 KB each time, another one always; the end of the body is not reached.
+-- Each call gets a different chunk of 16 KB. The loop does not reach the end of the body.
 _M.get_raw_body = { requests = 10, calls = 64, phase = "body_filter", prepare = nothing,
                     run = function(n)
   local get_raw_body = response.get_raw_body
   local arg, chunk = ngx.arg, { "", CHUNK }
   for _ = 1, n do
-    -- nginx puts it together: as a string it would already be there when the body is read.
+    -- Pass pieces, so that nginx makes the chunk. With one string, the chunk would exist before the
+    -- call.
     number = number + 1
     chunk[1] = tostring(number)
     arg[1] = chunk

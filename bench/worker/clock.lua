@@ -1,4 +1,5 @@
---- The CPU time of this process, in nanoseconds: what others do on the machine is not in it.
+--- Returns the CPU time of this process, in nanoseconds. It does not contain the time of other
+-- processes.
 
 local ffi = require "ffi"
 

@@ -3,8 +3,8 @@
 local _M = {}
 
 
---- What an upstream and the plugins in front of it commonly send: the response that is read from
--- and written to. nginx adds Date, Server and Connection.
+--- The headers of the measured response: those that an upstream and plugins often send. nginx adds
+-- Date, Server and Connection.
 _M.RESPONSE = {
   { "Content-Type", "application/json; charset=utf-8" },
   { "Cache-Control", "max-age=0, private, must-revalidate" },
@@ -24,14 +24,14 @@ _M.RESPONSE = {
   { "Via", "1.1 edge-3" },
 }
 
---- Names of which none is in `RESPONSE`.
+--- Names that are not in `RESPONSE`.
 _M.ABSENT = {
   "Location", "Content-Encoding", "WWW-Authenticate", "Retry-After", "Content-Disposition",
   "X-Powered-By", "X-Cache-Status", "Content-Language", "Link", "Age", "Expires", "Allow",
   "X-Upstream-Latency", "Access-Control-Allow-Methods", "X-Correlation-Id", "Server-Timing",
 }
 
---- What plugins add: none of these is held once by nginx.
+--- Headers that plugins add. nginx accepts each of them several times.
 _M.ADDED = {
   { "Set-Cookie", "theme=dark; Path=/" },
   { "Link", "</style.css>; rel=preload; as=style" },
@@ -43,7 +43,7 @@ _M.ADDED = {
   { "X-Robots-Tag", "noindex" },
 }
 
---- What `set_headers` is given.
+--- The argument of `set_headers`.
 _M.EIGHT = {
   ["Strict-Transport-Security"] = "max-age=63072000",
   ["X-Content-Type-Options"] = "nosniff",

@@ -1,4 +1,4 @@
---- Hot loops and bodies of a size: how cost grows.
+--- Hot loops and bodies for a size `n`, to measure the growth of cost.
 
 local band = require("bit").band
 local cjson = require "bench.peer.cjson"
@@ -15,14 +15,14 @@ local WORDS = {
   "X-Edge", "Policy", "X-Tenant-Label", "Timing", "X-Experiment", "X-Origin", "Digest", "X-Node",
 }
 
--- The first are those of real responses; no one has thought of a thousand.
+-- The first names are those of real responses. The others are generated.
 local NAMES = {}
 for i = 1, 1000 do
   local field = fields.RESPONSE[i]
   NAMES[i] = field and field[1] or WORDS[band(i, 15) + 1] .. "-" .. i
 end
 
--- `run(calls, n)`, behind `prepare(n)`, which is not timed.
+-- `run(calls, n)`. `prepare(n)` runs before it, and its time does not count.
 local _M = {}
 
 
@@ -62,8 +62,8 @@ _M.grow_set_header = { prepare = fill, run = function(calls, n)
 end }
 
 
--- Each plugin reads a header and sets two. They share their names: how cost grows with the headers
--- is another curve.
+-- Each plugin reads a header and sets two. All plugins use the same names, because another curve
+-- shows the growth with the headers.
 local function plugin(i)
   local list = fields.RESPONSE
   local value = response.get_header("Content-Type")

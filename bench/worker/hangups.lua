@@ -1,4 +1,4 @@
---- Bodies of which only a part arrives, in a worker with a fragmented heap.
+--- Bodies that arrive only in part, in a worker with a fragmented heap.
 
 local ffi = require "ffi"
 local get_request = require("resty.core.base").get_request
@@ -17,7 +17,7 @@ void *memset(void *block, int byte, size_t size);
 ]]
 
 local MB = 1048576
--- The sizes of the pieces in bytes: the smallest, the difference to the next, how many there are.
+-- The sizes of the pieces in bytes: the smallest, the difference to the next, and their number.
 local LEAST, STEP, SIZES = 2000, 1700, 8
 
 local data, size = ffi.new "unsigned char *[1]", ffi.new "size_t[1]"
@@ -80,7 +80,7 @@ function _M.body_empty()
 end
 
 
---- Answers with how many bytes the body filter has seen since the last `fragment`.
+--- Answers with the number of bytes that the body filter has seen since the last `fragment`.
 function _M.seen()
   reply(("%.0f"):format(seen))
 end

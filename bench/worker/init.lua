@@ -5,7 +5,7 @@ local ffi = require "ffi"
 local C = ffi.C
 
 
--- A function of the C library that nothing else here calls.
+-- A function of the C library that nothing else in the worker calls.
 ffi.cdef "unsigned int gnu_dev_major(unsigned long device);"
 
 local _M = {}
@@ -14,7 +14,7 @@ local clock
 local before = 0
 
 
---- Sends a text that the client can find in what is pipelined.
+--- Sends a text that the client can find among pipelined responses.
 local function reply(text)
   ngx.header.content_length = #text
   ngx.print(text)
@@ -25,12 +25,12 @@ _M.reply = reply
 
 function _M.start(side, jit_on)
   if not jit_on then
-    -- First, since ours looks whether it is on when it is loaded.
+    -- Set this first, because the library reads it when it is loaded.
     jit.off()
   end
   kong = { ctx = {} }
   kong.response = require(side == "peer" and "bench.peer.response" or "kong.response")
-  --- What writes and reads JSON on this side.
+  --- The JSON module of this side.
   _M.json = require(side == "peer" and "bench.peer.cjson" or "kong.response.json")
   clock = require "bench.worker.clock"
   require "bench.worker.loops"
@@ -38,7 +38,7 @@ function _M.start(side, jit_on)
 end
 
 
---- Calls the function at which callgrind writes its count and begins anew: see
+--- Calls the function at which callgrind writes its count and starts from zero: see
 -- bench/lib/counts.lua.
 function _M.mark()
   C.gnu_dev_major(0)
@@ -46,7 +46,7 @@ function _M.mark()
 end
 
 
---- Answers with the worker's CPU time in nanoseconds since it was asked last.
+--- Answers with the worker's CPU time since the last call, in nanoseconds.
 function _M.cpu()
   local now = clock()
   reply(("%.0f"):format(now - before))

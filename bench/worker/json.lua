@@ -1,5 +1,5 @@
---- Hot loops for JSON. Ours is encoded by `exit` alone, which does more than that; so each value is
--- also sent as the string that was encoded, and what is between the two is the encoding.
+--- Hot loops for JSON. `exit` encodes a table, but also does other work. So each value is sent as a
+-- table and as the encoded string, and the difference is the cost of encoding.
 
 local cjson = require "bench.peer.cjson"
 local json = require "kong.response.json"
@@ -11,7 +11,7 @@ local response = kong.response
 
 local HEADERS = { ["Content-Type"] = "application/json; charset=utf-8" }
 
--- How many calls in a row.
+-- The number of calls in a loop.
 local CALLS = {
   two = 2000, deep_objects = 200, deep_arrays = 200, wide = 40, short_strings = 40,
   long_strings = 40, urls = 40, integers = 40, floats = 20, products_500 = 10,
@@ -44,7 +44,7 @@ for name, calls in pairs(CALLS) do
     text = ngx.ctx.response_body
   end }
 
-  -- Behind the loop above.
+  -- After the loop above.
   _M["json_string_" .. name] = { requests = 4, calls = calls, prepare = nothing, run = function(n)
     local exit = response.exit
     for _ = 1, n do
@@ -69,7 +69,7 @@ for name, calls in pairs(CALLS) do
   end
 end
 
--- 1 MB: read, changed in one place, and written.
+-- 1 MB of JSON: decode it, change one field, and encode it.
 do
   local text = json.encode(values.products(13000))
   for side, module in pairs { json = json, cjson = cjson } do

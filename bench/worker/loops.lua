@@ -1,5 +1,5 @@
 --- Runs the hot loops of `calls.lua` and `json.lua` in the header filter or the body filter of a
--- request, and adds up what they cost.
+-- request, and adds up their cost.
 
 local calls = require "bench.worker.calls"
 local clock = require "bench.worker.clock"
@@ -33,7 +33,7 @@ local function measure(case)
   local start = clock()
   run(n, size)
   local stop = clock()
-  -- The first two readings say what reading the clock costs.
+  -- The first two readings give the cost of reading the clock.
   spent = spent + (stop - start) - (start - before)
   called = called + n
 end
@@ -55,7 +55,7 @@ function _M.body_filter()
   if case.phase and not ctx.measured then
     ctx.measured = true
     measure(case)
-    -- What is left in the buffer of the body goes with the request.
+    -- The request frees the rest of the buffered body.
     ngx.arg[1], ngx.arg[2] = "done", true
   elseif ctx.response_body then
     ngx.arg[2] = true
@@ -65,7 +65,7 @@ function _M.body_filter()
 end
 
 
---- Collects a body and sends it, and adds up the time in the two functions alone.
+--- Collects a body and sends it. Adds up only the time in these two functions.
 function _M.body()
   local ctx = ngx.ctx
   ctx.KONG_PHASE = BODY_FILTER
@@ -81,16 +81,16 @@ function _M.body()
 end
 
 
---- Answers with the nanoseconds and the calls since it was asked last.
+--- Answers with the nanoseconds and the number of calls since the last request to it.
 function _M.spent()
   reply(("%.0f %.0f"):format(spent, called))
-  -- What one loop leaves behind is not to be collected in the next.
+  -- Collect the garbage of this loop before the next one.
   collectgarbage()
   spent, called = 0, 0
 end
 
 
---- Answers with how many requests make one measurement.
+--- Answers with the number of requests for one measurement.
 function _M.count()
   reply(tostring(cases[ngx.var.arg_case].requests))
 end

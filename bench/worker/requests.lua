@@ -1,4 +1,4 @@
---- What the plugins of a whole request do. Each has an empty counterpart in the same phases.
+--- The plugins of whole requests. Each has an empty counterpart in the same phases.
 
 local fields = require "bench.worker.fields"
 local json = require("bench.worker.init").json
@@ -16,7 +16,7 @@ local TWO_HEADERS = { ["Cache-Control"] = "no-store", ["X-Request-Id"] = "4d4fa9
 local _M = {}
 
 
---- The upstream's part: five headers and a body of two bytes.
+--- The upstream: five headers and a body of two bytes.
 function _M.content()
   local header = ngx.header
   for i = 1, 5 do
@@ -33,7 +33,7 @@ function _M.filter_empty()
 end
 
 
---- Twenty sets and five reads: three of what is there, two of what is not.
+--- Twenty sets and five reads: three of existing headers, two of missing ones.
 function _M.filter()
   ngx.ctx.KONG_PHASE = HEADER_FILTER
   local get_header, set_header = response.get_header, response.set_header
@@ -92,7 +92,7 @@ local FILLER = ("0123456789abcdef"):rep(63)
 local number = 0
 
 
---- A body of 2 KB in `?chunks=`, one or two, and another one each time: its number stands at both
+--- A body of 2 KB in one or two chunks (`?chunks=`). Each body is different: its number is at both
 -- ends.
 function _M.small_content()
   number = number + 1

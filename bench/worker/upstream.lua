@@ -1,4 +1,4 @@
---- The upstream of the bodies, in a worker of its own that is not measured.
+--- The upstream of the bodies, in another worker, which is not measured.
 
 local ngx = ngx
 
@@ -17,7 +17,7 @@ end
 local filler = table.concat(letters)
 
 
---- A body of `?size=` bytes that no other request gets: its number stands at both ends.
+--- A body of `?size=` bytes. Each body is different: its number is at both ends.
 function _M.content()
   local size = tonumber(ngx.var.arg_size)
   number = number + 1

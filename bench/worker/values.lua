@@ -1,4 +1,4 @@
---- Tables that are sent as JSON.
+--- The tables for JSON.
 
 local _M = {}
 
@@ -21,7 +21,7 @@ local function nested(depth, wrap)
 end
 
 
--- Numbers that look random and are the same in every run.
+-- Pseudo-random numbers, the same in every run.
 local seed = 42
 local function random()
   seed = (seed * 16807) % 2147483647
@@ -29,7 +29,7 @@ local function random()
 end
 
 
---- One of many: a product as an API lists it.
+--- Returns a product, as in the list of an API.
 local function product(i)
   return {
     id = 4710 + i,
@@ -48,7 +48,7 @@ end
 _M.products = products
 
 
---- A list of products that has `n` nodes: it, the objects in it, and their fields.
+--- Returns a list of products with `n` nodes. The list, its objects and their fields are nodes.
 function _M.tree(n)
   local items = products(math.floor((n - 1) / 6))
   for i = 1, (n - 1) % 6 do

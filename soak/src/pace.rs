@@ -66,7 +66,7 @@ enum Pace {
     Hoard,
 }
 
-/// Reads the body of an answer, and releases its bytes as `Release` says.
+/// Reads the body of an answer, and releases its bytes at a `Pace`.
 pub struct Reader {
     stream: RecvStream,
     pace: Pace,
