@@ -1,4 +1,4 @@
---- Sends sequences to nginx and reads what comes back.
+--- Sends sequences to nginx and reads the responses.
 
 local facts = require "spec.support.facts"
 local memory = require "spec.conformance.memory"
@@ -76,7 +76,8 @@ local OPTIONS = {
 }
 
 local CONNECTIONS = 8
--- How long nginx may take to answer, and a sequence that is known to differ.
+-- The maximum time for nginx to answer, in seconds, and the time for a sequence with a known
+-- difference.
 local SECONDS, SHORT_SECONDS = 5, 0.5
 
 
@@ -138,7 +139,7 @@ local function request_text(case)
 end
 
 
---- Takes `count` bytes off the front of what was read, reading more where needed.
+--- Removes the first `count` bytes of the read bytes and returns them. It reads more if necessary.
 local function take(connection, count)
   while #connection.rest < count do
     local missing = count - #connection.rest
@@ -192,7 +193,8 @@ local function take_to_end(connection)
 end
 
 
---- Reads a response. How long its body is, only the expected one tells: plugins may break framing.
+--- Reads a response. The expected response has the length of the body, because plugins may break
+-- the framing.
 local function read_response(connection, expected)
   local line, whole = take_line(connection)
   if line == "" and not whole then
@@ -256,7 +258,7 @@ local function drop(self, slot)
 end
 
 
---- What the workers have written down since the last time, by number.
+--- Returns the notes of the workers since the last call, by the number of the case.
 local function read_notes(self, count)
   local path = self.server.dir .. "/report"
   local notes, found = {}, 0
@@ -301,7 +303,7 @@ function Client:send(cases)
     local response = read_response(self.connections[slot], case.expected)
     local before = answered[slot]
     if response.closed and not case.expected.closed and before then
-      -- The one before promised to keep the connection.
+      -- The response before has announced that nginx keeps the connection.
       before.response.surplus = "closed connection"
       answered[slot] = nil
       drop(self, slot)
@@ -311,11 +313,11 @@ function Client:send(cases)
     case.response = response
     answered[slot] = case
     local rest = self.connections[slot].rest
-    -- A 101 does not tell whether the connection is kept.
+    -- A 101 does not announce whether nginx keeps the connection.
     if response.closed or response.close or not response.status or response.status == 101
       or case.expected.restarted or rest ~= ""
     then
-      -- nginx sends more chunks after the end where it had started the response again.
+      -- If nginx has started the response again, it sends more chunks after the end.
       local goes_on = case.expected.restarted and rest:find "^%x+\r\n"
       response.surplus = rest ~= "" and not goes_on and rest or nil
       answered[slot] = nil
@@ -338,7 +340,7 @@ function Client:send(cases)
 end
 
 
---- What comes of a sequence in memory, in a worker of nginx.
+--- Returns the outcome of a sequence in memory, played in a worker of nginx.
 function Client:in_memory(seed, index)
   local response = self.server:get(("/memory?seed=%d&index=%d"):format(seed, index))
   local path = ("%s/memory.%d"):format(self.server.dir, index)
@@ -350,7 +352,7 @@ function Client:in_memory(seed, index)
 end
 
 
---- Sends one sequence that is not the generator's.
+--- Sends one sequence that the generator has not made.
 function Client:send_one(sequence, expected)
   self.sent, self.seconds = self.sent + 1, SHORT_SECONDS
   local index = 1000000000 + self.sent

@@ -1,4 +1,5 @@
---- Generates sequences: a request, what its upstream answers, and what a plugin does in each phase.
+--- Generates sequences: a request, the answer of its upstream, and the operations of a plugin in
+-- each phase.
 --
 --     {
 --       request = { method, version, headers = { { name, value }, ... } },
@@ -24,7 +25,7 @@ local operation = operations.operation
 
 local MAX_OPERATIONS = 30
 
--- What KONG_PHASE says in each phase of nginx.
+-- The values of KONG_PHASE in each phase of nginx.
 local PHASES = require("kong.response.core").phases
 local BITS = {
   rewrite = PHASES.rewrite, access = PHASES.access, content = PHASES.response,
@@ -131,7 +132,7 @@ local function generate(seed, index)
   end
   for _, list in ipairs(sequence.body_filter) do
     for i, one in ipairs(list) do
-      -- nginx sends a buffer twice that Lua emptied and took the end from: it reuses it too early.
+      -- If Lua empties a buffer and removes its end, nginx reuses it too early and sends it twice.
       if i > 1 and one[1] == "ngx.arg=" and one[3] == false then
         one[3] = true
       end

@@ -3,7 +3,7 @@
 local _M = {}
 
 
---- The request of a client.
+--- Makes the request of a client.
 function _M.request(g)
   local random = g.random
   local headers = {}
@@ -59,7 +59,7 @@ function _M.request(g)
 end
 
 
---- What the upstream answers.
+--- Makes the answer of the upstream.
 function _M.upstream(g)
   local random = g.random
   local headers = {}

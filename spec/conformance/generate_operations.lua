@@ -1,4 +1,4 @@
---- Makes random operations of a plugin: { name, argument, ..., n = how many }.
+--- Makes random operations of a plugin: { name, argument, ..., n = the number of arguments }.
 
 local _M = {}
 
@@ -10,11 +10,11 @@ end
 local operation = _M.operation
 
 
---- An exit or an error. Without a phase, it is not delayed.
+--- Makes an exit or an error. Without a phase, it is not delayed.
 function _M.exit(g, phase)
   local random = g.random
   local status, body = g:status(), g:body()
-  -- nginx drops what was printed before it closes a connection
+  -- nginx drops the printed output before it closes a connection.
   if status == 444 then
     status = 403
   end
@@ -33,7 +33,7 @@ function _M.exit(g, phase)
       body = random:pick { "no", g:text(30), "<b>&\"", "%s%d", "\255\254" }
     end
   end
-  -- the others have no coroutines
+  -- The other phases have no coroutines.
   if phase and phase ~= "log" and phase ~= "balancer" and random:once_in(6) then
     name = "delayed_" .. name
   end
@@ -41,7 +41,7 @@ function _M.exit(g, phase)
 end
 
 
---- An operation of any kind.
+--- Makes an operation of any kind.
 function _M.any(g, phase)
   local random = g.random
   local function header_write()
@@ -50,8 +50,8 @@ function _M.any(g, phase)
     return name, value
   end
 
-  -- After nginx has dropped a chunk it takes the rest of content for a body filter, whose chunk is
-  -- whatever was there last.
+  -- After nginx has dropped a chunk, it treats the rest of content as a body filter. Its chunk is
+  -- the last one.
   local is_lost = phase == "content" and not g.kong
   local body = phase == "body_filter" and 14 or is_lost and 0 or 1
 
@@ -118,7 +118,7 @@ function _M.any(g, phase)
 end
 
 
---- At most `most` operations.
+--- Makes at most `most` operations.
 function _M.list(g, phase, most)
   local list = {}
   for i = 1, g.random:int(0, most) do

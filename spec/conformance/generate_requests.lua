@@ -36,7 +36,7 @@ local CLIENT_HEADERS = {
   { "Via", { "1.1 a" } },
 }
 
--- nginx takes each of these headers once.
+-- nginx accepts each of these headers only once.
 local BODIES = {
   { "application/x-www-form-urlencoded", { "a=1&b=2&a=3", "a", "=1", "a=%20+", "" } },
   { "application/json", { '{"a":[1,2]}', "[]", "1", "{", "null", '{"a":null}' } },
@@ -118,7 +118,8 @@ local function header_value(g, name)
 end
 
 
--- What a table of headers finds where there are X-A and X_A depends on lua-resty-core's version.
+-- If a request has X-A and X_A, the version of lua-resty-core decides which one a table of headers
+-- finds.
 local function new_name(g)
   local name = g:case(g.random:pick(NAMES))
   return (name:gsub("^([Xx])_", "%1-"))
@@ -248,7 +249,7 @@ end
 local _M = {}
 
 
---- Adds them to a sequence.
+--- Adds these operations to a sequence.
 -- @tparam table sequence
 -- @tparam table g the generator
 function _M.add(sequence, g)

@@ -88,7 +88,7 @@ function G:text(most)
 end
 
 
---- A string that fits the header, mostly.
+--- Returns a string that usually fits the header.
 function G:string(name)
   local random = self.random
   local folded = name:lower():gsub("_", "-")
@@ -143,7 +143,7 @@ function G:array(name)
 end
 
 
---- A header's value; `nil` now and then.
+--- Returns a value of a header, sometimes `nil`.
 function G:value(name)
   local random = self.random
   local kind = random:int(1, 24)
@@ -185,8 +185,8 @@ local function is_refused(value)
 end
 
 
---- A table of headers, with at most one pair of a wrong type: which of two is named depends on the
--- order of a table.
+--- Returns a table of headers. At most one pair has a wrong type: with two, the order of the table
+-- would decide which one the error names.
 function G:headers()
   local random = self.random
   local headers, refused = {}, false
@@ -216,7 +216,7 @@ function G:status(statuses)
 end
 
 
---- A table with one key per object, so that its JSON does not depend on the order of a table.
+--- Returns a table with one key per object, so that its JSON does not depend on the order of keys.
 function G:body_table(depth)
   local random = self.random
   local kind = random:int(1, 12)

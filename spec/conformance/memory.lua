@@ -1,4 +1,4 @@
---- Plays a sequence over the in-memory host, with the test kit in nginx's place.
+--- Plays a sequence in memory, with the test kit instead of nginx.
 
 local native = require "kong.response.testing.native"
 local coroutines = require "kong.response.testing.coroutines"
@@ -16,7 +16,7 @@ local Server = setmetatable({}, { __index = servers.Server })
 Server.__index = Server
 
 
---- Plays what a phase has, inside of the one that is running.
+--- Plays the operations of a phase inside the running phase.
 function Server:phase(name)
   local before = self.host:get_phase()
   self.host:set_phase(name)
@@ -37,12 +37,12 @@ function Server:filter_body()
 end
 
 
---- What is set behind the head, nginx ignores.
+--- nginx ignores changes after the headers were sent.
 function Server.late()
 end
 
 
---- nginx has answered 412 by itself, or the module restores what it had before.
+--- nginx has answered 412 itself, or lua-nginx-module restores the old `ngx.ctx`.
 function Server.replace_ctx(_, ctx)
   local before = ngx.ctx
   ngx.ctx = ctx
@@ -50,7 +50,7 @@ function Server.replace_ctx(_, ctx)
 end
 
 
---- Runs a phase whose code may exit. Says whether the request is over.
+--- Runs a phase whose code may exit. Returns whether the request has ended.
 function Server:active(name)
   self.host:set_phase(name)
   self.exited = nil
@@ -73,7 +73,7 @@ function Server:proxy()
     self.exited = nil
     self:phase "balancer"
     if self.exited and self.exited ~= 0 then
-      -- Whatever it exits with, nginx has found no server.
+      -- After an exit with any status, nginx has no server.
       return self:send_page(500)
     end
   end
@@ -119,7 +119,7 @@ local _M = {
 }
 
 
---- Plays a sequence. Returns what was written down, and the response:
+--- Plays a sequence. Returns the notes, and the response:
 -- { closed = true } or { status, headers, body, complete, close }.
 function _M.run(sequence)
   local of_nginx = _M.of_nginx
@@ -136,7 +136,7 @@ function _M.run(sequence)
     body = sequence.request.body,
     port = _M.port,
   }
-  -- As nginx's locations set them.
+  -- The same values as in nginx's locations.
   local variables = request.variables
   variables.upstream_scheme, variables.upstream_host = "http", request.host
   variables.upstream_uri = ""
@@ -157,8 +157,8 @@ function _M.run(sequence)
     return (server:functions_for(options, ngx))
   end)
   function server.player.before_yield()
-    -- A header filter has exited: nginx takes that for the exit of the phase that printed.
-    -- Filters have coroutines that are not the scheduler's.
+    -- If a header filter exits, nginx treats this as an exit of the phase that prints. Coroutines
+    -- in filters do not belong to nginx's scheduler.
     local phase = host:get_phase()
     if server.exited and phase ~= "header_filter" and phase ~= "body_filter" then
       coroutines.yield(coroutines.EXIT)

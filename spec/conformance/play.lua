@@ -1,4 +1,4 @@
---- Does what a sequence says, in nginx as in memory, and writes down what comes of it.
+--- Plays a sequence, in nginx and in memory, and notes the results of its operations.
 
 local pdk = require "kong.response.pdk"
 local values = require "spec.conformance.values"
@@ -7,18 +7,18 @@ local BITS = require("spec.conformance.generate").BITS
 local fmt = string.format
 
 
--- The plugin's own frame, whose line an error names.
+-- The function of the plugin. An error names its line.
 local function plugin(f, ...)
   local a, b, c = f(...)
   return a, b, c
 end
 
 
--- Where a value lives and where this file lies are not what is compared.
+-- Replaces addresses of values and paths of files, because they always differ.
 local function clean(text)
   text = text:gsub("0x%x+", "0x")
   text = text:gsub("^[^:\n]*play%.lua:%d+: ", "plugin: ")
-  -- the library's own files, wherever they lie
+  -- The library's files, in any folder.
   text = text:gsub("^[^:\n]*/(kong/response/[^:\n]*%.lua:%d+: )", "%1")
   -- nginx's own errors name its own files
   text = text:gsub("^[^:\n]*%.lua:%d+: API disabled", "API disabled")
@@ -82,7 +82,7 @@ end
 local Player = {}
 Player.__index = Player
 
---- Called where nginx's scheduler gets a say.
+--- Yields to nginx's scheduler, where there is one.
 function Player.before_yield()
 end
 
@@ -108,7 +108,7 @@ function Player:outcome(what, ok, ...)
 end
 
 
---- As a gateway does it: the call gives up its coroutine, and the response is sent later.
+--- Delays a response like a gateway: the call yields forever, and the response is sent later.
 function Player:delayed(name, ...)
   local ctx = self.ngx.ctx
   ctx.delay_response = true
@@ -147,7 +147,7 @@ function Player:operation(operation)
     end
     return self:outcome(name, pcall(plugin, f, unpack(arguments, 1, count)))
   end
-  -- Written down also when nothing comes back.
+  -- A note before the call, because it may not return.
   self:note("> " .. name)
   local f = self.response[name]
   if #self.notes % 3 == 0 then
@@ -158,7 +158,7 @@ function Player:operation(operation)
 end
 
 
---- Plays a phase. The filters run inside of the phase that prints.
+--- Plays a phase. The filters run inside the phase that prints.
 function Player:phase(phase)
   local sequence, ctx = self.sequence, self.ngx.ctx
   local list = sequence[phase] or {}
@@ -177,7 +177,7 @@ function Player:phase(phase)
   ctx.KONG_PHASE = told
   rawset(_G, "kong", sequence.kong and { ctx = {} } or nil)
 
-  -- Where an upstream's body is cut into chunks is up to the network.
+  -- The network decides where the upstream's body is cut into chunks.
   local notes = self.notes
   local silent = phase == "body_filter" and sequence.upstream and not self.ngx.arg[2]
   if silent then
@@ -190,7 +190,8 @@ function Player:phase(phase)
   end
   for _, operation in ipairs(list) do
     self:operation(operation)
-    -- nginx has answered 412 by itself, and forgotten the request: it calls the phase unknown.
+    -- nginx has answered 412 itself and has cleared the context of the request, so the phase is
+    -- unknown.
     if self.ngx.ctx ~= ctx then
       break
     end
@@ -208,7 +209,7 @@ function Player:phase(phase)
 end
 
 
---- Notes what the upstream got; nothing where nobody asked it.
+--- Notes the request that the upstream got. Without a request, it notes nothing.
 -- @tparam ?table sent `method`, `path`, `headers`, `body`
 function Player:upstream_got(sent)
   if not sent or not self.sequence.pdk then
@@ -229,7 +230,7 @@ local WARNINGS = {
 }
 
 
--- `kong`, and what a gateway does in each phase, for each `ngx` and client.
+-- `kong`, and the functions of a gateway for the phases, for each `ngx` and client.
 local kongs = {}
 
 
@@ -248,14 +249,14 @@ end
 local _M = {}
 
 
---- The target of the request: a location, and the path and query of the sequence.
+--- Returns the target of the request: a location, and the path and query of the sequence.
 function _M.target(sequence)
   local location = sequence.balancer and "/balanced" or sequence.upstream and "/proxied" or "/local"
   return location .. (sequence.request.path or "")
 end
 
 
---- A player of a sequence; `make(options)` gives the thirteen functions.
+--- Makes a player of a sequence. `make(options)` returns the thirteen functions.
 function _M.new(sequence, ngx, make)
   local self = setmetatable({ sequence = sequence, ngx = ngx, notes = {} }, Player)
   if sequence.pdk then
@@ -263,7 +264,7 @@ function _M.new(sequence, ngx, make)
   end
   self.response = make {
     log = function(level, message)
-      -- These come once per worker, and a request in memory is a worker of its own.
+      -- Warnings are logged once per worker, and each request in memory has its own worker.
       for i = 1, #WARNINGS do
         if message:find(WARNINGS[i], 1, true) then
           return

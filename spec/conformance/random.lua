@@ -18,13 +18,13 @@ local function next_word(self)
 end
 
 
---- An integer from `low` to `high`.
+--- Returns an integer from `low` to `high`.
 function Random:int(low, high)
   return low + next_word(self) % (high - low + 1)
 end
 
 
---- True once in `n` times.
+--- Returns true once in `n` times.
 function Random:once_in(n)
   return next_word(self) % n == 0
 end
@@ -35,7 +35,7 @@ function Random:pick(list)
 end
 
 
---- One of { weight, value } pairs, by weight.
+--- Chooses one of the pairs { weight, value } by weight, and returns its value.
 function Random:weighted(pairs)
   local total = 0
   for i = 1, #pairs do

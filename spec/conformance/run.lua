@@ -1,4 +1,5 @@
---- Plays generated sequences in nginx and in memory, and compares all that can be seen of them.
+--- Plays generated sequences in nginx and in memory, and compares everything that clients and
+-- plugins see.
 
 local facts = require "spec.support.facts"
 local generate = require("spec.conformance.generate").generate
@@ -10,12 +11,12 @@ local concat = table.concat
 local fmt = string.format
 
 local BATCH = 400
--- How often a sequence is made smaller and played again.
+-- The maximum number of smaller sequences that it plays for a failure.
 local MOST_TRIES = tonumber(os.getenv "TRIES" or "") or 3000
 local PHASES = { "rewrite", "access", "content", "balancer", "header_filter", "body_filter", "log" }
 
 
---- A header as the in-memory host has it, whose nginx is called nginx.
+--- Changes a header to the in-memory host's: there, the header Server is `nginx`.
 local function header_line(header)
   local name, value = header[1], header[2]
   if name == "Date" and value:find("^%a%a%a, ") then
@@ -43,7 +44,7 @@ local function response_text(response)
 end
 
 
---- The first line in which two texts differ, from either.
+--- Returns the first line that differs, from both texts.
 local function first_difference(a, b)
   local from_a, from_b = a:gmatch("([^\n]*)\n?"), b:gmatch("([^\n]*)\n?")
   for _ = 1, 10000 do
@@ -55,7 +56,8 @@ local function first_difference(a, b)
 end
 
 
---- How the outcomes of a case differ: in memory, in nginx; nil where they agree.
+--- Returns the difference between the outcomes of a case: in memory, and in nginx; nil if they are
+-- equal.
 local function difference(case)
   if case.memory_notes ~= case.notes then
     return first_difference(case.memory_notes, case.notes)
@@ -73,7 +75,8 @@ local function ends(response)
 end
 
 
--- The difference, and whether nginx would end the response: else there is nothing to compare.
+-- Returns the difference, and whether nginx would end the response. Otherwise, nothing can be
+-- compared.
 local function try(client, sequence)
   local notes, expected = memory.run(sequence)
   if not ends(expected) then
@@ -98,7 +101,7 @@ local function copy(value)
 end
 
 
---- Smaller values in the place of one.
+--- Returns smaller values for a value.
 local function smaller(value)
   local candidates = {}
   if type(value) == "string" and #value > 1 then
@@ -125,7 +128,7 @@ local function smaller(value)
 end
 
 
---- Sequences that are a little smaller.
+--- Returns sequences that are a little smaller.
 local function each_smaller(sequence)
   return coroutine.wrap(function()
     local function without(change)
@@ -235,7 +238,7 @@ local function each_smaller(sequence)
 end
 
 
---- The smallest sequence that still differs, and how.
+--- Returns the smallest sequence that still differs, and its difference.
 local function shrink(client, sequence)
   local in_memory, in_nginx
   local tries, again = 0, true
@@ -287,7 +290,7 @@ local function operation_text(operation)
 end
 
 
---- A sequence as a person reads it.
+--- Returns a sequence as text for people.
 local function text_of(sequence)
   local request = sequence.request
   local lines = { fmt("-- %s HTTP/%.1f", request.method, request.version) }
@@ -334,7 +337,7 @@ local function text_of(sequence)
 end
 
 
---- What a person needs to see of a case in which the two differ.
+--- Returns the message for a case with a difference.
 local function report(client, seed, case, in_memory, in_nginx)
   local small, a, b = shrink(client, case.sequence)
   local text = fmt("seed %d, sequence %d\n%s\n-- in memory: %s\n-- in nginx:  %s", seed,
@@ -343,8 +346,8 @@ local function report(client, seed, case, in_memory, in_nginx)
 end
 
 
---- Generates sequences from number `index` on and plays them in memory, until there are `count` of
--- which nginx would ever end the response. Returns them, the next number and how many it left out.
+--- Generates sequences from number `index` on and plays them in memory, until `count` of them have
+-- a response that nginx would end. Returns these, the next number, and the number of the others.
 local function generate_batch(seed, index, count)
   local cases, left_out = {}, 0
   while #cases < count do
@@ -369,8 +372,8 @@ end
 local _M = { generate_batch = generate_batch }
 
 
---- Plays one sequence that is not the generator's. Raises if it differs, or if nginx would never
--- end the response.
+--- Plays one sequence that the generator has not made. Raises an error if it differs, or if nginx
+-- would never end the response.
 function _M.compare(client, sequence)
   local in_memory, in_nginx, ended = try(client, sequence)
   assert(ended, "nginx would never end the response")
@@ -381,9 +384,9 @@ function _M.compare(client, sequence)
 end
 
 
---- Plays `count` sequences of `seed`, from number `first` (1) on, on a client that has started.
--- Raises for the first that differs; returns how many were left out, because nginx would never end
--- their response.
+--- Plays `count` sequences of `seed`, from number `first` (1) on, with a started client. Raises an
+-- error for the first sequence that differs. Returns the number of skipped sequences, whose
+-- response nginx would never end.
 function _M.run(client, seed, count, first)
   local index, done, all_left_out = first or 1, 0, 0
   while done < count do

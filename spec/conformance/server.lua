@@ -1,4 +1,4 @@
---- Plays sequences in nginx: what its workers run.
+--- The code of nginx's workers, which plays sequences in nginx.
 
 local generate = require("spec.conformance.generate").generate
 local instance = require "kong.response.instance"
@@ -11,8 +11,8 @@ local _M = {}
 local dir
 local report
 
--- The players of the requests that are served, and what the upstream got, by the header `Case`.
--- nginx forgets `ngx.ctx` where it answers 412 by itself.
+-- The players of the current requests, and the requests that the upstream got, by the header
+-- `Case`. They are not in `ngx.ctx`, because nginx clears it if it answers 412 itself.
 local players, received = {}, {}
 
 
@@ -69,7 +69,7 @@ function _M.balancer(port)
 end
 
 
--- What nginx tells an upstream of itself.
+-- The headers that nginx itself sends to an upstream.
 local OF_NGINX = { case = true, connection = true }
 
 
@@ -89,7 +89,7 @@ local function receive(case)
 end
 
 
---- Plays a sequence in memory, in the midst of a request of nginx's.
+--- Plays a sequence in memory, during a request of nginx.
 function _M.memory()
   local seed, index = ngx.var.arg_seed, ngx.var.arg_index
   local notes = require("spec.conformance.memory").run(find(seed .. "." .. index))
@@ -99,7 +99,7 @@ function _M.memory()
 end
 
 
---- The upstream: bytes as the sequence has them.
+--- The upstream: sends the bytes of the sequence.
 function _M.upstream()
   local case = ngx.var.http_case
   local upstream = players[case].sequence.upstream

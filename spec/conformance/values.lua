@@ -1,5 +1,5 @@
---- Values of sequences as Lua source, and back.
--- What has no literal stands in a sequence as { special = name }.
+--- Writes values of sequences as Lua source, and reads them. A value without a literal is { special
+-- = name }.
 
 local concat = table.concat
 local fmt = string.format
@@ -62,7 +62,7 @@ local function order(a, b)
 end
 
 
---- A value as Lua source; tables with their keys in order.
+--- Returns a value as Lua source. The keys of tables are sorted.
 function source(value, depth)
   depth = depth or 0
   local kind = type(value)
@@ -96,7 +96,7 @@ function source(value, depth)
 end
 
 
---- The arguments of a call, of which `n` are given.
+--- Returns the `n` arguments of a call as Lua source.
 local function list(values, n)
   local items = {}
   for i = 1, n do
@@ -122,14 +122,14 @@ local function special(name)
 end
 
 
---- A copy in which every special is what it stands for.
+--- Returns a copy in which every { special = name } is replaced with its value.
 local function real(value)
   if type(value) ~= "table" then
     return value
   elseif value.special then
     return special(value.special)
   end
-  -- In an order of our own: that of the copy depends on it.
+  -- In sorted order, because the order of insertion decides the order of `pairs`.
   local copy, keys = {}, {}
   for key in next, value do
     keys[#keys + 1] = key
@@ -142,7 +142,7 @@ local function real(value)
 end
 
 
---- A sequence as text that `load` reads.
+--- Returns a sequence as text for `load`.
 local function dump(value)
   if type(value) == "table" then
     local items = {}
