@@ -1,4 +1,4 @@
---- What the specs of the body functions share.
+--- Helpers for the specs of the body functions.
 
 local _M = {}
 
@@ -19,7 +19,7 @@ _M.LOCATIONS = {
   ["= /balanced"] = { upstream = true, balancer = true, http_version = 1.0 },
 }
 
--- every block of 64 KiB differs: a lost, doubled or swapped one is seen
+-- Every block of 64 KiB differs, so that a spec sees a lost, repeated or swapped block.
 _M.BIG = [[
   local blocks = {}
   for i = 1, 80 do
@@ -30,10 +30,10 @@ _M.BIG = [[
 
 _M.CLEAR_LENGTH = "ngx.header.content_length = nil"
 
---- Notes what get_raw_body returns.
+--- Notes the results of get_raw_body.
 _M.KEEP = "note(response.get_raw_body())"
 
---- Turns the body around, between angle brackets.
+--- Reverses the body, between angle brackets.
 _M.WRAP = [[
   local body = response.get_raw_body()
   if body then
@@ -44,7 +44,7 @@ _M.WRAP = [[
 _M.THREE_CHUNKS = [[ngx.print("one ") ngx.print("two ") ngx.print("three")]]
 
 
---- A string of every byte.
+--- A string with every byte.
 function _M.all_bytes()
   local bytes = {}
   for byte = 0, 255 do
@@ -54,7 +54,7 @@ function _M.all_bytes()
 end
 
 
---- Runs the test over both versions of HTTP.
+--- Runs the test with both versions of HTTP.
 function _M.each_version(test)
   for _, http2 in ipairs { false, true } do
     test({ http2 = http2 })

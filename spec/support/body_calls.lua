@@ -1,5 +1,5 @@
---- Calls of the body functions where there is no body filter, which they have to refuse. Outside of
--- one, nginx's pointer to the chunk leads to memory of another request or of none.
+--- Calls the body functions outside of body filters, which they must refuse. There, nginx's pointer
+-- to the chunk points to memory of another request, or to freed memory.
 
 local bodies = require "spec.support.bodies"
 
@@ -9,8 +9,8 @@ local DISABLED = "API disabled in the current context"
 local _M = { DISABLED = DISABLED }
 
 
--- without the global `kong` nothing is checked but nginx's own phase; with it, KONG_PHASE claims
--- that this were a body filter
+-- Without the global `kong`, the functions check only nginx's own phase. With it, KONG_PHASE
+-- wrongly says that this is a body filter.
 _M.GATEWAYS = {
   ["without a gateway"] = { gateway = false, claim = "" },
   ["with KONG_PHASE set by hand"] = {
@@ -28,7 +28,7 @@ note(pcall(function() response.set_raw_body("text") end))
 ]]
 
 
---- What comes of them.
+--- Returns the outcomes of the calls.
 function _M.refusals()
   return {
     false, DISABLED,
@@ -43,7 +43,7 @@ end
 _M.UPSTREAM = "ngx.print(('secret '):rep(20000))"
 
 
---- Leaves such pointers behind: one body that was read to its end and one that broke off.
+--- Makes such pointers: with a body that was read to its end, and with a body that has broken off.
 function _M.leave_pointers(server, claim)
   local buffers = claim .. "response.get_raw_body()"
   local r = server:run { path = "/proxy", upstream = _M.UPSTREAM, body_filter = buffers }
@@ -57,7 +57,7 @@ function _M.leave_pointers(server, claim)
 end
 
 
---- The options of `hosts` for one of the gateways.
+--- Returns the options of `hosts` for one of the gateways.
 function _M.options(gateway)
   return {
     both_bindings = true, gateway = gateway.gateway,

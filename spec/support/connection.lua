@@ -1,4 +1,4 @@
---- Bare TCP connections to 127.0.0.1, for what curl will not send or for hanging up halfway.
+--- TCP connections to 127.0.0.1, for bytes that curl does not send, and for clients that hang up.
 
 local ffi = require "ffi"
 local process = require "spec.support.process"
@@ -24,8 +24,8 @@ local function address(port)
 end
 
 
---- Lets the system choose a port. The socket stays open until `close`, so that ports asked for
--- together differ.
+--- Lets the system choose a port. The socket stays open until `close`, so that several ports
+-- differ.
 function _M.free_port()
   local fd = C.socket(2, SOCK_STREAM_CLOEXEC, 0)
   local name, length = address(0), ffi.new("unsigned int[1]", 16)
@@ -35,7 +35,7 @@ function _M.free_port()
 end
 
 
---- Opens a socket; nil where nobody listens.
+--- Opens a socket. Returns nil if nothing listens.
 function _M.open_socket(port)
   local fd = C.socket(2, SOCK_STREAM_CLOEXEC, 0)
   if C.connect(fd, address(port), 16) ~= 0 then
@@ -63,8 +63,8 @@ function Connection:send(bytes)
 end
 
 
---- Reads until the server closes, `pattern` is found, `bytes` are there or the seconds are over.
--- Returns what came and whether the server closed.
+--- Reads until the server closes the connection, `pattern` matches, `bytes` bytes have arrived, or
+-- the seconds are over. Returns the read bytes, and whether the server has closed the connection.
 function Connection:read(options)
   options = options or {}
   local deadline = now() + (options.seconds or 5)
@@ -99,15 +99,15 @@ function Connection:close()
 end
 
 
---- Closes so that the server sees a reset instead of an orderly end.
+--- Closes the connection with a reset instead of an orderly end.
 function Connection:reset()
   C.setsockopt(self.fd, 1, 13, ffi.new("int[2]", 1, 0), 8) -- SO_LINGER, no time
   self:close()
 end
 
 
---- A connection: send(bytes), read{seconds, pattern, bytes}, close(), reset(); nil where nobody
--- listens.
+--- Makes a connection: send(bytes), read{seconds, pattern, bytes}, close(), reset(). Returns nil if
+-- nothing listens.
 function _M.connect(port)
   local fd = _M.open_socket(port)
   return fd and setmetatable({ fd = fd }, Connection)

@@ -1,5 +1,5 @@
---- Requests by libcurl, and its responses. libcurl runs in the process of the specs: starting curl
--- would take longer than the request.
+--- Sends requests with libcurl. libcurl runs in the process of the specs, because starting curl
+-- would take longer than a request.
 
 local ffi = require "ffi"
 
@@ -31,7 +31,7 @@ local message_type = ffi.typeof [[
   struct { int message; void *handle; union { void *data; int result; } of; } *
 ]]
 
--- Numbers of curl.h.
+-- Constants of curl.h.
 local OPTION = {
   WRITEDATA = 10001, URL = 10002, ERRORBUFFER = 10010, HTTPHEADER = 10023, HEADERDATA = 10029,
   CUSTOMREQUEST = 10036, NOBODY = 44, POSTFIELDSIZE = 60, FRESH_CONNECT = 74, FORBID_REUSE = 75,
@@ -81,7 +81,7 @@ function Response:own_headers(separator)
 end
 
 
---- An empty response.
+--- Makes an empty response.
 function _M.response()
   return setmetatable({ head = "", headers = {}, body = "" }, Response)
 end
@@ -127,11 +127,11 @@ local function has_header(lines, name)
 end
 
 
---- What libcurl writes through a FILE pointer.
+--- Collects the bytes that libcurl writes to a FILE pointer.
 local function memory_stream()
   local bytes, length = ffi.new "char *[1]", ffi.new "size_t[1]"
   local file = C.open_memstream(bytes, length)
-  --- Closes the stream and returns what was written.
+  --- Closes the stream and returns the written bytes.
   local function close()
     C.fclose(file)
     local text = ffi.string(bytes[0], length[0])
@@ -142,8 +142,8 @@ local function memory_stream()
 end
 
 
---- The lines of the request's headers. Only what the spec asks for is sent: libcurl would add some
--- on its own.
+--- Returns the lines of the request's headers. Only the spec's headers are sent: this removes those
+-- that libcurl would add.
 local function header_list(lines)
   local list = nil
   for _, name in ipairs { "accept", "user-agent", "content-type", "expect" } do
@@ -152,7 +152,7 @@ local function header_list(lines)
     end
   end
   for _, line in ipairs(lines) do
-    -- "Name;" is libcurl's way to send a header without a value, "Name:" drops it
+    -- For libcurl, "Name;" sends a header without a value, and "Name:" removes a header.
     list = libcurl.curl_slist_append(list, (line:gsub("^([^:]+):%s*$", "%1;")))
   end
   return list
@@ -215,7 +215,7 @@ local function prepare(spec, port)
 end
 
 
---- The response. `exit` is curl's exit code; without one, the client hangs up.
+--- Makes the response. `exit` is curl's exit code, or nil if the client hangs up.
 function Job:finish(exit)
   libcurl.curl_easy_cleanup(self.handle)
   libcurl.curl_slist_free_all(self.list)
@@ -230,8 +230,8 @@ end
 
 --- Sends requests, and waits for their responses.
 -- @tparam table requests each { spec, port }
--- @tparam number at_once how many at the same time
--- @tparam[opt] function hangs_up is called repeatedly; once it returns true, all clients hang up
+-- @tparam number at_once the maximum number of concurrent requests
+-- @tparam[opt] function hangs_up is called repeatedly. If it returns true, all clients hang up.
 -- @treturn table the responses, in the order of the requests
 function _M.run(requests, at_once, hangs_up)
   local multi = libcurl.curl_multi_init()

@@ -1,4 +1,4 @@
---- What a spec describes, as Lua source for a server's configuration.
+--- Writes descriptions of specs as Lua source, for the configuration of a server.
 
 local fields = require "kong.response.testing.fields"
 
@@ -6,9 +6,9 @@ local fields = require "kong.response.testing.fields"
 local _M = {}
 
 
---- Lua for a value.
+--- Returns a value as Lua source.
 -- @param value a table, string, number or boolean
--- @tparam[opt] string code a pattern: strings that it matches are written as they are
+-- @tparam[opt] string code a pattern. Strings that match it are Lua code, and are not quoted.
 function _M.source_of(value, code)
   if type(value) == "string" then
     if code and value:find(code) then
@@ -26,7 +26,7 @@ function _M.source_of(value, code)
 end
 
 
---- Headers in the order of the test kit: `{ name, { value, … } }`, one entry for each name.
+--- Returns headers in the order of the test kit: `{ name, { value, … } }`, one entry for each name.
 function _M.grouped(headers)
   local list, places = {}, {}
   for _, header in ipairs(fields.headers(headers, "headers")) do

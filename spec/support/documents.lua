@@ -1,9 +1,9 @@
---- Reads the Markdown of the project: places, links, and code in fences.
+--- Reads the Markdown files of the project: headings, links, and blocks of code.
 
 local _M = {}
 
 
---- What a file holds; nil where there is none.
+--- Returns the content of a file, or nil if it does not exist.
 function _M.text(path)
   local file = io.open(path, "rb")
   local text = file and file:read("*a")
@@ -14,8 +14,8 @@ function _M.text(path)
 end
 
 
---- The paths of all Markdown files that readers see, in order: those of the project, or of another
--- folder, relative to it.
+--- Returns the paths of all Markdown files for readers, in order: those of the project, or of
+-- another folder, relative to it.
 function _M.all(dir)
   local paths = {}
   local command = "ls *.md; find docs examples bench -name '*.md' ! -path 'docs/site/*' | sort"
@@ -28,15 +28,15 @@ function _M.all(dir)
 end
 
 
--- As GitHub makes it of a heading; mdBook's is the same for the headings here.
+-- Returns GitHub's anchor for a heading. For these headings, mdBook's is the same.
 local function anchor(heading)
   return (heading:gsub("%[([^%]]*)%]%([^)]*%)", "%1"):lower():gsub("[^%w_%- ]", ""):gsub(" ", "-"))
 end
 
 
---- A file: `anchors` is a set, `links` a list of { line, target }, `blocks` a list of { line,
--- language, text, name }, named by the last `…` of the line in front if that ends with a colon, and
--- `inline` the code between backticks.
+--- Reads a file: `anchors` is a set; `links` is a list of { line, target }; `blocks` is a list of {
+-- line, language, text, name }; `inline` has the code between backticks. If the line before a block
+-- ends with a colon, the name of the block is the last code between backticks in this line.
 function _M.read(path)
   local document = { path = path, anchors = {}, links = {}, blocks = {}, inline = {} }
   local number, block, name = 0, nil, nil
@@ -87,7 +87,7 @@ local function first(document, list, matches, what)
 end
 
 
---- The text of the block named.
+--- Returns the text of the block with a name.
 function _M.block(document, name)
   return first(document, document.blocks, function(block)
     return block.name == name
@@ -95,7 +95,7 @@ function _M.block(document, name)
 end
 
 
---- The text of the first block in which the pattern is found.
+--- Returns the text of the first block that matches the pattern.
 function _M.find(document, pattern)
   return first(document, document.blocks, function(block)
     return block.text:find(pattern)
@@ -103,7 +103,7 @@ function _M.find(document, pattern)
 end
 
 
---- The first code between backticks in which the pattern is found.
+--- Returns the first code between backticks that matches the pattern.
 function _M.inline(document, pattern)
   return first(document, document.inline, function(code)
     return code:find(pattern)
@@ -111,7 +111,7 @@ function _M.inline(document, pattern)
 end
 
 
---- The commands of blocks that show `$ command` and what it prints: { line, command, output }.
+--- Returns the commands of blocks that show `$ command` and its output: { line, command, output }.
 function _M.commands(document)
   local commands = {}
   for _, block in ipairs(document.blocks) do
@@ -129,7 +129,7 @@ function _M.commands(document)
 end
 
 
---- `docs/../README.md` as `README.md`.
+--- Returns `README.md` for `docs/../README.md`.
 local function resolve(from, target)
   local parts = {}
   for part in (from:gsub("[^/]*$", "") .. target):gmatch("[^/]+") do
@@ -143,8 +143,7 @@ local function resolve(from, target)
 end
 
 
---- The links between the files of `all` that lead to no file or no heading, in order, and how many
--- links there are.
+--- Returns the broken links between the files of `all`, in order, and the number of all links.
 function _M.broken_links(dir)
   local read, broken, count = {}, {}, 0
   local below = dir and dir .. "/" or ""

@@ -1,5 +1,5 @@
---- Encodes by `exit` in header_filter, where the bytes stay in ngx.ctx.response_body. Servers of
--- specs load this file.
+--- Encodes values with `exit` in header_filter, which stores the bytes in ngx.ctx.response_body.
+-- Servers of specs load this file.
 
 local json = require "kong.response.json"
 
@@ -10,7 +10,7 @@ local environment = setmetatable({
   empty_array = json.empty_array,
   array_mt = json.array_mt,
   empty_array_mt = json.empty_array_mt,
-  -- light userdata that stands for nothing
+  -- A light userdata that is not a sentinel.
   other = debug.upvalueid(function() return _M end, 1),
   nest = function(depth)
     local outer = {}
@@ -26,7 +26,7 @@ local environment = setmetatable({
   end,
 }, { __index = _G })
 
---- Bytes of the value that the source stands for, or nil and what `exit` raised.
+--- Returns the bytes for the value of a Lua source, or nil and the error of `exit`.
 function _M.encode(source)
   local chunk = assert(loadstring("return " .. source, "@plugin.lua"))
   setfenv(chunk, environment)
@@ -39,7 +39,7 @@ function _M.encode(source)
   return ngx.ctx.response_body
 end
 
---- Answers with the results of all sources of `file`, each with its length.
+--- Answers with the results for all sources in `file`, each with its length.
 function _M.answer(file)
   local out = {}
   for i, source in ipairs(dofile(file)) do

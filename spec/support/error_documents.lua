@@ -1,4 +1,4 @@
---- The documents of `error`, as a client gets them with the header Request-Id.
+--- The documents of `error` that a client gets. The header Request-Id has their request id.
 
 local assert = require "luassert"
 
@@ -72,7 +72,7 @@ local _M = {
 }
 
 
---- The document a client gets for a message that needs no escapes.
+--- Returns the document for a message that needs no escapes.
 function _M.document(kind, message, r)
   return (DOCUMENTS[kind]:format(message, r:header("Request-Id")))
 end
@@ -87,7 +87,7 @@ function _M.check(kind, status, message, r)
 end
 
 
---- What stands for the message in a document of this kind.
+--- Returns the text of the message in a document of this kind.
 function _M.shown(kind, r)
   local before, after = DOCUMENTS[kind]:match("^(.-)%%s(.-)%%s")
   local tail = DOCUMENTS[kind]:match("%%s.-%%s(.*)$")

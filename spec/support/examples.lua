@@ -1,4 +1,4 @@
---- Runs plugins over both: in a real nginx with the life cycle, and in memory with the test kit.
+--- Runs plugins in a real nginx with the life cycle, and in memory with the test kit.
 
 local described = require "spec.support.described"
 local nginx = require "spec.support.nginx"
@@ -11,7 +11,7 @@ local _M = {}
 local source_of = described.source_of
 
 
--- With the headers in the order of the test kit.
+-- Sorts the headers like the test kit.
 local function in_order(upstreams)
   local list = {}
   for name, upstream in pairs(upstreams) do
@@ -25,7 +25,7 @@ end
 --- Starts a server with a location for each list of plugins: `/<list>/<upstream>` asks that
 -- upstream through them.
 -- @tparam table lists of `{ plugin = "module", config = {} }`
--- @tparam table upstreams as `kong.response.testing` describes them
+-- @tparam table upstreams in the format of `kong.response.testing`
 -- @tparam[opt] table options `init`: Lua that runs before the plugins are loaded
 function _M.start(lists, upstreams, options)
   local locations = {}
@@ -116,7 +116,7 @@ function _M.start(lists, upstreams, options)
 end
 
 
--- What differs for good reason: the version of nginx, the date, and a request's id.
+-- Headers that always differ: they have the version of nginx, the date, or a request id.
 local function comparable(status, headers, body)
   local list = {}
   for _, header in ipairs(headers) do
@@ -141,8 +141,8 @@ local function lines_of(headers)
 end
 
 
---- What nginx answers, and what the request in memory does.
--- @tparam table server of `start`
+--- Returns the response of nginx, and the result in memory.
+-- @tparam table server a result of `start`
 -- @tparam table case `list`, `upstream` (names), `request` (as for the test kit)
 -- @treturn table the response of nginx
 -- @treturn table the result in memory
@@ -168,7 +168,7 @@ function _M.both(server, lists, upstreams, case)
 end
 
 
---- A response without what differs for good reason.
+--- Returns a response without the parts that always differ.
 function _M.comparable(response)
   return comparable(response.status, response.headers, response.body)
 end

@@ -1,12 +1,12 @@
---- What differs from one nginx to another, asked of the nginx that the specs run.
+--- Differences between versions of nginx. This module asks the nginx that the specs run.
 --
 --     if server:has "repeated_www_authenticate" then … end
 
 local nginx = require "spec.support.nginx"
 
 
--- Each fact: Lua code for the content phase, or locations; headers of the request; and what the
--- response says.
+-- Each fact has Lua code for the content phase, or locations; the headers of a request; and a
+-- function that reads the fact from the response.
 local FACTS = {
   -- The version of lua-nginx-module, as a number.
   lua_version = {
@@ -15,14 +15,14 @@ local FACTS = {
       return tonumber(r:header("X-Version"))
     end,
   },
-  -- Whether WWW-Authenticate can be sent more than once.
+  -- Whether nginx can send WWW-Authenticate more than once.
   repeated_www_authenticate = {
     code = [[ngx.header["WWW-Authenticate"] = { "one", "two" }]],
     answer = function(r)
       return #r:values("WWW-Authenticate") == 2
     end,
   },
-  -- Whether a variable has all headers of one name, not only the first one.
+  -- Whether a variable has all headers with a name, not only the first one.
   joined_headers = {
     headers = { "X-A: one", "X-A: two" },
     code = [[ngx.header["X-Joined"] = ngx.var.http_x_a]],
@@ -30,8 +30,8 @@ local FACTS = {
       return r:header("X-Joined") == "one, two"
     end,
   },
-  -- Whether `ngx.ctx` is there again after nginx has answered 412 by itself. The response to a
-  -- second request tells.
+  -- Whether lua-nginx-module restores `ngx.ctx` after nginx has answered 412 itself. The response
+  -- to a second request shows this.
   restores_ctx = {
     headers = { 'If-Match: "x"' },
     code = [[
@@ -44,7 +44,7 @@ local FACTS = {
       return again():header("X-Restores") == "true"
     end,
   },
-  -- Whether nginx drops the second ETag of an upstream, and headers like it.
+  -- Whether nginx drops the second ETag of an upstream, and some other repeated headers.
   drops_repeats = {
     locations = [[
       location = /repeats {
@@ -60,7 +60,7 @@ local FACTS = {
       return #r:values("ETag") == 1
     end,
   },
-  -- Whether the phase stays `body_filter` after code has printed behind the end of the body.
+  -- Whether the phase stays `body_filter` after code has printed after the end of the body.
   stale_phase = {
     locations = [[
       location = /stale_phase {
@@ -78,7 +78,7 @@ local FACTS = {
       return again():header("X-Stale") == "true"
     end,
   },
-  -- Whether a later phase adds to what an earlier one has printed for a client of HTTP/1.0.
+  -- Whether a later phase adds to the output of an earlier one, for a client of HTTP/1.0.
   joins_output = {
     locations = [[
       location = /joins_output {
@@ -125,7 +125,7 @@ end
 local _M = {}
 
 
---- A fact; nginx is asked for all of them once.
+--- Returns a fact. The first call asks nginx for all of them.
 function _M.get(name)
   assert(FACTS[name], "there is no such fact")
   if not facts then

@@ -14,7 +14,7 @@ return function()
     if ok or type(err) ~= "string" or not err:find("internal error: as ordered", 1, true) then
       failures[#failures + 1] = name .. ": " .. tostring(err)
     end
-    -- The next call is as ever.
+    -- The next call works again.
     local again, text = pcall(f, ...)
     if not again and tostring(text):find("as ordered", 1, true) then
       failures[#failures + 1] = name .. ": again"

@@ -1,5 +1,5 @@
---- Does what the documents tell a newcomer to do: saves the files and runs the commands as they
--- stand there, but in a folder and on ports of the test's own, with the library that is tested.
+--- Follows the documents like a new user: saves the files and runs the commands. But it uses a
+-- temporary folder, free ports, and the tested library.
 
 local assert = require "luassert"
 
@@ -13,7 +13,7 @@ local ATTEMPTS = 5
 local _M = {}
 
 
---- What a shell command writes, and how it ends.
+--- Runs a shell command. Returns its output and its exit code.
 local function capture(command)
   local pipe = assert(io.popen("{ " .. command .. "\n} 2>&1; printf '\\nexit %d' $?"))
   local output = pipe:read("*a")
@@ -27,16 +27,16 @@ local binary = os.getenv("NGINX")
   or capture("command -v nginx || echo /usr/sbin/nginx"):gsub("\n", "")
 
 
---- As a reader on a terminal has it: nginx takes no socket from a variable of this name, and curl
--- shows no meter.
+--- Changes a command to behave as in a reader's terminal: without the variable NGINX, from which
+-- nginx reads inherited sockets, and without curl's progress meter.
 local function in_folder(dir, command)
   return capture("cd " .. dir .. " && unset NGINX && export CURL_HOME=$PWD && " .. command)
 end
 _M.in_folder = in_folder
 
 
---- A configuration of a document, but for where nginx has its modules here, and for temporary files
--- and rights of workers, about which a reader who is root need not worry.
+--- Returns a configuration of a document with the paths of this machine: the modules of nginx, the
+-- temporary files, and the user of the workers.
 local function fit(text, dir)
   local modules = capture(binary .. " -V"):match("%-%-modules%-path=(%S+)") or ""
   text = text:gsub("load_module [^\n]*/([^/\n]+);\n", function(module)
@@ -67,8 +67,8 @@ local function with_library(text)
 end
 
 
---- Saves the files, starts nginx with the command of the document, and calls `use(own, dir)`, where
--- `own` puts the test's ports and the library in place of the document's.
+--- Saves the files, starts nginx with the command of the document, and calls `use(own, dir)`. `own`
+-- replaces the document's ports and library with those of the test.
 function _M.with_nginx(document, files, start, use)
   local dir = capture("mktemp -d"):gsub("\n", "")
   files[".curlrc"] = 'silent\nshow-error\nnoproxy = "*"\nmax-time = 10\n'
@@ -96,7 +96,7 @@ function _M.with_nginx(document, files, start, use)
   end)
   if started then
     in_folder(dir, "kill $(cat nginx.pid)")
-    -- it removes the file when it has ended
+    -- nginx removes this file at its end.
     in_folder(dir, "for i in $(seq 100); do [ -e nginx.pid ] || break; sleep 0.05; done")
   end
   local log = documents.text(dir .. "/error.log")
@@ -108,14 +108,14 @@ function _M.with_nginx(document, files, start, use)
 end
 
 
---- Runs what the document shows behind `$`, and expects what it shows below.
+--- Runs the commands that the document shows after `$`, and expects the output that it shows.
 function _M.run_commands(document, pattern, own, dir)
   local count = 0
   for _, shown in ipairs(documents.commands(document)) do
     if shown.command:find(pattern) then
       count = count + 1
       local output = in_folder(dir, own(shown.command))
-      -- what has no newline at the end is shown with one
+      -- The document always shows a newline at the end of the output.
       output = output:gsub("([^\n])$", "%1\n")
       assert.equal(shown.output, output, document.path .. ":" .. shown.line)
     end
@@ -124,7 +124,8 @@ function _M.run_commands(document, pattern, own, dir)
 end
 
 
---- Runs what the document shows behind `$ busted`, and expects success and the line that is shown.
+--- Runs the commands that the document shows after `$ busted`, and expects success and the shown
+-- line.
 function _M.run_busted(document, own, dir)
   local count = 0
   for _, shown in ipairs(documents.commands(document)) do
@@ -139,7 +140,7 @@ function _M.run_busted(document, own, dir)
 end
 
 
---- The configuration with a piece of it, from a line to the end of another, replaced.
+--- Returns the configuration with a part replaced: from one line to the end of another.
 function _M.replace(conf, from, to, text)
   local first = assert(conf:find(from, 1, true), from)
   local _, last = conf:find(to, first, true)

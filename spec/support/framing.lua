@@ -1,5 +1,5 @@
---- Sends requests on one connection, and checks how each response is framed, and that the next one
--- stands behind it.
+--- Sends requests on one connection. Checks the framing of each response, and that the next
+-- response follows it.
 --
 --     local framing = require "spec.support.framing"
 --     local server = framing.start()
@@ -50,7 +50,7 @@ local LOCATIONS = [[
 local _M = {}
 
 
---- What the routes answer where no plugin says otherwise.
+--- The responses of the routes without a plugin.
 _M.BODY = {
   ["/"] = "content",
   ["/proxied"] = "upstream",
@@ -68,7 +68,7 @@ _M.CLIENTS = {
 }
 
 
---- What some parsers would take for Transfer-Encoding, and values for it.
+--- Names that some parsers read as Transfer-Encoding, and values for them.
 _M.CODING_NAMES = {
   "Transfer-Encoding", "transfer_encoding", "TRANSFER-encoding",
   "Transfer-Encoding ", " Transfer-Encoding", "Transfer-Encoding\t", "Transfer-Encoding:",
@@ -78,7 +78,7 @@ _M.CODING_NAMES = {
 _M.CODINGS = { "chunked", "identity", "gzip", "gzip, chunked", "chunked\r\n", "\11chunked", "x" }
 
 
---- What some parsers would take for Content-Length, and nginx does not.
+--- Names that some parsers, but not nginx, read as Content-Length.
 _M.LENGTH_NAMES = {
   "Content-Length ", " Content-Length", "Content-Length\t", "Content-Length:", "Content-Length\0",
   "\0Content-Length", "Content-Length\r", "\nContent-Length", "Content\0Length",
@@ -86,13 +86,13 @@ _M.LENGTH_NAMES = {
 }
 
 
---- Code in which N, V and B stand for the name and the value of a header and for a body, as Lua.
+--- Code with placeholders: N is the name of a header, V its value, and B a body, all as Lua source.
 function _M.fill(code, name, value, body)
   return format("local N, V, B = %q, %q, %s ", name, value or "", body or "nil") .. code
 end
 
 
---- The body that a client gets.
+--- Returns the body that a client gets.
 function _M.body_for(client, body)
   return client.method == "HEAD" and "" or body
 end
@@ -107,8 +107,8 @@ local function show(case, client)
 end
 
 
---- Sends a case of `spec.support.stages` as `client`, and another request behind it. Returns the
--- response to the first, and what a failure should show.
+--- Sends a case of `spec.support.stages` as `client`, and then another request. Returns the first
+-- response, and a text for the message of a failure.
 local function exchange(self, case, client)
   client = client or _M.CLIENTS[1]
   local told = show(case, client)

@@ -1,4 +1,4 @@
---- gRPC by grpcio for servers of `live.lua`: an upstream, and real clients.
+--- gRPC with grpcio for servers of `live.lua`: an upstream, and real clients.
 --
 --     local upstream = grpc.serve(server)
 --     local case = { path = "/grpc/Unary", access = "response.exit(403)" }
@@ -50,7 +50,7 @@ function _M.serve(server)
 end
 
 
---- Makes the calls of all cases in one process; returns { code, details, messages } for each.
+--- Makes the calls of all cases in one process. Returns { code, details, messages } for each.
 function _M.call(server, cases)
   local calls = {}
   for i, case in ipairs(cases) do
@@ -74,8 +74,8 @@ function _M.call(server, cases)
 end
 
 
---- A request as a gRPC client sends it, for curl. It has a message only where that gets to the
--- upstream: curl fails for a response that ends before all of the request was sent.
+--- Makes a request of a gRPC client for curl. It has a message only if the upstream reads it,
+-- because curl fails if a response ends before the whole request was sent.
 function _M.request(case)
   local request = {
     http2 = true,

@@ -1,4 +1,4 @@
---- One text, two hosts: describes the same cases in a real nginx and in the in-memory host.
+--- Describes the same cases for two hosts: a real nginx and the server in memory.
 --
 --     hosts.each("get_status()", { gateway = true }, function(server)
 --       it("is the status of the plugin that exited", function()
@@ -7,14 +7,14 @@
 --       end)
 --     end)
 --
--- `server` is that of `stages.lua`, or one in memory that answers alike. `busted --tags=memory
--- spec/functions` leaves nginx out.
+-- `server` is that of `stages.lua`, or a server in memory with the same methods.
+-- `busted --tags=memory spec/functions` does not run the cases in nginx.
 --
--- Locations that a spec needs beside those of `stages.lua` are tables, by what nginx calls them
--- ("/x", "= /x"): `reply` (nginx's own answer with this text, or status), `upstream = true` with
+-- Specs can add locations to those of `stages.lua`: tables, by their names in nginx ("/x", "= /x").
+-- Their fields are `reply` (nginx answers with this text or status), `upstream = true` with
 -- `http_version` and `balancer = true`, `refused = true` (there is no upstream),
--- `underscores = true` (they stay in names), `directives` (for nginx); else the code for the
--- content phase runs.
+-- `underscores = true` (names keep underscores), and `directives` (for nginx). Without these, the
+-- location runs the code for the content phase.
 
 local memory = require "spec.support.memory"
 local served = require "spec.support.served"
@@ -24,7 +24,7 @@ local stages = require "spec.support.stages"
 local concat = table.concat
 
 
---- The directives of a location, but those for the phases.
+--- Returns the directives of a location, without those for the phases.
 local function directives_of(location)
   local lines = { location.directives }
   if location.underscores then
@@ -104,7 +104,7 @@ end
 local _M = {}
 
 
---- Code given by its lines.
+--- Joins lines of code.
 function _M.lines(...)
   return concat({ ... }, "\n")
 end
@@ -125,9 +125,10 @@ function _M.each(name, options, body)
 end
 
 
---- Describes cases of what only nginx has.
+--- Describes cases that exist only in nginx.
 -- @tparam string name
--- @tparam table options those of `each`, and what `nginx.start` has; `nginx_locations` is its text
+-- @tparam table options those of `each` and of `nginx.start`; `nginx_locations` is text for its
+--   option `locations`
 -- @tparam function body
 function _M.nginx(name, options, body)
   for _, host in ipairs(HOSTS) do

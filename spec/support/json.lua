@@ -1,4 +1,4 @@
---- How a server encodes values: what specs of the JSON of table bodies ask and check.
+--- Asks servers to encode values as JSON, and checks the results.
 
 local assert = require "luassert"
 local nginx = require "spec.support.nginx"
@@ -10,7 +10,7 @@ local count = 0
 local _M = {}
 
 
---- What an error about a body begins with.
+--- The beginning of an error about a body.
 _M.REFUSED = "body encoding failed while flushing response: "
 
 local REFUSED = _M.REFUSED
@@ -22,7 +22,7 @@ _M.FILES = {
 }
 
 
---- The outcome of each source: { bytes } or { nil, error }.
+--- Returns the outcome of each source: { bytes } or { nil, error }.
 function _M.results(server, file, before)
   local r = server:run {
     header_filter = (before or "") .. " require('encoder').answer('" .. file .. "')",
@@ -53,7 +53,7 @@ function _M.check_vectors(found)
 end
 
 
---- Writes sources to a file of the server and gives their outcomes.
+--- Writes sources to a file of the server, and returns their outcomes.
 function _M.encoded(server, ...)
   count = count + 1
   local path = ("%s/sources%d.lua"):format(server.dir, count)
@@ -70,7 +70,7 @@ function _M.encoded(server, ...)
 end
 
 
---- Checks { source, bytes } or { source, nil, error } of each.
+--- Checks each outcome against { source, bytes } or { source, nil, error }.
 function _M.check(server, cases)
   local sources = {}
   for i, case in ipairs(cases) do

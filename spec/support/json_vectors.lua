@@ -1,9 +1,9 @@
 -- luacheck: no max line length
--- Tables and the bytes that the JSON encoder of a gateway (OpenResty's lua-cjson 2.1.0.14, with 16
--- significant digits and sparse arrays safe up to 32768) writes for them, recorded by running it.
--- A row: the table as Lua source, the bytes or nil, the error or nil. The source may name null,
--- empty_array, array_mt, empty_array_mt, nest(n) (n tables, one in the other) and cycle() (a table
--- that holds itself).
+-- Tables, and the bytes that the JSON encoder of a gateway has written for them (OpenResty's
+-- lua-cjson 2.1.0.14, with 16 significant digits and sparse arrays safe up to 32768).
+-- A row has the table as Lua source, the bytes or nil, and the error or nil. The source may use
+-- null, empty_array, array_mt, empty_array_mt, nest(n) (n nested tables) and cycle() (a table that
+-- contains itself).
 return {
   { [==[{}]==], "{}", nil },
   { [==[{{}}]==], "[{}]", nil },

@@ -1,13 +1,13 @@
---- An nginx whose phases run three plugins through `kong.response.lifecycle`: `one` before `two`
--- before `three`. What their handlers do stands in the spec, beside what it expects.
+--- A real nginx that runs three plugins with `kong.response.lifecycle`: `one`, then `two`, then
+-- `three`. The specs have the code of their handlers.
 --
 --     local server = lifecycle.start {}
 --     local r = server:run { one = { access = "kong.response.exit(403)" } }
 --     assert.same({}, r.notes)
 --
--- A handler is a chunk named `<plugin>.<phase>`. It sees `conf`, and `note(...)`, which collects
--- what `r.notes` has. The code for `upstream` runs in the upstream's content phase. `/` is proxied,
--- `/content` is answered by the code for `content`; further locations are a spec's own.
+-- A handler is a chunk named `<plugin>.<phase>`. It sees `conf`, and `note(...)`, which adds to
+-- `r.notes`. The code for `upstream` runs in the upstream's content phase. nginx proxies `/`, and
+-- the code for `content` answers `/content`. Specs can add locations.
 
 local nginx = require "spec.support.nginx"
 local stages = require "spec.support.stages"
@@ -28,7 +28,7 @@ end
 
 local loaded = {}
 
--- The code of a case is in files, for a redirect may drop the query.
+-- The code of a case is in files, because a redirect may drop the query.
 function _M.run(name, ...)
   local case = ngx.req.get_headers()["case"]
   if not case then
@@ -107,7 +107,7 @@ server {
 ]]
 
 
---- Writes the code of a case; returns the header that names it.
+--- Writes the code of a case to files. Returns the header that names the case.
 local function prepare(self, case)
   local codes = { content = case.content, upstream = case.upstream }
   for _, name in ipairs { "one", "two", "three", "other" } do
@@ -119,8 +119,8 @@ local function prepare(self, case)
 end
 
 
---- Sends one request (the fields are those of `server:request`, and the code), and waits for its
--- log phase. `r.notes` is what was noted, `r.log` what nginx logged meanwhile.
+--- Sends one request, and waits for its log phase. A case has the fields of `server:request`, and
+-- code. `r.notes` has the notes, and `r.log` has the new lines of nginx's log.
 local function run(self, case)
   local header = prepare(self, case)
   self:clear_log()
@@ -138,18 +138,18 @@ end
 
 
 local _M = {
-  --- The directives of a location whose requests the plugins handle.
+  --- The directives of a location with the plugins.
   HANDLERS = HANDLERS,
 }
 
 
---- A case in which all three plugins have the same code for a phase.
+--- Makes a case in which all three plugins have the same code for a phase.
 function _M.all(phase, code)
   return { one = { [phase] = code }, two = { [phase] = code }, three = { [phase] = code } }
 end
 
 
---- Takes the options of `nginx.start`.
+--- Starts a server, with the options of `nginx.start`.
 function _M.start(options)
   local settings = stages.merge(options or {})
   settings.init = (settings.init or "") .. INIT
