@@ -1,6 +1,6 @@
---- A real nginx in which a plugin runs in one of two places: in a gateway, which makes its
--- functions with `kong.pdk.response` and sends `ctx.response_body` as gateways do (`arg[1]` before
--- `arg[2]`), or through `kong.response.lifecycle`.
+--- A real nginx in which a plugin runs in one of two places: in a gateway, or in the life cycle
+-- (`kong.response.lifecycle`). The gateway makes the functions with `kong.pdk.response`, and sends
+-- `ctx.response_body` like a gateway: it sets `arg[1]` before `arg[2]`.
 --
 --     live.each("exit in header_filter", {}, function(server, place)
 --       it("replaces the upstream's answer", function()
@@ -13,10 +13,11 @@
 --       end)
 --     end)
 --
--- A case has the code of the phases (they see `response`) and of the upstream, and the fields of
--- `server:request`. `/coded`, `/unbuffered`, `/cached` and `/ranged` are proxied to the code for
--- `upstream`, `/grpc` to the upstream of `grpc.lua`, `/page` to nobody, and `/tunnel` to one
--- that accepts an upgrade. `/content` is answered by the code for `content`, `/second` by nginx.
+-- A case has code for the phases, which sees `response`, code for the upstream, and the fields of
+-- `server:request`. The code for `upstream` answers `/coded`, `/unbuffered`, `/cached` and
+-- `/ranged`. The upstream of `grpc.lua` answers `/grpc`. `/page` has no upstream, and the upstream
+-- of `/tunnel` accepts an upgrade. The code for `content` answers `/content`, and nginx itself
+-- answers `/second`.
 
 local lifecycle = require "spec.support.lifecycle"
 local served = require "spec.support.served"
@@ -58,7 +59,7 @@ local PROXIED = {
     proxy_set_header Connection upgrade;
     proxy_pass http://127.0.0.1:%{tunnel_port};
   ]],
-  -- an upstream that refuses, and a page of nginx's in its place
+  -- The upstream refuses connections, and nginx answers with a page.
   ["/page"] = "error_page 502 /of_nginx?$args; proxy_pass http://127.0.0.1:%{refused_port};",
 }
 
@@ -84,7 +85,7 @@ local UPSTREAM = [[
   }
 ]]
 
--- Accepts an upgrade, speaks first, sends back what it gets, and logs what it sees.
+-- An upstream that accepts an upgrade, sends first, returns all bytes that it gets, and logs them.
 local TUNNEL = [[
   server {
     listen 127.0.0.1:%{tunnel_port};
@@ -152,7 +153,7 @@ local function copy(case)
 end
 
 
---- The request of a case, as `server:request` takes it.
+--- Returns the request of a case for `server:request`.
 local function prepared_for_gateway(self, case)
   local request = copy(case)
   request.body_filter = case.body_filter or GATEWAY_BODY_FILTER
@@ -184,10 +185,10 @@ local function ask(self, case)
 end
 
 
---- Sends a case over a connection of HTTP/1.x, and another request behind it, as a strict client.
+--- Sends a case and then another request on a connection of HTTP/1.x, as a strict client.
 -- @tparam table case
 -- @tparam table client `method`, `version`, `headers`
--- @treturn table the response to the first
+-- @treturn table the first response
 local function exchange(self, case, client)
   local request = self:prepared(case)
   local connection = wire.connect(self)

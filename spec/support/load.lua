@@ -1,11 +1,11 @@
---- Clients that ask a server all the time, on kept connections and on new ones, while a spec does
--- something to it.
+--- Clients that send requests all the time, on kept and on new connections, while a spec does
+-- something to the server.
 
 local process = require "spec.support.process"
 
 
-local MOST = 1000000 -- requests of one client
-local SECONDS = "180" -- that a client lives if nobody stops it
+local MAX_REQUESTS = 1000000 -- of one client
+local SECONDS = "180" -- the maximum lifetime of a client, if nothing stops it
 local RATE = "200/s"
 
 
@@ -23,7 +23,7 @@ local function start(server, paths)
         "timeout", SECONDS, "curl", "--disable", "--silent", "--no-buffer", "--noproxy", "*",
         "--max-time", "10", "--rate", RATE, "--header", "Connection: " .. connection,
         "--write-out", "\n%{http_code} %{errormsg}\n",
-        ("http://127.0.0.1:%d%s?[1-%d]"):format(server.ports.port, path, MOST),
+        ("http://127.0.0.1:%d%s?[1-%d]"):format(server.ports.port, path, MAX_REQUESTS),
       }, name, name .. ".err")
       table.insert(self.clients, { pid = pid, output = name })
     end
@@ -32,7 +32,7 @@ local function start(server, paths)
 end
 
 
---- The answers of one client so far: "200 the body", or "000 what curl says".
+--- Returns the answers of one client until now: "200 <body>", or "000 <error of curl>".
 local function answers(client)
   local list = {}
   for body, status in process.read_file(client.output):gmatch("([^\n]*)\n(%d%d%d [^\n]*)\n") do
@@ -42,12 +42,12 @@ local function answers(client)
 end
 
 
---- Waits until each client has got `count` answers more.
--- @treturn table those, as a set
+--- Waits until each client has got `count` more answers.
+-- @treturn table these answers, as a set
 function Load:wait(count)
   local set, before = {}, {}
   for i, client in ipairs(self.clients) do
-    before[i] = #answers(client) + 1 -- one may be on its way from curl to the file
+    before[i] = #answers(client) + 1 -- curl may have one more answer that is not in the file
   end
   for i, client in ipairs(self.clients) do
     local list = process.wait_until(30, function()
@@ -64,7 +64,7 @@ function Load:wait(count)
 end
 
 
---- All that has come, as a set.
+--- Returns all answers, as a set.
 function Load:seen()
   local set = {}
   for _, client in ipairs(self.clients) do

@@ -1,9 +1,9 @@
---- Reads the files of types/: what they say of functions and classes.
+--- Reads the functions and classes in the files of types/.
 
 local _M = {}
 
 
---- `a, b?` as a list of { name =, optional = }.
+--- Reads `a, b?` as a list of { name =, optional = }.
 function _M.parameters(text)
   local list = {}
   for name, mark in text:gmatch("([%w_]+)(%??)") do
@@ -13,13 +13,13 @@ function _M.parameters(text)
 end
 
 
--- The name of what is returned: behind the type, which may have spaces inside of brackets.
+-- Returns the name of a result. It follows the type, which may have spaces between brackets.
 local function return_name(text)
   return (text:gsub("%b<>", ""):gsub("%b()", ""):match("^%S+%s+([%w_]+)"))
 end
 
 
---- Line ends and runs of spaces as one space.
+--- Replaces line ends and several spaces with one space.
 function _M.flat(text)
   return (text:gsub("%s+", " "))
 end
@@ -53,8 +53,8 @@ local function read_block(lines)
 end
 
 
---- What a file says: `meta`, `functions` ({ owner, name, arguments, params, returns, overloads,
--- text } by "owner.name"), `classes` (fields by name).
+--- Reads a file: `meta`, `functions` ({ owner, name, arguments, params, returns, overloads, text }
+-- by "owner.name"), `classes` (fields by name).
 function _M.read(path)
   local file = { functions = {}, classes = {} }
   local lines = {}

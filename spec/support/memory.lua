@@ -1,5 +1,5 @@
---- A server in memory, for specs that run on both hosts: what `nginx.lua` and `stages.lua`
--- are for nginx. A request takes the time of its code; nothing is started and nothing is left.
+--- A server in memory, for specs that run on both hosts. It has the methods of the servers of
+-- `nginx.lua` and `stages.lua`. It starts no process.
 
 local coroutines = require "kong.response.testing.coroutines"
 local instance = require "kong.response.instance"
@@ -17,7 +17,7 @@ local variables = require "kong.response.testing.ngx.variables"
 
 local ngx_table, restore_ngx, run_timers = kit.new()
 
--- What curl tells of an answer: all is well, it was cut off, there was none.
+-- curl's exit codes for an answer: complete, cut off, missing.
 local OK, PARTIAL, EMPTY = 0, 18, 52
 
 -- The locations of `stages.lua`.
@@ -33,7 +33,7 @@ local Server = {}
 Server.__index = Server
 
 
--- The longest of the locations that a path begins with; "= /x" is that path alone.
+-- Returns the longest location that is a prefix of a path; "= /x" matches only this path.
 local function find_location(locations, path)
   local found, length = nil, -1
   for match, location in pairs(locations) do
@@ -48,8 +48,8 @@ local function find_location(locations, path)
 end
 
 
--- What code sees by name while a request runs; returns what takes it away again. What the code adds
--- to the globals is there for the next request, as it is in a worker.
+-- Sets the globals while a request runs. Returns a function that removes them. As in a worker,
+-- globals that the code adds stay for the next request.
 local function install(server)
   local restore = running.keep(_G)
   local module, tested = package.loaded["kong.response"], instance.test
@@ -92,7 +92,7 @@ local function install(server)
 end
 
 
--- The answer as `nginx.lua` gives it.
+-- Returns the answer in the format of `nginx.lua`.
 local function answer_of(request, http2)
   local r = nginx.response()
   if not request.headers then
@@ -149,7 +149,7 @@ local function runner(self, request)
   local function record(phase, ...)
     local items = { ... }
     for i = 1, select("#", ...) do
-      -- as it is now
+      -- Copies the current values.
       items[i] = assert(loadstring("return " .. phase_code.source_of(items[i])))()
     end
     case.records:add(phase, unpack(items, 1, select("#", ...)))
@@ -232,7 +232,7 @@ function Server:run(case, more)
 end
 
 
---- What the last case has noted: nothing is on its way.
+--- Returns the notes of the last case. In memory, there is nothing to wait for.
 function Server:noted()
   return self.cases[#self.cases].records.notes
 end
@@ -268,7 +268,7 @@ function Server.has(_, name)
 end
 
 
---- What the log has: nothing is on its way.
+--- Searches the log. In memory, there is nothing to wait for.
 function Server:wait_log(pattern)
   return self:log():match(pattern)
 end

@@ -1,5 +1,5 @@
---- One request to a server in memory: nginx's phases over the test kit's part of nginx, with the
--- code of a spec in them.
+--- One request to a server in memory: runs the code of a spec in nginx's phases, with the test
+-- kit's server.
 
 local native = require "kong.response.testing.native"
 local log = require "kong.response.testing.log"
@@ -19,13 +19,13 @@ function Request:log_error(...)
 end
 
 
---- A header or the status was set behind the head.
+--- Code has set a header or the status after the headers were sent.
 function Request:late(what)
   self:log_error("attempt to set ", what, " after sending out response headers")
 end
 
 
---- Runs a phase that cannot exit, inside of the one that is running.
+--- Runs a phase that cannot exit, inside the running phase.
 function Request:passive(phase)
   local before = self.host:get_phase()
   self.host:set_phase(phase)
@@ -56,7 +56,7 @@ function Request:filter_body()
 end
 
 
---- Runs a phase that may exit. Says whether the request is over.
+--- Runs a phase that may exit. Returns whether the request has ended.
 function Request:active(phase)
   self.host:set_phase(phase)
   self.exited = nil
@@ -79,7 +79,7 @@ function Request:active(phase)
 end
 
 
---- What nginx's own `return` answers with: a status, or a text.
+--- Answers like nginx's directive `return`, with a status or a text.
 function Request:reply(text)
   if type(text) == "number" then
     return self:send_page(text)
@@ -93,7 +93,7 @@ function Request:reply(text)
 end
 
 
---- Asks the upstream: the status, headers and chunks of its answer, or nil.
+--- Asks the upstream. Returns the status, headers and chunks of its answer, or nil.
 function Request:fetch()
   local location, request = self.location, self.request
   local behind = _G.setmetatable({ http_version = location.http_version or 1.1 },
@@ -127,7 +127,7 @@ function Request:proxy()
     self.exited = nil
     self:passive "balancer"
     if self.exited and self.exited ~= 0 then
-      -- Whatever it exits with, nginx has found no server.
+      -- After an exit with any status, nginx has no server.
       return self:send_page(500)
     end
   end
@@ -178,9 +178,10 @@ function Request:run()
 end
 
 
---- A request.
--- @tparam table fields `request` as the test kit reads one, `location`, `log`, `code(phase)`,
---   `upstream_code(request)`, `underscores` and `upstream_underscores`: whether they stay
+--- Makes a request.
+-- @tparam table fields `request` (in the test kit's format), `location`, `log`, `code(phase)`,
+--   `upstream_code(request)`; `underscores` and `upstream_underscores`: whether names keep
+--   underscores
 function Request.new(fields)
   local request = fields.request
   fields.host = native.memory_host {

@@ -1,4 +1,4 @@
---- What specs of the module as a whole call, and what they expect.
+--- Calls and expected errors for the specs of the whole module.
 
 local _M = {}
 
@@ -19,7 +19,7 @@ local PHASES = {
 
 _M.NO_REQUEST = "API disabled in the current context"
 
---- Code that calls every function with arguments that are right: `results` has the errors by name.
+--- Code that calls every function with correct arguments. `results` has the errors by name.
 _M.ALL_CALLS = [[
   local calls = {
     get_status = {}, get_header = { "x" }, get_headers = {}, get_source = {}, set_status = { 200 },
@@ -34,13 +34,14 @@ _M.ALL_CALLS = [[
 ]]
 
 
---- The names of the phases that a function may be called in.
+--- Returns the names of the phases in which a function works.
 function _M.phases_of(name)
   return PHASES[name] or _M.WRITERS
 end
 
 
---- What the check of phases says of each function: in a phase of this name, or where none is set.
+--- Returns the error of the phase check for each function: in a phase with this name, or without a
+-- phase.
 function _M.refused_in(phase)
   local expected = {}
   for _, name in ipairs(_M.FUNCTIONS) do
@@ -56,7 +57,7 @@ function _M.refused_in(phase)
 end
 
 
---- The same message for each function, but for the exceptions.
+--- Returns the same message for each function, except for the exceptions.
 function _M.all(message, exceptions)
   local expected = {}
   for _, name in ipairs(_M.FUNCTIONS) do

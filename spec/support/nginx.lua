@@ -1,12 +1,12 @@
---- Runs a real nginx for a spec and asks it with libcurl. Linux only (fork, /proc).
+--- Runs a real nginx for a spec, and sends requests with libcurl. Linux only (fork, /proc).
 --
 --     local server = nginx.start { locations = "location = /x { return 204; }" }
 --     local r = server:get("/x")
 --     assert.equal(204, r.status)
 --     server:stop()
 --
--- `%{dir}`, `%{root}`, `%{port}`, `%{h2_port}` and any other `%{NAME_port}` or `%{portN}` in the
--- texts given to `start` become the server's folder, the project's folder and free ports.
+-- `start` replaces `%{dir}` with the server's folder, `%{root}` with the project's folder, and
+-- `%{port}`, `%{h2_port}` and any other `%{NAME_port}` or `%{portN}` with free ports.
 
 local connection = require "spec.support.connection"
 local curl = require "spec.support.curl"
@@ -41,7 +41,7 @@ local Server = {}
 Server.__index = Server
 
 
---- What `curl.run` takes.
+--- Returns the arguments for `curl.run`.
 local function addressed(self, spec)
   local port = spec.port or (spec.http2 and "h2_port" or "port")
   return { spec, self.ports[port] }
@@ -70,15 +70,16 @@ local function all_addressed(self, specs)
 end
 
 
---- Sends several requests, at most `at_once` (16) of them at the same time; the responses come in
--- the order of the requests.
+--- Sends several requests, at most `at_once` (16) of them at the same time. Returns the responses
+-- in the order of the requests.
 function Server:requests(specs, at_once)
   return curl.run(all_addressed(self, specs), at_once or 16)
 end
 
 
---- Sends several requests at once, and has all clients hang up as soon as `condition` returns true;
--- the responses are what had come by then. Those of clients that hung up have no `exit`.
+--- Sends several requests at the same time. All clients hang up as soon as `condition` returns
+-- true. Returns the responses up to that time. The responses of clients that have hung up have no
+-- `exit`.
 function Server:abandon(specs, condition)
   return curl.run(all_addressed(self, specs), #specs, condition)
 end
@@ -101,13 +102,13 @@ function Server:clear_log()
 end
 
 
---- What this nginx does where others do not: see `facts.lua`.
+--- Returns a fact about this nginx; see `facts.lua`.
 function Server.has(_, name)
   return require("spec.support.facts").get(name)
 end
 
 
---- The lines of the error log that no spec wants to see.
+--- Returns the lines of the error log that no spec expects.
 function Server:alarms()
   local lines = {}
   for line in self:log():gmatch("[^\n]+") do
@@ -122,7 +123,7 @@ function Server:alarms()
 end
 
 
---- Waits until the error log has `pattern`; returns what the pattern captures, or nil.
+--- Waits until the error log matches `pattern`. Returns the captures, or nil.
 function Server:wait_log(pattern, seconds)
   local captured = wait_until(seconds or 5, function()
     local found = { self:log():match(pattern) }
@@ -144,14 +145,15 @@ function Server:worker_pids()
 end
 
 
---- Memory of a process (of the first worker) in kB: `field` VmRSS, or VmHWM for the peak.
+--- Returns the memory of a process, by default the first worker, in kB: `field` is VmRSS, or VmHWM
+-- for the peak.
 function Server:rss(pid, field)
   local status = read_file("/proc/" .. (pid or self:worker_pids()[1]) .. "/status")
   return tonumber(status:match((field or "VmRSS") .. ":%s*(%d+)"))
 end
 
 
---- Has nginx read its configuration again; returns true when the old workers are gone.
+--- Reloads nginx. Returns true after the old workers have ended.
 function Server:reload(seconds)
   local old = {}
   for _, pid in ipairs(self:worker_pids()) do
@@ -170,7 +172,7 @@ function Server:reload(seconds)
 end
 
 
---- Ends the server and removes its folder. Raises when a worker had died on a signal.
+--- Ends the server and removes its folder. Raises an error if a signal has ended a worker.
 function Server:stop()
   if not self.pid then
     return
@@ -190,7 +192,7 @@ function Server:stop()
     reap(pid, 0)
   end
 
-  -- nginx kills a worker that takes more than about two seconds to end: that is no crash.
+  -- nginx kills a worker that takes more than about two seconds to end. This is not a crash.
   for line in self:log():gmatch("[^\n]*exited on signal[^\n]*") do
     crash = crash or not line:find("exited on signal " .. SIGKILL .. "$") and line
   end
@@ -204,11 +206,11 @@ end
 local root = capture("cd " .. quote(debug.getinfo(1, "S").source:match("^@(.*)spec/support/[^/]*$")
   .. ".") .. " && pwd"):gsub("\n$", "")
 
--- The library that is tested.
+-- The tested library.
 local lualib = os.getenv("LUALIB") or root .. "/build/lualib"
 
 local binary, load_modules
--- nginx has the directive `http2` from 1.25.1 on, and warns of what it had before.
+-- From 1.25.1 on, nginx has the directive `http2`, and warns about the old parameter of `listen`.
 local http2_directive
 
 
@@ -264,7 +266,7 @@ http {
 ]]
 
 
---- Replaces the placeholders, also those inside of replaced texts.
+--- Replaces the placeholders, also those in the replacements.
 local function fill(text, values, ports, sockets)
   return (text:gsub("%%{([%w_]+)}", function(name)
     if values[name] then
@@ -352,7 +354,7 @@ local function launch(options)
       if exit then
         return "ended"
       end
-      -- a cache brings processes of its own
+      -- A cache starts other processes.
       local fd = #server:worker_pids() >= server.workers and open_socket(server.ports.port)
       if fd then
         C.close(fd)
@@ -384,13 +386,13 @@ local _M = {
 }
 
 
---- The text of a file of this folder, for `files`.
+--- Returns the text of a file of this folder, for `files`.
 function _M.read(name)
   return read_file(root .. "/spec/support/" .. name)
 end
 
 
---- Ports of 127.0.0.1 that nobody uses, and that differ.
+--- Returns different free ports of 127.0.0.1.
 function _M.free_ports(count)
   local ports, sockets = {}, {}
   for i = 1, count do
@@ -416,7 +418,7 @@ function _M.start(options)
     if server then
       return server
     end
-    -- somebody else took a port between our asking and nginx's binding
+    -- Another program has taken the port before nginx.
     if not err:find("Address already in use", 1, true) then
       break
     end
@@ -425,7 +427,7 @@ function _M.start(options)
 end
 
 
---- Calls `use(server)` and stops the server, also after an error.
+--- Calls `use(server)` and stops the server, even after an error.
 function _M.use(server, use)
   local ok, err = xpcall(function()
     use(server)
@@ -439,7 +441,7 @@ function _M.use(server, use)
 end
 
 
---- Starts a server, calls `use(server)` and stops the server, also after an error.
+--- Starts a server, calls `use(server)` and stops the server, even after an error.
 function _M.once(options, use)
   _M.use(_M.start(options), use)
 end

@@ -9,7 +9,7 @@ local PHASES = { "rewrite", "access", "response", "header_filter", "body_filter"
 
 -- @tparam table trace gets "name:phase" for each phase that runs
 -- @tparam string name
--- @tparam table handlers the priority, and code for some of the phases
+-- @tparam table handlers `PRIORITY`, and functions for some phases
 return function(trace, name, handlers)
   local plugin = { PRIORITY = handlers.PRIORITY }
   for _, phase in ipairs(PHASES) do

@@ -1,5 +1,5 @@
---- Runs code of plugins against the `kong` of `kong.response.pdk`, and tells what the code saw and
--- what the upstream got.
+--- Runs code of plugins with the `kong` of `kong.response.pdk`. Returns the values that the code
+-- has read, and the request that the upstream got.
 --
 --     pdk.each("kong.request", {}, function(server)
 --       it("has the path", function()
@@ -9,10 +9,10 @@
 --       end)
 --     end)
 --
--- A case is written as `stages.lua` describes, but its code has no `response`. It runs as the
--- plugin "test-plugin" with the id "plugin-1".
+-- Cases are as in `stages.lua`, but their code has no `response`. It runs as the plugin
+-- "test-plugin" with the id "plugin-1".
 --
--- A case is data and text only, so that another host than nginx can run it.
+-- A case has only data and text, so that another host than nginx can run it.
 
 local nginx = require "spec.support.nginx"
 local served = require "spec.support.served"
@@ -30,7 +30,7 @@ local global, requests = pdk.new(loadstring("return " .. [=[%{description}]=])()
 kong = global
 kong.response = require "kong.response"
 
--- How the names of the files of the request's case begin.
+-- The beginning of the names of the files of a case.
 local function path_of_case()
   local case = ngx.var.http_case
   return case and "%{dir}/case." .. case .. "."
@@ -171,7 +171,7 @@ local LOCATIONS = PHASES .. [[
   }
 ]]
 
--- One that answers itself, one whose upstream answers nobody, the upstream.
+-- The other servers: one that answers itself, one whose upstream does not answer, and the upstream.
 local SERVERS = [[
   server {
     listen 127.0.0.1:%{content_port};
@@ -189,7 +189,7 @@ local SERVERS = [[
   }
 ]]
 
--- The upstream is what the service names unless the description of a spec has a service.
+-- The service is the upstream, unless the description of a spec has a service.
 local DESCRIPTION = [[{
   service = { id = "service-1", host = "127.0.0.1", port = %{upstream_port} },
   route = { id = "route-1", protocols = { "http", "https" } },
@@ -198,8 +198,8 @@ local DESCRIPTION = [[{
 }]]
 
 
---- What the upstream got: { method, target, version, headers = { ["x-foo"] = { "a", "b" } },
--- lines (its headers as they were sent, but the one of the case), body }.
+--- Returns the request that the upstream got: { method, target, version, headers = { ["x-foo"] = {
+-- "a", "b" } }, lines (the sent headers, without that of the case), body }.
 local function upstream_request(head, body)
   local method, target, version, after = head:match("^(%S+) (%S+) HTTP/(%S+)\r\n()")
   local request = {
@@ -218,10 +218,10 @@ local function upstream_request(head, body)
 end
 
 
---- Sends one request through the code of a case, by phase (rewrite, access, content, header_filter,
--- body_filter, log, upstream), with the fields of `server:request`; `port` is "content_port"
--- or "broken_port" for another server than the one that asks the upstream. `raises = true`
--- when code may raise.
+--- Sends one request that runs the code of a case. A case has code for phases (rewrite, access,
+-- content, header_filter, body_filter, log, upstream), and the fields of `server:request`. `port`
+-- is "content_port" or "broken_port" for a server that does not ask the upstream. `raises = true`
+-- allows errors of the code.
 local function run(server, case)
   local number = stages.store(server, stages.codes_of(case))
   server:clear_log()
@@ -246,7 +246,7 @@ end
 
 
 local function start(options)
-  -- nginx.start fills in what is in here.
+  -- `nginx.start` adds to this table.
   local driver = DRIVER:gsub("%%{description}", function()
     return (DESCRIPTION:gsub("%%{more}", function()
       return options.description or ""
@@ -275,7 +275,7 @@ end
 local _M = {}
 
 
---- What code for init_worker saw.
+--- Returns the values that the code for init_worker has read.
 function _M.init_worker_seen(server)
   return loadstring(server:get("/init_worker").body)()
 end

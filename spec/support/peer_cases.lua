@@ -1,5 +1,5 @@
---- What both the library and the plain Lua that it is measured against are asked to do: each case
--- has the phase of nginx it runs in. `note` shows the client what a call returned or raised.
+--- Cases for the library and for the plain Lua of the bench. A case has the phase of nginx in which
+-- it runs. `note` sends the results and errors of a call to the client.
 
 local fields = require "bench.worker.fields"
 local values = require "bench.worker.values"
@@ -13,7 +13,7 @@ local function case(name, phase, run, headers)
 end
 
 
--- With the line of the caller cut off.
+-- Returns an error without the position of the caller.
 local function raised(f, ...)
   local ok, err = pcall(f, ...)
   return ok and "nothing raised" or (tostring(err):gsub("^[^:]*:%d+: ", ""))

@@ -1,4 +1,5 @@
---- Runs the cases of `peer_cases` in nginx: `?case=` is the number, `?side=` who is asked.
+--- Runs the cases of `peer_cases` in nginx: `?case=` is the number, and `?side=` the library or the
+-- plain Lua.
 
 local cases = require "spec.support.peer_cases"
 
@@ -36,10 +37,10 @@ end
 
 
 function _M.header_filter()
-  -- as the body filter below does
+  -- The body filter below does this.
   ngx.ctx.KONG_RESPONSE_KEEPS_EMPTY_BODY = true
   local noted = run("header_filter")
-  -- What plugins do to the length is not the question here.
+  -- These cases do not test Content-Length.
   if not ngx.ctx.KONG_EXITED then
     ngx.header["Content-Length"] = nil
   end

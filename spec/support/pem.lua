@@ -3,7 +3,7 @@
 local _M = {}
 
 
---- The text of a key and of a certificate for it.
+--- Returns a key and a certificate for it, in PEM.
 function _M.make()
   local path = os.tmpname()
   local status = os.execute("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"

@@ -1,15 +1,16 @@
---- Runs the code that a spec has for a phase, in nginx's workers and in memory. `stages.lua`
--- describes what the code sees.
+--- Runs the code of a spec for a phase, in nginx's workers and in memory. `stages.lua` describes
+-- the names that the code sees.
 
 local BITS = require("kong.response.core").phases
 
 local _M = {
-  --- What a header filter sets in front of a body filter that keeps the end of an empty body.
+  --- The field of `ngx.ctx` that announces a body filter which keeps the end of an empty body.
   KEEPS_EMPTY_BODY = "ngx.ctx.KONG_RESPONSE_KEEPS_EMPTY_BODY = true ",
 }
 
 
---- Lua for a value: a table up to a depth of five; what has no Lua of its own becomes a string.
+--- Returns a value as Lua source. Tables have a depth of at most five, and values without a literal
+-- become strings.
 function _M.source_of(value, depth)
   depth = depth or 0
   local kind = type(value)
@@ -34,7 +35,7 @@ end
 local texts = {}
 
 
---- The text of a file, or nil. A worker reads each file once.
+--- Returns the text of a file, or nil. A worker reads each file once.
 function _M.read(path)
   if texts[path] == nil then
     local file = io.open(path, "rb")
@@ -47,8 +48,8 @@ function _M.read(path)
 end
 
 
---- Makes the function that writes what a case records to its report.
--- @tparam string path how the names of the case's files begin
+--- Makes a function that writes the records of a case to its report.
+-- @tparam string path the beginning of the names of the case's files
 function _M.recorder(path)
   return function(phase, ...)
     local items = { string.format("%q", phase) }
@@ -79,7 +80,8 @@ end
 local chunks = {}
 
 
---- The code of a phase as a function; compiled once, so that code which runs often gets hot.
+--- Returns the code of a phase as a function. It is compiled once, so that LuaJIT compiles code
+-- that runs often.
 local function load(phase, code)
   local key = phase .. code
   if not chunks[key] then
@@ -96,7 +98,7 @@ end
 
 local function run_code(phase, code, response, record)
   local function note(...)
-    -- a function may return nothing instead of nil
+    -- A function may return nothing instead of nil.
     if select("#", ...) == 0 then
       record(phase, nil)
     else
@@ -127,21 +129,22 @@ local function run_default(phase)
     ngx.header["Content-Length"] = 8
     ngx.print("upstream")
   elseif phase == "body_filter" and ngx.ctx.response_body then
-    -- the end first: set after an empty chunk it gets lost, and the client waits for ever
+    -- Set the end first: nginx loses an end that is set on an empty chunk, and the client waits
+    -- forever.
     ngx.arg[2] = true
     ngx.arg[1] = ngx.ctx.response_body
   end
 end
 
 
---- Runs a phase of a case. Raises what the code raises.
+--- Runs a phase of a case. Raises the errors of the code.
 -- @tparam string phase
 -- @tparam ?string code
 -- @tparam table response the functions
 -- @tparam function record `record(phase, ...)`
--- @tparam boolean gateway whether `KONG_PHASE` tells the phase
+-- @tparam boolean gateway whether to set `KONG_PHASE`
 function _M.run(phase, code, response, record, gateway)
-  -- the filters run inside of the phase that prints
+  -- The filters run inside the phase that prints.
   local before = gateway and ngx.ctx.KONG_PHASE
   if gateway then
     ngx.ctx.KONG_PHASE = BITS[phase]

@@ -64,7 +64,8 @@ function _M.sleep(seconds)
 end
 
 
---- Polls until `condition` gives a true value; returns that, or nil when the seconds are over.
+--- Polls until `condition` returns a true value, and returns it. Returns nil if the seconds are
+-- over.
 function _M.wait_until(seconds, condition)
   local deadline = _M.now() + seconds
   repeat
@@ -118,8 +119,8 @@ function _M.capture(command)
 end
 
 
---- Starts a program without a shell: arguments are bytes and need no quoting. It is killed when
--- this process dies, so an interrupted run leaves nothing behind.
+--- Starts a program without a shell: arguments are bytes and need no quotes. The system kills it at
+-- the end of this process, so an interrupted run leaves no processes.
 function _M.spawn(arguments, stdout, stderr)
   local argv = argv_type(#arguments + 1)
   for i, argument in ipairs(arguments) do
@@ -141,7 +142,8 @@ function _M.spawn(arguments, stdout, stderr)
       C.dup2(input, 0)
       C.dup2(out, 1)
       C.dup2(err, 2)
-      -- our NGINX names the program; nginx takes it for the sockets that it inherits
+      -- The specs use this variable for the path of nginx, but nginx would read inherited sockets
+      -- from it.
       C.unsetenv("NGINX")
       C.execvp(argv[0], ffi.cast("char *const *", argv))
     end
@@ -152,7 +154,8 @@ function _M.spawn(arguments, stdout, stderr)
 end
 
 
---- The exit code of a child (128 + signal when one ended it), or nil while it runs.
+--- Returns the exit code of a child, or 128 + the number of the signal that has ended it. Returns
+-- nil while it runs.
 function _M.reap(pid, flags)
   local status = ffi.new("int[1]")
   if C.waitpid(pid, status, flags) ~= pid then

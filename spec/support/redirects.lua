@@ -9,7 +9,7 @@ local H = lifecycle.HANDLERS
 
 
 local _M = {
-  --- Code of a plugin that stores values and notes them with the source of the response.
+  --- The code of a plugin that stores values, and notes them with the source of the response.
   SOURCES = {
     access = "kong.ctx.plugin.mine = 'one' kong.ctx.shared.all = 'shared' ngx.ctx.field = 'field'",
     header_filter = "note('header_filter', kong.response.get_source())",
@@ -21,7 +21,8 @@ local _M = {
 }
 
 
---- A case in which plugin `one` has the code of `SOURCES`, and plugin `two` has `code` for access.
+--- Makes a case in which plugin `one` has the code of `SOURCES`, and plugin `two` has `code` for
+-- access.
 function _M.case(path, code, more)
   local case = { path = path, one = _M.SOURCES, two = code and { access = code } }
   for key, value in pairs(more or {}) do
@@ -90,7 +91,7 @@ function _M.start()
       }
       location @page {
         content_by_lua_block {
-          -- what was kept must outlive the redirect
+          -- The stored values must still exist after the redirect.
           collectgarbage()
           collectgarbage()
           lifecycle.error_page()

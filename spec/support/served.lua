@@ -1,4 +1,4 @@
---- Cases that share one server, from its start to its stop.
+--- Describes cases that share one server. Starts and stops the server.
 --
 --     served.describe("error templates", function()
 --       return stages.start { gateway = true }
@@ -8,8 +8,8 @@
 --       end)
 --     end)
 --
--- The error log is empty before each case. `checked` also fails each case that leaves another
--- worker or an alarming line in the log.
+-- The error log is empty before each case. With `checked`, a case also fails if a worker has ended,
+-- or if the log has an alarming line.
 
 
 local assert = require "luassert"
@@ -19,7 +19,7 @@ local busted = require "busted"
 local _M = {}
 
 
---- Stands for a server that is not started yet.
+--- Makes a proxy for a server that starts later.
 local function promise()
   local server
   local stand_in = setmetatable({}, {
@@ -36,7 +36,7 @@ local function promise()
 end
 
 
---- Describes cases over one server.
+--- Describes cases that share one server.
 -- @tparam string name
 -- @tparam function start returns the server
 -- @tparam function body `body(server)`, inside of a describe block
@@ -61,7 +61,7 @@ function _M.describe(name, start, body)
 end
 
 
---- Like `describe`, for cases that leave the workers alive and nothing alarming in the log.
+--- Like `describe`, but a case fails if a worker has ended, or if the log has an alarming line.
 function _M.checked(name, start, body)
   _M.describe(name, start, function(server)
     local pids

@@ -1,5 +1,5 @@
---- A server that runs, in each phase, the Lua which a spec has for it: the code of a case and what
--- the case expects stand side by side.
+--- A server that runs the Lua code of a spec in each phase. So a spec has the code and the expected
+-- results next to each other.
 --
 --     local r = server:run {
 --       access = "response.exit(403)",
@@ -13,17 +13,17 @@
 -- balancer, header_filter, body_filter, log, and upstream, which answers as the upstream.
 --
 -- The code sees `response` (the library), `note(...)`, which records values, and `fails(f, ...)`,
--- which returns the error that f raises, or false. Returned values are recorded too. Messages name
--- the file `plugin.lua`; the first line of the code is line 1.
+-- which returns the error of f, or false. The values that the code returns are also recorded.
+-- Messages name the file `plugin.lua`, and the first line of the code is line 1.
 --
--- `r.seen[phase]` has the values of a phase. `r.notes` has those of all phases in their order, with
--- the string "(nil)" for nil. `r.errors[phase]` has what a phase raised. Errors go on to nginx. A
--- case that may raise says `raises = true`; otherwise `run` fails.
+-- `r.seen[phase]` has the recorded values of a phase. `r.notes` has those of all phases in their
+-- order, with the string "(nil)" for nil. `r.errors[phase]` has the error of a phase, which nginx
+-- also gets. `run` fails for an error, unless the case has `raises = true`.
 --
 -- Paths: the code for `content` answers `/`. The upstream answers `/proxied`, `/balanced` and
--- `/underscores`, which keeps underscores in names; the upstream of `/broken` refuses. A case
--- without a path goes to `/` if it has code for `content`, otherwise to `/balanced`. Specs add
--- locations of their own.
+-- `/underscores`, where names keep underscores. The upstream of `/broken` refuses connections. A
+-- case without a path has the path `/` if it has code for `content`, otherwise `/balanced`. Specs
+-- can add locations.
 
 local nginx = require "spec.support.nginx"
 
@@ -53,7 +53,7 @@ function _M.run(phase)
   local code, record = nil, ignore
   if case then
     code = phase_code.read(path_of(case) .. phase)
-    -- What a subrequest records belongs to the main request.
+    -- The records of a subrequest belong to the main request.
     record = phase_code.recorder(path_of(ngx.var.request_uri:match("[?&]case=(%d+)") or case))
   end
   phase_code.run(phase, code, response, record, gateway and phase ~= "upstream")
@@ -74,7 +74,7 @@ return _M
 ]==]
 
 
---- The directive that runs the code which a case has for `phase`.
+--- Returns the directive that runs the code of a case for `phase`.
 local function phase_directive(phase, directive)
   return ('%s_by_lua_block { require("stages").run("%s") }\n'):format(directive or phase, phase)
 end
@@ -151,7 +151,7 @@ function _M.store(server, codes)
 end
 
 
---- The code of a case by phase.
+--- Returns the code of a case, by phase.
 function _M.codes_of(case)
   local codes = {}
   for _, phase in ipairs(PHASES) do
@@ -181,20 +181,20 @@ function _M.read_report(server, number, record)
 end
 
 
---- The path of a case that has none.
+--- Returns the default path of a case.
 function _M.path_of(case)
   return case.path or case.content and "/" or "/balanced"
 end
 
 
---- Names a case: its path, with its number in the query.
+--- Returns the path of a case, with its number in the query.
 function _M.target_of(case, number)
   local path = _M.path_of(case)
   return path .. (path:find("?", 1, true) and "&" or "?") .. "case=" .. number
 end
 
 
---- What a case has recorded.
+--- Returns the records of a case.
 local Records = {}
 Records.__index = Records
 
@@ -220,7 +220,7 @@ function Records:add(phase, ...)
 end
 
 
---- Hands what was recorded to a response; fails for what was raised unless it may be.
+--- Adds the records to a response. Fails for errors, unless the case allows them.
 function _M.finish(case, r, records)
   r.seen, r.notes, r.errors = records.seen, records.notes, records.errors
   local phase, err = next(r.errors)
@@ -231,7 +231,7 @@ function _M.finish(case, r, records)
 end
 
 
---- The case with the fields of `more` in it.
+--- Returns the case with the fields of `more`.
 function _M.merge(case, more)
   local merged = {}
   for key, value in pairs(case) do
@@ -244,7 +244,7 @@ function _M.merge(case, more)
 end
 
 
---- Gives a case to the server; returns the path and query of requests that run its code.
+--- Adds a case to the server. Returns the path and query of requests that run its code.
 local function target(self, case)
   return _M.target_of(case, _M.store(self, _M.codes_of(case)))
 end
@@ -271,7 +271,8 @@ local function run(self, case, more)
 end
 
 
---- What the last case has noted, once there are `count` (1) notes: for code behind the log phase.
+--- Waits until the last case has `count` (1) notes, and returns them. For code that runs after the
+-- log phase.
 local function noted(self, count)
   local notes
   nginx.wait_until(5, function()
@@ -282,8 +283,8 @@ local function noted(self, count)
 end
 
 
---- Takes the options of `nginx.start`; `gateway = true` adds what a gateway has: the global `kong`
--- and, in every phase but content, `ngx.ctx.KONG_PHASE`. `jit = false` turns the JIT compiler off,
+--- Starts a server with the options of `nginx.start`. `gateway = true` adds the global `kong` and,
+-- in every phase except content, `ngx.ctx.KONG_PHASE`. `jit = false` turns the JIT off.
 -- `upstream_directives` are for the upstream.
 function _M.start(options)
   local settings = _M.merge(options or {})
@@ -303,7 +304,7 @@ function _M.start(options)
 end
 
 
---- Starts a server, calls `use(server)` and stops the server, also after an error.
+--- Starts a server, calls `use(server)` and stops the server, even after an error.
 function _M.once(options, use)
   nginx.use(_M.start(options), use)
 end

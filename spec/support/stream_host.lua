@@ -1,5 +1,5 @@
---- What `kong.response` sees of nginx's stream subsystem, without nginx: a global `ngx` that
--- records what would be sent and logged, and how the connection would end.
+--- Substitutes for nginx's stream subsystem, without nginx: a global `ngx` that records the sent
+-- bytes, the log, and the end of the connection.
 --
 --     local host = stream_host.run(function(response)
 --       response.exit(200, "hello")
@@ -13,7 +13,7 @@ local FINISHED = {}
 local _M = {}
 
 
---- An `ngx` as stream-lua-nginx-module documents it. `host` receives `sent`, `logged` and `code`.
+--- Makes an `ngx` like that of stream-lua-nginx-module. `host` gets `sent`, `logged` and `code`.
 function _M.ngx(host)
   host.sent, host.logged, host.ctx = {}, {}, host.ctx or {}
 
@@ -38,7 +38,7 @@ function _M.ngx(host)
 
     exit = function(code)
       host.code = code
-      -- it does not return; the session is over
+      -- It does not return, because the session ends.
       error(FINISHED)
     end,
   }
@@ -65,9 +65,9 @@ function _M.ngx(host)
 end
 
 
---- Calls `use(response, instance)` where `ngx` is a stream's: `instance` is the module of that
--- name, loaded anew, `response` what its `new(options)` makes. Returns what the host has recorded,
--- with `err` for an error that `use` raised.
+--- Calls `use(response, instance)` with the `ngx` of a stream. `instance` is the module
+-- `kong.response.instance`, loaded again, and `response` is the result of its `new(options)`.
+-- Returns the records of the host; `err` is the error of `use`.
 function _M.run(use, host, options)
   host = host or {}
   local before, names = rawget(_G, "ngx"), {}

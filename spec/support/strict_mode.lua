@@ -1,4 +1,4 @@
---- Tells which mistakes strict mode of the test kit finds in a plugin.
+--- Returns the mistakes that the test kit's strict mode finds in a plugin.
 
 local assert = require "luassert"
 local testing = require "kong.response.testing"
@@ -7,8 +7,8 @@ local testing = require "kong.response.testing"
 local _M = {}
 
 
---- The mistakes in a plugin or a list of plugins, with their places. Without strict mode, the same
--- test passes.
+--- Returns the mistakes in a plugin or a list of plugins, with their places. It checks that the
+-- same test passes without strict mode.
 function _M.places(plugin, case)
   local one, list = plugin, nil
   if plugin[1] then
@@ -29,7 +29,8 @@ function _M.places(plugin, case)
 end
 
 
---- The mistakes without their places. Code after an exit is the exception: it has only its place.
+--- Returns the mistakes without their places. Only the mistake about code after an exit keeps its
+-- place.
 function _M.mistakes(plugin, case)
   local found, result = _M.places(plugin, case)
   for i, text in ipairs(found) do
@@ -42,7 +43,7 @@ function _M.mistakes(plugin, case)
 end
 
 
---- The line of the caller.
+--- Returns the line of the caller.
 function _M.line_here()
   return debug.getinfo(2, "l").currentline
 end

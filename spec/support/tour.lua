@@ -1,4 +1,4 @@
---- One request that asks and sets in every phase, and what must come of it.
+--- One request that calls getters and setters in every phase, and its expected results.
 
 local assert = require "luassert"
 
@@ -6,7 +6,7 @@ local assert = require "luassert"
 local _M = {}
 
 
---- The code of its phases.
+--- Returns the code of its phases.
 _M.CASE = {
   upstream = [[
     ngx.status = 203
@@ -39,7 +39,7 @@ _M.CASE = {
 }
 
 
---- The request with other fields.
+--- Returns the request with other fields.
 function _M.with(fields)
   local case = {}
   for key, value in pairs(_M.CASE) do
@@ -52,7 +52,7 @@ function _M.with(fields)
 end
 
 
---- What must come of it.
+--- Checks the results.
 function _M.check(r)
   assert.equal(403, r.status)
   assert.same({ "1", "2" }, r:values("X-Rewrite"))

@@ -1,4 +1,4 @@
---- Runs commands and compares folders, for specs about what is installed.
+--- Runs commands and compares folders, for specs about installing.
 
 local nginx = require "spec.support.nginx"
 
@@ -6,7 +6,7 @@ local nginx = require "spec.support.nginx"
 local _M = { root = nginx.root }
 
 
---- What a shell command writes; raises that when it fails.
+--- Returns the output of a shell command. If the command fails, raises the output as an error.
 function _M.run(command)
   local pipe = assert(io.popen("cd '" .. _M.root .. "' && { " .. command
     .. "; } 2>&1; echo \":$?\""))
@@ -20,7 +20,7 @@ function _M.run(command)
 end
 
 
---- A new folder.
+--- Makes a new folder, and returns its path.
 function _M.temporary()
   return (_M.run("mktemp -d"):gsub("\n", ""))
 end
@@ -31,7 +31,7 @@ function _M.remove(dir)
 end
 
 
---- The files below a folder: their checksums, by path.
+--- Returns the checksums of the files in a folder and its subfolders, by path.
 function _M.files(dir)
   local found = {}
   local list = _M.run("[ ! -d '" .. dir .. "' ] || { cd '" .. dir
@@ -43,7 +43,7 @@ function _M.files(dir)
 end
 
 
---- The folders below a folder, itself excluded.
+--- Returns the subfolders of a folder, at any depth.
 function _M.folders(dir)
   local found = {}
   for path in _M.run("cd '" .. dir .. "' && find . -mindepth 1 -type d"):gmatch("%./([^\n]+)") do
@@ -53,7 +53,7 @@ function _M.folders(dir)
 end
 
 
---- The native file that is current below a folder, and the file that says so, as `files` has them.
+--- Returns the current native file in a folder, and the file that names it, as paths of `files`.
 -- `name` is `testing/native` for the kit's.
 function _M.native(dir, name)
   name = "kong/response/" .. (name or "core")
@@ -63,8 +63,8 @@ function _M.native(dir, name)
 end
 
 
---- What a LuaJIT writes that finds the library in `lua_dir`, its native part in `clib_dir`, and
--- nothing else.
+--- Runs LuaJIT with the library in `lua_dir` and its native part in `clib_dir`, and no other paths.
+-- Returns its output.
 function _M.luajit(source, lua_dir, clib_dir)
   local script = os.tmpname()
   local file = assert(io.open(script, "w"))
@@ -80,7 +80,7 @@ function _M.luajit(source, lua_dir, clib_dir)
 end
 
 
---- Runs a plugin in memory, and shows what came.
+--- Runs a plugin in memory, and shows the response.
 _M.IN_MEMORY = [[
   local plugin = {}
   function plugin:access(config)
@@ -93,8 +93,8 @@ _M.IN_MEMORY = [[
 ]]
 
 
---- Answers in nginx with the library of `lua_dir` and `clib_dir`; returns the response, and the
--- files that it was loaded from.
+--- Answers a request in nginx with the library of `lua_dir` and `clib_dir`. Returns the response,
+-- and the files of the loaded library.
 function _M.in_nginx(lua_dir, clib_dir)
   local response, files
   nginx.once({

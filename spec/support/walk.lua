@@ -1,4 +1,4 @@
---- Calls every function with every odd argument. The workers of a spec load this file.
+--- Calls every function with unusual arguments. The workers of a spec load this file.
 
 local ffi = require "ffi"
 local response = require "kong.response"
@@ -50,7 +50,7 @@ local KEYS = {
   "1", "0.5", "true", "print", "{}", "throwing('__tostring', {})", "returning('__tostring', 1)",
 }
 
--- How many depths before the limit of the stack are near it.
+-- The number of stack depths before the limit that it tests one by one.
 local NEAR_LIMIT = 300
 
 local environment = setmetatable({ ffi = ffi, response = response }, { __index = _G })
@@ -121,7 +121,7 @@ local function case(name, arguments)
 end
 
 
--- calls that return, and calls that end the request when they succeed
+-- The calls that return, and the calls that end the request if they succeed.
 local plain, ending = {}, {}
 
 for _, name in ipairs(FUNCTIONS) do
@@ -135,7 +135,8 @@ end
 
 for _, name in ipairs { "set_header", "add_header" } do
   for _, first in ipairs(VALUES) do
-    -- A name that is no string is refused whatever the value: a few values are enough.
+    -- With a name that is not a string, a few values are enough, because the function checks the
+    -- name first.
     for _, second in ipairs(first:find("^%(?'") and VALUES or FEW_VALUES) do
       plain[#plain + 1] = case(name, first .. ", " .. second)
     end
@@ -176,7 +177,7 @@ for _, key in ipairs(KEYS) do
   end
 end
 
--- a response that waits in ngx.ctx, where anybody may change it
+-- A delayed response in ngx.ctx, which any code may change.
 for _, value in ipairs(VALUES) do
   for _, field in ipairs { "status_code", "content", "headers" } do
     local source = ([[
@@ -243,7 +244,7 @@ function _M.walk(phase, also_ending)
 end
 
 
---- In a phase of a request: the one case it asks for, if it asks for it in that phase.
+--- Runs the case of the request, if the request names this phase.
 function _M.run(phase)
   if ngx.var.arg_phase == phase and not ngx.ctx.walked then
     ngx.ctx.walked = true
@@ -268,7 +269,7 @@ function _M.drive(phase, port)
 end
 
 
---- How many frames of a function the stack has room for.
+--- Returns the number of calls of a function that fit on the stack.
 local function depth_limit()
   local deepest = 0
   local function descend(depth)
@@ -301,7 +302,7 @@ function _M.overflow()
 end
 
 
---- Raises errors that carry much text.
+--- Raises errors with long texts.
 function _M.raise()
   local long = ("x"):rep(20000)
   for _ = 1, 5000 do

@@ -1,9 +1,9 @@
---- Runs whole plugins, handler and schema, in nginx under the life cycle and in the test kit: the
--- scenarios of `spec/plugins/cases/`.
+--- Runs the scenarios of `spec/plugins/cases/`: whole plugins (handler and schema), in nginx under
+-- the life cycle and in the test kit.
 --
--- A scenario has `plugins`, a `description` of the gateway, and steps, which share what the worker
--- keeps. A step has a `request` and an `upstream`, as the test kit describes them, `services` (what
--- other servers answer, by URL) and what is expected:
+-- A scenario has `plugins`, a `description` of the gateway, and steps, which run in one worker. A
+-- step has a `request` and an `upstream` in the test kit's format, `services` (the answers of other
+-- servers, by URL), and the expected results:
 --
 --   status, body, json, message   of the answer; `message` is that of an error document
 --   headers                       by name: a value, an array of values, or false for none
@@ -37,7 +37,7 @@ local _M = {
 }
 
 
---- The scenarios of all plugins; `of` is the plugin's name.
+--- Returns the scenarios of all plugins. `of` is the name of the plugin.
 function _M.scenarios()
   local scenarios = {}
   for _, name in ipairs(PLUGINS) do
@@ -50,7 +50,7 @@ function _M.scenarios()
 end
 
 
---- Lets `require` find the plugins, inside of a describe block.
+--- Adds the plugins to the paths of `require`, inside of a describe block.
 function _M.on_path()
   local path
   busted.setup(function()
@@ -63,7 +63,7 @@ function _M.on_path()
 end
 
 
--- Headers by name, as `ngx.req.get_headers` has them.
+-- Returns headers by name, like `ngx.req.get_headers`.
 local function by_lower_name(headers)
   local named = {}
   for name, value in pairs(headers) do
@@ -99,9 +99,9 @@ local function with_ports(value)
 end
 
 
---- A `run` of the test kit for a scenario.
+--- Makes a `run` of the test kit for a scenario.
 -- @tparam table scenario
--- @tparam[opt] boolean gateway false for what the life cycle gives
+-- @tparam[opt] boolean gateway false runs the plugins under the life cycle
 function _M.worker(scenario, gateway)
   local description = scenario.description or {}
   return testing.worker {
@@ -111,7 +111,7 @@ function _M.worker(scenario, gateway)
 end
 
 
---- What came of a step in the test kit; the fields are those of `in_nginx`.
+--- Returns the results of a step in the test kit. The fields are those of `in_nginx`.
 function _M.in_memory(run, scenario, step)
   local description = scenario.description or {}
   local request = { host = in_nginx.HOST, client = {
@@ -149,7 +149,8 @@ function _M.in_memory(run, scenario, step)
 end
 
 
---- An answer without what differs for good reason: the server's version, times and ids.
+--- Returns an answer without the parts that always differ: the version of the server, times and
+-- ids.
 function _M.comparable(got)
   local list = {}
   for _, header in ipairs(got.headers) do
@@ -208,7 +209,7 @@ local function check_request(expected, got)
 end
 
 
---- Asserts that what came of a step is what is expected of it.
+--- Asserts that the results of a step are the expected ones.
 function _M.check(expected, got)
   assert.equal(expected.status, got.status, got.body .. "\n" .. got.log)
   if expected.body then

@@ -1,5 +1,5 @@
---- Runs the scenarios of `whole_plugins.lua` in nginx, under the life cycle: a server for each
--- scenario, two upstreams, and one server that stands for all others.
+--- Runs the scenarios of `whole_plugins.lua` in nginx, under the life cycle: with a server for each
+-- scenario, two upstreams, and one server instead of all other services.
 
 local cjson = require "cjson"
 local described = require "spec.support.described"
@@ -20,7 +20,7 @@ local _M = {
 }
 
 
--- Where a scenario has the port of a server, for example "%{canary_port}".
+-- The placeholders for ports in a scenario, for example "%{canary_port}".
 local PORT = "^%%{%w+_port}$"
 
 
@@ -62,7 +62,8 @@ end
 return lists
 ]==]
 
--- The upstream and the other servers answer what a file says, and note what they get.
+-- A file has the answers of the upstream and of the other servers. They note the requests that they
+-- get.
 local PEER = [==[
 local cjson = require "cjson"
 local _M = {}
@@ -200,7 +201,7 @@ end
 
 
 local function lines_of(headers)
-  -- Not those of curl.
+  -- Without the headers that curl adds.
   local lines = { "Host: " .. _M.HOST, "Accept:", "User-Agent:", "Content-Type:" }
   for _, header in ipairs(fields.headers(headers, "headers")) do
     for i = 2, #lines do
@@ -233,13 +234,14 @@ local function read_received(path)
 end
 
 
---- Forgets what the worker keeps.
+--- Clears the state of the worker.
 function _M.forget(server)
   assert.equal("done", server:get("/forget").body)
 end
 
 
---- What came of a step in nginx: `status`, `headers`, `body`, `upstream`, `services`, `log`.
+--- Returns the results of a step in nginx: `status`, `headers`, `body`, `upstream`, `services`,
+-- `log`.
 function _M.run(server, number, step)
   local services = {}
   for url, answer in pairs(step.services or {}) do

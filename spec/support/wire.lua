@@ -1,4 +1,4 @@
---- HTTP/1.x as a strict client reads it: what RFC 9112 leaves no choice about is an error here.
+--- A strict client of HTTP/1.x: it fails for everything that breaks RFC 9112.
 --
 --     local client = wire.connect(server)
 --     client:send("GET", "/x")
@@ -9,7 +9,8 @@ local concat = table.concat
 local fmt = string.format
 
 
--- The bytes of a field's name (RFC 9110 section 5.6.2), and those that no value may have (5.5).
+-- The bytes of a header's name (RFC 9110, section 5.6.2), and the bytes that a value must not have
+-- (5.5).
 local TOKEN = "^[%w!#$%%&'*+%-.^_`|~]+$"
 local FORBIDDEN = "[%z\1-\8\10-\31\127]"
 
@@ -144,7 +145,7 @@ local function values(fields, known)
 end
 
 
--- How the body is framed (RFC 9112 section 6.3): "none", "chunked", "length", "close".
+-- Returns the framing of the body (RFC 9112, section 6.3): "none", "chunked", "length", "close".
 local function framing(response, method)
   local codings = values(response.fields, "transfer-encoding")
   local lengths = values(response.fields, "content-length")
@@ -174,7 +175,7 @@ end
 
 
 --- Reads the response to a request of `method`. Returns { version, status, fields, framing, body },
--- or nil and why the bytes are none.
+-- or nil and an error about the bytes.
 function Client:receive(method)
   local line, err = take_line(self)
   if not line then
@@ -228,7 +229,7 @@ function _M.connect(server)
 end
 
 
---- The values of a header of `response`, by its name in lower case.
+--- Returns the values of a header of `response`, by its name in lower case.
 function _M.values(response, name)
   return values(response.fields, name)
 end
