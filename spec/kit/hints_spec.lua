@@ -126,7 +126,7 @@ describe("a field of ngx or kong that the kit lacks", function()
     end
     assert.same({ "kong.ctx.plugin is nil in init_worker, in configure and in timers" },
       in_timer(function() kong.ctx.plugin.x = 1 end))
-    assert.same({ "a timer has no request: pass it what it needs of one" },
+    assert.same({ "a timer has no request: pass it the values that it needs" },
       in_timer(function() kong.request.get_header("x") end))
   end)
 

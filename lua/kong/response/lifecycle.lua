@@ -65,7 +65,7 @@ local function read_all(plugins)
   local entries = entries_of.read(plugins, function(reference)
     local secret, err = kong.vault.get(reference)
     if not secret and rawget(_G, "ngx") then
-      ngx.log(ngx.WARN, "the secret ", reference, " cannot be had: ", err)
+      ngx.log(ngx.WARN, "the secret ", reference, " is not available: ", err)
     end
     return secret or ""
   end)

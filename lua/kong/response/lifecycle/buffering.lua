@@ -108,7 +108,7 @@ function _M.answer(kong, requests, ctx, state, location, list)
   local is_head = ngx.req.get_method() == "HEAD"
   local answer, failure = ask(location, ctx, state)
   if not answer then
-    return responses.send_unexpected(kong, ctx, failure, "the upstream cannot be asked")
+    return responses.send_unexpected(kong, ctx, failure, "the request to the upstream failed")
   end
   ctx.buffered_proxying = true
   ctx.buffered_status, ctx.buffered_headers = answer.status, answer.header

@@ -375,7 +375,7 @@ function _M.new()
   end
 
   function ngx.exec()
-    error("the kit has one location: ngx.exec", 2)
+    error("ngx.exec cannot redirect, because the kit has only one location", 2)
   end
 
   function ngx.eof()

@@ -191,7 +191,7 @@ end
 function Session:timer_failed(err)
   local text = tostring(err)
   local needs_request = find(text, "no phase in ngx.ctx.KONG_PHASE", 1, true)
-  local hint = needs_request and "a timer has no request: pass it what it needs of one"
+  local hint = needs_request and "a timer has no request: pass it the values that it needs"
                or lacking.hint(text)
   if hint then
     self:hint(hint)

@@ -262,7 +262,7 @@ function req.set_uri(uri, jump, binary)
     error(fmt('unsafe byte "0x%02x" in uri "%s" (maybe you want to set the \'binary\' argument?)',
               byte(unsafe), shown), 2)
   elseif jump then
-    error("the kit has one location: ngx.req.set_uri cannot jump to another one", 2)
+    error("ngx.req.set_uri cannot jump, because the kit has only one location", 2)
   end
   local request = current().request
   request.uri, request.sets_uri = uri, true
