@@ -49,6 +49,17 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
         r.seen.access)
     end)
 
+    it("set_header() sets the Host of gRPC with :authority", function()
+      local r = server:run { access = [[
+        local set_header = kong.service.request.set_header
+        ngx.var.upstream_scheme = "grpc"
+        note(fails(set_header, ":authority", { "a", "b" }), ngx.var.upstream_host)
+        note(fails(set_header, ":authority", {}), ngx.var.upstream_host)
+        ngx.var.upstream_scheme = "http"
+      ]] }
+      assert.same({ false, "b", false, "" }, r.seen.access)
+    end)
+
     it("add_header() keeps existing values", function()
       local r = server:run {
         headers = { "X-Foo: a", "X-Foo: b", "X-Bar: 1", "X-Dash: d" },

@@ -91,6 +91,15 @@ pdk.each("kong.service", { description = DESCRIPTION, servers = SERVERS }, funct
     end
   end)
 
+  it("set_target() works in rewrite", function()
+    local r = server:run {
+      rewrite = ("kong.service.set_target('127.0.0.1', %d)"):format(server.ports.one_port),
+      access = "note(ngx.var.upstream_host, ngx.ctx.balancer_data.retries)",
+    }
+    assert.equal("one", r.body)
+    assert.same({ "127.0.0.1", 5 }, r.seen.access)
+  end)
+
   it("set_upstream() takes the servers of an upstream in turn", function()
     local bodies = {}
     for i = 1, 4 do

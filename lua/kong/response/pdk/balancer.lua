@@ -60,7 +60,7 @@ return function(pdk)
     local balancer = require "ngx.balancer"
     local ctx = ngx.ctx
     local data = ctx.balancer_data
-    if not data then
+    if not data or not data.tries then
       error("the balancer phase needs the access phase before it", 0)
     end
     local before = ctx.KONG_PHASE

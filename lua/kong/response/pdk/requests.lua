@@ -109,10 +109,14 @@ function _M.new(pdk)
     ctx.route, ctx.service = description.route, service
     ctx.authenticated_consumer = description.consumer
     ctx.authenticated_credential = description.credential
+    -- A plugin may have called `kong.service.set_target` in rewrite.
+    local earlier = ctx.balancer_data
+    local target = earlier or service or {}
     ctx.balancer_data = {
       scheme = service and service.protocol or "http",
-      host = service and service.host,
-      port = service and service.port,
+      host = target.host,
+      address = earlier and earlier.address,
+      port = target.port,
       try_count = 0,
       retries = service and service.retries or 5,
       connect_timeout = service and service.connect_timeout or 60000,

@@ -168,17 +168,17 @@ return function(pdk)
 
   -- Sets `Host`, or `:authority`, which gRPC sends instead.
   local function set_special(name, value)
+    local host = value
+    if type(value) == "table" then
+      host = value[#value] or ""
+    end
     if name == AUTHORITY then
       local scheme = ngx.var.upstream_scheme
       if scheme ~= "grpc" and scheme ~= "grpcs" then
         return nil, "cannot set :authority pseudo-header on non-grpc requests"
       end
-      set_host(type(value) == "table" and value[#value] or value)
+      set_host(host)
       return
-    end
-    local host = value
-    if type(value) == "table" then
-      host = value[#value] or ""
     end
     set_host(host)
     ngx.req.set_header(name, value)
