@@ -41,6 +41,29 @@ describe("a timer", function()
     assert.equal("timer", result.log[1].phase)
   end)
 
+  it("runs once for each interval if it sleeps longer than that", function()
+    local runs = 0
+    testing.run { plugin = { access = function()
+      ngx.timer.every(1, function()
+        runs = runs + 1
+        ngx.sleep(2)
+      end)
+    end } }
+    testing.advance(3)
+    assert.equal(3, runs)
+  end)
+
+  it("comes to an end if it sets itself again before it sleeps", function()
+    local runs = 0
+    local function again()
+      runs = runs + 1
+      ngx.timer.at(0, again)
+      ngx.sleep(1)
+    end
+    testing.run { plugin = { access = function() ngx.timer.at(0, again) end } }
+    assert.equal(50, runs)
+  end)
+
   it("raises an error without a delay and a function", function()
     testing.run { plugin = { access = function()
       assert.has_error(function() ngx.timer.at(-1, print) end,

@@ -10,6 +10,10 @@ local sort = table.sort
 local unpack = unpack
 
 
+-- A callback that sleeps runs other timers. This is the maximum depth, so that a timer which sets
+-- itself again before it sleeps comes to an end.
+local MAX_DEPTH = 50
+
 local Worker = {}
 Worker.__index = Worker
 
@@ -39,7 +43,7 @@ local function take_due(self, last_turn)
   sort(self.timers, runs_before)
   for i = 1, #self.timers do
     local timer = self.timers[i]
-    if timer.time <= clock.now() and timer.turn <= last_turn then
+    if timer.time <= clock.now() and timer.turn <= last_turn and not timer.is_running then
       table.remove(self.timers, i)
       return timer
     end
@@ -56,19 +60,27 @@ end
 --- Runs the timers that are due. Timers that a callback sets run the next time.
 -- @tparam function call `call(callback, premature, ...)`
 function Worker:run_timers(call)
-  local last_turn = self.count
+  if self.depth >= MAX_DEPTH then
+    return
+  end
+  self.depth = self.depth + 1
+  local last_turn, started = self.count, clock.now()
   local timer = take_due(self, last_turn)
   while timer do
     if timer.interval then
       self.count = self.count + 1
       timer.time, timer.turn = timer.time + timer.interval, self.count
       self.timers[#self.timers + 1] = timer
-      -- If more than one interval has passed, run the timer once for each.
-      last_turn = timer.time <= clock.now() and self.count or last_turn
+      -- If more than one interval has passed, run the timer once for each. The time for which
+      -- callbacks sleep does not count: they may sleep longer than the interval.
+      last_turn = timer.time <= started and self.count or last_turn
     end
+    timer.is_running = true
     call(timer.callback, false, unpack(timer.arguments, 2, timer.arguments[1] + 1))
+    timer.is_running = false
     timer = take_due(self, last_turn)
   end
+  self.depth = self.depth - 1
 end
 
 
@@ -78,7 +90,7 @@ local _M = {}
 --- Makes a worker.
 -- @tparam[opt] table declared the dictionaries; see `ngx.shared`
 function _M.new(declared)
-  return setmetatable({ shared = shared.new(declared), timers = {}, count = 0 }, Worker)
+  return setmetatable({ shared = shared.new(declared), timers = {}, count = 0, depth = 0 }, Worker)
 end
 
 
