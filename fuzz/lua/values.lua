@@ -17,10 +17,10 @@ local sub = string.sub
 
 -- How often hostile code may run for one input. After that, it returns nothing, so that no loop is
 -- endless.
-local MOST_HARM = 200
+local MAX_HARM = 200
 -- The maximum number of values for one input.
-local MOST_VALUES = 3000
-local MOST_SHARED = 6
+local MAX_VALUES = 3000
+local MAX_SHARED = 6
 
 -- Leaves out values that cannot be keys.
 local function set(target, key, value)
@@ -155,7 +155,7 @@ function Input:trap(depth)
     answer = 64
   end
   return function()
-    if self.harm == MOST_HARM or #self.tables == 0 then
+    if self.harm == MAX_HARM or #self.tables == 0 then
       return nil
     end
     self.harm = self.harm + 1
@@ -241,7 +241,7 @@ local MAKERS = {
   function(input)
     local count = #input.tables
     input.shared = input.shared + 1
-    if count == 0 or input.far or input.shared > MOST_SHARED then
+    if count == 0 or input.far or input.shared > MAX_SHARED then
       return {}
     end
     return input.tables[input:byte() % count + 1]
@@ -321,7 +321,7 @@ local MAKERS = {
 function Input:value(depth)
   depth = depth or 0
   self.made = self.made + 1
-  if depth > 20 or self.made > MOST_VALUES then
+  if depth > 20 or self.made > MAX_VALUES then
     return nil
   end
   return self:pick(MAKERS)(self, depth)

@@ -33,7 +33,7 @@ for _, phase in ipairs(PHASES) do
 end
 
 -- Other correct names of methods.
-local ELSEWHERE = { init_worker = true, configure = true, certificate = true, preread = true }
+local OTHER_METHODS = { init_worker = true, configure = true, certificate = true, preread = true }
 
 local FIELDS = {
   plugin = "table string",
@@ -63,7 +63,7 @@ local function check_plugin(what, plugin, name)
       end
     end
   end
-  local misspelt, meant = names.misspelt_phase(plugin, METHODS, ELSEWHERE)
+  local misspelt, meant = names.misspelt_phase(plugin, METHODS, OTHER_METHODS)
   if misspelt then
     error(fmt("%s has a method %q, which is not a phase: did you mean %q?", what, misspelt, meant),
           0)

@@ -58,7 +58,7 @@ local OF_TYPE = {
 }
 
 -- The required attributes of fields of a type.
-local NEEDED = {
+local REQUIRED = {
   array = { "elements" },
   set = { "elements" },
   map = { "keys", "values" },
@@ -104,10 +104,10 @@ local function check_attributes(field, path)
       refuse(path, "%s: unknown field%s", tostring(name), names.suggestion(tostring(name), KNOWN))
     end
   end
-  local needed = NEEDED[kind] or {}
-  for i = 1, #needed do
-    if type(field[needed[i]]) ~= "table" then
-      refuse(path, "field of type '%s' must declare '%s'", kind, needed[i])
+  local required_attributes = REQUIRED[kind] or {}
+  for i = 1, #required_attributes do
+    if type(field[required_attributes[i]]) ~= "table" then
+      refuse(path, "field of type '%s' must declare '%s'", kind, required_attributes[i])
     end
   end
   local description = field.description

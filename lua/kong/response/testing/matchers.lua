@@ -25,13 +25,13 @@ local type = type
 
 -- The keys of the result and of the first word in luassert's state of an assertion.
 local RESULT = "kong_response_result"
-local BEGINNING = "kong_response_beginning"
+local FIRST_WORD = "kong_response_beginning"
 
 -- The subject of an assertion, by its first word.
 local SUBJECTS = { response = "response", upstream = "request to the upstream" }
 
 -- The only possible first word of some assertions.
-local BEGINNINGS = {
+local FIRST_WORDS = {
   status = "response", logged = "response", ctx = "response", method = "upstream",
   path = "upstream",
 }
@@ -232,15 +232,15 @@ end
 
 
 -- Refuses an assertion that could never fail or never pass.
-local function check_call(name, beginning, argument)
-  local only = BEGINNINGS[name]
-  if only and only ~= beginning then
+local function check_call(name, first_word, argument)
+  local only = FIRST_WORDS[name]
+  if only and only ~= first_word then
     raise(fmt("has.%s is about the %s: write assert.%s(result).has.%s(...)", name, SUBJECTS[only],
               only, name))
   end
   local wanted = ARGUMENTS[name]
   if wanted and type(argument) ~= wanted[1] then
-    raise(fmt("assert.%s(result).has.%s needs a %s, got %s", beginning, name, wanted[2],
+    raise(fmt("assert.%s(result).has.%s needs a %s, got %s", first_word, name, wanted[2],
               type(argument)))
   end
 end
@@ -299,7 +299,7 @@ function _M.register(luassert, is_result)
                     type(result)))
         end
         rawset(state, RESULT, of_result(result))
-        rawset(state, BEGINNING, name)
+        rawset(state, FIRST_WORD, name)
       end
       return state
     end)
@@ -325,10 +325,10 @@ function _M.register(luassert, is_result)
       if not result then
         raise(fmt("name the response: assert.response(result).has.%s(...)", name))
       end
-      local beginning = rawget(state, BEGINNING)
-      check_call(name, beginning, arguments[1])
+      local first_word = rawget(state, FIRST_WORD)
+      check_call(name, first_word, arguments[1])
       local ok, expected, found, title = check(result, arguments[1], arguments[2])
-      local subject = SUBJECTS[beginning]
+      local subject = SUBJECTS[first_word]
       arguments[1], arguments[2] = subject, expected
       arguments[3] = title and "\n\n" .. fmt(title, subject) or ", but it is:"
       arguments[4] = result:describe()

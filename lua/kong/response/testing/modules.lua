@@ -18,7 +18,7 @@ local type = type
 
 
 -- The kit's own versions of modules that need nginx or a network.
-local OURS = {
+local KIT_MODULES = {
   ["ngx.re"] = splits,
   ["ngx.semaphore"] = threads.semaphore,
   ["ngx.base64"] = {
@@ -79,7 +79,7 @@ function _M.install(given, handlers)
     added[name] = true
     loaded[name] = module
   end
-  for name, module in pairs(OURS) do
+  for name, module in pairs(KIT_MODULES) do
     replace(name, module)
   end
   if given then
@@ -94,7 +94,7 @@ function _M.install(given, handlers)
       end
     end
     for name in pairs(added) do
-      if not OURS[name] and given[name] == nil then
+      if not KIT_MODULES[name] and given[name] == nil then
         loaded[name] = nil
       end
     end

@@ -10,12 +10,12 @@ local concat = table.concat
 local ERR = 4
 
 
-local function until_left(outcome)
+local function while_returned(outcome)
   return outcome == "returned"
 end
 
 
-local function to_the_end()
+local function always()
   return true
 end
 
@@ -63,7 +63,7 @@ local function run_direct(session, phase)
   if phase == "rewrite" then
     session.requests.rewrite(session.ngx.ctx)
   end
-  local outcome = session:handlers(phase, until_left)
+  local outcome = session:handlers(phase, while_returned)
   local goes_on = not outcome
   if outcome == "exited" then
     goes_on = session:finish_exit()
@@ -206,7 +206,7 @@ function _M.run(session)
     proxy(session)
   end
   local leave = session:enter "log"
-  session:handlers("log", to_the_end)
+  session:handlers("log", always)
   leave()
 end
 

@@ -19,7 +19,7 @@ local type = type
 
 
 -- The levels of the log that a failed test shows.
-local TELLING = { emerg = true, alert = true, crit = true, err = true, warn = true }
+local SHOWN_LEVELS = { emerg = true, alert = true, crit = true, err = true, warn = true }
 
 
 local headers_mt = {}
@@ -101,7 +101,7 @@ function Result:describe()
   lines[#lines + 1] = fmt("\nsource: %s; phases: %s", self.source, concat(self.phases, ", "))
   for i = 1, #self.log do
     local line = self.log[i]
-    if TELLING[line.level] then
+    if SHOWN_LEVELS[line.level] then
       lines[#lines + 1] = fmt("log: [%s] %s%s", line.level, origin(line), line.message)
     end
   end

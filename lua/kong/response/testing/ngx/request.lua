@@ -353,7 +353,7 @@ end
 
 -- Headers of the client that nginx does not pass on. It sends its own values to an upstream, or
 -- none.
-local HIDDEN = {
+local NOT_PASSED_ON = {
   ["host"] = true, ["connection"] = true, ["content-length"] = true, ["transfer-encoding"] = true,
   ["te"] = true, ["keep-alive"] = true, ["expect"] = true, ["upgrade"] = true,
 }
@@ -392,7 +392,7 @@ function _M.for_upstream(request, variables)
   end
   for i = 1, #request.headers do
     local header = request.headers[i]
-    if not HIDDEN[lower(header[1])] then
+    if not NOT_PASSED_ON[lower(header[1])] then
       headers[#headers + 1] = { header[1], header[2] }
     end
   end
