@@ -74,7 +74,7 @@ END
   server=$!
   answer=$(curl -s --retry 50 --retry-connrefused --retry-delay 0 --max-time 20 -w ' %{http_code}' \
     "http://127.0.0.1:$port/" || true)
-  kill "$server"
+  kill "$server" 2> /dev/null || true
   wait "$server" || true
   server=
   [ "$answer" = "short 418" ] || fail "$suite: nginx answered $answer: $(cat "$dir/error.log")"

@@ -28,7 +28,7 @@ fi
 
 started=""
 for _ in 1 2 3 4 5; do
-  # below the ports that a system uses for outgoing connections
+  # These ports are below those that a system uses for outgoing connections.
   upstream=$((10000 + RANDOM % 20000))
   gateway=$((upstream + 1))
   sed -e "s|@LOAD_MODULE@|$load_module|" -e "s|@DIR@|$dir|g" -e "s|@HERE@|$here|g" \
