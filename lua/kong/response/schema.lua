@@ -162,7 +162,7 @@ local function validate_row(schema, config, extra)
 end
 
 
--- Fields that a row gets automatically. Handlers do not see them, so `null` saves making them.
+-- Fields that a row gets automatically. Handlers do not see them, so their values are not needed.
 local NOT_NEEDED = { id = values.NULL, created_at = values.NULL, updated_at = values.NULL }
 
 -- The fields that a list of plugins can set in a row.

@@ -23,7 +23,7 @@ function _M.now()
 end
 
 
---- Moves the clock by so many seconds.
+--- Moves the clock by a number of seconds.
 function _M.move(seconds)
   time = _M.now() + seconds
 end

@@ -59,7 +59,7 @@ function _M.check(given)
 end
 
 
--- Whether a module is that of a plugin's handler, or is in the same folder.
+-- Whether a module is the handler's module, or is in the same folder.
 local function is_of_plugin(name, handler)
   local folder = (match(handler, "^(.*)%.[^.]+$") or handler) .. "."
   return name == handler or find(name, folder, 1, true) == 1

@@ -302,7 +302,7 @@ function _M.new()
   for name, code in pairs(text) do
     ngx[name] = code
   end
-  -- Helpers of the kit in `text`.
+  -- `text` also has these helpers of the kit, which nginx's `ngx` does not have.
   ngx.arguments, ngx.query_arguments = nil, nil
 
   -- Without a test, the code of a module is loading, as in `init_by_lua*`.

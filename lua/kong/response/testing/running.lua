@@ -43,13 +43,13 @@ function _M.log(level, message)
 end
 
 
---- Starts to store lines for the next test.
+--- Starts storing lines for the next test.
 function _M.start_loading()
   loading = loading or {}
 end
 
 
---- Returns the lines that were stored while plugins were loaded, and stops to store lines.
+--- Returns the lines that were stored while plugins were loaded, and stops storing lines.
 function _M.take_loading()
   local lines = loading or {}
   loading = nil

@@ -279,7 +279,7 @@ function Server:output(pieces, last)
   end
   local sent, ended = host:get_chunk()
   self:chunk_filtered(pieces, last, sent, ended)
-  -- The client stops to read a chunked body at its first end.
+  -- The client stops reading a chunked body at its first end.
   if sent ~= "" and not (self.complete and self.chunked) then
     self.chunks[#self.chunks + 1] = sent
   end

@@ -284,7 +284,7 @@ function Dictionary:expire(name, exptime)
     return nil, err
   end
   exptime = tonumber(exptime) or error('bad "exptime" argument', 2)
-  -- nginx takes a negative time for none.
+  -- For nginx, a negative time means that the entry does not expire.
   local time = exptime > 0 and clock.now() + exptime or nil
   local entry = live(self, key)
   if not entry then
