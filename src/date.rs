@@ -63,6 +63,10 @@ impl Reader<'_> {
     }
 }
 
+/// What nginx has in the place of the time of an invalid date. It is also the last second of 1969, which nginx
+/// therefore takes for an invalid date.
+pub const INVALID: i64 = -1;
+
 /// The seconds since 1970 of a date, or `None` if nginx refuses the date.
 pub fn parse(text: &[u8]) -> Option<i64> {
     let mut reader = Reader(text);
@@ -134,7 +138,8 @@ pub fn parse(text: &[u8]) -> Option<i64> {
     } else if day > DAYS_OF_MONTH[month] {
         return None;
     }
-    Some(days(year, month as i64 + 1, day) * 86_400 + hour * 3600 + minute * 60 + second)
+    let time = days(year, month as i64 + 1, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    (time != INVALID).then_some(time)
 }
 
 fn is_leap(year: i64) -> bool {
@@ -202,6 +207,7 @@ mod tests {
             "Sun, 31 Feb 1994 08:49:37 GMT",
             "Sun, 29 Feb 1900 08:49:37 GMT",
             "Sun, 06 Nov 1994 25:49:37 GMT",
+            "Wed, 31 Dec 1969 23:59:59 GMT",
         ] {
             assert_eq!(parse(text.as_bytes()), None, "{text}");
         }

@@ -64,6 +64,10 @@ local RARE = {
     request = request({}, { "User_Agent", "a" }), pdk = {},
     access = { { "kong.request.get_header", "User-Agent", n = 1 } },
   },
+  ["a last header of a request that ends with a space"] = {
+    request = request({}), pdk = {}, upstream = UPSTREAM,
+    access = { { "kong.service.request.set_header", "X-A", "1 ", n = 2 } },
+  },
   ["headers of a request whose status is 400"] = {
     request = request({ method = "POST" }), pdk = {}, upstream = UPSTREAM,
     access = {

@@ -209,7 +209,9 @@ function Player:phase(phase)
 end
 
 
---- Notes the request that the upstream got. Without a request, it notes nothing.
+--- Notes the request that the upstream got. Without a request, it notes nothing. Spaces at the end
+-- are not part of a value (RFC 9110 section 5.5): `ngx.req.raw_header` leaves out those of the last
+-- header.
 -- @tparam ?table sent `method`, `path`, `headers`, `body`
 function Player:upstream_got(sent)
   if not sent or not self.sequence.pdk then
@@ -217,7 +219,7 @@ function Player:upstream_got(sent)
   end
   local lines = { sent.method .. " " .. sent.path }
   for _, header in ipairs(sent.headers) do
-    lines[#lines + 1] = header[1] .. ": " .. header[2]
+    lines[#lines + 1] = header[1] .. ": " .. header[2]:gsub(" +$", "")
   end
   self:note("the upstream got " .. values.source(lines) .. " " .. values.source(sent.body))
 end

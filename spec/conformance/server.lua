@@ -78,7 +78,7 @@ local function receive(case)
   local head = ngx.req.raw_header()
   local method, path, start = head:match("^(%S+) (.-) HTTP/%d%.%d\r\n()")
   local headers = {}
-  for name, value in head:sub(start):gmatch("([^\r\n:]+): ?([^\r\n]*)\r\n") do
+  for name, value in head:sub(start):gmatch("([^\r\n:]+): ?([^\r\n]*)") do
     if not OF_NGINX[name:lower()] then
       headers[#headers + 1] = { name, value }
     end

@@ -22,10 +22,7 @@ pub fn fails<H: Host>(host: &H, headers: &Headers) -> Result<bool, Error> {
     }
     if let Some(since) = host.request_headers(&IF_UNMODIFIED_SINCE).first() {
         let modified = value_sent(host, headers, &[b"Last-Modified"])?;
-        if modified
-            .and_then(|modified| date::parse(&modified))
-            .is_none_or(|modified| date::parse(since).is_none_or(|since| since < modified))
-        {
+        if is_modified_since(since, modified.and_then(|modified| date::parse(&modified))) {
             return Ok(true);
         }
     }
@@ -34,6 +31,12 @@ pub fn fails<H: Host>(host: &H, headers: &Headers) -> Result<bool, Error> {
         return Ok(!lists(tags, etag.as_deref(), Comparison::Strong));
     }
     Ok(false)
+}
+
+/// Whether If-Unmodified-Since fails for a response that was modified at this time, in seconds since 1970. As in nginx,
+/// a response without a time fails, and an invalid `since` counts as the last second of 1969.
+pub fn is_modified_since(since: &[u8], modified: Option<i64>) -> bool {
+    modified.is_none_or(|modified| date::parse(since).unwrap_or(date::INVALID) < modified)
 }
 
 /// The value of a response header: the first of `names` that is set, in the call or before. `None` also for a value
@@ -146,6 +149,7 @@ mod tests {
             (EARLY, LATE, true),
             ("yesterday", EARLY, true),
             (EARLY, "yesterday", true),
+            ("yesterday", "Mon, 01 Jan 0001 00:00:00 GMT", false),
         ] {
             let request = [("If-Unmodified-Since", since)];
             assert_eq!(failing(&request, &[("Last-Modified", &[modified])]), fails, "{since}");

@@ -53,10 +53,10 @@ impl Memory {
     }
 
     fn precondition_fails(&self) -> bool {
-        let is_newer = self.request_header(&IF_UNMODIFIED_SINCE).next().is_some_and(|since| {
-            let since = date::parse(since);
-            self.head.last_modified.is_none_or(|time| since.is_none_or(|since| since < time))
-        });
+        let is_newer = self
+            .request_header(&IF_UNMODIFIED_SINCE)
+            .next()
+            .is_some_and(|since| precondition::is_modified_since(since, self.head.last_modified));
         let no_tag_matches = || {
             self.request_header(&IF_MATCH).next().is_some_and(|tags| {
                 let etag = self.head.single(Single::ETag).map(|slot| slot.value.as_slice());
