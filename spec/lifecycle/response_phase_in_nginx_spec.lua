@@ -248,8 +248,8 @@ served.describe("the response phase", start, function(server)
       assert.same({ "5" }, r:values("X-Length"))
     else
       assert.equal(500, r.status)
-      assert.is_truthy(server:wait_log("http2 requests not supported yet %(the upstream cannot be "
-        .. "asked"))
+      assert.is_truthy(server:wait_log("http2 requests not supported yet %(the request to the "
+        .. "upstream failed"))
     end
   end)
 
