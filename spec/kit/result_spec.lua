@@ -269,6 +269,22 @@ describe("assert.response(result)", function()
     assert.equal(user, assert.response(sent).has.ctx("user", user))
   end)
 
+  it("shows a part of tables that hold each other in has.ctx", function()
+    local nodes = {}
+    for i = 1, 20 do
+      nodes[i] = {}
+    end
+    for i = 1, 20 do
+      for j = 1, 20 do
+        nodes[i][j] = nodes[j]
+      end
+    end
+    local sent = testing.run { plugin = { access = function() kong.ctx.shared.nodes = nodes end } }
+    local err = fails(function() assert.response(sent).has.ctx("nodes", "none") end)
+    assert.matches("...", err, 1, true)
+    assert.is_true(#err < 100000, #err .. " bytes")
+  end)
+
   it("checks the request to the upstream, too", function()
     local sent = testing.run {
       plugin = { access = function()

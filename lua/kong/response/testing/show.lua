@@ -19,6 +19,8 @@ local ESCAPES = {
 }
 
 local MAX_DEPTH = 20
+-- Tables can hold each other, so that a few of them would fill the memory.
+local MAX_VALUES = 1000
 
 
 local function quote(text)
@@ -48,7 +50,19 @@ local function is_marked(value)
 end
 
 
-local function show(value, depth)
+local function sorted_names(value)
+  local names = {}
+  for name in pairs(value) do
+    names[#names + 1] = name
+  end
+  sort(names, function(one, other)
+    return tostring(one) < tostring(other)
+  end)
+  return names
+end
+
+
+local function show(value, depth, seen)
   local kind = type(value)
   if value == json.null then
     return "null"
@@ -67,21 +81,15 @@ local function show(value, depth)
 
   local items = {}
   local length = length_of(value)
-  if length then
-    for i = 1, length do
-      items[i] = show(value[i], depth + 1)
+  local names = length and {} or sorted_names(value)
+  for i = 1, length or #names do
+    seen.values = seen.values + 1
+    if seen.values > MAX_VALUES then
+      items[i] = "..."
+      break
     end
-  else
-    local names = {}
-    for name in pairs(value) do
-      names[#names + 1] = name
-    end
-    sort(names, function(one, other)
-      return tostring(one) < tostring(other)
-    end)
-    for i = 1, #names do
-      items[i] = quote(tostring(names[i])) .. ": " .. show(value[names[i]], depth + 1)
-    end
+    local item = show(value[length and i or names[i]], depth + 1, seen)
+    items[i] = length and item or quote(tostring(names[i])) .. ": " .. item
   end
   local open, close = length and "[" or "{", length and "]" or "}"
   if #items == 0 then
@@ -92,7 +100,8 @@ local function show(value, depth)
 end
 
 
---- Returns a value as JSON on several lines.
+--- Returns a value as JSON on several lines. `...` replaces tables inside 20 others, and what
+-- follows the first 1,000 values.
 return function(value)
-  return show(value, 0)
+  return show(value, 0, { values = 0 })
 end
