@@ -17,6 +17,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # The steps of one suite run one after the other. The number of a suite is the index of its first step.
+STEP_SECONDS=1800
 titles=()
 commands=()
 suites=()
@@ -126,7 +127,8 @@ work() {
     fi
     if [ -n "$mine" ]; then
       local code=0
-      bash -c "exec ${commands[i]}" > "$dir/$i.log" 2>&1 || code=$?
+      timeout --foreground --kill-after=10 $STEP_SECONDS bash -c "exec ${commands[i]}" > "$dir/$i.log" 2>&1 || code=$?
+      [ $code != 124 ] || echo "error: the step did not end within $STEP_SECONDS seconds" >> "$dir/$i.log"
       echo "$code" > "$dir/$i.code.new"
       mv "$dir/$i.code.new" "$dir/$i.code"
     fi
