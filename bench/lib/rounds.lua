@@ -5,6 +5,9 @@ local server = require "bench.lib.server"
 local stats = require "bench.lib.stats"
 
 
+local MAX_WORKERS = 5
+local ROUNDS_OF_A_WORKER = 4
+
 local _M = {}
 
 
@@ -23,37 +26,65 @@ function _M.with_sides(jit_on, upstream, use)
 end
 
 
---- @tparam table sides
--- @tparam table cases
--- @tparam number rounds the number of rounds after one for warming up
--- @tparam function measure `measure(side, case)` returns a number
--- @treturn table for each case the medians, by the names of the sides
-function _M.medians(sides, cases, rounds, measure)
-  local samples = {}
-  for i = 1, #cases do
-    samples[i] = { ours = {}, peer = {} }
-  end
+--- Measures each case of each side `rounds` times, after one round for warming up, and puts the
+-- smallest results into `least`.
+local function measure_rounds(least, sides, cases, rounds, measure)
   for round = 0, rounds do
     for i, case in ipairs(cases) do
+      least[i] = least[i] or {}
       for k = 1, #sides do
         -- In each round, another side is the first one.
         local side = sides[(round + k) % #sides + 1]
-        local figure = measure(side, case)
+        local figure, base = measure(side, case)
         if round > 0 then
-          table.insert(samples[i][side.side], figure)
+          local known = least[i][side.side] or { figure, base }
+          known[1] = math.min(known[1], figure)
+          known[2] = math.min(known[2] or 0, base or 0)
+          least[i][side.side] = known
         end
       end
     end
   end
+end
 
-  local medians = {}
-  for i = 1, #cases do
-    medians[i] = {}
-    for name, figures in pairs(samples[i]) do
-      medians[i][name] = figures[1] and stats.median(figures)
+
+local function differences(least)
+  for _, sides in ipairs(least) do
+    for name, known in pairs(sides) do
+      sides[name] = known[1] - known[2]
     end
   end
-  return medians
+  return least
+end
+
+
+--- Returns the smallest figures, because other programs and the host of a virtual machine only add
+-- time. A figure can be a difference. Then each of the two measured times is the smallest.
+-- @tparam table sides
+-- @tparam table cases
+-- @tparam number rounds the number of rounds after one for warming up
+-- @tparam function measure `measure(side, case)` returns a number, and optionally the number that
+-- is subtracted
+-- @treturn table for each case the figures, by the names of the sides
+function _M.least(sides, cases, rounds, measure)
+  local least = {}
+  measure_rounds(least, sides, cases, rounds, measure)
+  return differences(least)
+end
+
+
+--- As `least`, for both sides (see `with_sides`). The rounds are divided among up to five workers
+-- of each side, because in each worker LuaJIT compiles other traces, and memory has other
+-- addresses.
+function _M.of_both_sides(jit_on, upstream, cases, rounds, measure)
+  local least = {}
+  local workers = math.min(MAX_WORKERS, math.ceil(rounds / ROUNDS_OF_A_WORKER))
+  for _ = 1, workers do
+    _M.with_sides(jit_on, upstream, function(sides)
+      measure_rounds(least, sides, cases, math.ceil(rounds / workers), measure)
+    end)
+  end
+  return differences(least)
 end
 
 

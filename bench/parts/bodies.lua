@@ -29,8 +29,9 @@ local PEAK_COUNT = 5
 
 local function measure(side, case)
   local path, empty, query, count = unpack(case)
-  return (rounds.cpu(side, count, path .. "?" .. query)
-          - rounds.cpu(side, count, empty .. "?" .. query)) / NANOSECONDS[case[7]]
+  local unit = NANOSECONDS[case[7]]
+  return rounds.cpu(side, count, path .. "?" .. query) / unit,
+         rounds.cpu(side, count, empty .. "?" .. query) / unit
 end
 
 
@@ -40,12 +41,11 @@ return function(options)
     local upstream = keep(bodies.start_upstream())
     for column, jit_on in ipairs { true, false } do
       for i, case in ipairs(CASES) do
-        rounds.with_sides(jit_on, upstream.ports.port, function(sides)
-          local figures = rounds.medians(sides, { case }, options.rounds * case[5], measure)[1]
-          figures.target = case[7 + column]
-          rows[i] = rows[i] or { name = case[6], unit = case[7] }
-          rows[i][column] = figures
-        end)
+        local figures = rounds.of_both_sides(jit_on, upstream.ports.port, { case },
+                                             options.rounds * case[5], measure)[1]
+        figures.target = case[7 + column]
+        rows[i] = rows[i] or { name = case[6], unit = case[7] }
+        rows[i][column] = figures
       end
       local last = #CASES + 1
       rows[last] = rows[last] or { name = "64 MB, peak memory", unit = "MB", share = true }

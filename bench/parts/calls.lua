@@ -33,16 +33,14 @@ local CASES = {
 return function(options)
   local rows = {}
   for column, jit_on in ipairs { true, false } do
-    rounds.with_sides(jit_on, nil, function(sides)
-      local medians = rounds.medians(sides, CASES, options.rounds, function(side, case)
-        return loops.measure(side, case[1])
-      end)
-      for i, case in ipairs(CASES) do
-        rows[i] = rows[i] or { name = case[2], unit = "ns" }
-        rows[i][column] = medians[i]
-        medians[i].target = case[2 + column]
-      end
+    local figures = rounds.of_both_sides(jit_on, nil, CASES, options.rounds, function(side, case)
+      return loops.measure(side, case[1])
     end)
+    for i, case in ipairs(CASES) do
+      rows[i] = rows[i] or { name = case[2], unit = "ns" }
+      rows[i][column] = figures[i]
+      figures[i].target = case[2 + column]
+    end
   end
   return { {
     title = "Per call, in a hot loop of one request",

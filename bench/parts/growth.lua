@@ -30,7 +30,7 @@ local function json(side, n)
   if side.side == "peer" then
     return figure("json_cjson")
   end
-  return figure("json_table") - figure("json_string")
+  return figure("json_table"), figure("json_string")
 end
 
 
@@ -72,10 +72,10 @@ local function run(curve, options, upstream)
   end
   for mode, jit_on in ipairs { true, false } do
     rounds.with_sides(jit_on, upstream, function(sides)
-      local medians = rounds.medians(sides, curve.sizes, options.rounds, curve.measure)
-      for k, median in ipairs(medians) do
-        points[k][2 * mode] = median.peer
-        points[k][2 * mode + 1] = median.ours
+      local figures = rounds.least(sides, curve.sizes, options.rounds, curve.measure)
+      for k, figure in ipairs(figures) do
+        points[k][2 * mode] = figure.peer
+        points[k][2 * mode + 1] = figure.ours
       end
     end)
   end

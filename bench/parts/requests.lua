@@ -19,21 +19,22 @@ local CASES = {
 local SHORT = 8
 
 
+local function measure(side, case)
+  local path, empty, count = case[1], case[2], case[3]
+  return rounds.cpu(side, count, path, loops.ACCEPT) / 1000,
+         rounds.cpu(side, count, empty, loops.ACCEPT) / 1000
+end
+
+
 return function(options)
   local rows = {}
   for column, jit_on in ipairs { true, false } do
-    rounds.with_sides(jit_on, nil, function(sides)
-      local medians = rounds.medians(sides, CASES, options.rounds * SHORT, function(side, case)
-        local path, empty, count = case[1], case[2], case[3]
-        return (rounds.cpu(side, count, path, loops.ACCEPT)
-                - rounds.cpu(side, count, empty, loops.ACCEPT)) / 1000
-      end)
-      for i, case in ipairs(CASES) do
-        rows[i] = rows[i] or { name = case[4], unit = "µs" }
-        rows[i][column] = medians[i]
-        medians[i].target = case[4 + column]
-      end
-    end)
+    local figures = rounds.of_both_sides(jit_on, nil, CASES, options.rounds * SHORT, measure)
+    for i, case in ipairs(CASES) do
+      rows[i] = rows[i] or { name = case[4], unit = "µs" }
+      rows[i][column] = figures[i]
+      figures[i].target = case[4 + column]
+    end
   end
   return { {
     title = "Whole requests",

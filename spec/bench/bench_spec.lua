@@ -56,19 +56,30 @@ end)
 
 
 describe("the rounds", function()
-  it("alternate, start with a warm-up and give medians", function()
+  it("alternate, start with a warm-up and give the smallest figures", function()
     local order = {}
-    local figures = { ours = { 100, 1, 5, 3 }, peer = { 100, 20, 40, 90 } }
+    local figures = { ours = { 0, 3, 5, 4 }, peer = { 0, 90, 40, 70 } }
     local counts = { ours = 0, peer = 0 }
-    local medians = rounds.medians({ { side = "ours" }, { side = "peer" } }, { "a case" }, 3,
+    local least = rounds.least({ { side = "ours" }, { side = "peer" } }, { "a case" }, 3,
       function(side)
         local name = side.side
         order[#order + 1] = name
         counts[name] = counts[name] + 1
         return figures[name][counts[name]]
       end)
-    assert.same({ { ours = 3, peer = 40 } }, medians)
+    assert.same({ { ours = 3, peer = 40 } }, least)
     assert.equal("peer ours ours peer peer ours ours peer", table.concat(order, " "))
+  end)
+
+
+  it("subtract the smallest empty request", function()
+    local figures = { { 0, 0 }, { 9, 4 }, { 7, 5 }, { 8, 3 } }
+    local count = 0
+    local least = rounds.least({ { side = "ours" } }, { "a case" }, 3, function()
+      count = count + 1
+      return unpack(figures[count])
+    end)
+    assert.same({ { ours = 7 - 3 } }, least)
   end)
 end)
 
