@@ -6,6 +6,7 @@ local live = require "spec.support.live"
 
 
 local MODIFIED = "Wed, 21 Oct 2015 07:28:00 GMT"
+local ANCIENT, OLD = "Mon, 01 Jan 0001 00:00:00 GMT", "Fri, 01 Jan 1960 00:00:00 GMT"
 local EARLIER, LATER = "Tue, 20 Oct 2015 07:28:00 GMT", "Thu, 22 Oct 2015 07:28:00 GMT"
 
 local ETAG = [[{ ETag = '"v"' }]]
@@ -150,6 +151,16 @@ for what, locations in pairs(PAGES) do
           [stage] = [[response.set_header("ETag", '"v"') ]]
             .. place[2]:format("response.exit(200, 'x')"),
         }, 412, "x")
+      end)
+
+      it("is checked against a date before 1970 that a plugin set, in " .. where, function()
+        for since, status in pairs { [EARLIER] = 200, yesterday = 200, [ANCIENT] = 412 } do
+          check({
+            headers = { "If-Unmodified-Since: " .. since },
+            [stage] = ("response.set_header('Last-Modified', %q) "):format(OLD)
+              .. place[2]:format("response.exit(200, 'x')"),
+          }, status, "x")
+        end
       end)
 
       it("is checked for a table, an empty string and no body in " .. where, function()

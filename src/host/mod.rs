@@ -99,6 +99,9 @@ pub trait Host {
     /// An error of the server.
     fn header(&self, name: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Error>;
 
+    /// Last-Modified as it was set. The getter of lua-nginx-module formats its date, and finds no date before 1970.
+    fn last_modified(&self) -> Option<Cow<'_, [u8]>>;
+
     /// Sets or adds `values`. Setting no values removes the header. No value is empty.
     ///
     /// # Errors
@@ -154,6 +157,9 @@ pub trait Host {
 pub trait Callbacks {
     /// The result of `ngx.req.http_version()`.
     fn http_version(&self) -> Option<Version>;
+
+    /// Last-Modified in the list of headers, which only Lua can read.
+    fn last_modified(&self) -> Option<Vec<u8>>;
 
     /// Logs with the user's own function. Returns false if there is none, or if it raises an error.
     fn log(&self, level: Level, message: &[u8]) -> bool;

@@ -90,6 +90,10 @@ impl Callbacks for NoCallbacks {
         None
     }
 
+    fn last_modified(&self) -> Option<Vec<u8>> {
+        None
+    }
+
     fn log(&self, _: Level, _: &[u8]) -> bool {
         false
     }

@@ -1,11 +1,15 @@
 //! The preconditions If-Match and If-Unmodified-Since (RFC 9110 section 13), with nginx's result for each request.
 
+use std::borrow::Cow;
+
 use http::header::{IF_MATCH, IF_UNMODIFIED_SINCE};
 
 use crate::date;
 use crate::error::Error;
 use crate::host::Host;
 use crate::response::header::Headers;
+
+const LAST_MODIFIED: &[u8] = b"Last-Modified";
 
 /// Whether If-Unmodified-Since or If-Match fails for a response of status 200 with `headers`. Then the response must
 /// be a 412.
@@ -21,7 +25,7 @@ pub fn fails<H: Host>(host: &H, headers: &Headers) -> Result<bool, Error> {
         return Ok(false);
     }
     if let Some(since) = host.request_headers(&IF_UNMODIFIED_SINCE).first() {
-        let modified = value_sent(host, headers, &[b"Last-Modified"])?;
+        let modified = value_sent(host, headers, &[LAST_MODIFIED])?;
         if is_modified_since(since, modified.and_then(|modified| date::parse(&modified))) {
             return Ok(true);
         }
@@ -50,7 +54,8 @@ fn value_sent<H: Host>(
         let value = match headers.last(name) {
             Some(value) => Some(value.to_vec()),
             None if headers.has(name) => None,
-            None => host.header(name)?.map(std::borrow::Cow::into_owned),
+            None if *name == LAST_MODIFIED => host.last_modified().map(Cow::into_owned),
+            None => host.header(name)?.map(Cow::into_owned),
         };
         if let Some(value) = value {
             let is_escaped = value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');

@@ -238,6 +238,10 @@ impl Host for Request<'_> {
         }
     }
 
+    fn last_modified(&self) -> Option<Cow<'_, [u8]>> {
+        self.callbacks.last_modified().map(Cow::Owned)
+    }
+
     fn write_header(&mut self, name: &[u8], values: &[&[u8]], write: Write) -> Result<(), Error> {
         let [first, rest @ ..] = values else {
             return self.call_setter(name, None, &[], write);

@@ -1,11 +1,11 @@
-//! The calls of the rules into Lua: the HTTP version of the request, and the log.
+//! The calls of the rules into Lua: the HTTP version of the request, Last-Modified, and the log.
 
 use http::Version;
 use mlua::ffi::{self, lua_State};
 
 use super::call::Call;
 use super::server::Server;
-use super::stack::{self, Slot, push_bytes, push_slot};
+use super::stack::{self, Slot, push_bytes, push_slot, string};
 use crate::host::{Callbacks, Level, version_of};
 
 impl<S: Server> Callbacks for Call<S> {
@@ -19,6 +19,19 @@ impl<S: Server> Callbacks for Call<S> {
             let version = is_number.then(|| ffi::lua_tonumber(state, -1)).and_then(version_of);
             ffi::lua_pop(state, 1);
             version
+        }
+    }
+
+    fn last_modified(&self) -> Option<Vec<u8>> {
+        let state = self.state;
+        // SAFETY: as in `http_version`.
+        unsafe {
+            push_slot(state, Slot::ListedHeader);
+            push_slot(state, Slot::LastModified);
+            stack::pcall(state, 1, 1).ok()?;
+            let value = string(state, -1).map(<[u8]>::to_vec);
+            ffi::lua_pop(state, 1);
+            value
         }
     }
 

@@ -102,6 +102,7 @@ slots! {
         LifecycleKeepsEmptyBody = "KONG_RESPONSE_KEEPS_EMPTY_BODY",
         DecidedRequestId = "KONG_RESPONSE_REQUEST_ID",
         Message = "message",
+        LastModified = "last-modified",
     }
 }
 

@@ -36,6 +36,10 @@ impl Host for Memory {
         Ok(self.head.first(name).map(Cow::Owned))
     }
 
+    fn last_modified(&self) -> Option<Cow<'_, [u8]>> {
+        self.head.first(b"Last-Modified").map(Cow::Owned)
+    }
+
     fn write_header(&mut self, name: &[u8], values: &[&[u8]], write: Write) -> Result<(), Error> {
         if self.sent {
             return Err(Error::HeadersSent);

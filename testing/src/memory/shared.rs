@@ -54,6 +54,10 @@ impl Host for Shared<'_> {
         Ok(self.memory.borrow().header(name)?.map(owned))
     }
 
+    fn last_modified(&self) -> Option<Cow<'_, [u8]>> {
+        self.memory.borrow().last_modified().map(owned)
+    }
+
     fn write_header(&mut self, name: &[u8], values: &[&[u8]], write: Write) -> Result<(), Error> {
         self.memory.borrow_mut().write_header(name, values, write)
     }
