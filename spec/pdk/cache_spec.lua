@@ -156,6 +156,25 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
     ]])
   end)
 
+  it("forgets keys whose requests have ended in the callback", function()
+    local function kilobytes()
+      return seen("collectgarbage() collectgarbage() note(collectgarbage('count'))")[1]
+    end
+
+    local before = kilobytes()
+    for _ = 1, 3 do
+      seen [[
+        for i = 1, 10000 do
+          coroutine.wrap(function()
+            cache:get(("x"):rep(2000) .. ngx.now() .. i, nil, coroutine.yield)
+          end)()
+        end
+      ]]
+    end
+    -- The keys are 60 MB. The cache keeps a third of them.
+    assert.is_true(kilobytes() - before < 40000)
+  end)
+
   it("works in timers, and in phases that cannot wait", function()
     local r = server:run {
       access = [[

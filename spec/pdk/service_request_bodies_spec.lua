@@ -90,6 +90,21 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       assert.equal("--" .. boundary, r.upstream.body:sub(1, #boundary + 2))
     end)
 
+    it("set_body() accepts a type with many spaces", function()
+      -- Trying the end of the type at each space would take longer than clients wait.
+      local r = server:run {
+        method = "POST",
+        access = [[
+          local mime = "application/json" .. (" "):rep(10) .. "; a=" .. (" "):rep(1000)
+          note(kong.service.request.set_body({ a = 1 }, mime))
+          local err = fails(kong.service.request.set_body, {}, "a" .. (" "):rep(200000) .. "b")
+          note((err:gsub("%s+", " ")))
+        ]],
+      }
+      assert.same({ true, "unsupported content type a b" }, r.seen.access)
+      assert.equal('{"a":1}', r.upstream.body)
+    end)
+
     it("set_body() raises an error for invalid arguments", function()
       local r = server:run {
         raises = true,

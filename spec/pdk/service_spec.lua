@@ -172,3 +172,15 @@ pdk.each("kong.service without a balancer", {
     assert.same(expected, r.seen.access)
   end)
 end)
+
+
+pdk.each("kong.service with a balancer that resolves names", {
+  description = "resolves = true,",
+}, function(server)
+  it("set_target() escapes control characters in the header Host", function()
+    local r = server:run {
+      access = [[ kong.service.set_target("a\r\nX: 1\0", 80) note(ngx.var.upstream_host) ]],
+    }
+    assert.same({ "a%0D%0AX: 1%00" }, r.seen.access)
+  end)
+end)

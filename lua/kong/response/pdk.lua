@@ -12,6 +12,7 @@ local requests = require "kong.response.pdk.requests"
 local versions = require "kong.response.pdk.version"
 
 
+local byte = string.byte
 local error = error
 local find = string.find
 local fmt = string.format
@@ -168,6 +169,14 @@ function _M.new(description, ngx, find_ctx, write_log)
       undeclared[name] = true
     end
     return ok
+  end
+
+  --- Sets the header Host for the upstream. nginx sends a variable unchanged, and a line end in it
+  -- would begin another header, so this function escapes control characters.
+  function pdk.set_host(host)
+    pdk.set_variable("upstream_host", (gsub(host, "[%z\1-\8\10-\31\127]", function(c)
+      return fmt("%%%02X", byte(c))
+    end)))
   end
 
   --- The port that clients use: the server's port, or the port for it in `host_ports` of the

@@ -67,8 +67,9 @@ end
 return function(pdk)
   local ngx = pdk.ngx
   local entries = lru(SIZE)
-  -- The keys that requests are loading, and the time at which another request may load each.
-  local loading = {}
+  -- The keys that requests are loading. If a request ends in the callback, its entry stays,
+  -- so their number needs a limit.
+  local loading = lru(SIZE)
 
   local cache = {}
 
@@ -95,10 +96,16 @@ return function(pdk)
   end
 
 
+  local function is_loading(key)
+    local entry = loading:peek(key)
+    return entry and entry.expires > ngx.now()
+  end
+
+
   -- Waits until no other request loads the key, if this phase can wait.
   local function wait_for(key)
     local waited = 0
-    while (loading[key] or 0) > ngx.now() do
+    while is_loading(key) do
       if waited >= LOCK_SECONDS then
         return nil, "could not acquire callback lock: timeout"
       elseif not pcall(ngx.sleep, LOCK_STEP) then
@@ -165,9 +172,9 @@ return function(pdk)
       return entry.value, nil, 1
     end
 
-    loading[key] = ngx.now() + LOADING_SECONDS
+    loading:set(key, { expires = ngx.now() + LOADING_SECONDS })
     local ok, value, ttl = load_value(callback, select("#", ...), ...)
-    loading[key] = nil
+    loading:delete(key)
     if not ok then
       local resurrect_ttl = opts.resurrect_ttl or RESURRECT_TTL
       if stale and resurrect_ttl > 0 then

@@ -22,8 +22,10 @@ local _M = {}
 --- Returns the boundary in a media type, or nil.
 function _M.boundary(media_type)
   for parameter in gmatch(media_type, ";%s*([^;]+)") do
-    local name, value = match(parameter, "^(%a+)=(.-)%s*$")
+    local name, value = match(parameter, "^(%a+)=(.*)$")
     if name and lower(name) == "boundary" then
+      -- Clients send this text, so each pattern must take linear time. `(.-)%s*$` would not.
+      value = match(value, "^.*%S") or ""
       value = match(value, '^"(.*)"$') or value
       return value ~= "" and value or nil
     end

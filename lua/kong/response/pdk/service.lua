@@ -21,7 +21,7 @@ local TLS = { "set_tls_cert_key", "set_tls_verify", "set_tls_verify_depth", "set
 
 
 --- Makes `kong.service`.
--- @tparam table pdk `ngx`, `check`, `description_of`, `set_variable`
+-- @tparam table pdk `ngx`, `check`, `description_of`, `set_host`, `set_variable`
 -- @treturn table
 return function(pdk)
   local ngx, check = pdk.ngx, pdk.check
@@ -78,7 +78,7 @@ return function(pdk)
                 .. " names", host), 2)
     end
     data.host, data.address, data.port, data.targets = host, address, port, nil
-    pdk.set_variable("upstream_host", host)
+    pdk.set_host(host)
   end
 
 

@@ -56,7 +56,7 @@ end
 
 
 --- Makes `kong.service.request`.
--- @tparam table pdk `ngx`, `check`, `description_of`, `set_variable`
+-- @tparam table pdk `ngx`, `check`, `description_of`, `set_host`, `set_variable`
 -- @treturn table
 return function(pdk)
   local ngx, check = pdk.ngx, pdk.check
@@ -158,14 +158,6 @@ return function(pdk)
   end
 
 
-  -- nginx sends the value of a variable unchanged. A line end in it would begin another header.
-  local function set_host(host)
-    pdk.set_variable("upstream_host", (gsub(host, "[%z\1-\8\10-\31\127]", function(c)
-      return fmt("%%%02X", byte(c))
-    end)))
-  end
-
-
   -- Sets `Host`, or `:authority`, which gRPC sends instead.
   local function set_special(name, value)
     local host = value
@@ -177,10 +169,10 @@ return function(pdk)
       if scheme ~= "grpc" and scheme ~= "grpcs" then
         return nil, "cannot set :authority pseudo-header on non-grpc requests"
       end
-      set_host(host)
+      pdk.set_host(host)
       return
     end
-    set_host(host)
+    pdk.set_host(host)
     ngx.req.set_header(name, value)
   end
 
