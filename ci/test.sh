@@ -45,7 +45,7 @@ specs() {
 
 features=(--no-default-features)
 suite
-step "layers" ci/layers.sh
+step "layers" ci/layers.py
 step "formatting" cargo fmt --all --check
 step "lints, Rust" cargo clippy --locked --workspace --all-targets -- -D warnings
 step "lints, Rust, linked to LuaJIT" cargo clippy --locked --workspace --all-targets "${features[@]}" \

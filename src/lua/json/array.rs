@@ -4,7 +4,7 @@ use std::ffi::c_int;
 
 use mlua::ffi;
 
-use super::{Failed, Items, Open, Outcome, Step, Value, Writer};
+use super::state::{Failed, Items, Open, Outcome, Step, Value, Writer};
 use crate::lua::edge::stack::{self, Slot, push_slot};
 use crate::response::json::EncodeError;
 

@@ -1,10 +1,10 @@
 //! Inspects a table: its metatable, its keys, and the stack slots that it needs.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 
 use mlua::ffi;
 
-use super::{Outcome, Writer};
+use super::state::{Outcome, Sentinels, Shape, Writer};
 use crate::lua::edge::stack::{self, Slot, push_slot};
 use crate::response::json::EncodeError;
 
@@ -18,20 +18,6 @@ const FREE_SLOTS: usize = 20;
 const LEVELS: usize = 64;
 /// Up to this length an array may have any number of holes.
 const SPARSE_SAFE: f64 = 32_768.0;
-
-/// The values and metatables by which plugins mark arrays that look like objects.
-#[derive(Clone, Copy)]
-pub struct Sentinels {
-    pub empty_array: *mut c_void,
-    pub array_mt: *const c_void,
-    pub empty_array_mt: *const c_void,
-}
-
-/// How a table is written.
-pub enum Shape {
-    Object,
-    Array(c_int),
-}
 
 impl Writer {
     /// The sentinels. They are read at the first use, because few bodies need them.

@@ -8,19 +8,17 @@ mod array;
 mod inspect;
 mod output;
 pub mod read;
+mod state;
 
 use std::cell::Cell;
 use std::ffi::c_int;
 
-use inspect::{Sentinels, Shape};
 use mlua::ffi::{self, lua_State};
+use state::{Failed, Items, MAX_DEPTH, Open, Outcome, Shape, Step, Value, Writer};
 
 use super::edge::stack::{self, Slot, string, type_name};
 use crate::response::exit::TableBody;
 use crate::response::json::EncodeError;
-
-/// The maximum depth of nested tables, arrays and objects. It is lua-cjson's limit for reading and writing.
-const MAX_DEPTH: usize = 1000;
 
 thread_local! {
     /// The list of [`Writer::table`], kept for the next call: growing a new list for each call is measurably slower.
@@ -76,72 +74,6 @@ pub unsafe fn encode(state: *mut lua_State, index: c_int) -> Result<Vec<u8>, Enc
             Err(Failed) => Err(writer.error),
         }
     }
-}
-
-/// Writing has failed. The reason is in [`Writer::error`], so that a `Result` fits into a register.
-struct Failed;
-
-type Outcome<T> = Result<T, Failed>;
-
-/// The text so far, and the state of the walk.
-///
-/// Its unsafe methods rely on the conditions of [`encode`]: running, bound, slots. They are guarded: only `protect`
-/// runs code that may raise. Between two of them, the stack has the tables that are being written ([`Open`]), and above
-/// them the values that the method's comment names. `begin` reserves stack slots for a table before it is read.
-struct Writer {
-    state: *mut lua_State,
-    out: Vec<u8>,
-    /// The reason, if writing has failed.
-    error: EncodeError,
-    sentinels: Option<Sentinels>,
-    /// The stack has slots for tables of this depth.
-    reserved_depth: usize,
-    /// Whether Lua code has run, or may run at any call because a debug hook is set. If so, tables may have changed.
-    code_ran: bool,
-}
-
-/// How the items of an array are read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Items {
-    Raw,
-    /// The value of a hole comes from the metatable's `__index`.
-    Indexed,
-}
-
-/// A table that is being written.
-///
-/// On Lua's stack it is below the value that is written. The key of an object is between the two. The outer tables are in
-/// a list, not on Rust's stack, so deep nesting cannot overflow that.
-#[derive(Clone, Copy)]
-enum Open {
-    Object,
-    Array {
-        /// The number of the next item.
-        next: c_int,
-        length: c_int,
-        items: Items,
-        /// How many slots of the stack are above the table.
-        above: u8,
-    },
-}
-
-/// The kind of a value.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Value {
-    /// A value that is written.
-    Scalar,
-    /// A nil that is written as `null`.
-    Nil,
-    /// A table, which is not written yet.
-    Table,
-}
-
-/// Where writing a table has stopped.
-enum Step {
-    /// At a nested table, which is on top. The outer table continues as [`Open`] says.
-    Nested(Open),
-    /// At the end of the table.
-    Closed,
 }
 
 impl Writer {

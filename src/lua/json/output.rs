@@ -1,6 +1,6 @@
 //! The buffer that the text is written into.
 
-use super::{Failed, MAX_DEPTH, Outcome, Writer};
+use super::state::{Failed, MAX_DEPTH, Outcome, Writer};
 use crate::response::json::{EncodeError, write_escaped, write_key, write_number, write_string};
 
 /// The writer reserves so many bytes more than a value needs: it writes brackets, commas and numbers without a further

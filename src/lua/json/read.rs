@@ -16,7 +16,7 @@ use serde_core::de::{
 use serde_json::Error;
 use serde_json::de::{Deserializer as Json, Read};
 
-use super::MAX_DEPTH;
+use super::state::MAX_DEPTH;
 use crate::lua::edge::stack::{push_bytes, string, type_name};
 
 /// The longest text. Its offsets fit into the `u32` of a [`Span`].

@@ -4,7 +4,7 @@ use http::StatusCode;
 use http::header::RANGE;
 
 use super::kind::{Kind, is_multiplexed};
-use super::{Payload, Place};
+use super::parts::{Payload, Place};
 use crate::host::Host;
 
 /// The change of Content-Length.

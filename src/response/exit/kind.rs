@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::{HeaderName, Version};
 
-use super::Place;
+use super::parts::Place;
 use crate::error::Error;
 use crate::host::Host;
 use crate::response::grpc;

@@ -4,7 +4,7 @@ use http::{HeaderName, StatusCode};
 
 use super::framing::{Facts, Framing, Length, exit_code};
 use super::kind::{CONTENT_TYPE, Kind, set_header};
-use super::{Body, Payload, Place, Sent};
+use super::parts::{Body, Payload, Place, Sent};
 use crate::error::Error;
 use crate::host::{Host, Level, Write};
 use crate::response::grpc;

@@ -4,6 +4,7 @@ use super::framing::exit_code;
 use super::*;
 use crate::host::{Level, Write};
 use crate::memory::Memory;
+use crate::response::json::EncodeError;
 
 struct Table(Option<&'static str>);
 

@@ -1,6 +1,8 @@
 //! The headers of one call.
 
-use super::{Ignored, check_value, compare, is, warn, write_unchecked};
+use super::ignored::{Ignored, warn};
+use super::name::{compare, is};
+use super::raw::{check_value, write_unchecked};
 use crate::content_length;
 use crate::error::Error;
 use crate::host::{Host, Write};

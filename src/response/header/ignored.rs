@@ -2,7 +2,7 @@
 
 use http::Version;
 
-use super::is;
+use super::name::is;
 use crate::host::{Host, Level, ServerPhase};
 use crate::phase;
 

@@ -6,9 +6,8 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 
 use kong_response::error::Error;
-use mlua::{AnyUserData, MetaMethod, UserData, UserDataFields, UserDataRef, Value};
+use mlua::{AnyUserData, UserDataRef, Value};
 
-use super::methods;
 use crate::memory::Memory;
 
 thread_local! {
@@ -49,13 +48,6 @@ impl Drop for Host {
     fn drop(&mut self) {
         // When a thread ends, the map may already be dropped.
         let _ = HOSTS.try_with(|hosts| hosts.borrow_mut().remove(&self.id));
-    }
-}
-
-impl UserData for Host {
-    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
-        fields.add_meta_field(MetaMethod::Type, "kong.response.memory_host");
-        fields.add_meta_field_with(MetaMethod::Index, methods::table);
     }
 }
 

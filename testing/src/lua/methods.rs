@@ -6,12 +6,16 @@ use http::Method;
 use kong_response::error::Error;
 use kong_response::host::{Host as _, Write};
 use kong_response::response::warning;
-use mlua::{IntoLua, IntoLuaMulti, Lua, LuaString, Result, Table, Value};
+use mlua::{
+    IntoLua, IntoLuaMulti, Lua, LuaString, MetaMethod, Result, Table, UserData, UserDataFields,
+    Value,
+};
 
+use super::errors::{of_lua, raising_function};
+use super::host::{self, Host};
 use super::values::{
     arg_index, bytes, chunk, is_true, misuse, number, pairs, status, table as optional_table,
 };
-use super::{host, of_lua, raising_function};
 use crate::memory::{Answer, Field, Memory, Stage, joined};
 
 type Outcome<T> = std::result::Result<T, Error>;
@@ -19,8 +23,15 @@ type Outcome<T> = std::result::Result<T, Error>;
 /// The key in Lua's registry of the metatable for lists of headers.
 const HEADERS_MT: &str = "kong.response.memory_headers";
 
+impl UserData for Host {
+    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
+        fields.add_meta_field(MetaMethod::Type, "kong.response.memory_host");
+        fields.add_meta_field_with(MetaMethod::Index, table);
+    }
+}
+
 /// The methods by name. They have at most two arguments.
-pub fn table(lua: &Lua) -> Result<Table> {
+fn table(lua: &Lua) -> Result<Table> {
     let index = lua.create_function(dashed_index)?;
     lua.set_named_registry_value(HEADERS_MT, lua.create_table_from([("__index", index)])?)?;
 

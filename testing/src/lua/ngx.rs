@@ -4,8 +4,8 @@ use kong_response::date;
 use kong_response::error::Error;
 use mlua::{Lua, LuaString, Result, Table, UserData, Value};
 
+use super::errors::{of_lua, raising_function};
 use super::values::{bytes, misuse, number};
-use super::{of_lua, raising_function};
 use crate::{regex, text};
 
 /// A compiled expression as a userdata.

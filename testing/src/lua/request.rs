@@ -5,7 +5,7 @@ use kong_response::error::Error;
 use kong_response::host::version_of;
 use mlua::Value;
 
-use super::of_lua;
+use super::errors::of_lua;
 use super::values::{boolean, bytes, misuse, number, pairs, string, table, type_name};
 use crate::memory::Memory;
 

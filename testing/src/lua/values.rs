@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kong_response::error::Error;
 use mlua::{BorrowedBytes, Lua, Table, Value};
 
-use super::of_lua;
+use super::errors::of_lua;
 use crate::memory::{Field, joined};
 
 /// The error for a wrong argument.

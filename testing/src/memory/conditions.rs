@@ -3,8 +3,8 @@
 
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 
-use super::Memory;
 use super::head::Single;
+use super::request::Memory;
 use kong_response::date;
 use kong_response::response::precondition::{self, Comparison};
 

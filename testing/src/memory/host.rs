@@ -6,7 +6,8 @@ use bytes::{BufMut, Bytes};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{StatusCode, Version};
 
-use super::{Memory, escape};
+use super::escape;
+use super::request::Memory;
 use kong_response::body::BodyState;
 use kong_response::content_length;
 use kong_response::error::Error;

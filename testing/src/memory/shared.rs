@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use http::{HeaderName, StatusCode, Version};
 
-use super::Memory;
+use super::request::Memory;
 use kong_response::body::BodyState;
 use kong_response::error::Error;
 use kong_response::host::{

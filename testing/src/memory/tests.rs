@@ -1,8 +1,8 @@
-use http::StatusCode;
+use http::{Method, StatusCode, Version};
 
 use super::*;
 use kong_response::error::Error;
-use kong_response::host::Write;
+use kong_response::host::{Host, Write};
 
 #[test]
 fn a_proxied_head_reaches_the_wire() {

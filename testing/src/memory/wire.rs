@@ -4,7 +4,7 @@ use http::Version;
 
 use super::head::Single;
 use super::page;
-use super::{Field, Memory};
+use super::request::{Field, Memory};
 
 /// The Date of responses in tests.
 pub const DATE: &str = "Thu, 01 Jan 1970 00:00:00 GMT";
