@@ -64,13 +64,13 @@ hosts.each("a table body", { files = json.FILES }, function(server)
     end)
 
     it("reserves no memory for a length before it has read the items", function()
-      for _, length in ipairs { "2^31", "2^32 + 1", "2^53", "1e300" } do
+      for _, length in ipairs { "2^31 - 1", "2^31", "2^32 + 1", "2^53", "1e300" } do
         local found = json.encoded(server, "setmetatable({}, { __len = function() return " .. length
           .. " end, __index = function() error('read', 0) end })")[1]
         assert.is_true(found[1] == "{}" or found[2]:sub(1, #json.REFUSED) == json.REFUSED, length)
       end
       json.check(server, {
-        { "setmetatable({}, { __len = function() return 2^31 - 1 end, "
+        { "setmetatable({}, { __len = function() return 2^31 - 2 end, "
           .. "__index = function() error('read', 0) end })", nil, "read" },
       })
     end)

@@ -42,7 +42,7 @@ const fn functions<S: Server>() -> [(&'static CStr, lua_CFunction); 14] {
 }
 
 /// Opens the module for a Lua VM: a table with `version`, `nginx`, `stream`, `json`, `statuses`, `phases`,
-/// `read_phases`, `write_phases`, `sources`, `declarations`, `max_headers`, `null` and `empty_array`.
+/// `read_phases`, `write_phases`, `sources`, `declarations`, `max_headers`, `results`, `null` and `empty_array`.
 ///
 /// # Safety
 ///
@@ -79,6 +79,12 @@ pub unsafe extern "C-unwind" fn luaopen_kong_response_core(state: *mut lua_State
         ffi::lua_setfield(state, -2, c"declarations".as_ptr());
         ffi::lua_pushnumber(state, fast_paths::MAX_HEADERS as f64);
         ffi::lua_setfield(state, -2, c"max_headers".as_ptr());
+        ffi::lua_createtable(state, 0, fast_paths::RESULTS.len() as c_int);
+        for (name, result) in fast_paths::RESULTS {
+            ffi::lua_pushnumber(state, f64::from(result));
+            ffi::lua_setfield(state, -2, name.as_ptr());
+        }
+        ffi::lua_setfield(state, -2, c"results".as_ptr());
         let address: *const u8 = &EMPTY_ARRAY;
         ffi::lua_pushlightuserdata(state, address.cast_mut().cast::<c_void>());
         ffi::lua_setfield(state, -2, c"empty_array".as_ptr());

@@ -5,7 +5,7 @@
 //! [`USE_SLOW_PATH`], and `lua/kong/response/fast_paths.lua` calls the native function of the same name. Both use the
 //! same rules and the same host. Lua checks the phase, because the phase is in a Lua table.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
@@ -53,6 +53,10 @@ const LISTED: c_int = 2;
 const SYNTHESISED: c_int = 3;
 /// The caller must call the native function, which repeats the work.
 const USE_SLOW_PATH: c_int = -1;
+
+/// The results that Lua distinguishes, by name.
+pub const RESULTS: [(&CStr, c_int); 4] =
+    [(c"done", DONE), (c"found", FOUND), (c"listed", LISTED), (c"synthesised", SYNTHESISED)];
 
 /// Whether `thread` has a function that has not returned yet. Not for the calling thread: compiled code does not
 /// maintain its frames, so the result could be wrong.

@@ -121,7 +121,7 @@ pub fn document<H: Host>(
     };
     let request_id = pages.request_id();
     let template = pages.template(document);
-    let default = error_page::default_message(status.as_u16());
+    let default = error_page::default_message(status);
     let message = message.document().unwrap_or(default.as_bytes());
     let text = error_page::render(document, template.as_deref(), message, &request_id);
     Some(Page::new(text, &request_id))

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use http::StatusCode;
+
 use super::json;
 
 /// Replaces invalid UTF-8 and characters that a document must not contain.
@@ -214,8 +216,8 @@ pub fn render(
 /// The message of an error that has only a status.
 ///
 /// The default for a status without a message is `The upstream server responded with <status>`.
-pub fn default_message(status: u16) -> Cow<'static, str> {
-    let message = match status {
+pub fn default_message(status: StatusCode) -> Cow<'static, str> {
+    let message = match status.as_u16() {
         400 => "Bad request",
         401 => "Unauthorized",
         402 => "Payment required",

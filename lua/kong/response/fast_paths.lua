@@ -24,7 +24,10 @@ local WRITE = core.write_phases
 local STATUSES = core.statuses
 local SOURCES = core.sources
 
-local DONE, FOUND, LISTED, SYNTHESISED = 0, 1, 2, 3
+-- What the functions of the library return.
+local RESULTS = core.results
+local DONE, FOUND = RESULTS.done, RESULTS.found
+local LISTED, SYNTHESISED = RESULTS.listed, RESULTS.synthesised
 
 -- The maximum number of headers for the fast path of `set_headers`.
 local MAX_HEADERS = core.max_headers

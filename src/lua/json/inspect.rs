@@ -66,8 +66,9 @@ impl Writer {
             // Also converts a string of digits, which allocates nothing.
             let length = ffi::lua_tonumber(state, -1);
             ffi::lua_pop(state, 1);
-            // The array is written with its holes, so its length must have a limit.
-            if length > f64::from(i32::MAX) {
+            // The array is written with its holes, so its length must have a limit. After the last item, the number
+            // of the next one must fit too.
+            if length >= f64::from(i32::MAX) {
                 return Err(self.fail(EncodeError::Sparse));
             }
             // The array is empty for lengths below 1. NaN becomes 0.

@@ -353,11 +353,11 @@ fn default_messages() {
         (511, "Network authentication required"),
     ];
     for (status, message) in table {
-        assert_eq!(default_message(status), message);
+        assert_eq!(default_message(StatusCode::from_u16(status).unwrap()), message);
     }
     let named = table.map(|(status, _)| status);
-    for status in (0..=999).chain([u16::MAX]).filter(|status| !named.contains(status)) {
+    for status in (100..=999).filter(|status| !named.contains(status)) {
         let message = format!("The upstream server responded with {status}");
-        assert_eq!(default_message(status), message);
+        assert_eq!(default_message(StatusCode::from_u16(status).unwrap()), message);
     }
 }

@@ -6,6 +6,7 @@ use http::header::RANGE;
 use super::kind::{Kind, is_multiplexed};
 use super::parts::{Payload, Place};
 use crate::host::Host;
+use crate::response::body;
 
 /// The change of Content-Length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +116,7 @@ impl<H: Host> Facts<'_, H> {
                 // If the body filter loses the end of an empty body, the client gets not even the head. A gRPC
                 // response over HTTP/2 ends with its head.
                 let loses_end = !keeps_empty_body && (is_plain || !is_multiplexed(self.host));
-                Payload::Bytes(if loses_end { b"\n".to_vec() } else { Vec::new() })
+                Payload::Bytes(if loses_end { body::sent(b"").to_vec() } else { Vec::new() })
             }
             Place::Printed if payload == Payload::None && !is_plain => Payload::Bytes(Vec::new()),
             _ => payload,
