@@ -21,12 +21,10 @@ end
 
 local instance = require "kong.response.instance"
 local clock = require "kong.response.testing.clock"
-local coroutines = require "kong.response.testing.coroutines"
 local fields = require "kong.response.testing.fields"
-local gateway = require "kong.response.testing.gateway"
+local globals = require "kong.response.testing.globals"
 local matchers = require "kong.response.testing.matchers"
 local modules = require "kong.response.testing.modules"
-local nginx = require "kong.response.testing.nginx"
 local phases = require "kong.response.testing.phases"
 local plugin_files = require "kong.response.plugin_files"
 local plugin_phases = require "kong.response.plugin_phases"
@@ -38,7 +36,6 @@ local schemas = require "kong.response.schema"
 local sessions = require "kong.response.testing.session"
 local stand_ins = require "kong.response.stand_ins"
 local upstreams = require "kong.response.testing.upstream"
-local variables = require "kong.response.testing.ngx.variables"
 local vaults = require "kong.response.pdk.vault"
 local without_gateway = require "kong.response.testing.without_gateway"
 local worker_start = require "kong.response.testing.worker_start"
@@ -47,12 +44,9 @@ local workers = require "kong.response.testing.worker"
 
 local error = error
 local fmt = string.format
-local getmetatable = getmetatable
 local loaded = package.loaded
 local pairs = pairs
 local pcall = pcall
-local rawget = rawget
-local rawset = rawset
 local tostring = tostring
 local type = type
 
@@ -90,94 +84,11 @@ local NGINX_VERSION = "1.27.1"
 
 local ADDITIONS = { kong = "table", ngx = "table" }
 
-local MODULE = "kong.response"
-
-local ngx_table, restore_ngx, run_timers = nginx.new()
-local kong_table, restore_kong, requests_of_kong = gateway.new(ngx_table)
+local kong_table, ngx_table = globals.kong, globals.ngx
+local load, run_timers = globals.load, globals.run_timers
 
 -- The session that ran last, and its worker.
 local last
-
-
--- Replaces the globals and modules that the tested code uses. Returns a function that restores
--- them.
-local function install(given, names)
-  local kong, ngx, module = rawget(_G, "kong"), rawget(_G, "ngx"), loaded[MODULE]
-  local uninstall_coroutines = coroutines.install()
-  local uninstall_modules = modules.install(given, names)
-  rawset(_G, "kong", kong_table)
-  rawset(_G, "ngx", ngx_table)
-  loaded[MODULE] = kong_table.response
-
-  return function()
-    rawset(_G, "kong", kong)
-    rawset(_G, "ngx", ngx)
-    loaded[MODULE] = module
-    uninstall_modules()
-    uninstall_coroutines()
-    restore_ngx()
-    restore_kong()
-  end
-end
-
-
--- Adds the fields of a case to `kong` or `ngx`. If both values are tables, it adds the fields of
--- one to the other. But a table with a metatable, for example a spy, replaces the old value.
--- Without a request, it leaves out the fields that need one (`ngx.header`, `ngx.status`).
-local function add(target, given, has_request)
-  for name, value in pairs(given or {}) do
-    local there = rawget(target, name)
-    if target == ngx_table.var then
-      if has_request then
-        variables.give(running.session, name, value)
-      end
-    elseif type(value) == "table" and type(there) == "table" and not getmetatable(value) then
-      if has_request or not (getmetatable(there) or {}).__newindex then
-        add(there, value, has_request)
-      end
-    elseif has_request then
-      target[name] = value
-    else
-      rawset(target, name, value)
-    end
-  end
-end
-
-
--- Calls a function with the globals of a test, and with the fields that the test adds to them.
-local function with_globals(kong, ngx, f, ...)
-  if rawget(_G, "kong") == kong_table then
-    return f(...)
-  end
-  local uninstall = install()
-  add(kong_table, kong, false)
-  add(ngx_table, ngx, false)
-  local ok, result, err = pcall(f, ...)
-  uninstall()
-  if not ok then
-    error(modules.explain(result), 0)
-  end
-  return result, err
-end
-
-
--- Calls `require`. The log of the next test gets the lines that the module logs.
-local function load_module(name)
-  running.start_loading()
-  local ok, module = pcall(require, name)
-  if not ok then
-    error(modules.explain(module), 0)
-  end
-  return module
-end
-
-
-local function load(name, kong, ngx)
-  if loaded[name] ~= nil then
-    return loaded[name]
-  end
-  return (with_globals(kong, ngx, load_module, name))
-end
 
 
 local vault = vaults({})
@@ -194,7 +105,7 @@ local function read_plugins(given)
       return load(name, given.kong, given.ngx)
     end,
     call = function(f, ...)
-      return with_globals(given.kong, given.ngx, f, ...)
+      return globals.call(given.kong, given.ngx, f, ...)
     end,
     resolve = resolve,
   })
@@ -203,22 +114,21 @@ end
 
 local function run_session(case)
   local given = case.given
-  add(kong_table, given.kong, false)
-  add(ngx_table, given.ngx, false)
+  globals.add(kong_table, given.kong, false)
+  globals.add(ngx_table, given.ngx, false)
   case.plugins = read_plugins(given)
   if given.kong or given.ngx then
-    restore_kong()
-    restore_ngx()
+    globals.restore()
   end
-  local session = sessions.new(case, ngx_table, kong_table, requests_of_kong)
+  local session = sessions.new(case, ngx_table, kong_table, globals.requests)
   running.session = session
   instance.test = session.bind
   last = session
 
   ngx_table.ctx = {}
-  requests_of_kong.start(case)
-  add(kong_table, given.kong, true)
-  add(ngx_table, given.ngx, true)
+  globals.requests.start(case)
+  globals.add(kong_table, given.kong, true)
+  globals.add(ngx_table, given.ngx, true)
   if type(ngx_table.ctx) ~= "table" then
     error("ngx.ctx must be a table, got " .. type(ngx_table.ctx), 0)
   end
@@ -236,7 +146,7 @@ end
 
 -- Runs code with the globals of a test, and then removes the test.
 local function installed(given, names, code, ...)
-  local uninstall = install(given, names)
+  local uninstall = globals.install(given, names)
   local ok, session, result = pcall(code, ...)
   running.session = nil
   instance.test = nil
@@ -465,7 +375,7 @@ local function validate(schema, config, extra)
     local _, beside = plugin_files.locate(schema)
     schema = load(beside or schema)
   end
-  return with_globals(nil, nil, schemas.validate, schema, config, extra)
+  return globals.call(nil, nil, schemas.validate, schema, config, extra)
 end
 
 

@@ -5,6 +5,7 @@ local native = require "kong.response.testing.native"
 local coroutines = require "kong.response.testing.coroutines"
 local http = require "kong.response.http"
 local log = require "kong.response.testing.log"
+local add_output = require "kong.response.testing.output"
 local workers = require "kong.response.testing.worker"
 
 
@@ -12,13 +13,8 @@ local co_create = coroutines.create
 local co_resume = coroutines.resume
 local co_status = coroutines.status
 local co_yield = coroutines.yield
-local concat = table.concat
-local find = string.find
-local ipairs = ipairs
 local pairs = pairs
-local rawget = rawget
 local setmetatable = setmetatable
-local sub = string.sub
 
 
 local EXIT = coroutines.EXIT
@@ -55,6 +51,8 @@ local YIELDS = { rewrite = true, access = true, content = true, timer = true }
 --   restarted     a filter has started the response again
 local Server = {}
 Server.__index = Server
+
+add_output(Server)
 
 
 --- Returns the functions of `kong.response` with these options, for this request.
@@ -158,230 +156,6 @@ function Server:call(code, ...)
   end
   self.leaves = outer
   return outcome, value
-end
-
-
-local function is_chunked(headers)
-  for _, header in ipairs(headers) do
-    if header[1] == "Transfer-Encoding" then
-      return true
-    end
-  end
-  return false
-end
-
-
---- Sends the headers, unless they were sent.
--- @treturn boolean whether they were sent, and the body follows
-function Server:send_head()
-  local host = self.host
-  if host:headers_sent() then
-    return true
-  elseif self.closed or self.aborted then
-    return false
-  end
-
-  local answer = host:answer_conditions()
-  if answer == 412 then
-    return self:refuse_precondition()
-  end
-  self.unmodified = answer == 304 or self.unmodified
-  local before = self.exited or 0
-  local ok = self:filter_head()
-  -- nginx closes the connection if a header filter fails, and after `ngx.exit(ngx.ERROR)`.
-  if not ok or self.exited == -1 then
-    self.closed = true
-    return false
-  end
-  if (self.exited or 0) == before then
-    self.headers, self.body_allowed = host:finish_head()
-    self.chunked = is_chunked(self.headers)
-    self.status = host:get_status()
-    self:head_sent()
-    return true
-  end
-  -- A header filter has exited, with another code than the earlier phase.
-  return self:begin_again(self.exited)
-end
-
-
---- Replaces `ngx.ctx`. Returns the old table.
-function Server:replace_ctx(ctx) -- luacheck: no unused args
-  local ngx = rawget(_G, "ngx")
-  if ngx then
-    local before = ngx.ctx
-    ngx.ctx = ctx
-    return before
-  end
-end
-
-
---- nginx discards the body of the request, unless Lua code has read it.
-function Server:discard_request_body()
-  local request = self.request
-  request.body = request.body_read and request.body or ""
-end
-
-
---- nginx answers 412 itself. It clears the contexts of its modules, and `ngx.ctx` with them. Newer
--- versions of lua-nginx-module restore their context afterwards, except if a client of HTTP/1.0
--- gets Content-Length.
-function Server:refuse_precondition()
-  local restores = self.restores_ctx and not self.tells_length
-  self:discard_request_body()
-  local ended, ctx = self.host:body_ended(), self:replace_ctx({})
-  self:begin_again(412)
-  if restores then
-    self:replace_ctx(ctx)
-    self.host:set_arg(2, ended)
-  end
-  return false
-end
-
-
---- nginx starts the response again with its own page, and then closes the connection.
-function Server:begin_again(status)
-  local host = self.host
-  host:clean_head()
-  local page = host:special_response(status)
-  if self:send_head() then
-    self:send_pages_body(page)
-  end
-  self.aborted, self.restarted = true, true
-  return false
-end
-
-
---- Passes a chunk of the body, which is an array of pieces, to the body filters.
-function Server:output(pieces, last)
-  if self.closed or self.broken then
-    return
-  elseif not self.body_allowed then
-    if concat(pieces) ~= "" then
-      self:body_refused()
-    end
-    self.complete = self.complete or last
-    return
-  end
-
-  local host = self.host
-  if host:body_ended() then
-    -- nginx drops the chunk. Older versions of lua-nginx-module stay in the phase of the filter.
-    if not self.leaves_filter then
-      host:set_phase("body_filter")
-    end
-    return
-  end
-  host:set_chunk(pieces, last)
-  if not self:filter_body(last) then
-    self.broken = true
-    return
-  end
-  local sent, ended = host:get_chunk()
-  self:chunk_filtered(pieces, last, sent, ended)
-  -- The client stops reading a chunked body at its first end.
-  if sent ~= "" and not (self.complete and self.chunked) then
-    self.chunks[#self.chunks + 1] = sent
-  end
-  self.complete = self.complete or ended
-end
-
-
---- Sends the body of nginx's own page, which nginx has in two pieces.
-function Server:send_pages_body(page)
-  local tail = find(page, "<hr>", 1, true)
-  self:output(tail and { sub(page, 1, tail - 1), sub(page, tail) } or {}, true)
-end
-
-
---- Answers with nginx's page for a status.
-function Server:send_page(status)
-  local page = self.host:special_response(status)
-  if self:send_head() then
-    self:send_pages_body(page)
-  end
-end
-
-
---- `ngx.print`
--- @treturn ?number 1, or nil
--- @treturn ?string the error
-function Server:print(text)
-  local host = self.host
-  if self.eof then
-    return nil, "seen eof"
-  end
-  if not host:headers_sent() and not self.buffered then
-    local request = self.request
-    host:start_output()
-    self.tells_length = request.http_version < 1.1 and text ~= ""
-      and host:get_header("Content-Length") == nil
-    if self.tells_length and request.method ~= "HEAD" then
-      self.buffered = {}
-    elseif not self:send_head() then
-      return nil, "nginx output filter error"
-    elseif not self.body_allowed then
-      if text ~= "" then
-        self:body_refused()
-        self:discard_request_body()
-      end
-      self.eof = true
-      return 1
-    end
-  end
-  if text == "" then
-    return 1
-  elseif self.buffered then
-    self.buffered[#self.buffered + 1] = text
-  else
-    self:output({ text }, false)
-    if self.broken then
-      return nil, "nginx output filter error"
-    end
-  end
-  return 1
-end
-
-
---- `ngx.flush`
-function Server:flush()
-  if self.eof then
-    return nil, "seen eof"
-  elseif self.buffered then
-    return nil, "buffering"
-  elseif not self.host:headers_sent() then
-    return nil, "nothing to flush"
-  end
-  self:output({}, false)
-  return 1
-end
-
-
---- Ends the output of Lua code.
-function Server:finish()
-  if self.eof then
-    self.complete = self.complete or not self.body_allowed
-    return
-  end
-  local host, buffered = self.host, self.buffered
-  if not host:headers_sent() then
-    local length = #concat(buffered or {})
-    local is_old = self.request.http_version < 1.1
-    self.tells_length = is_old and (buffered or not host:get_header("Content-Length"))
-    host:start_output(self.tells_length and length or nil)
-    if not self:send_head() then
-      return
-    end
-    if not self.body_allowed and self.request.method ~= "HEAD" then
-      -- nginx sends the stored output for HTTP/1.0 with any status.
-      self.chunks = buffered or {}
-    elseif buffered and #buffered > 0 then
-      self:output(buffered, false)
-    end
-  end
-  self.buffered = nil
-  self:output({}, true)
-  self.eof = true
 end
 
 
