@@ -56,6 +56,15 @@ describe("the server of a test", function()
     assert.same({ "1" }, seen)
   end)
 
+  it("tells its version to the plugin", function()
+    local function versions()
+      return ngx.config.nginx_version, ngx.var.nginx_version
+    end
+    assert.same({ 1027001, "1.27.1" }, (ask(versions)))
+    assert.same({ 1022001, "1.22.1" }, (ask(versions, nil, { nginx_version = "1.22.1" })))
+    assert.same({ 1031000, "1.31" }, (ask(versions, nil, { nginx_version = "1.31" })))
+  end)
+
   it("drops the second ETag of an upstream from nginx 1.23 on", function()
     local upstream = { headers = { { "ETag", '"1"' }, { "ETag", '"2"' }, { "X-A", "1" },
                                    { "X-A", "2" } } }

@@ -291,7 +291,7 @@ function _M.new()
       prefix = function()
         return "./"
       end,
-      nginx_version = 1022001,
+      nginx_version = 1027001,
       ngx_lua_version = 10023,
     },
     null = json.null,

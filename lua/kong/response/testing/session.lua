@@ -367,15 +367,18 @@ function Session:late(what)
 end
 
 
--- Whether a version of nginx is 1.23 or later. Before 1.23, nginx sends one WWW-Authenticate, and a
--- variable has only the first of several headers. From 1.23 on, nginx drops the second ETag of an
--- upstream, and some other repeated headers.
-local function is_newer(version)
-  local major, minor = match(version, "^(%d+)%.(%d+)")
+-- The first version of nginx that sends several WWW-Authenticate, joins several headers in a
+-- variable, and drops the second ETag of an upstream and some other repeated headers.
+local NEWER = 1023000
+
+
+-- Returns a version as in `ngx.config.nginx_version`: 1027001 for 1.27.1.
+local function number_of(version)
+  local major, minor, patch = match(version, "^(%d+)%.(%d+)%.?(%d*)")
   if not major then
     error(fmt("nginx_version must be a version such as \"1.27.1\", got %q", version), 0)
   end
-  return tonumber(major) * 1000 + tonumber(minor) >= 1023
+  return major * 1000000 + minor * 1000 + (tonumber(patch) or 0)
 end
 
 
@@ -389,12 +392,15 @@ local _M = {}
 -- @tparam table requests the functions of `kong.response.pdk` that a server calls in the phases
 function _M.new(case, ngx, kong, requests)
   local request = case.request
-  local newer = is_newer(case.nginx_version)
+  local number = number_of(case.nginx_version)
+  local newer = number >= NEWER
+  ngx.config.nginx_version = number
   local self = servers.new({
     ngx = ngx,
     requests = requests,
     services = case.services,
     worker = case.worker,
+    nginx_version = case.nginx_version,
     joins_headers = newer,
     restores_ctx = newer,
     kong_ctx = kong.ctx,

@@ -177,8 +177,8 @@ local COMPUTED = {
     return fmt("%02d/%s/%d:%02d:%02d:%02d +0000", now.day, MONTHS[now.month], now.year, now.hour,
                now.min, now.sec)
   end,
-  nginx_version = function()
-    return "1.22.1"
+  nginx_version = function(session)
+    return session.nginx_version
   end,
   pid = function()
     return "1"
