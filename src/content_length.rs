@@ -1,7 +1,7 @@
 //! The grammar of Content-Length (RFC 9110 section 8.6).
 
-/// The length that a Content-Length tells. `None` where nginx would not take it: it holds a non-negative
-/// number of 63 bits, written in digits.
+/// The length in a Content-Length. `None` if nginx would refuse it: the value must have only digits, and the number must
+/// fit into 63 bits.
 ///
 /// ```
 /// use kong_response::content_length::parse;

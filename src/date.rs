@@ -63,8 +63,8 @@ impl Reader<'_> {
     }
 }
 
-/// What nginx has in the place of the time of an invalid date. It is also the last second of 1969, which nginx
-/// therefore takes for an invalid date.
+/// nginx's time for an invalid date. It is also the time of the last second of 1969, so nginx treats that date as
+/// invalid.
 pub const INVALID: i64 = -1;
 
 /// The seconds since 1970 of a date, or `None` if nginx refuses the date.

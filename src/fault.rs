@@ -1,33 +1,32 @@
-//! Faults to order, for tests of what becomes of them. Only builds with the feature `fault-injection`
-//! have them; `make build` makes none such.
+//! Faults for tests: a test orders a fault, and the library then fails at that point. Only builds with the feature
+//! `fault-injection` have them, and `make build` has not.
 
 use std::cell::Cell;
 
 use crate::error::Error;
 
-/// What can go wrong.
+/// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// A function of the library panics.
+    /// A native function panics.
     Panic,
-    /// A function panics that compiled code calls.
+    /// A function that compiled code calls panics.
     FastPath,
     /// There is no memory for the body of a response.
     Allocation,
 }
 
 thread_local! {
-    /// The fault that was ordered, and how many chances it has to let pass before.
+    /// The ordered fault, and the number of opportunities before it happens.
     static ORDERED: Cell<Option<(Fault, u32)>> = const { Cell::new(None) };
 }
 
-/// Orders a fault, in place of the one that is on order, or takes that back. `chances` to happen pass
-/// before it does.
+/// Orders a fault, which happens after `chances` opportunities. `None` cancels the order.
 pub fn order(fault: Option<(Fault, u32)>) {
     ORDERED.set(fault);
 }
 
-/// Whether a fault happens here.
+/// Whether the fault happens now. Each call is an opportunity.
 pub fn happens(fault: Fault) -> bool {
     match ORDERED.get() {
         Some((ordered, 0)) if ordered == fault => {
@@ -42,23 +41,23 @@ pub fn happens(fault: Fault) -> bool {
     }
 }
 
-/// Whether a fault is on order.
+/// Whether the fault is ordered.
 pub fn is_ordered(fault: Fault) -> bool {
     ORDERED.get().is_some_and(|(ordered, _)| ordered == fault)
 }
 
-/// Panics in what compiled code calls, if that was ordered; else says that it does not.
+/// Panics if [`Fault::FastPath`] is ordered. Otherwise returns false.
 pub fn fast_path_panics() -> bool {
     assert!(!happens(Fault::FastPath), "as ordered");
     false
 }
 
-/// Panics, if that was ordered.
+/// Panics if [`Fault::Panic`] is ordered.
 pub fn panic_here() {
     assert!(!happens(Fault::Panic), "as ordered");
 }
 
-/// Fails as an allocation of a body that is about to have `needed` bytes, if that was ordered.
+/// Fails if [`Fault::Allocation`] is ordered, like an allocation for a body of `needed` bytes.
 ///
 /// # Errors
 ///

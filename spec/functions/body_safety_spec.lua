@@ -1,4 +1,5 @@
--- Each case comes after requests that have left a pointer to a chunk behind.
+-- Calls of the body functions outside of a body filter, after requests that have left a dangling
+-- pointer to a chunk in lua-nginx-module.
 
 local body_calls = require "spec.support.body_calls"
 local hosts = require "spec.support.hosts"

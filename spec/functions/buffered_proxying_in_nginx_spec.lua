@@ -6,7 +6,7 @@ local live = require "spec.support.live"
 local wire = require "spec.support.wire"
 
 
--- SET stands for how the gateway sets the headers, PLUGIN for what plugins do behind it.
+-- SET is the code with which the gateway sets the headers, PLUGIN the code of plugins after it.
 local BUFFERED = [[
   local upstream = ngx.location.capture("/coded", { args = ngx.var.args, share_all_vars = false })
   local ctx = ngx.ctx

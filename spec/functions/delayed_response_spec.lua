@@ -19,7 +19,7 @@ end
 
 
 hosts.each("exit with ctx.delay_response", { gateway = true }, function(server)
-  --- Runs the code in access, behind the gateway's own; line 1 is the code's first line.
+  --- Runs the code in access, after the gateway's code. Line 1 is the first line of the code.
   local function run(code, request)
     local case = request or {}
     case.access = GATEWAY:gsub("\n", " ") .. " " .. code

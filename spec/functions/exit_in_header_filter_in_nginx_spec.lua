@@ -1,4 +1,4 @@
--- In nginx only: connections that go on behind an `exit` in the header filter.
+-- Connections that clients use again after an `exit` in the header filter.
 
 local KEEPS_EMPTY_BODY = require("spec.support.phase_code").KEEPS_EMPTY_BODY
 local served = require "spec.support.served"

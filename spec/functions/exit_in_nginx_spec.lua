@@ -37,7 +37,7 @@ served.describe("exit in nginx", function()
   }
 end, function(server)
   describe("and error_page", function()
-    -- a Content-Length of 0 left behind would cut the page off
+    -- If `exit` left a Content-Length of 0, it would cut off the page.
     for _, kind in ipairs { "lua", "named", "static", "return" } do
       it("shows the page for an error status without a body: " .. kind, function()
         local r = server:run { path = "/page/" .. kind, content = "response.exit(404)" }

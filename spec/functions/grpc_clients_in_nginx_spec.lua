@@ -1,5 +1,5 @@
--- gRPC clients and a gRPC upstream (grpcio), proxied by nginx: what the client's library makes of
--- the answers of `exit` and `error`, and what is on the wire.
+-- gRPC clients and a gRPC upstream (grpcio), proxied by nginx: the results that the library of the
+-- client reads from the answers of `exit` and `error`, and the bytes on the wire.
 
 local grpc = require "spec.support.grpc"
 local live = require "spec.support.live"

@@ -149,8 +149,8 @@ hosts.each("for a gRPC request,", {}, function(server)
 
 
   describe("ngx.req.http_version", function()
-    -- Counts the calls and answers what it is told. No closure keeps the count: the upvalues of a
-    -- thread that nginx ended are not safe to use.
+    -- Counts the calls, and returns the given answer. The count is not an upvalue, because the
+    -- upvalues of a thread that nginx has ended are not safe to use.
     local function counted(answer, code)
       return [[
         local seen = { real = ngx.req.http_version, calls = 0 }

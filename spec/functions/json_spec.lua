@@ -158,12 +158,12 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       assert.equal([[{"1":1,"2":2,"2.5":3}]], found[4][1])
     end)
 
-    -- These are not stepped through from key to key: whatever is in one must still be found.
+    -- The library reads the items of long arrays by number. It must still find all other keys.
     describe("with long arrays", function()
       local SOURCE = "(function() local t = {} for i = %s do t[i] = %s end %s "
                      .. "return t end)()"
 
-      --- What becomes of items 1 to n after a change, which is told in Lua for both sides.
+      --- The JSON of the items 1 to n after a change, which is Lua code for both sides.
       local function expected(n, item, change)
         local t = {}
         for i = 1, n do
@@ -186,7 +186,7 @@ hosts.each("a table body", { files = json.FILES }, function(server)
         return "[" .. table.concat(t, ",") .. "]"
       end
 
-      --- The fields of an object in the order of their bytes: Lua's own is not told.
+      --- The fields of an object, sorted, because the order of Lua's `pairs` is not defined.
       local function ordered(bytes)
         if bytes:sub(1, 1) ~= "{" then
           return bytes

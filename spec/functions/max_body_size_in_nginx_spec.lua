@@ -314,7 +314,7 @@ describe("a hostile Content-Length", function()
         end))
       end
 
-      -- What the first ones cost besides their bodies is there already.
+      -- The first requests allocate more than their bodies, so they come before the measurement.
       local warm = hold(5)
       wait(5)
       local before = server:rss(pid, "VmSize")

@@ -1,4 +1,4 @@
--- Every function with every odd argument: what is raised is a string, and the request goes on.
+-- Every function with every odd argument: the error is a string, and the request continues.
 
 local hosts = require "spec.support.hosts"
 local nginx = require "spec.support.nginx"

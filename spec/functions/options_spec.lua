@@ -20,7 +20,7 @@ hosts.each("the options", {
   files = FILES, add_headers = { ["Request-Id"] = "$request_id" },
 }, function(server)
 
-  --- Runs the code with `new` and `dir` at hand.
+  --- Runs the code, which can use `new` and `dir`.
   local function run(code, request)
     local case = request or {}
     case.access = "local new, dir = require('kong.response.instance').new, '" .. server.dir

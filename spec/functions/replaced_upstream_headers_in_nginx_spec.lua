@@ -1,5 +1,5 @@
--- A plugin's body in place of an upstream's encoded one, or of a cached one of which the client has
--- asked for a part. spec/functions/replaced_body_headers_spec.lua has the headers one by one.
+-- A plugin's body that replaces an encoded body of an upstream, or a cached body if the client has
+-- asked for a part of it. spec/functions/replaced_body_headers_spec.lua has the headers one by one.
 
 local live = require "spec.support.live"
 local wire = require "spec.support.wire"

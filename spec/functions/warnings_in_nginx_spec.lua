@@ -60,7 +60,8 @@ for _, jit_mode in ipairs { "on", "off" } do
       assert.equal(1, workers)
     end)
 
-    --- The connection is closed behind each: a client would wait for what was promised, else.
+    --- nginx closes the connection after each response. Otherwise, a client would wait for the rest
+    -- of a body that is shorter than its Content-Length.
     local function run(case, client)
       local merged = stages.merge(case, client)
       return server:run(merged, {

@@ -58,7 +58,7 @@ local CASES = {
   },
 }
 
--- The instances, one for each way to be told. In memory they are made anew for each request.
+-- The instances, one for each set of options. In memory, each request makes new ones.
 local OWN = [[
   own = rawget(_G, %q)
   if not own then
@@ -76,12 +76,12 @@ hosts.each("warnings", {
 }, function(server)
   local PHASES = { "access", "content", "header_filter", "body_filter" }
 
-  -- Runs a case with an instance of these options; returns what the log has of its warnings.
+  -- Runs a case with an instance of these options. Returns its warnings in the log.
   local function told(case, name, warnings, log)
     local phases = { upstream = case.upstream, content = "ngx.print('1')" }
     for _, phase in ipairs(PHASES) do
       if case[phase] then
-        -- What was told of a line is not told again.
+        -- The log has each warning once for each line, so each log function gets another line.
         phases[phase] = "local own " .. OWN:format(name, warnings, log, name)
           .. ("\n"):rep(#log) .. case[phase]
       end

@@ -9,7 +9,7 @@ local FUNCTIONS = {
 }
 
 -- A gateway makes its PDK when it starts: one module after the other gets the table that becomes
--- the global `kong`. Its configuration stands behind a metatable, and its log comes later.
+-- the global `kong`. Its configuration has a metatable, and it gets its log later.
 local PDK = [[
 local settings = {
   error_template_html = "%{dir}/error.html",

@@ -1,4 +1,4 @@
--- What a report says besides of a plugin's error: where its handler is, and what may be behind it.
+-- The hints for a plugin's error: the place of its handler, and the probable cause.
 
 local testing = require "kong.response.testing"
 

@@ -125,7 +125,7 @@ local CASES = {
 
 local PHASES = { "rewrite", "access", "header_filter", "body_filter", "log" }
 
--- Put in front of each: what the handler is told.
+-- The code before each handler: it notes what the handler can read.
 local NOTES = {
   header_filter = "note('status', kong.response.get_status(), kong.response.get_source()) ",
   body_filter = "note('chunk', ngx.arg[1], ngx.arg[2]) ",

@@ -42,7 +42,7 @@ end
 return Plugin
 ]==]
 
--- It runs behind the other one, in the filters.
+-- It runs after the other plugin, in the filters.
 local FILTERS = [==[
 local Plugin = { PRIORITY = 5 }
 

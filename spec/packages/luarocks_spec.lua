@@ -73,7 +73,7 @@ for version, path in pairs(ROCKSPECS) do
     it("is removed by luarocks remove", function()
       trees.run(LUAROCKS .. " --tree=" .. tree .. " remove kong-response")
       local left = trees.files(tree)
-      -- LuaRocks' own list of what is in the tree
+      -- LuaRocks' list of the rocks in the tree.
       left["lib/luarocks/rocks-5.1/manifest"] = nil
       assert.same({}, left)
       for folder in pairs(trees.folders(tree)) do

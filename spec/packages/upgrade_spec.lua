@@ -77,13 +77,13 @@ local function build_other()
 end
 
 
---- Installs what is built in a folder, as `make install` does.
+--- Installs the files of a built folder, like `make install`.
 local function install(built, dir)
   trees.run("QUIET=1 LUALIB=" .. built .. " ci/install-lualib.sh " .. dir)
 end
 
 
--- Each installs what is built in a root, and removes it.
+-- Each tool installs the build of a root, and removes it.
 local TOOLS = {
   make = {
     install = function(root, dir, environment)
@@ -148,7 +148,7 @@ describe("under load,", function()
     clients = load.start(server, PATHS)
   end
 
-  --- Each worker of now answers, and says that it is of the version, and nobody else does.
+  --- Checks that each current worker answers with the version, and that no other worker answers.
   local function assert_serves(version, build)
     local expected = {}
     for _, pid in ipairs(server:worker_pids()) do

@@ -18,7 +18,7 @@ describe("the schema of", function()
   local IDP = "https://idp.example/introspect"
   local MISSING = "required field missing"
 
-  -- A config that is valid with what becomes of it, and configs with what is wrong with them.
+  -- A valid config and its fields after the check, and then invalid configs with their errors.
   local CASES = {
     ["audit-log"] = {
       { http_endpoint = IDP }, { method = "POST", retry_count = 0 },

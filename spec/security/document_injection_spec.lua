@@ -37,7 +37,7 @@ local READABLE = {
   ("<p>"):rep(2000),
 }
 
--- Those of which something becomes U+FFFD, or another end of a line.
+-- Messages with bytes that become U+FFFD, or another line end.
 local ODD = {
   BYTES,
   "\0<b>",

@@ -47,8 +47,9 @@ local REFUSED = {
 served.describe("the framing of responses", function()
   return framing.start()
 end, function(server)
-  --- Every place of `places` with each code and name: the body must be what it is without a plugin.
-  -- `value(n, path)` gives the value of the n-th; `check(response, told, path)` may ask for more.
+  --- Runs each code with each name in every place. The body must be the same as without a plugin.
+  -- `value(n, path)` returns the value of the n-th case; `check(response, told, path)` may check
+  -- more.
   local function each(places, codes, names, value, check)
     local n = 0
     for _, place in ipairs(places) do

@@ -77,7 +77,7 @@ local CALLS = {
 
 local STAGES = { "rewrite", "access", "content", "header_filter" }
 
--- What nginx sends besides.
+-- The headers that nginx adds itself.
 local OWN = {
   ["server"] = true, ["date"] = true, ["content-type"] = true, ["content-length"] = true,
   ["transfer-encoding"] = true, ["connection"] = true,

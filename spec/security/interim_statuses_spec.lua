@@ -1,6 +1,6 @@
--- A status below 200 ends no response (RFC 9110 section 15.2). `exit` sends 500 instead: so the
--- request body is not read as the next request on the connection, and a client does not read the
--- body behind the head as a response.
+-- A status below 200 ends no response (RFC 9110 section 15.2), so `exit` sends 500 instead.
+-- Otherwise, nginx would read the request body as the next request on the connection, and a client
+-- would read the body after the head as a response.
 
 local served = require "spec.support.served"
 local stages = require "spec.support.stages"

@@ -48,10 +48,11 @@ local _M = { half = 0, ended = 0 }
 
 
 function _M.body_filter()
-  -- ngx.arg[1] would make a Lua string of each chunk, and blur what is measured
+  -- Reading ngx.arg[1] would make a Lua string of each chunk, and change the measured memory.
   ffi.C.ngx_http_lua_ffi_get_body_filter_param_body(get_request(), data, size)
   local ctx = ngx.ctx
-  -- less than what was sent: a proxy that buffers holds back what fills no buffer
+  -- The limit is less than the sent bytes, because a proxy keeps the bytes of a buffer that is not
+  -- full.
   local half = tonumber(ngx.var.arg_mb or 8) * 1024 * 1024 * 0.95
   local before = ctx.seen or 0
   ctx.seen = before + tonumber(size[0])

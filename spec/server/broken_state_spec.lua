@@ -32,7 +32,8 @@ for _, gateway in ipairs { true, false } do
       assert.is_nil(server:log():find("panicked at", 1, true))
     end)
 
-    --- The errors of all functions, by name, with `state` broken before and mended behind.
+    --- The errors of all functions, by name. `state` breaks the state before each call, and
+    -- `mended` repairs it after the call.
     local function errors(state, mended)
       local code = { "local kept = ngx.ctx" }
       for name, arguments in pairs(CALLS) do
@@ -54,7 +55,7 @@ for _, gateway in ipairs { true, false } do
       return found
     end
 
-    --- The same text for the functions that read what is broken.
+    --- The expected errors: this text for the functions of these names.
     local function each(text, names)
       local expected = {}
       for name in pairs(CALLS) do

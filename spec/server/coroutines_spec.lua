@@ -165,7 +165,7 @@ for _, jit_mode in ipairs { "on", "off" } do
           end
         ]],
         locations = [[
-          # Keeps a coroutine of the phase that is named, and waits in there or behind it.
+          # Keeps a coroutine of the named phase, and waits in that phase or after it.
           location = /first {
             access_by_lua_block {
               response.set_header("X-Own", "own")

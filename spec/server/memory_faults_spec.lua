@@ -36,7 +36,7 @@ for _, jit_mode in ipairs { "on", "off" } do
           numbers, arrays = { [i + 0.1] = numbers }, { arrays }
         end
         local text = ("x"):rep(80)
-        -- So long that what is written on the way down grows, and on the way back up does not.
+        -- These lengths make the buffer grow before the deepest table, and not after it.
         for i, data in ipairs { numbers, { text, text, text, text, text, arrays } } do
           -- Each call that fails frees memory that was kept for the next body.
           for _ = 1, 4 do

@@ -33,7 +33,7 @@ end
 local _M = {}
 
 
---- Starts the upstream behind `/grpc/Unary`, `/grpc/Stream` and `/grpc/Refuse` of a server.
+--- Starts the upstream of `/grpc/Unary`, `/grpc/Stream` and `/grpc/Refuse` of a server.
 function _M.serve(server)
   local stdout, stderr = server.dir .. "/grpc.stdout", server.dir .. "/grpc.stderr"
   local port = tostring(server.ports.grpc_port)

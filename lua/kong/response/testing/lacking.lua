@@ -54,7 +54,7 @@ local function meant_by(miss, name)
 end
 
 
--- Returns the field behind a local name: `encode_base64` for `b64`, if the file has
+-- Returns the field that a local name stands for: `encode_base64` for `b64`, if the file has
 -- `local b64 = ngx.encode_base64`.
 local function aliased(message, alias)
   local path = match(message, "([^\n:]+):%d+: attempt to ")
