@@ -1,4 +1,5 @@
--- What `make bench` measures against has to do the same work, or its figures mean nothing.
+-- `make bench` compares the library with plain Lua. The plain Lua must send the same responses,
+-- otherwise the figures mean nothing.
 
 local cases = require "spec.support.peer_cases"
 local nginx = require "spec.support.nginx"

@@ -1,4 +1,4 @@
---- How examples/demo shows what it shows: on a terminal, without colours, and in a file.
+--- The output of examples/demo: on a terminal, without colours, and in a file.
 
 local documents = require "spec.support.documents"
 local nginx = require "spec.support.nginx"

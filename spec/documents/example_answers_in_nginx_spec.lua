@@ -71,7 +71,7 @@ local function gzip(text)
 end
 
 
--- So many headers; the last one is the trace.
+-- Returns `count` headers. The last one is the trace.
 local function many(count)
   local headers = {}
   for i = 1, count - 1 do
@@ -106,7 +106,7 @@ local UPSTREAMS = {
 served.describe("in nginx, the example", function()
   return examples.start(LISTS, UPSTREAMS)
 end, function(server)
-  --- What nginx answers; the request in memory has to answer the same.
+  --- Returns nginx's answer. The answer in memory must be the same.
   local function ask(list, upstream, request, options)
     local case = { list = list, upstream = upstream, request = request }
     local real, memory = examples.both(server, LISTS, UPSTREAMS, case)

@@ -1,4 +1,4 @@
---- What the documents tell a newcomer to do, done.
+--- Follows the steps of the documents for newcomers.
 
 local documents = require "spec.support.documents"
 local followed = require "spec.support.followed"

@@ -1,7 +1,7 @@
 local nginx = require "spec.support.nginx"
 
 
--- What examples/openresty shows, as it shows it.
+-- The output of examples/openresty.
 describe("examples/openresty", function()
   local answers, access_log, error_log
 

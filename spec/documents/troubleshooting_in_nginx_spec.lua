@@ -50,7 +50,7 @@ local PLUGINS = {
 }
 
 
--- What a failed assertion says of a plugin in the test kit.
+-- The message of a failed assertion about a plugin in the test kit.
 local function failure_in_the_kit(plugin)
   local result = require("kong.response.testing").run { plugin = plugin }
   local ok, message = pcall(function()
@@ -120,7 +120,7 @@ local function by_hand(init, code, filter)
 end
 
 
--- What a Lua with these paths says of `require(module)`.
+-- The output of a Lua with these paths for `require(module)`.
 local function required(lua, module, paths)
   return trees.run(([[%s -e '%s require "%s"' || true]]):format(lua, paths, module))
 end
@@ -143,7 +143,7 @@ served.describe("docs/troubleshooting.md", start, function(server)
       :format(h2 and "--http2-prior-knowledge" or "", options, port, location))
   end
 
-  -- What the log has after a request.
+  -- Returns the log after a request.
   local function logged(options, location, h2)
     curl(options, location, h2)
     server:wait_log("client: ")

@@ -16,7 +16,7 @@ local MODULES = {
   ["kong.response.testing"] = true,
 }
 
--- What modules show each other, and no one else.
+-- Fields of modules that only other modules of the library use.
 local INTERNAL = {
   ["kong.response.instance"] = { for_tests = true, test = true },
 }
@@ -66,7 +66,7 @@ end
 local documents = trees.run("cat README.md docs/*.md docs/functions/*.md")
 
 
---- What its chapter says of one of the thirteen functions.
+--- The arguments and results of a function in its chapter.
 local function chapter(name)
   local text = read("docs/functions/" .. name .. ".md")
   local returns, arguments =
@@ -224,7 +224,7 @@ describe("the types of kong.response", function()
     end
     assert.is_true(count >= 4)
     for _, message in ipairs(messages(text:match("every one may raise:(.-)\n\n"))) do
-      -- Where the documents give an example, the types have a pattern.
+      -- The types have a pattern where the documents have an example.
       local pattern = message:gsub("<phase>", "log"):gsub("<phases>.*$", "")
       assert.is_truthy(flat(documents):find(pattern, 1, true), message)
     end
@@ -236,7 +236,7 @@ describe("the types of arguments and results", function()
   -- Unlike any type that a field may have.
   local WRONG = coroutine.create(function() end)
 
-  --- Which of some names a function knows as fields of what it gets.
+  --- The names that a function accepts as fields of its argument.
   local function known(fields, call)
     for name in pairs(fields) do
       local ok, err = pcall(call, name)

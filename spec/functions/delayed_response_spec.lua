@@ -1,8 +1,8 @@
 local hosts = require "spec.support.hosts"
 
 
--- What a gateway does with its plugins in access: each handler runs in a coroutine, and the first
--- `exit` is sent when all of them have run.
+-- A gateway in access: each handler runs in a coroutine, and the gateway sends the first `exit`
+-- after all handlers have run.
 local GATEWAY = [[
 local function gateway(...)
   local ctx = ngx.ctx

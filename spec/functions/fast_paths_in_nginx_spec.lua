@@ -1,5 +1,5 @@
--- Where the JIT is on, calls through LuaJIT's FFI stand before the small native functions. Whatever
--- a plugin does, both have to answer alike.
+-- If the JIT is on, the small functions have fast paths over LuaJIT's FFI. They must have the same
+-- results as the native functions.
 
 local stages = require "spec.support.stages"
 
@@ -29,7 +29,7 @@ local CALLS = [[
   "clear_header(1)", "clear_header('Server')",
 ]]
 
--- What a plugin or a gateway may have done to what the functions look at.
+-- Changes of a plugin or a gateway to the values that the functions read.
 local SURROUNDINGS = {
   ["nothing"] = "",
   ["a gateway without a phase"] = "kong = { ctx = {} }",
@@ -85,7 +85,7 @@ local CODE = [==[
       .. call .. " if i == 80 then return a, b end end", "=call"))
   end
 
-  -- What is global here, before it may not be readable any more.
+  -- Locals for the globals, because the surroundings may make globals unreadable.
   local debug, globals, ipairs, loadstring, ngx, note, pcall, rawset, response, setfenv, tostring =
     debug, _G, ipairs, loadstring, ngx, note, pcall, rawset, response, setfenv, tostring
   local metatable = debug.getmetatable(globals)

@@ -7,7 +7,7 @@ local live = require "spec.support.live"
 
 local HUGE = ("0123456789abcdef"):rep(256)
 
--- What a plugin calls, and the status and the message that the client has to see.
+-- Calls of a plugin, each with the status and the message that the client must get.
 local CALLS = {
   { "response.exit(403, 'policy')", "PERMISSION_DENIED", "policy" },
   { "response.exit(403, { message = 'policy' })", "PERMISSION_DENIED", "policy" },
@@ -36,7 +36,7 @@ local MESSAGES = {
   ["spaces around it"] = "a  b",
 }
 
--- Where a plugin answers, and over what.
+-- The phases in which the plugin answers, and the paths.
 local PLACES = {
   { "rewrite", "/grpc/Unary" },
   { "access", "/grpc/Unary" },

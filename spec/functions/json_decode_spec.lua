@@ -4,7 +4,7 @@ local json = require "kong.response.json"
 local trees = require "spec.support.trees"
 
 
--- How both are called: compiled, and not.
+-- Describes the cases for compiled code and for the interpreter.
 local function each_mode(describe_cases)
   for _, mode in ipairs { "on", "off" } do
     describe("with the JIT " .. mode, function()

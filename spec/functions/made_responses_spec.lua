@@ -1,8 +1,8 @@
 local hosts = require "spec.support.hosts"
 
 
--- Where Lua makes the response itself: a gateway's buffered proxying sets the upstream's headers
--- again in its response phase, which runs in nginx's access phase, and then prints the body.
+-- Phases in which Lua makes the response itself. In its response phase, which runs in nginx's
+-- access phase, a gateway sets the headers of a buffered answer again, and then prints the body.
 local MADE = {
   ["the response phase"] = { "access", "ngx.ctx.KONG_PHASE = 0x80 " },
   ["the response phase of a proxied location"] = {

@@ -74,7 +74,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       return server:run(...)
     end
 
-    --- What was logged by the library, in order.
+    --- The lines that the library has logged, in order.
     local function warnings()
       local lines = {}
       for line in server:log():gmatch("[^\n]+") do

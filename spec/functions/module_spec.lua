@@ -28,8 +28,8 @@ local BITS = {
 
 local READERS, WRITERS = module.READERS, module.WRITERS
 
--- What each function says to these arguments when the phase is right: an error of its own, so that
--- the call changes nothing, or false where no argument is wrong.
+-- The error of each function for these arguments in an allowed phase. The error ends the call
+-- before it changes anything. It is false if no argument is wrong.
 local RIGHT_PHASE = {
   get_status = { READERS, false },
   get_header = { READERS, "header name must be a string" },

@@ -7,7 +7,7 @@ local DELAYED = [[
   ngx.ctx.delayed_response_callback(ngx.ctx)
 ]]
 
--- Where a plugin calls `exit`: the stage of nginx, and the code around the call.
+-- The calls of `exit`: the phase of nginx, and the code around the call.
 local PLACES = {
   rewrite = { "rewrite", "%s" },
   access = { "access", "%s" },

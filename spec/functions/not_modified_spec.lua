@@ -7,7 +7,7 @@ local DELAYED = [[
   ngx.ctx.delayed_response_callback(ngx.ctx)
 ]]
 
--- Where a plugin calls `exit`: the stage of nginx, and the code around the call.
+-- The calls of `exit`: the phase of nginx, and the code around the call.
 local PLACES = {
   rewrite = { "rewrite", "%s" },
   access = { "access", "%s" },
@@ -25,7 +25,7 @@ local BODIES = {
   ["an empty table"] = "{}",
 }
 
--- What a 304 has to say (RFC 9110 section 15.4.5), and what else a plugin may add.
+-- The headers that a 304 must have (RFC 9110 section 15.4.5), and others that a plugin may add.
 local HEADERS = {
   ["ETag"] = '"v"',
   ["Last-Modified"] = "Wed, 21 Oct 2015 07:28:00 GMT",

@@ -1,6 +1,6 @@
--- Preconditions of the request (If-Match and the like) and the answers of a plugin. nginx checks
--- them in a header filter of its own. Where that answers 412 through an `error_page`, it destroys
--- the context of lua-nginx-module's request, and 0.10.23 then kills the worker.
+-- Preconditions of the request (If-Match and others) for the responses of a plugin. nginx checks
+-- them in a header filter of its own. If that answers 412 through an `error_page`, it clears the
+-- context of lua-nginx-module, and with version 0.10.23 the worker crashes.
 
 local live = require "spec.support.live"
 
@@ -59,7 +59,7 @@ local ANSWERS = {
   } },
 }
 
--- Where a plugin calls `exit`, and the code around the call.
+-- The calls of `exit`: the phase of nginx, and the code around the call.
 local PLACES = {
   ["rewrite"] = { "rewrite", "%s" },
   ["access"] = { "access", "%s" },
@@ -112,7 +112,7 @@ for what, locations in pairs(PAGES) do
       end
     end
 
-    -- What each client gets, whose connection then brings the next answer.
+    -- Checks the response, and that the connection works afterwards.
     local function check(case, status, body)
       check_answer(status, body, server:exchange(case, live.CLIENTS["HTTP/1.1"]))
     end

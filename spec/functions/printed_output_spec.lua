@@ -1,4 +1,4 @@
--- What becomes of what Lua code prints before the phase that answers: the same on both hosts.
+-- Lua code prints before the content phase. nginx and the server in memory send the same.
 
 local hosts = require "spec.support.hosts"
 

@@ -1,7 +1,7 @@
 local hosts = require "spec.support.hosts"
 
 
--- What describes an upstream's body, and must not stand over another one.
+-- Headers that describe the upstream's body. They must not be sent with another body.
 local DESCRIBING = {
   ["Content-Encoding"] = "gzip",
   ["ETag"] = '"upstream"',
@@ -15,7 +15,7 @@ local DESCRIBING = {
   ["Trailer"] = "X-Checksum",
 }
 
--- What says nothing about the bytes of the body.
+-- Headers that do not describe the bytes of the body.
 local OTHERS = {
   ["Cache-Control"] = "max-age=60",
   ["Vary"] = "Accept-Encoding",

@@ -69,7 +69,7 @@ for _, jit_mode in ipairs { "on", "off" } do
       })
     end
 
-    --- What the log has of warnings.
+    --- The warnings in the log.
     local function warnings()
       local lines = {}
       for line in server:log():gmatch("[^\n]+") do

@@ -5,7 +5,7 @@ local hosts = require "spec.support.hosts"
 
 local GRPC = { http2 = true, headers = { "Content-Type: application/grpc" } }
 
--- What calls the functions of `own`, and what begins the one line that the log then gets.
+-- Calls of the functions of `own`, by the beginning of the only line in the log.
 local CASES = {
   ["manually setting Transfer-Encoding. Ignored."] = {
     { access = "own.set_header('Transfer-Encoding', 'chunked')" },

@@ -24,7 +24,7 @@ local BROKEN = {
   "response.exit('x')",
 }
 
--- What stays a tunnel.
+-- Code that keeps the tunnel open.
 local HARMLESS = {
   "",
   "response.set_header('X-A', '1')",

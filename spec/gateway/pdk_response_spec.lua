@@ -32,7 +32,7 @@ end
 kong.log = setmetatable({ warn = logs("warn"), err = logs("err") }, { __call = logs("notice") })
 ]]
 
--- What a gateway does with the plugins of a phase, as one line in front of a plugin's code.
+-- The code of a gateway in access, as one line before the plugin's code.
 local ACCESS = ([[
 local function gateway(...)
   local ctx = ngx.ctx

@@ -17,7 +17,7 @@ local CALLS = {
 -- A table that throws where a field is not there.
 local THROWING = "setmetatable(%s, { __index = function() error(%s, 0) end })"
 
--- What is thrown, and the text it becomes.
+-- The raised values, and the texts of the errors.
 local THROWN = {
   { "{}", "(error object is a table value)" },
   { "nil", "(error object is a nil value)" },

@@ -1,7 +1,7 @@
 local testing = require "kong.response.testing"
 
 
--- What code in the access phase returns.
+-- The results of code in the access phase.
 local function ask(code, request, case)
   local values
   local given = { plugin = { access = function() values = { code() } end }, request = request }

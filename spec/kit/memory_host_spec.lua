@@ -162,7 +162,7 @@ describe("functions bound to a host", function()
     local function refusals()
       local texts = {}
       for _, name in ipairs(module.FUNCTIONS) do
-        -- Those that have a facade name the line of its caller, this one.
+        -- Functions with a facade name the line of its caller, which is this line.
         texts[name] = fails(response[name]):gsub("^spec/kit/[^:]*:%d+: ", "")
       end
       return texts

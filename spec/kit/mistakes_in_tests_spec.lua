@@ -1,4 +1,4 @@
--- What the kit says to mistakes in a test: the line of the test, and the name that was meant.
+-- The kit's errors for mistakes in a test: the line of the test, and the right name.
 
 local lifecycle = require "kong.response.lifecycle"
 local nginx = require "spec.support.nginx"

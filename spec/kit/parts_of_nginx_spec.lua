@@ -1,4 +1,4 @@
--- What the kit does of nginx's part, where a plugin can see it.
+-- The parts of nginx that the kit plays, as far as a plugin sees them.
 
 local module = require "spec.support.module"
 local testing = require "kong.response.testing"

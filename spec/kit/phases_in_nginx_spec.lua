@@ -1,4 +1,4 @@
--- What the kit makes of a plugin's phases is what nginx makes of them.
+-- The phases of a plugin have the same results in the kit and in nginx.
 
 local nginx = require "spec.support.nginx"
 local testing = require "kong.response.testing"

@@ -1,4 +1,4 @@
--- What plugins read of a request is in a test what it is in nginx.
+-- Plugins read the same values of a request in a test and in nginx.
 
 local nginx = require "spec.support.nginx"
 local testing = require "kong.response.testing"

@@ -1,4 +1,4 @@
--- What a test's request is for plugins where its description does not say it.
+-- The defaults of a request in a test.
 
 local testing = require "kong.response.testing"
 

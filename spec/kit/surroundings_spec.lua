@@ -1,4 +1,4 @@
--- What a test describes around a request: other services, modules, dictionaries, the clock.
+-- The fields of a case that are not the request: other services, modules, dictionaries, the clock.
 
 local testing = require "kong.response.testing"
 

@@ -1,4 +1,4 @@
---- Which plugins the life cycle takes by name, and which it refuses.
+--- The life cycle loads plugins by name, and refuses some.
 
 local lifecycle = require "kong.response.lifecycle"
 
@@ -206,7 +206,7 @@ describe("a plugin for old gateways", function()
     life.init_worker()
     assert.equal(1, made)
     assert.equal("old", started)
-    -- Who has made the instance gets no other.
+    -- The life cycle makes no second instance.
     local instance = Plugin()
     lifecycle.new({ { plugin = instance } }).init_worker()
     assert.equal(2, made)

@@ -150,7 +150,7 @@ describe("the log line of a failed handler", function()
 
   setup(function()
     server = lifecycle.start { http = "proxy_http_version 1.1;" }
-    -- What the configuration uses is one id for the whole request.
+    -- If the configuration uses the variable, a request has only one id.
     stable = lifecycle.start { http = "log_format ids $request_id;" }
   end)
 

@@ -15,7 +15,7 @@ local NO_REQUEST = "kong.response has no request here: this process is not nginx
                    .. " lua-nginx-module"
 
 
---- What a LuaJIT of its own writes: some of these cases need another global `ngx`.
+--- The output of a new LuaJIT process, because some of these cases need another global `ngx`.
 local function luajit(source)
   local path = os.tmpname()
   local file = assert(io.open(path, "w"))

@@ -83,7 +83,7 @@ local SETTINGS = {
       service = { id = "s", host = "127.0.0.1", port = %{upstream_port}, protocol = "http" },
       configuration = { trusted_ips = { "127.0.0.1" } },
     })
-    -- What is the node's stays where no description is given.
+    -- Without a description, the values of the node stay.
     new({})
   ]],
   http = [[

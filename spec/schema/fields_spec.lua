@@ -15,14 +15,14 @@ local function schema_of(fields, more)
 end
 
 
---- What is wrong with the value of a field `f`; nil if it is valid.
+--- The error for the value of a field `f`; nil if it is valid.
 local function check(field, value)
   local _, errors = schemas.validate(schema_of { { f = field } }, { f = value })
   return errors and errors.config.f
 end
 
 
---- What handlers get of a config.
+--- The config that handlers get.
 local function config_of(fields, given, more)
   return assert(schemas.config(schema_of(fields, more), given))
 end

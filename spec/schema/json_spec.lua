@@ -5,7 +5,7 @@ local schemas = require "kong.response.schema"
 local null = require("kong.response.json").null
 
 
---- What is wrong with the value of a field with a JSON Schema; nil if it is valid.
+--- The error for the value of a field with a JSON Schema; nil if it is valid.
 local function check(inline, value)
   local row, errors = schemas.validate({ name = "test", fields = { { config = {
     type = "record", fields = { { f = { type = "json", json_schema = { inline = inline } } } },

@@ -14,7 +14,7 @@ for b = 0, 255 do
 end
 BYTES = table.concat(BYTES)
 
--- Those that a reader gives back as they were.
+-- Messages that a parser of the document returns unchanged.
 local READABLE = {
   "plain",
   "",

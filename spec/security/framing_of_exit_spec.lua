@@ -1,5 +1,5 @@
--- Whatever `exit` and `error` are given for Transfer-Encoding and Content-Length, the response is
--- framed by its own body, and the next response stands where the client looks for it.
+-- `exit` and `error` with any Transfer-Encoding and Content-Length: the framing is that of the
+-- body, so that the client finds the next response on the connection.
 
 local KEEPS_EMPTY_BODY = require("spec.support.phase_code").KEEPS_EMPTY_BODY
 local framing = require "spec.support.framing"
@@ -32,7 +32,7 @@ local DELAYED = [[
 served.describe("the framing of a response of exit", function()
   return framing.start()
 end, function(server)
-  --- What a client of HTTP/2 gets for each request.
+  --- Sends the requests over HTTP/2, and checks each response.
   local function each_answer(requests, check)
     for i, r in ipairs(server:requests(requests)) do
       local told = requests[i].path .. "\n" .. r.error

@@ -1,5 +1,5 @@
--- Whatever setters are given for Transfer-Encoding and Content-Length, a response has one framing,
--- and the next response on the connection stands where the client looks for it.
+-- Setters with any Transfer-Encoding and Content-Length: the response has one framing, so that the
+-- client finds the next response on the connection.
 
 local framing = require "spec.support.framing"
 local served = require "spec.support.served"

@@ -32,7 +32,7 @@ local NAMES = [[
   end
 ]]
 
--- What is done with `given`, in which phase, and how often each value is sent then.
+-- Calls with the headers in `given`, and the number of times that each value is sent.
 local CALLS = {
   ["set_header"] = {
     "for _, h in ipairs(given) do response.set_header(h[1], h[2]) end", 1,
@@ -118,7 +118,7 @@ local function trimmed(text)
 end
 
 
---- What is sent for `given`, as { name, value } in order of their text.
+--- The headers that are sent for `given`, as { name, value }, sorted.
 local function expected_of(given, times, change)
   local lines = {}
   for _, header in ipairs(given) do

@@ -15,7 +15,7 @@ local CALLS = {
   { "response.exit(%d, { message = 'no' }, { ['X-Own'] = '1' })", '{"message":"no"}' },
 }
 
--- As gateways do.
+-- The body filter of gateways.
 local SENDS_RESPONSE_BODY = [[
   if ngx.ctx.response_body then
     ngx.arg[1] = ngx.ctx.response_body

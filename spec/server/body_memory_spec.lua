@@ -276,7 +276,7 @@ describe("the memory of a buffered body", function()
         -- not assert.equal: a failure would print 16 MB
         assert.is_true(r.body == "<" .. text:rep(2 * 1024 * 1024) .. ">")
       end
-      -- Of what nginx has freed, glibc keeps up to 64 MB for itself: that is not asked here.
+      -- glibc keeps up to 64 MB of freed memory. Trimming leaves that out of the measurement.
       server:get("/collect?option=collect&trim=yes")
     end)
   end)

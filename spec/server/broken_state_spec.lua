@@ -1,4 +1,4 @@
--- What the library reads may have been replaced by anybody: ngx.ctx, the global kong, their fields.
+-- Other code may replace the values that the library reads: ngx.ctx, the global kong, their fields.
 
 local served = require "spec.support.served"
 local stages = require "spec.support.stages"
@@ -93,7 +93,7 @@ for _, gateway in ipairs { true, false } do
         local expected = each("ngx.ctx.KONG_PHASE must be a number, got " .. kind, OF_CTX)
         local found = errors("ngx.ctx.KONG_PHASE = " .. value, "ngx.ctx.KONG_PHASE = nil")
         if not gateway then
-          -- Where no phase is checked, only exit and error have to know it.
+          -- If the phase is not checked, only exit and error need it.
           expected.get_source, found.get_source = nil, nil
         end
         assert.same(expected, found)
@@ -159,7 +159,7 @@ for _, gateway in ipairs { true, false } do
       end
     end)
 
-    --- What the callback of a delayed response raises after `change`; nothing may be sent then.
+    --- The error of the callback of a delayed response after `change`. It must send nothing.
     local function callback(change)
       local r = server:run { content = [[
         local ctx = ngx.ctx

@@ -5,7 +5,7 @@ local trees = require "spec.support.trees"
 
 local ORDERED = "kong.response: internal error: as ordered"
 
--- How each function is called, so that it would work.
+-- Arguments with which each function succeeds.
 local CALLS = {
   get_status = "",
   get_header = "'a'",
@@ -27,7 +27,7 @@ local IN_LUA = {
 
 local BODY_CALLS = { get_raw_body = "", set_raw_body = "'other'" }
 
--- What compiled code calls, by the name in the library.
+-- Calls that take a fast path, by the name of its function in the library.
 local FAST_PATHS = {
   kong_response_set_headers = { [[response.set_headers({ ["X-Many"] = "1" })]] },
   kong_response_write_header = {

@@ -38,7 +38,7 @@ end
 
 
 function HtmlInjector:access(conf)
-  -- What the service compresses cannot be changed.
+  -- A body that the service has compressed cannot be changed.
   if conf.force_identity then
     kong.service.request.clear_header("Accept-Encoding")
   end

@@ -55,7 +55,7 @@ local function introspect(conf, token)
     return nil, "the introspection endpoint sent no JSON"
   end
 
-  -- How long the answer is good for.
+  -- The time for which the answer is valid.
   local ttl = conf.cache_ttl
   if type(claims.exp) == "number" and claims.exp - ngx.time() < ttl then
     ttl = claims.exp - ngx.time()

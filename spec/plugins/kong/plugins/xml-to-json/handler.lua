@@ -55,7 +55,7 @@ local function add_child(node, name, value)
 end
 
 
--- What becomes of an element: its text, if it has nothing else.
+-- The value of an element: its text, if it has nothing else.
 local function close(element, conf)
   local text = trim(element.text)
   if next(element.node) == nil then
