@@ -75,6 +75,49 @@ describe("a timer", function()
 end)
 
 
+describe("code that waits", function()
+  local FOREVER = ": the code has waited 100000 times in one test:"
+                  .. " what it waits for does not happen"
+
+  local function failure(access)
+    local line = debug.getinfo(access, "S").linedefined
+    local ok, err = pcall(testing.run, { plugin = { access = access } })
+    assert.is_false(ok)
+    local at, text = err:match("parts_of_nginx_spec.lua:(%d+)(.*)$")
+    assert.equal(FOREVER, text)
+    assert.equal(line, tonumber(at))
+  end
+
+  it("for something that does not happen fails the test with its line", function()
+    failure(function() while true do ngx.sleep(0) end end)
+    failure(function() ngx.thread.spawn(function() while true do ngx.sleep(1) end end) end)
+    failure(function() ngx.timer.at(0, function() while true do ngx.sleep(1) end end) end)
+    failure(function() local s = require("ngx.semaphore").new() while not s:wait(1) do end end)
+  end)
+
+  it("for something that does not happen fails the test if a timer runs later", function()
+    testing.run { plugin = { access = function()
+      ngx.timer.at(5, function() while true do ngx.sleep(1) end end)
+    end } }
+    local ok, err = pcall(testing.advance, 5)
+    assert.is_false(ok)
+    assert.truthy(err:find(FOREVER, 1, true))
+  end)
+
+  it("for a semaphore moves the clock, and a timer can post", function()
+    local seen
+    testing.run { clock = 100, plugin = { access = function()
+      local semaphore = require("ngx.semaphore").new()
+      local first, reason = semaphore:wait(2)
+      ngx.timer.at(3, function() semaphore:post() end)
+      local second = semaphore:wait(3)
+      seen = { first, reason, second, semaphore:count(), ngx.now() }
+    end } }
+    assert.same({ nil, "timeout", true, 0, 105 }, seen)
+  end)
+end)
+
+
 describe("a body", function()
   it("is not read by clients if a plugin sets it for a 204 or 304", function()
     for _, status in ipairs { 204, 304 } do

@@ -225,6 +225,9 @@ local function advance(seconds)
       ngx_table.ctx = {}
       run_timers(last)
     end)
+    if last.failure then
+      error(last.failure, 0)
+    end
   end
 end
 

@@ -399,6 +399,7 @@ function _M.new()
     end
     local session = current()
     check_phase(session, YIELDS)
+    session:count_wait()
     clock.move(seconds)
     run_timers(session)
   end

@@ -46,6 +46,9 @@ local TEMPLATES = {
 
 local Server = servers.Server
 
+-- A test waits for no time, so this takes less than a second.
+local MAX_WAITS = 100000
+
 local Session = setmetatable({}, { __index = Server })
 Session.__index = Session
 
@@ -153,6 +156,18 @@ function Session:caught(err)
   end
   local ok, text = pcall(tostring, err)
   return ok and text or "(error object is a " .. type(err) .. " value)"
+end
+
+
+--- Fails the test if its code waits so often that it would wait forever in nginx.
+function Session:count_wait()
+  self.wait_count = self.wait_count + 1
+  if self.wait_count > MAX_WAITS then
+    self.failure = self.failure or fmt(
+      "%s: the code has waited %d times in one test: what it waits for does not happen",
+      position.of_plugin() or "?", MAX_WAITS)
+    error(self.failure, 0)
+  end
 end
 
 
@@ -418,6 +433,7 @@ function _M.new(case, ngx, kong, requests)
     },
     log = log.new(),
     hints = {},
+    wait_count = 0,
     phases = {}, -- in the order in which they ran
     ran = { error = true }, -- in which no plugin's code runs
     upstream_called = false,
