@@ -36,7 +36,10 @@ local PLUGINS = {
     '(require "kong.response.json").encode(require("kong.response.json").decode(body))',
   phase = 'function P:body_filter() kong.response.set_header("X-A", "b") end',
   sent = 'function P:access() ngx.say("a") ngx.flush(true) kong.response.set_status(201) end',
-  encoded = 'function P:body_filter() ngx.arg[1] = nil kong.response.set_raw_body("x") end',
+  encoded = 'function P:body_filter() ngx.arg[1] = nil kong.response.set_raw_body("espresso") end',
+  undecodable = [[
+    function P:body_filter() ngx.arg[1] = nil kong.response.set_raw_body("espresso") end
+  ]],
   length = 'function P:access() kong.response.exit(200, "ab", { ["Content-Length"] = 3 }) end',
   early = 'function P:access() kong.response.set_header("Content-Length", 3) end',
   transfer = 'function P:access() kong.response.set_header("Transfer-Encoding", "x") end',
@@ -248,6 +251,16 @@ served.describe("docs/troubleshooting.md", start, function(server)
     end,
     ["curl: (92) HTTP/2 stream 1 was not closed cleanly: INTERNAL_ERROR (err 2)"] = function()
       return curl("", "fails/", true)
+    end,
+    ["curl: (61) Error while processing content unencoding: incorrect header check"] = function()
+      return curl("--compressed", "undecodable/encoded")
+    end,
+    ["Expected value but found invalid token at character 1"] = function()
+      local text = logged("-o /dev/null", "json/encoded")
+      assert.matches("get_raw_body read a body with Content-Encoding: gzip", text, 1, true)
+      local reason = select(2, require("kong.response.json").decode("\31\139\8packed"))
+      assert.matches("`" .. reason .. "`", documents.text(DOCUMENT), 1, true)
+      return text
     end,
     ['{"items":{}}'] = function()
       assert.equal('{"items":[]}', curl("", "json_kept/array"))
