@@ -65,12 +65,12 @@ demo: ## run two gateways on loopback and show their responses; seconds after th
 	@examples/demo/run.sh
 	@examples/openresty/run.sh
 
-check: ## formatting, lints, Rust tests, Lua specs without a server; a minute after the build
+check: ## formatting, lints, Rust tests, Lua specs without a server; less than a minute after the build
 	@ci/install.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory build
 	@ci/test.sh check
 
-test: ## all of check, and the Lua specs in a real nginx; several minutes
+test: ## all of check, and the Lua specs in a real nginx; about 7 minutes
 	@ci/install.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory build build-faults
 	@ci/test.sh
