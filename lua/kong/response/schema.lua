@@ -97,6 +97,7 @@ local function read(given)
     end
     own[name] = field
   end
+  local config = own.config
   local fields = fields_of_row()
   for _, entry in ipairs(fields) do
     local name = next(entry)
@@ -108,8 +109,7 @@ local function read(given)
   if unknown ~= nil then
     error(fmt("%s: cannot create a new field", tostring(unknown)), 0)
   end
-  local config = fields[9].config
-  if type(config) ~= "table" or config.type ~= "record" then
+  if config ~= nil and (type(config) ~= "table" or config.type ~= "record") then
     error("config: the field must be a record", 0)
   end
 
