@@ -128,14 +128,19 @@ pub fn parse(text: &[u8]) -> Option<i64> {
         reader.byte(b' ')?;
         year = reader.digits(4)?;
     }
-    if hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    if day == 29 && month == 1 {
-        if !is_leap(year) {
-            return None;
-        }
-    } else if day > DAYS_OF_MONTH[month] {
+    seconds((year, month, day), (hour, minute, second))
+}
+
+/// The seconds since 1970 of a date and a time, unless they are invalid. `month` starts with 0.
+fn seconds(
+    (year, month, day): (i64, usize, i64),
+    (hour, minute, second): (i64, i64, i64),
+) -> Option<i64> {
+    let days_of_month = match month {
+        1 if is_leap(year) => 29,
+        _ => DAYS_OF_MONTH[month],
+    };
+    if hour > 23 || minute > 59 || second > 59 || day > days_of_month {
         return None;
     }
     let time = days(year, month as i64 + 1, day) * 86_400 + hour * 3600 + minute * 60 + second;

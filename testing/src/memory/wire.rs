@@ -102,7 +102,11 @@ impl Memory {
             self.head.content_length = None;
             self.head.clear_pointer(Single::ContentLength);
         }
+        Wire { fields: self.write_fields(http2), body_allowed: !no_body }
+    }
 
+    /// The headers that nginx's last filter writes.
+    fn write_fields(&mut self, http2: bool) -> Vec<Field> {
         let mut fields: Vec<Field> = Vec::new();
         let mut add = |name: &str, value: &[u8]| fields.push((name.into(), value.to_vec()));
         if self.head.single(Single::Server).is_none() {
@@ -130,7 +134,7 @@ impl Memory {
         if http2 {
             fields.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
         }
-        Wire { fields, body_allowed: !no_body }
+        fields
     }
 
     /// The value of Connection.
