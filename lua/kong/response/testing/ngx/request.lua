@@ -1,6 +1,7 @@
 --- `ngx.req`: the request of the client, with the changes of plugins. The upstream gets the changed
 -- request.
 
+local constants = require "kong.response.testing.ngx.constants"
 local fields = require "kong.response.testing.fields"
 local headers_mt = require "kong.response.header_table"
 local running = require "kong.response.testing.running"
@@ -28,12 +29,11 @@ local MAX_HEADERS = 100
 -- The phases in which code can read the request's body.
 local READS = { rewrite = true, access = true, content = true }
 
-local METHODS = {
-  [2] = "GET", [4] = "HEAD", [8] = "POST", [16] = "PUT", [32] = "DELETE", [64] = "MKCOL",
-  [128] = "COPY", [256] = "MOVE", [512] = "OPTIONS", [1024] = "PROPFIND", [2048] = "PROPPATCH",
-  [4096] = "LOCK", [8192] = "UNLOCK", [16384] = "PATCH", [32768] = "TRACE",
-}
-
+-- The names of the methods, by number.
+local METHODS = {}
+for name, number in pairs(constants.METHODS) do
+  METHODS[number] = name
+end
 
 -- Headers for which nginx has a field. Adding such a header replaces it.
 local SINGLE = {}

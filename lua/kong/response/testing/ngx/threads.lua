@@ -75,7 +75,7 @@ function thread.wait(...)
   end
   for i = 1, #given do
     if type(given[i]) ~= "thread" then
-      error(fmt("attempt to wait on an object that is not a coroutine"), 2)
+      error("attempt to wait on an object that is not a coroutine", 2)
     elseif not threads[given[i]] then
       error("attempt to wait on a coroutine that is not a user thread", 2)
     elseif parents[given[i]] ~= running_coroutine() then
