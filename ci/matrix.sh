@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # matrix.sh [SUITE...]: runs the specs in nginx and random sequences on the nginx of each Debian suite, and on the
-# server that NGINX names. Prints a table. Called by `make matrix`. The logs are in build/matrix.
+# server that NGINX names, on two servers at a time. Prints a table. Called by `make matrix`. The logs are in
+# build/matrix.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,7 +21,6 @@ logs=build/matrix
 rm -rf $logs
 mkdir -p $logs
 bad=0
-rows=()
 
 # total LOG: prints the numbers of passed and failed tests of all runs in a log.
 total() {
@@ -28,28 +28,37 @@ total() {
     print passed + 0, runs ? failed + 0 : "no-result" }' "$1"
 }
 
-for server in "${servers[@]}"; do
-  name=${server%%:*}
-  export NGINX=${server#*:}
-  printf '\n== %s: %s\n' "$name" "$NGINX"
-  log=$logs/$name.log
+# run_server NAME NGINX: tests a server and writes its row of the table. The last cell is 0 if all tests have passed.
+run_server() {
+  local name=$1 log=$logs/$1.log code=0 passed failed agreed differ version module
+  export NGINX=$2
   busted --lua=/usr/bin/luajit -o plainTerminal \
-    spec/{functions,lifecycle,gateway,pdk,kit,server,security} > "$log" 2>&1 || bad=1
+    spec/{functions,lifecycle,gateway,pdk,kit,plugins,server,security} > "$log" 2>&1 || code=1
   read -r passed failed < <(total "$log")
   CONFORMANCE_N=$sequences busted --lua=/usr/bin/luajit -o plainTerminal spec/conformance \
-    > "$log.conformance" 2>&1 || bad=1
+    > "$log.conformance" 2>&1 || code=1
   agreed=$(awk '/ sequences of seed .* agree/ { n += $1 } END { print n + 0 }' "$log.conformance")
   read -r _ differ < <(total "$log.conformance")
   version=$("$NGINX" -V 2>&1 | sed -n 's/^nginx version: //p')
   module=$(ci/module-version.sh "$NGINX")
-  rows+=("$name|$version|$module|$passed|$failed|$agreed|$differ")
+  printf '\n== %s: %s\n' "$name" "$NGINX"
   grep -hE '^(Failure|Error) ' "$log" "$log.conformance" || true
+  echo "$name|$version|$module|$passed|$failed|$agreed|$differ|$code" > "$logs/$name.row"
+}
+
+for server in "${servers[@]}"; do
+  while [ "$(jobs -pr | wc -l)" -ge 2 ]; do
+    wait -n
+  done
+  run_server "${server%%:*}" "${server#*:}" &
 done
+wait
 
 printf '\n%-10s %-18s %-8s %8s %8s %10s %8s\n' server version module passed failed sequences failed
-for row in "${rows[@]}"; do
-  IFS='|' read -r -a cells <<< "$row"
-  printf '%-10s %-18s %-8s %8s %8s %10s %8s\n' "${cells[@]}"
+for server in "${servers[@]}"; do
+  IFS='|' read -r -a cells < "$logs/${server%%:*}.row"
+  [ "${cells[7]}" = 0 ] || bad=1
+  printf '%-10s %-18s %-8s %8s %8s %10s %8s\n' "${cells[@]:0:7}"
 done
 for suite in "${unavailable[@]}"; do
   bad=1
