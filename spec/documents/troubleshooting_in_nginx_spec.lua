@@ -199,6 +199,9 @@ served.describe("docs/troubleshooting.md", start, function(server)
       ]])()
       return failure_in_the_kit(plugin)
     end,
+    ["attempt to index global 'ngx' (a nil value)"] = function()
+      return (select(2, pcall(function() return ngx.encode_base64("x") end)))
+    end,
     ["module 'kong.response.testing' not found"] = function()
       return required("luajit", "kong.response.testing", path "/nonexistent")
     end,

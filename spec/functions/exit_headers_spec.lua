@@ -63,7 +63,7 @@ hosts.each("exit", {
       assert.same({ "X-A=12", "X-B=0.1", "X-C=1e+15", "X-D=true", "X-E=false", "X-F=-0" },
         sent([[{
           ["X-A"] = 12, ["X-B"] = 0.1, ["X-C"] = 1e15, ["X-D"] = true, ["X-E"] = false,
-          ["X-F"] = -0.0,
+          ["X-F"] = -1e-300 * 1e-300,
         }]]))
     end)
 

@@ -38,6 +38,37 @@ describe("another service", function()
     assert.equal("a=1", result.services[2].query)
   end)
 
+  it("has the reason phrase of its status", function()
+    local seen
+    run(function()
+      local client = require("resty.http").new()
+      seen = { client:request_uri("http://a.example/").reason,
+               client:request_uri("http://b.example/").reason }
+    end, { services = { ["http://a.example/"] = {},
+                        ["http://b.example/"] = { status = 404, reason = "No Such Thing" } } })
+    assert.same({ "OK", "No Such Thing" }, seen)
+  end)
+
+  it("refuses a table as the body, as nginx does, unless it is an array of pieces", function()
+    local seen = {}
+    run(function()
+      local client = require("resty.http").new()
+      local function send(body)
+        return client:request_uri("http://a.example/", { method = "POST", body = body }).body
+      end
+      seen[1] = send { "a", "b" }
+      seen[2] = select(2, pcall(send, { a = 1 }))
+      client:connect { host = "a.example" }
+      seen[3] = select(2, pcall(client.request, client, { body = { a = 1 } }))
+    end, { services = { ["http://a.example/"] = function(request)
+      return { body = request.body }
+    end } })
+    assert.equal("ab", seen[1])
+    local refused = "bad argument #1 to 'send' %(non%-array table found%)$"
+    assert.matches("surroundings_spec.lua:%d+: " .. refused, seen[2])
+    assert.matches(refused, seen[3])
+  end)
+
   it("responds to ngx.location.capture", function()
     local seen
     run(function()
@@ -154,6 +185,23 @@ describe("a module of a test", function()
     assert.is_false(ok)
     assert.matches("module 'kit%-utils' not found\nadd it to the case's modules: "
       .. 'modules = { %["kit%-utils"%] = ... } %(docs/testing.md%)$', err)
+  end)
+
+  it("is named with the package or the name that was meant", function()
+    local function missing(name)
+      package.loaded["kit-lost"] = nil
+      package.preload["kit-lost"] = function()
+        error("module '" .. name .. "' not found:\n\tno file", 0)
+      end
+      finally(function() package.preload["kit-lost"], package.loaded["kit-lost"] = nil, nil end)
+      return (select(2, pcall(testing.run, { plugin = "kit-lost" })):match("module '.*$"))
+    end
+    assert.equal("module 'cjson.safe' not found\ninstall it (on Debian: apt install lua-cjson), or"
+      .. ' add it to the case\'s modules: modules = { ["cjson.safe"] = ... } (docs/testing.md)',
+      missing "cjson.safe")
+    assert.equal("module 'resty.htttp' not found: did you mean \"resty.http\"?\nadd it to the"
+      .. ' case\'s modules: modules = { ["resty.htttp"] = ... } (docs/testing.md)',
+      missing "resty.htttp")
   end)
 end)
 

@@ -71,7 +71,7 @@ return {
   { [==[nest(1001)]==], nil, "Cannot serialise, excessive nesting (1001)" },
   { [==[cycle()]==], nil, "Cannot serialise, excessive nesting (1001)" },
   { [==[{0}]==], "[0]", nil },
-  { [==[{-0.0}]==], "[-0]", nil },
+  { [==[{-1e-300 * 1e-300}]==], "[-0]", nil },
   { [==[{1}]==], "[1]", nil },
   { [==[{-1}]==], "[-1]", nil },
   { [==[{100}]==], "[100]", nil },

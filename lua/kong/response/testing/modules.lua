@@ -1,6 +1,7 @@
 --- The modules that `require` returns while a test runs.
 
 local lacking = require "kong.response.testing.lacking"
+local names = require "kong.response.names"
 local native = require("kong.response.testing.native").ngx
 local services = require "kong.response.testing.services"
 local splits = require "kong.response.testing.ngx.split"
@@ -44,6 +45,9 @@ local KIT_MODULES = {
   ["resty.http"] = services.http,
 }
 
+
+-- The Debian packages of modules that most plugins need.
+local PACKAGES = { ["cjson"] = "lua-cjson", ["cjson.safe"] = "lua-cjson" }
 
 local _M = {}
 
@@ -122,8 +126,10 @@ function _M.explain(message)
     return hint and message .. "\n" .. hint or message
   end
   local place = match(message, "^([^\n]-:%d+: )module '") or ""
-  return fmt("%smodule '%s' not found\nadd it to the case's modules: modules = { [%q] = ... }"
-             .. " (docs/testing.md)", place, name, name)
+  local package = PACKAGES[name]
+  return fmt("%smodule '%s' not found%s\n%sadd it to the case's modules: modules = { [%q] = ... }"
+             .. " (docs/testing.md)", place, name, names.suggestion(name, KIT_MODULES),
+             package and fmt("install it (on Debian: apt install %s), or ", package) or "", name)
 end
 
 

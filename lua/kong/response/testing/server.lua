@@ -232,6 +232,11 @@ function Server:timer_failed(err) -- luacheck: no unused args
 end
 
 
+--- Is called each time that code waits.
+function Server:count_wait() -- luacheck: no self
+end
+
+
 --- Runs the timers that are due.
 -- @tparam table ngx each timer gets a new `ngx.ctx`
 -- @tparam function failed is called as `failed(err)` if a callback fails

@@ -2,6 +2,7 @@
 
 local fields = require "kong.response.testing.fields"
 local names = require "kong.response.names"
+local reason_of = require "kong.response.testing.reasons"
 local running = require "kong.response.testing.running"
 local text = require "kong.response.testing.ngx.text"
 
@@ -96,7 +97,7 @@ local function query_of(query)
 end
 
 
-local function body_of(body)
+local function body_of(body, level)
   if type(body) == "function" then
     local pieces = {}
     for piece in body do
@@ -104,13 +105,19 @@ local function body_of(body)
     end
     return table.concat(pieces)
   elseif type(body) == "table" then
+    for key in pairs(body) do
+      if type(key) ~= "number" then
+        -- The error of nginx's sockets.
+        error("bad argument #1 to 'send' (non-array table found)", level + 1)
+      end
+    end
     return table.concat(body)
   end
   return body and tostring(body) or ""
 end
 
 
-local function request_of(scheme, host, port, path, options)
+local function request_of(scheme, host, port, path, options, level)
   local query = query_of(options.query)
   local given_query = match(path, "%?(.*)$")
   path = match(path, "^[^?]*")
@@ -122,7 +129,7 @@ local function request_of(scheme, host, port, path, options)
     path = path,
     query = query,
     headers = copy(options.headers),
-    body = body_of(options.body),
+    body = body_of(options.body, level + 1),
   }
 end
 
@@ -131,8 +138,8 @@ end
 local function response_of(answer)
   local body = answer.body or ""
   local response = {
-    status = answer.status or 200, reason = answer.reason or "", headers = copy(answer.headers),
-    has_body = body ~= "",
+    status = answer.status or 200, reason = answer.reason or reason_of(answer.status or 200),
+    headers = copy(answer.headers), has_body = body ~= "",
   }
   local rest = body
   function response.read_body()
@@ -208,7 +215,7 @@ function Client:request(options)
   if not peer then
     return nil, "not connected"
   end
-  local request = request_of(peer[1], peer[2], peer[3], options.path or "/", options)
+  local request = request_of(peer[1], peer[2], peer[3], options.path or "/", options, 2)
   local answer, err = ask(request, 2)
   if not answer then
     return nil, err
@@ -223,7 +230,8 @@ function Client:request_uri(uri, options)
   if not parsed then
     return nil, err
   end
-  local request = request_of(parsed[1], parsed[2], parsed[3], options.path or parsed[4], options)
+  local request = request_of(parsed[1], parsed[2], parsed[3], options.path or parsed[4],
+                             options, 2)
   local answer
   answer, err = ask(request, 2)
   if not answer then
