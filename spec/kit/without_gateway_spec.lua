@@ -135,6 +135,23 @@ describe("without a gateway,", function()
     assert.same({ "a", "b" }, result.headers["X-Two"])
   end)
 
+  it("the response phase leaves the conditions of the request to the upstream", function()
+    for name, value in pairs { ["If-Match"] = '"1"', ["If-None-Match"] = '"2"' } do
+      local seen
+      local result = run {
+        request = { method = "PUT", headers = { [name] = value } },
+        plugin = {
+          response = function() end,
+          log = function() seen = kong.request.get_header(name) end,
+        },
+        upstream = { headers = { ETag = '"2"' }, body = "changed" },
+      }
+      assert.equal(200, result.status)
+      assert.equal(value, result.upstream.request.headers[name])
+      assert.equal(value, seen)
+    end
+  end)
+
   it("an upstream that fails causes an error document", function()
     for _, plugin in ipairs { { access = function() end }, { response = error } } do
       local result = run { plugin = plugin, upstream = { failure = "timeout" } }

@@ -66,6 +66,13 @@ function Plugin:header_filter()
   kong.response.set_header("X-Tail", kong.response.get_source())
   local buffered = ngx.ctx.buffered_body
   kong.response.set_header("X-Buffered", buffered and #buffered or "no")
+  for _, name in ipairs { "If-Match", "If-Unmodified-Since", "If-None-Match",
+                          "If-Modified-Since" } do
+    local value = kong.request.get_header(name)
+    if value then
+      kong.response.add_header("X-Condition", name .. ": " .. value)
+    end
+  end
 end
 
 function Plugin:body_filter()
@@ -97,6 +104,7 @@ local function start()
       location / {
         set $upstream_uri "";
         set $life "both";
+        error_page 412 /page;
         access_by_lua_block { both.access() }
         proxy_pass http://127.0.0.1:%{upstream_port};
       }
@@ -125,6 +133,20 @@ local function start()
             ngx.header["X-Two"] = { "a", "b" }
             ngx.print(ngx.req.get_method(), " ", ngx.var.request_uri, " ")
             ngx.print(ngx.var.http_x_access or "no access", " ", ngx.req.get_body_data() or "")
+          }
+        }
+        location /tagged {
+          content_by_lua_block {
+            local condition
+            for name, value in pairs(ngx.req.get_headers()) do
+              if name:find("^if%-") then
+                condition = value
+                ngx.req.clear_header(name)
+              end
+            end
+            ngx.header["ETag"] = '"2"'
+            ngx.header["Last-Modified"] = "Sat, 28 Nov 2026 12:00:00 GMT"
+            ngx.print("changed with ", condition)
           }
         }
         location /status/404 { return 404 "not here"; }
@@ -196,6 +218,24 @@ served.describe("the response phase", start, function(server)
     local r = server:request { path = "/length", http_version = "1.0" }
     assert.equal("hello", r.body)
     assert.same({ "5" }, r:values("Content-Length"))
+  end)
+
+  it("leaves the conditions of the request to the upstream", function()
+    for _, condition in ipairs {
+      { "If-Match", '"1"' }, { "If-Unmodified-Since", "Fri, 27 Nov 2026 12:00:00 GMT" },
+      { "If-None-Match", '"2"' }, { "If-Modified-Since", "Sat, 28 Nov 2026 12:00:00 GMT" },
+    } do
+      local name, value = condition[1], condition[2]
+      local sent = name .. ": " .. value
+      for _, method in ipairs { "GET", "PUT" } do
+        local r = server:request { path = "/tagged", method = method, headers = { sent } }
+        assert.equal(200, r.status, name)
+        assert.equal("changed with " .. value, r.body)
+        -- The header filters see the condition.
+        assert.same({ sent }, r:values("X-Condition"))
+      end
+    end
+    assert.is_nil(server:log():find("exited on signal", 1, true))
   end)
 
   it("ends with an exit, which keeps headers that were set", function()

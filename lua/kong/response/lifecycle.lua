@@ -241,6 +241,7 @@ function _M.new(plugins, description)
     end
     -- `filter_body` sets the end of the body before the chunk, so nginx keeps an empty body.
     ctx.KONG_RESPONSE_KEEPS_EMPTY_BODY = true
+    buffering.restore_conditions(state)
     responses.tell_source(ctx)
     requests.header_filter(ctx)
 

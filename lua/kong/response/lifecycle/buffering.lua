@@ -22,6 +22,13 @@ local NOT_COPIED = { ["connection"] = true, ["keep-alive"] = true, ["transfer-en
 
 local WITHOUT_BODY = { [204] = true, [304] = true }
 
+-- The headers that nginx checks before it sends a 200 of Lua code, and their variables.
+local CONDITIONS = {
+  ["If-Match"] = "http_if_match", ["If-None-Match"] = "http_if_none_match",
+  ["If-Modified-Since"] = "http_if_modified_since",
+  ["If-Unmodified-Since"] = "http_if_unmodified_since",
+}
+
 
 local function fetch(location, ctx)
   local method = ngx["HTTP_" .. ngx.req.get_method()]
@@ -83,7 +90,36 @@ local function copy_head(answer)
 end
 
 
-local function send(body, is_head)
+-- Removes the conditions of the request, because the upstream has evaluated them. If nginx did it
+-- again, the client could get a 412 for a change that the upstream has made. With `error_page 412`,
+-- lua-nginx-module would crash.
+local function hide_conditions(state)
+  local hidden
+  for name, variable in pairs(CONDITIONS) do
+    if ngx.var[variable] then
+      hidden = hidden or {}
+      hidden[name] = ngx.req.get_headers(0)[name]
+      ngx.req.clear_header(name)
+    end
+  end
+  state.hidden_conditions = hidden
+end
+
+
+--- Restores the conditions of the request. nginx has checked them before it runs header filters.
+function _M.restore_conditions(state)
+  local hidden = state.hidden_conditions
+  if hidden then
+    state.hidden_conditions = nil
+    for name, value in pairs(hidden) do
+      ngx.req.set_header(name, value)
+    end
+  end
+end
+
+
+local function send(body, is_head, state)
+  hide_conditions(state)
   if is_head or WITHOUT_BODY[ngx.status] then
     ngx.send_headers()
   else
@@ -92,6 +128,7 @@ local function send(body, is_head)
     end
     ngx.print(body)
   end
+  _M.restore_conditions(state)
   return ngx.exit(ngx.HTTP_OK)
 end
 
@@ -129,7 +166,7 @@ function _M.answer(kong, requests, ctx, state, location, list)
                                        failures.handler(err, list[i], "response"))
     end
   end
-  return send(answer.body, is_head)
+  return send(answer.body, is_head, state)
 end
 
 
