@@ -37,10 +37,8 @@ local function measure_rounds(least, sides, cases, rounds, measure)
         local side = sides[(round + k) % #sides + 1]
         local figure, base = measure(side, case)
         if round > 0 then
-          local known = least[i][side.side] or { figure, base }
-          known[1] = math.min(known[1], figure)
-          known[2] = math.min(known[2] or 0, base or 0)
-          least[i][side.side] = known
+          local known = least[i][side.side] or { math.huge, math.huge }
+          least[i][side.side] = { math.min(known[1], figure), math.min(known[2], base or 0) }
         end
       end
     end
@@ -48,6 +46,7 @@ local function measure_rounds(least, sides, cases, rounds, measure)
 end
 
 
+-- Replaces each pair of a figure and its base by the difference.
 local function differences(least)
   for _, sides in ipairs(least) do
     for name, known in pairs(sides) do
