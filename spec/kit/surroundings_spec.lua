@@ -187,11 +187,36 @@ describe("a module of a test", function()
       .. 'modules = { %["kit%-utils"%] = ... } %(docs/testing.md%)$', err)
   end)
 
+  for title, gateway in pairs { ["with a gateway"] = true, ["under the life cycle"] = false } do
+    it("is named by two lines of the log in each phase, " .. title, function()
+      local function needy()
+        require "kit-utils"
+      end
+      local function first_error(plugin)
+        plugin.PRIORITY, plugin.VERSION = 1, "1.0"
+        local log = testing.run { plugin = plugin, gateway = gateway, strict = false }.log
+        return log.crit[1] or log.err[1]
+      end
+      local plugins = {
+        { init_worker = needy }, { rewrite = needy }, { access = needy }, { response = needy },
+        { header_filter = needy }, { body_filter = needy }, { log = needy },
+        { access = function() ngx.timer.at(0, needy) end },
+        { access = function() kong.log.err(select(2, pcall(require, "kit-utils"))) end },
+      }
+      for i = 1, #plugins do
+        local text = first_error(plugins[i])
+        assert.matches("module 'kit%-utils' not found\nadd it to the case's modules: "
+          .. 'modules = { %["kit%-utils"%] = ... } %(docs/testing.md%)', text)
+        assert.not_matches("no file", text)
+      end
+    end)
+  end
+
   it("is named with the package or the name that was meant", function()
     local function missing(name)
       package.loaded["kit-lost"] = nil
       package.preload["kit-lost"] = function()
-        error("module '" .. name .. "' not found:\n\tno file", 0)
+        error("module '" .. name .. "' not found:\n\tno file './lost.lua'", 0)
       end
       finally(function() package.preload["kit-lost"], package.loaded["kit-lost"] = nil, nil end)
       return (select(2, pcall(testing.run, { plugin = "kit-lost" })):match("module '.*$"))

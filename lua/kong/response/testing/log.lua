@@ -1,5 +1,6 @@
 --- The lines that a test's code logs.
 
+local modules = require "kong.response.testing.modules"
 local names = require "kong.response.names"
 local position = require "kong.response.testing.position"
 
@@ -46,7 +47,7 @@ function _M.new()
 end
 
 
---- Adds a line.
+--- Adds a line. Shortens the text about a missing module.
 -- @tparam table log
 -- @tparam number level nginx's number of the level
 -- @tparam string message
@@ -55,6 +56,7 @@ end
 -- @tparam[opt] string handler `<file>:<line>` of the handler, for an error without a position
 function _M.add(log, level, message, phase, plugin, handler)
   local name = LEVELS[level] or tostring(level)
+  message = modules.shorten(message)
   log[#log + 1] = {
     level = name, message = message, phase = phase, plugin = plugin, handler = handler,
   }

@@ -15,6 +15,7 @@ local gsub = string.gsub
 local loaded = package.loaded
 local match = string.match
 local pairs = pairs
+local sub = string.sub
 local type = type
 
 
@@ -118,18 +119,51 @@ function _M.install(given, handlers)
 end
 
 
---- Shortens an error about a missing module to two lines, and adds hints to other errors.
-function _M.explain(message)
-  local name = type(message) == "string" and match(message, "module '([^']+)' not found:")
-  if not name then
-    local hint = type(message) == "string" and lacking.hint(message)
-    return hint and message .. "\n" .. hint or message
+-- The lines of the places where `require` has searched. In a long text, the last one can be cut
+-- off.
+local SEARCHED = {
+  "^\n\tno field package%.preload%['[^'\n]*'%]()", "^\n\tno file '[^'\n]*'()",
+  "^\n\tno [^\n]- %.%.%.()",
+}
+
+
+local function after_searched(text, at)
+  for i = 1, #SEARCHED do
+    local after = match(text, SEARCHED[i], at)
+    if after then
+      return after_searched(text, after)
+    end
   end
-  local place = match(message, "^([^\n]-:%d+: )module '") or ""
+  return at
+end
+
+
+--- Shortens the text about a missing module to two lines, wherever it stands in a message.
+-- @treturn string
+-- @treturn boolean whether the message has such a text
+function _M.shorten(message)
+  local from, to, name = find(message, "module '([^'\n]+)' not found:")
+  if not from then
+    return message, false
+  end
   local package = PACKAGES[name]
-  return fmt("%smodule '%s' not found%s\n%sadd it to the case's modules: modules = { [%q] = ... }"
-             .. " (docs/testing.md)", place, name, names.suggestion(name, KIT_MODULES),
-             package and fmt("install it (on Debian: apt install %s), or ", package) or "", name)
+  local told = fmt("module '%s' not found%s\n%sadd it to the case's modules: "
+                   .. "modules = { [%q] = ... } (docs/testing.md)",
+                   name, names.suggestion(name, KIT_MODULES),
+                   package and fmt("install it (on Debian: apt install %s), or ", package) or "",
+                   name)
+  return sub(message, 1, from - 1) .. told .. sub(message, after_searched(message, to + 1)), true
+end
+
+
+--- Shortens an error about a missing module, and adds hints to other errors.
+function _M.explain(message)
+  if type(message) ~= "string" then
+    return message
+  end
+  local text, is_missing = _M.shorten(message)
+  local hint = not is_missing and lacking.hint(text)
+  return hint and text .. "\n" .. hint or text
 end
 
 

@@ -155,7 +155,7 @@ function Session:caught(err)
     self.failure = err
   end
   local ok, text = pcall(tostring, err)
-  return ok and text or "(error object is a " .. type(err) .. " value)"
+  return ok and modules.shorten(text) or "(error object is a " .. type(err) .. " value)"
 end
 
 
@@ -185,10 +185,6 @@ end
 --- Logs the error of a handler.
 function Session:failed(err)
   local text = self:caught(err)
-  local explained = modules.explain(text)
-  if find(text, "' not found:", 1, true) then
-    text = explained
-  end
   local has_position = find(text, "^[^\n]-:%d+: ")
   self:write_log(ERR, text, not has_position and position.of_function(self.handler) or nil)
   explain(self, lacking.hint(text) or explain_call(self.last_call, text), text)
