@@ -17,7 +17,7 @@ local BARS = {
   { "exit: 500 objects", "exit, 500 objects" },
   { "error, a browser's Accept", "error" },
   { "1 MB, read and set", "body of 1 MB" },
-  { "get_header(name), there", "get_header" },
+  { "get_header(name), present", "get_header" },
   { "get_headers()", "get_headers" },
   { "set_header(name, value)", "set_header" },
   { "set_headers(8 headers)", "set_headers" },
@@ -63,10 +63,10 @@ end
 
 local function results(sections, rounds, before)
   local lines = {
-    "# What was measured", "",
+    "# Record of the benchmarks", "",
     "Written by `make bench RECORD=1`: " .. os.date("!%Y-%m-%d") .. ", "
     .. rounds .. " rounds. "
-    .. "[Benchmarks](../../docs/benchmarks.md#how-it-is-measured) says how it is measured.", "",
+    .. "[Benchmarks](../../docs/benchmarks.md#how-it-is-measured) describes the measurement.", "",
   }
   for _, line in ipairs(before) do
     lines[#lines + 1] = "* " .. line

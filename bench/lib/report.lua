@@ -147,7 +147,7 @@ local function curve_rows(curve)
       rows[i][column] = figure(point[column])
     end
   end
-  local last = { "grows as n to the" }
+  local last = { "exponent of growth" }
   for column = 2, 5 do
     last[column] = fmt("%.2f", exponent(curve.points, column))
   end
@@ -177,8 +177,10 @@ function _M.curve_markdown(curve, level)
     lines[#lines + 1] = "| " .. table.concat(row, " | ") .. " |"
   end
   lines[#lines + 1] = ""
-  lines[#lines + 1] = curve.y .. "; the last line is over the upper half of the sizes, and 1 is a"
-                      .. " straight line." .. (curve.note and "\n" .. curve.note or "")
+  lines[#lines + 1] = curve.y
+                      .. ". The last line is the exponent of the growth over the upper half of the"
+                      .. " sizes.\nWith exponent 1, twice the size takes twice the time."
+                      .. (curve.note and "\n" .. curve.note or "")
   return table.concat(lines, "\n")
 end
 

@@ -57,10 +57,11 @@ return function(options)
   end)
   return { {
     title = "Bodies",
-    note = "CPU time of the worker per request, above one whose body filter does nothing.\n"
+    note = "CPU time of the worker per request, minus that of a request whose body filter does"
+           .. " nothing.\n"
            .. "Buffers of 16 KB, a different body each time, each side in a worker of its own.\n"
-           .. "Memory is what the worker's peak rises above an empty worker; there the ratio is\n"
-           .. "ours by plain Lua's.",
+           .. "Memory is the worker's peak minus the memory of an empty worker. Its ratio is"
+           .. " our figure\ndivided by plain Lua's.",
     rows = rows,
   } }
 end

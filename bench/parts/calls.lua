@@ -8,8 +8,8 @@ local rounds = require "bench.lib.rounds"
 -- off. A target is the peer's time divided by ours.
 local CASES = {
   { "get_status", "get_status()", 0.95, 2 },
-  { "get_header_hit", "get_header(name), there", 5, 6 },
-  { "get_header_miss", "get_header(name), not there", 5, 6 },
+  { "get_header_hit", "get_header(name), present", 5, 6 },
+  { "get_header_miss", "get_header(name), absent", 5, 6 },
   { "get_headers", "get_headers()", 1, 1.1 },
   { "get_source", "get_source()", 0.95, 2 },
   { "set_status", "set_status(200)", 0.95, 2 },
@@ -25,7 +25,7 @@ local CASES = {
   { "exit_table", "exit(200, 5 fields, 2 headers)" },
   { "error", "error(404), a browser's Accept" },
   { "get_raw_body", "get_raw_body(), a chunk of 16 KB" },
-  { "get_raw_body_again", "get_raw_body(), chunk taken already" },
+  { "get_raw_body_again", "get_raw_body(), chunk already read" },
   { "set_raw_body", "set_raw_body(31 bytes)" },
 }
 

@@ -52,9 +52,10 @@ local CURVES = {
     measure = loop("plugins", 200, 20) },
   { file = "body", title = "get_raw_body and set_raw_body by the size of the body", x = "bytes",
     y = "ms per body", measure = body,
-    note = "It bends where a body outgrows the processor's caches, and at 32 MB, the most that\n"
-           .. "the C library and this library keep of freed memory. Above that, each page is new\n"
-           .. "to the process, and the curve is straight again.",
+    note = "The curve bends in two places: where a body is larger than the processor's caches,"
+           .. " and at 32 MB.\n"
+           .. "Up to 32 MB, the C library and this library keep freed memory for reuse."
+           .. " Above 32 MB, each page\nis new to the process, and the curve is straight again.",
     tics = { ["1 KB"] = KB, ["16 KB"] = 16 * KB, ["256 KB"] = 256 * KB, ["4 MB"] = 4096 * KB,
              ["64 MB"] = 65536 * KB, ["256 MB"] = 262144 * KB },
     sizes = { KB, 4 * KB, 16 * KB, 64 * KB, 256 * KB, 1024 * KB, 4096 * KB, 16384 * KB,

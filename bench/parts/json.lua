@@ -8,8 +8,8 @@ local server = require "bench.lib.server"
 
 local CASES = {
   { "two", "object of two fields", 1.1 },
-  { "deep_objects", "100 objects, one in the other", 1.1 },
-  { "deep_arrays", "100 arrays, one in the other", 1.1 },
+  { "deep_objects", "100 nested objects", 1.1 },
+  { "deep_arrays", "100 nested arrays", 1.1 },
   { "wide", "object of 1,000 keys", 1.1 },
   { "short_strings", "1,000 strings of 20 bytes", 1.1 },
   { "long_strings", "20 strings of 10 KB", 4 },
@@ -57,9 +57,10 @@ return function(options)
   return { {
     title = "JSON against lua-cjson",
     mode = "JIT on",
-    note = "CPU time per value. Ours is `exit` with the table, less `exit` with its JSON as text;\n"
-           .. "for the rows that read, `decode` of `kong.response.json`.\n"
-           .. "lua-cjson has the gateway's settings, as far as it has them.",
+    note = "CPU time per value. Ours is `exit` with the table minus `exit` with its JSON as a"
+           .. " string.\n"
+           .. "In the rows that begin with \"read\", ours is `decode` of `kong.response.json`.\n"
+           .. "lua-cjson has the settings of a gateway, if it supports them.",
     rows = rows,
   } }
 end

@@ -34,9 +34,10 @@ return function(options)
   end
   return { {
     title = "The life cycle with a plugin that does nothing",
-    note = "CPU time of the worker per request, above a request that calls nothing in this\n"
-           .. "phase. The peer sets `ngx.ctx.KONG_PHASE` and calls the handler; ours is the life\n"
-           .. "cycle with that plugin.",
+    note = "CPU time of the worker per request, minus that of a request that calls nothing in this"
+           .. " phase.\n"
+           .. "Plain Lua sets `ngx.ctx.KONG_PHASE` and calls the handler. Ours is the life"
+           .. " cycle with this\nplugin.",
     rows = rows,
   } }
 end

@@ -38,7 +38,7 @@ return function(options)
   end
   return { {
     title = "Whole requests",
-    note = "CPU time of the worker per request, above an empty request in the same phases.",
+    note = "CPU time of the worker per request, minus that of an empty request in the same phases.",
     rows = rows,
   } }
 end

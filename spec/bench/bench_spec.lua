@@ -108,6 +108,6 @@ describe("a table of figures", function()
     end
     local text = report.curve_text { title = "Growth", x = "n", y = "µs", points = points,
                                      series = { "a", "b", "c", "d" } }
-    assert.truthy(text:find("grows as n to the +1.00 +2.00 +0.00 +1.00"))
+    assert.truthy(text:find("exponent of growth +1.00 +2.00 +0.00 +1.00"))
   end)
 end)
