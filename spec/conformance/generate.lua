@@ -50,31 +50,6 @@ local function phases(random)
 end
 
 
---- Without If-Match and If-Unmodified-Since. If one of them fails, nginx answers 412 by itself and
--- runs the header filter again. If that exits, the worker of nginx can crash.
-local function without_preconditions(headers)
-  local kept = {}
-  for _, header in ipairs(headers) do
-    if header[1] ~= "If-Match" and header[1] ~= "If-Unmodified-Since" then
-      kept[#kept + 1] = header
-    end
-  end
-  return kept
-end
-
-
-local function may_call(list, ...)
-  for _, one in ipairs(list) do
-    for i = 1, select("#", ...) do
-      if one[1]:find((select(i, ...)), 1, true) then
-        return true
-      end
-    end
-  end
-  return false
-end
-
-
 --- The sequence number `index` of `seed`.
 local function generate(seed, index)
   local random = new_random(seed, index)
@@ -144,9 +119,6 @@ local function generate(seed, index)
       or operation(random:pick(READERS), random:once_in(2) and "X-A" or nil)
   end
   sequence.max_body_size = random:once_in(3) and random:int(1, 20) or nil
-  if may_call(sequence.header_filter, "exit", "error") then
-    sequence.request.headers = without_preconditions(sequence.request.headers)
-  end
   if random:once_in(3) then
     requests.add(sequence, values)
   end

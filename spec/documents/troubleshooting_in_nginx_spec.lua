@@ -1,4 +1,5 @@
 --- Each message of docs/troubleshooting.md is provoked: it has to be what users see.
+-- `messages_of_the_kit_spec.lua` provokes the messages of the test kit.
 
 local documents = require "spec.support.documents"
 local nginx = require "spec.support.nginx"
@@ -50,6 +51,20 @@ local PLUGINS = {
   grpc = 'function P:access() return kong.response.exit(200, { 1 }) end',
   path = 'function P:access() kong.service.request.set_path("/a%2Fb") end',
   limit = 'function P:body_filter() own.get_raw_body() end',
+  prints = 'function P:access() ngx.print("few") error("no") end',
+  not_gzip = BODY_CHANGED:format '"espresso"',
+  unbuffered = 'function P:header_filter() kong.service.response.get_raw_body() end',
+  code = 'function P:access() loadstring(ngx.unescape_uri(ngx.var.arg_code))() end',
+}
+
+-- The call that raises each error about an argument.
+local WRONG_CALLS = {
+  ["code must be a number"] = 'exit("401")',
+  ["code must be a number between 100 and 599"] = "exit(1000)",
+  ["body must be a nil, string or table"] = "exit(200, 42)",
+  ["headers must be a nil or table"] = 'exit(401, nil, "X-Foo: a")',
+  ["invalid header name <name>: got <type>, expected string"] = 'set_headers { "X-Foo: value" }',
+  ["invalid header value for <name>: got <type>"] = 'set_header("X-Foo", print)',
 }
 
 
@@ -95,6 +110,14 @@ local function start()
       ]] .. table.concat(lists) .. "return _M",
     },
     locations = table.concat(locations) .. [[
+      location /bare {
+        proxy_pass http://127.0.0.1:%{upstream_port}/;
+        header_filter_by_lua_block { error("no") }
+      }
+      location /gunzip {
+        gunzip on;
+        proxy_pass http://127.0.0.1:%{port}/not_gzip/encoded;
+      }
     ]],
     servers = [[
       server {
@@ -153,6 +176,12 @@ served.describe("docs/troubleshooting.md", start, function(server)
     return server:log()
   end
 
+  -- Requests a location whose connection closes without a response. Returns the log.
+  local function closed(location)
+    assert.matches("curl: (52) Empty reply from server", curl("", location), 1, true)
+    return server:log()
+  end
+
   local lualib = nginx.lualib
 
   local PROVOKED = {
@@ -174,6 +203,14 @@ served.describe("docs/troubleshooting.md", start, function(server)
         .. " && sed -i 's/VERSION = \".*\"/VERSION = \"9.9.9\"/' " .. dir
         .. "/kong/response/native.lua")
       return required("luajit", "kong.response", path(dir) .. cpath(lualib))
+    end,
+    ["plugins[<n>]: <name> plugin is enabled but not installed"] = function()
+      local new = path(lualib) .. cpath(lualib)
+        .. 'require("kong.response.lifecycle").new { { plugin = "absent" } }'
+      return trees.run("luajit -e '" .. new .. "' || true")
+    end,
+    ["module 'resty.http' not found"] = function()
+      return required("luajit", "resty.http", path "/nonexistent")
     end,
     ["kong.response needs LuaJIT: busted --lua=/usr/bin/luajit"] = function()
       return required("lua5.1", "kong.response.testing", path(lualib) .. cpath(lualib))
@@ -231,9 +268,34 @@ served.describe("docs/troubleshooting.md", start, function(server)
       return shown
     end,
     ["curl: (52) Empty reply from server"] = function()
-      assert.matches("curl: (52) Empty reply from server", curl("", "fails/"), 1, true)
-      assert.matches("failed to run body_filter_by_lua*", server:log(), 1, true)
       return curl("", "close/")
+    end,
+    ["failed to run header_filter_by_lua*"] = function()
+      return closed("bare/")
+    end,
+    ["failed to run body_filter_by_lua*"] = function()
+      return closed("fails/")
+    end,
+    ["inflate() failed"] = function()
+      return closed("gunzip")
+    end,
+    ["exited on signal"] = function()
+      local shown, text
+      nginx.once({
+        may_crash = true,
+        locations = [[
+          location / {
+            content_by_lua_block { require("ffi").C.kill(ngx.worker.pid(), 11) }
+          }
+        ]],
+        init = 'require("ffi").cdef "int kill(int, int);"',
+      }, function(own)
+        shown = trees.run(("curl -sS http://127.0.0.1:%d/ 2>&1 || true"):format(own.ports.port))
+        own:wait_log("(exited on signal)")
+        text = own:log()
+      end)
+      assert.matches("curl: (52) Empty reply from server", shown, 1, true)
+      return text
     end,
     ["curl: (18) transfer closed with outstanding read data remaining"] = function()
       local shown = curl("-o /dev/null", "fails_late/large")
@@ -278,7 +340,12 @@ served.describe("docs/troubleshooting.md", start, function(server)
       return logged("", "path/")
     end,
     ["headers have already been sent"] = function()
+      assert.matches("headers have already been sent", closed("prints/"), 1, true)
+      server:clear_log()
       return logged("", "sent/")
+    end,
+    ["service body is only available with buffered proxying"] = function()
+      return logged("", "unbuffered/")
     end,
     ["API disabled in the current context"] = function()
       local text
@@ -344,25 +411,23 @@ served.describe("docs/troubleshooting.md", start, function(server)
     end,
   }
 
-  -- The entries: headings and rows that begin with a message.
-  local count = 0
-  for line in documents.text(DOCUMENT):gmatch("[^\n]+") do
-    local message = line:match("^### `(.*)`$") or line:match("^| `(.-)` |")
-    if message then
-      count = count + 1
-      it("has the message: " .. message, function()
-        local provoke = assert(PROVOKED[message], "not provoked: " .. message)
-        local pattern = message:gsub("%p", "%%%0"):gsub("%%<%l+%%>", ".-")
-        assert.matches(pattern, provoke())
-      end)
+  for message, call in pairs(WRONG_CALLS) do
+    PROVOKED[message] = function()
+      return logged("-G --data-urlencode 'code=kong.response." .. call .. "'", "code/")
     end
   end
 
+  local entries = documents.messages(documents.text(DOCUMENT), nil, "Messages of the test kit")
+  for message in pairs(entries) do
+    it("has the message: " .. message, function()
+      local provoke = assert(PROVOKED[message], "not provoked: " .. message)
+      assert.matches(documents.pattern_of(message), provoke())
+    end)
+  end
+
   it("has all messages of this spec", function()
-    local provoked = 0
-    for _ in pairs(PROVOKED) do
-      provoked = provoked + 1
+    for message in pairs(PROVOKED) do
+      assert.is_true(entries[message], message)
     end
-    assert.equal(provoked, count)
   end)
 end)

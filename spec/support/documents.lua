@@ -28,6 +28,28 @@ function _M.all(dir)
 end
 
 
+--- Returns the messages that a text explains, as a set: headings and rows of tables that begin with
+-- code. The chapters may begin after one heading and end before another.
+function _M.messages(text, from, to)
+  local first = from and assert(text:find("\n## " .. from .. "\n", 1, true), from) or 1
+  local last = to and assert(text:find("\n## " .. to .. "\n", first + 1, true), to) or #text
+  local messages = {}
+  for line in text:sub(first, last):gmatch("[^\n]+") do
+    local message = line:match("^### `(.*)`$") or line:match("^| `(.-)` |")
+    if message then
+      messages[message] = true
+    end
+  end
+  return messages
+end
+
+
+--- Returns a pattern for a message in which `<name>` stands for any text.
+function _M.pattern_of(message)
+  return (message:gsub("%p", "%%%0"):gsub("%%<%l+%%>", ".-"))
+end
+
+
 -- Returns GitHub's anchor for a heading. For these headings, mdBook's is the same.
 local function anchor(heading)
   return (heading:gsub("%[([^%]]*)%]%([^)]*%)", "%1"):lower():gsub("[^%w_%- ]", ""):gsub(" ", "-"))
