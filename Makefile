@@ -3,7 +3,7 @@
 CARGO ?= cargo
 PREFIX ?= /usr/local
 LUA_LIB_DIR ?= $(PREFIX)/share/lua/5.1
-# The folder of the native files. nginx's two paths may name one folder; LuaRocks has two.
+# The folder of the native files. For nginx, it may be the folder of the Lua files. LuaRocks has two folders.
 LUA_CLIB_DIR ?= $(LUA_LIB_DIR)
 DESTDIR ?=
 # Set by LuaRocks, which moves the installed files: `make install` then prints no paths.
@@ -20,7 +20,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)
 # The kit links the library with other features. cargo has one name for both builds, so in one folder each build
 # would replace the other.
 KIT_BUILT := $(BUILT)/kit
-# The kit is not faster with optimisation across crates, which makes this the longest step of a build.
+# Optimisation across crates does not make the kit faster, but it would make this step the longest of a build.
 KIT_CARGO := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 $(CARGO)
 INSTALL := DESTDIR="$(DESTDIR)" QUIET="$(QUIET)" ci/install-lualib.sh
 INSTALLED := "$(abspath $(LUA_LIB_DIR))" "$(abspath $(LUA_CLIB_DIR))"
@@ -53,24 +53,24 @@ build: ## build the library into build/lualib; 1 to 3 minutes the first time
 		{ [ ! -d $(LUALIB) ] || mv $(LUALIB) $(LUALIB).old; } && mv $(LUALIB).new $(LUALIB); fi
 	@rm -rf $(LUALIB).old $(LUALIB).diff
 
-build-faults: ## build/faults, a build in which tests cause panics; only for tests
+build-faults: ## build build/faults, in which tests cause panics; only for tests
 	$(CARGO) build --locked --features fault-injection
 	$(CARGO) build --locked --features fault-injection --package kong-response-testing --target-dir $(KIT_BUILT)
 	@ci/add-native.sh $(BUILT)/debug/libkong_response.so build/faults kong/response/core
 	@ci/add-native.sh $(KIT_BUILT)/debug/libkong_response_testing.so build/faults $(KIT_NATIVE)
 
-demo: ## run two gateways on loopback and show their responses; seconds after the build
+demo: ## run plugins in two nginx servers on loopback, show their responses; seconds after the build
 	@ci/install.sh $(SERVER_PACKAGES)
 	@$(MAKE) --no-print-directory build
 	@examples/demo/run.sh
 	@examples/openresty/run.sh
 
-check: ## formatting, lints, Rust tests, Lua specs without a server; less than a minute after the build
+check: ## check formatting and lints, run the tests without a server; less than a minute after the build
 	@ci/install.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory build
 	@ci/test.sh check
 
-test: ## all of check, and the Lua specs in a real nginx; about 7 minutes
+test: ## run all of check, and the Lua specs in a real nginx; about 7 minutes
 	@ci/install.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory build build-faults
 	@ci/test.sh
@@ -123,12 +123,12 @@ bench-check: ## RECORD=1: compare the instructions of requests and calls with be
 	@RECORD=$(RECORD) luajit bench/check.lua
 
 .PHONY: debug
-debug: build ## build/lualib for gdb, not optimised, with debug information
+debug: build ## build build/lualib for gdb, not optimised, with debug information
 	@$(CARGO) build --locked
 	@ci/add-native.sh $(BUILT)/debug/libkong_response.so $(LUALIB) kong/response/core
 
 .PHONY: docs docs-lint docs-check
-docs: ## build/docs, the documentation as a site; minutes the first time, because it builds mdBook
+docs: ## build the site of the documentation into build/docs; minutes the first time: it builds mdBook
 	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
 	@ci/docs.sh
 

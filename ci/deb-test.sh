@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks the packages of `make deb` with lintian. Then installs them in an empty folder beside each Debian
-# suite's nginx and LuaJIT, uses them there, and removes them again. Called by `make deb-test`.
+# Checks the packages of `make deb` with lintian. For each Debian suite, it then installs the packages in a folder with
+# the nginx and LuaJIT of this suite, uses them, and removes them again. Called by `make deb-test`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -81,6 +81,6 @@ END
 
   in_folder --purge lua-kong-response-testing lua-kong-response
   files > "$dir/after"
-  cmp "$dir/before" "$dir/after" || fail "$suite: something is left: $(diff "$dir/before" "$dir/after")"
+  cmp "$dir/before" "$dir/after" || fail "$suite: files were not removed: $(diff "$dir/before" "$dir/after")"
   echo "$suite: installed, used in LuaJIT and in nginx, removed"
 done

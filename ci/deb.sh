@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deb.sh: makes Debian packages of the packages of `make dist`, in build/dist. Called by `make deb`.
+# deb.sh: turns the packages of `make dist` into Debian packages, in build/dist. Called by `make deb`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -13,7 +13,7 @@ fail() {
   exit 1
 }
 
-[ "$(uname -sm)" = "Linux x86_64" ] || fail "it needs x86-64 Linux; use make build here"
+[ "$(uname -sm)" = "Linux x86_64" ] || fail "this command needs Linux on x86-64. On this system, use make build"
 
 version=$(ci/version.sh)
 if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
@@ -35,12 +35,13 @@ if ! cmp -s ci/dist-requirements.txt "$tools/requirements.txt"; then
   cp ci/dist-requirements.txt "$tools/requirements.txt"
 fi
 
-# newest FILE NAME prints the newest version of a library that a file needs. at_most NAME VERSION LIMIT compares it.
+# newest FILE NAME: prints the newest version of a library that a file needs.
+# at_most NAME VERSION LIMIT: fails if this version is newer than the limit.
 newest() {
   objdump -T "$1" | grep -o "$2_[0-9.]*" | sed "s/$2_//" | sort -V | tail -1
 }
 at_most() {
-  [ "$(printf '%s\n%s\n' "$2" "$3" | sort -V | tail -1)" = "$3" ] || fail "it needs $1 $2, not $3"
+  [ "$(printf '%s\n%s\n' "$2" "$3" | sort -V | tail -1)" = "$3" ] || fail "the library needs $1 $2, but must work with $1 $3"
 }
 
 # build TARGET ARCHITECTURE PACKAGE
@@ -71,10 +72,10 @@ check() {
   local others
   at_most glibc "$(newest "$1" GLIBC)" "$GLIBC"
   at_most libgcc "$(newest "$1" GCC)" "$LIBGCC"
-  objdump -p "$1" | grep -q 'NEEDED *libgcc_s\.so\.1$' || fail "it has its own unwinder"
+  objdump -p "$1" | grep -q 'NEEDED *libgcc_s\.so\.1$' || fail "the library does not need libgcc_s.so.1: it has its own unwinder"
   others=$(objdump -T "$1" | grep -v '\*UND\*' | awk 'NF >= 6 { print $NF }' \
     | grep -Ev '^(luaopen|kong_response)_' || true)
-  [ -z "$others" ] || fail "it exports symbols of other libraries: $others"
+  [ -z "$others" ] || fail "the library exports symbols of other libraries: $others"
 }
 
 # Makes the same tarball from the same files.
@@ -124,7 +125,7 @@ if [ "$(git rev-parse --show-toplevel 2> /dev/null)" = "$(pwd -P)" ]; then
   git archive --format=tar --prefix="$source/" HEAD | tar --extract --directory "$OUT"
   pack "$source-src" "$source"
 else
-  echo "make dist: no package of the source, because this is no git repository" >&2
+  echo "make dist: no package of the source, because this folder is not a git repository" >&2
 fi
 
 (cd "$OUT" && for file in *.tar.gz; do sha256sum "$file" > "$file.sha256"; done)

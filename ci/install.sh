@@ -10,7 +10,7 @@ done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if ! command -v apt-get > /dev/null; then
-  echo "missing: ${missing[*]} (Debian's names; install the packages of your system)" >&2
+  echo "missing packages: ${missing[*]}. These are Debian's names: install the same packages of your system" >&2
   exit 1
 fi
 as_root=()

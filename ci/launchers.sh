@@ -10,7 +10,7 @@ loader=$(cd "$folder" && find usr/lib "$libraries" usr/lib64 -maxdepth 1 -name '
 case $architecture in
   "$(dpkg --print-architecture)") run="$folder/$loader --library-path $folder/$libraries" ;;
   arm64) run="qemu-aarch64-static -L $folder" ;;
-  *) echo "launchers.sh: nothing here runs programs for $architecture" >&2; exit 1 ;;
+  *) echo "launchers.sh: this machine cannot run programs for $architecture" >&2; exit 1 ;;
 esac
 # LuaJIT finds its own Lua files (`jit.vmdef`) only in the folders of an installed package.
 jit=$(cd "$folder" && find usr/share -maxdepth 1 -name 'luajit-*' -print -quit)

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# matrix.sh [SUITE...]: runs the specs in nginx and random sequences on the nginx of each Debian suite, and on the
-# server that NGINX names, on two servers at a time. Prints a table. Called by `make matrix`. The logs are in
-# build/matrix.
+# matrix.sh [SUITE...]: runs the specs in nginx and random plugins on the nginx of each Debian suite, and on the server
+# that NGINX names, two servers at a time. Prints a table. The logs are in build/matrix. Called by `make matrix`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -37,7 +36,7 @@ run_server() {
   read -r passed failed < <(total "$log")
   CONFORMANCE_N=$sequences busted --lua=/usr/bin/luajit -o plainTerminal spec/conformance \
     > "$log.conformance" 2>&1 || code=1
-  agreed=$(awk '/ sequences of seed .* agree/ { n += $1 } END { print n + 0 }' "$log.conformance")
+  agreed=$(awk '/ random plugins of seed .* agree/ { n += $1 } END { print n + 0 }' "$log.conformance")
   read -r _ differ < <(total "$log.conformance")
   version=$("$NGINX" -V 2>&1 | sed -n 's/^nginx version: //p')
   module=$(ci/module-version.sh "$NGINX")
@@ -54,7 +53,7 @@ for server in "${servers[@]}"; do
 done
 wait
 
-printf '\n%-10s %-18s %-8s %8s %8s %10s %8s\n' server version module passed failed sequences failed
+printf '\n%-10s %-18s %-8s %8s %8s %10s %8s\n' server version module passed failed plugins failed
 for server in "${servers[@]}"; do
   IFS='|' read -r -a cells < "$logs/${server%%:*}.row"
   [ "${cells[7]}" = 0 ] || bad=1

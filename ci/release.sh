@@ -16,7 +16,7 @@ fail() {
 names() {
   grep -qE "$2" "$1" || fail "$1 does not name version $version"
 }
-[[ "$version" =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || fail "which version? make release VERSION=$(ci/version.sh)"
+[[ "$version" =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || fail "name the version, for example: make release VERSION=$(ci/version.sh)"
 exact=${version//./\\.}
 for file in Cargo.toml testing/Cargo.toml; do
   names $file "^version = \"$exact\"$"
@@ -31,8 +31,8 @@ rockspec=rockspecs/kong-response-$version-1.rockspec
 names "$rockspec" "^version = \"$exact-1\"$"
 names "$rockspec" "^  url = \"file://kong-response-$exact-src\.tar\.gz\",$"
 names "$rockspec" "^  dir = \"kong-response-$exact\",$"
-grep -qE "^## \[$exact\] - [0-9]{4}-[0-9]{2}-[0-9]{2}$" CHANGELOG.md || fail "CHANGELOG.md has no chapter for $version. Make it of \
-[Unreleased], and commit it:
+grep -qE "^## \[$exact\] - [0-9]{4}-[0-9]{2}-[0-9]{2}$" CHANGELOG.md || fail "CHANGELOG.md has no chapter for $version. This \
+command turns [Unreleased] into this chapter, and commits it:
   sed -i 's/^## \[Unreleased\]$/&\n\n## [$version] - $(date +%F)/' CHANGELOG.md && git commit -m 'Version $version' CHANGELOG.md"
 [ -z "$(git status --porcelain)" ] || fail "there are changes that are not committed"
 
@@ -59,7 +59,7 @@ build
 (cd "$dir/clone" && build)
 packages . > "$dir/first"
 packages "$dir/clone" > "$dir/second"
-diff "$dir/first" "$dir/second" || fail "two builds of the same commit differ"
+diff "$dir/first" "$dir/second" || fail "two builds of the same commit have different bytes"
 
 # Without times and random numbers, the bill of materials of a commit always has the same bytes.
 PATH="$PWD/target/tools/bin:$PATH" cargo cyclonedx --manifest-path "$dir/clone/Cargo.toml" --format json \

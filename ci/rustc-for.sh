@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# rustc-for.sh TARGET: prints the path of a rustc with the standard library of the target. It is the installed rustc, if
-# `rustup target add` works, or else Debian's, which is unpacked in build/rust.
+# rustc-for.sh TARGET: prints the path of a rustc with the standard library of the target. If `rustup target add` works,
+# this is the installed rustc. Otherwise the script unpacks Debian's rustc in build/rust.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

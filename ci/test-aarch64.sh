@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests the aarch64 package of `make dist` under qemu-user, with Debian's arm64 LuaJIT and nginx: the Rust tests, the
-# test kit's specs in LuaJIT, the functions' specs and random sequences in nginx. Called by `make test-aarch64`.
+# test kit's specs in LuaJIT, the functions' specs and random plugins in nginx. Called by `make test-aarch64`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,7 +23,7 @@ run() {
   printf '\n== %s\n' "$title"
   "$@" > "$log" 2>&1 || failed+=("$title")
   grep -hE '^(Failure|Error) |panicked at |^error' "$log" || true
-  grep -hE '^test result|successes? /| sequences of seed ' "$log" || tail -n 20 "$log"
+  grep -hE '^test result|successes? /| random plugins of seed ' "$log" || tail -n 20 "$log"
 }
 
 # Debian's cross compiler links the tests with LuaJIT's library for arm64.
@@ -53,7 +53,7 @@ run "Lua, $sequences random plugins, with the JIT on and off" conformance.log en
 printf '\n== totals\n'
 awk '/^test result:/ { passed += $4; failed += $6 } END {
   printf "Rust: %d passed, %d failed\n", passed, failed }' $logs/rust.log
-awk '/ successes? \/ / { passed += $1; failed += $4 + $7 } / sequences of seed / { sequences += $1 } END {
-  printf "Lua: %d passed, %d failed; %d sequences\n", passed, failed, sequences
+awk '/ successes? \/ / { passed += $1; failed += $4 + $7 } / random plugins of seed / { sequences += $1 } END {
+  printf "Lua: %d passed, %d failed; %d random plugins\n", passed, failed, sequences
 }' $logs/kit.log $logs/functions.log $logs/conformance.log
 [ ${#failed[@]} -eq 0 ] || { printf 'failed: %s\n' "${failed[@]}"; exit 1; }

@@ -37,7 +37,7 @@ lines=$(cut -d ' ' -f 1 "$dir/expected")
 surplus=$(grep -vFx -f <(grep -F -w -f <(echo "$lines") "$dir/found") "$dir/found" || true)
 if [ -n "$missed$surplus" ]; then
   cat "$dir/output"
-  printf 'not found: %s\nwarnings too many: %s\n' "${missed:-none}" "${surplus:-none}" >&2
+  printf 'missing warnings: %s\nunexpected warnings: %s\n' "${missed:-none}" "${surplus:-none}" >&2
   exit 1
 fi
-echo "types: no warning but the $(wc -l < "$dir/expected") expected"
+echo "types: $(wc -l < "$dir/expected") expected warnings, no other"

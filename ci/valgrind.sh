@@ -81,7 +81,7 @@ asks() {
   status=$(curl -sS -o "$dir/answer" -w '%{http_code}' --max-time 60 "$@" \
     "http://127.0.0.1:$gateway$path" || true)
   if [ "$status" != "$expected" ]; then
-    printf '%s was answered with %s, not %s\n' "$path" "$status" "$expected"
+    printf '%s: the status is %s, expected %s\n' "$path" "$status" "$expected"
     failed=1
   fi
 }

@@ -147,7 +147,8 @@ for _, jit_mode in ipairs { "on", "off" } do
     it("has the same results, errors and responses in memory and in nginx", function()
       local start = nginx.now()
       local left_out = conformance.run(client, SEED, COUNT)
-      print(("\n%d sequences of seed %d agree (%.1f s); %d more would never end in nginx"):format(
+      print(("\n%d random plugins of seed %d agree (%.1f s); "
+             .. "%d more would never end in nginx"):format(
         COUNT, SEED, nginx.now() - start, left_out))
     end)
 
