@@ -44,7 +44,7 @@ fn table(lua: &Lua) -> Result<Table> {
     methods! {
         upstream set_request set_phase get_phase get_status set_status headers_sent mark_headers_sent
         get_header set_header get_headers
-        start_output answer_conditions special_response abort clean_head finish_head
+        start_output answer_conditions start_page special_response abort clean_head finish_head
         set_chunk get_chunk get_arg set_arg body_ended buffered relabelling take_log
     }
     Ok(methods)
@@ -228,6 +228,12 @@ fn dashed_index(lua: &Lua, (headers, name): (Value, Value)) -> Result<Value> {
 fn start_output(_: &Lua, memory: &RefCell<Memory>, length: Value, _: Value) -> Outcome<()> {
     let length = number(&length, "length")?.map(|length| length as u64);
     memory.borrow_mut().start_output(length);
+    Ok(())
+}
+
+/// `host:start_page(status)`
+fn start_page(_: &Lua, memory: &RefCell<Memory>, code: Value, _: Value) -> Outcome<()> {
+    memory.borrow_mut().start_page(status(&code)?);
     Ok(())
 }
 

@@ -50,12 +50,18 @@ impl Memory {
         self.head.clean();
     }
 
-    /// Makes nginx's own page for `status` the response, and returns its body.
-    pub fn special_response(&mut self, status: u16) -> Vec<u8> {
+    /// Prepares the response for the page of a status: nginx's own page, or one that `error_page` names.
+    pub fn start_page(&mut self, status: u16) {
         self.head.error_status = if matches!(status, 494..=497) { 400 } else { status };
         if page::closes(status) {
             self.keepalive = false;
         }
+        self.head.set_content_type(Vec::new());
+    }
+
+    /// Makes nginx's own page for `status` the response, and returns its body.
+    pub fn special_response(&mut self, status: u16) -> Vec<u8> {
+        self.start_page(status);
         let page = page::page(status);
         self.head.set_content_type(page.as_ref().map_or(&b""[..], |_| b"text/html").to_vec());
         let page = page.unwrap_or_default();

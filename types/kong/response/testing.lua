@@ -139,7 +139,7 @@ local testing = {}
 ---@field shared table `kong.ctx.shared` of the request
 ---@field services kong.response.testing.ServiceRequest[] the requests to other services, in order
 ---@field closed boolean whether the client gets no response
----@field truncated boolean whether the body breaks off
+---@field truncated boolean whether the client does not get the whole body
 ---@field chunks string[] the chunks of the body
 ---@field ctx table the `ngx.ctx` of the request
 

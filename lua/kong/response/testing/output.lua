@@ -2,9 +2,18 @@
 
 local concat = table.concat
 local find = string.find
+local fmt = string.format
 local ipairs = ipairs
 local rawget = rawget
 local sub = string.sub
+
+
+-- nginx stores the head and the body until they have this many bytes (`postpone_output`), or until
+-- the end of the response or a flush.
+local STORED_BYTES = 1460
+
+-- The bytes of a status line and of the empty line, without the reason phrase.
+local STATUS_LINE_BYTES = #"HTTP/1.1 200 \r\n\r\n"
 
 
 local function is_chunked(headers)
@@ -14,6 +23,20 @@ local function is_chunked(headers)
     end
   end
   return false
+end
+
+
+-- Returns the number of bytes of a head that nginx stores. Over HTTP/2, a head is a frame of its
+-- own.
+local function size_of_head(headers, http_version)
+  if http_version >= 2 then
+    return 0
+  end
+  local size = STATUS_LINE_BYTES
+  for _, header in ipairs(headers) do
+    size = size + #header[1] + #header[2] + #": \r\n"
+  end
+  return size
 end
 
 
@@ -45,6 +68,10 @@ return function(Server)
       self.headers, self.body_allowed = host:finish_head()
       self.chunked = is_chunked(self.headers)
       self.status = host:get_status()
+      self.stored = size_of_head(self.headers, self.request.http_version)
+      if not self.body_allowed or self.stored >= STORED_BYTES then
+        self:send_stored()
+      end
       self:head_sent()
       return true
     end
@@ -89,19 +116,25 @@ return function(Server)
 
   --- nginx starts the response again with its own page, and then closes the connection.
   function Server:begin_again(status)
-    local host = self.host
-    host:clean_head()
-    local page = host:special_response(status)
-    if self:send_head() then
-      self:send_pages_body(page)
-    end
+    self.host:clean_head()
+    self:send_page(status)
     self.aborted, self.restarted = true, true
     return false
   end
 
 
+  --- Sends the stored output to the client.
+  function Server:send_stored()
+    self.received, self.stored = #self.chunks, 0
+  end
+
+
   --- Passes a chunk of the body, which is an array of pieces, to the body filters.
-  function Server:output(pieces, last)
+  -- @tparam table pieces
+  -- @tparam boolean last whether the body ends
+  -- @tparam[opt] string flush `"always"` sends the output to the client; `"unchanged"` does so if
+  --   the body filters do not change the chunk
+  function Server:output(pieces, last, flush)
     if self.closed or self.broken then
       return
     elseif not self.body_allowed then
@@ -122,16 +155,21 @@ return function(Server)
     end
     host:set_chunk(pieces, last)
     if not self:filter_body(last) then
-      self.broken = true
-      return
+      return self:break_off()
     end
     local sent, ended = host:get_chunk()
     self:chunk_filtered(pieces, last, sent, ended)
     -- The client stops reading a chunked body at its first end.
     if sent ~= "" and not (self.complete and self.chunked) then
       self.chunks[#self.chunks + 1] = sent
+      self.stored = self.stored + #sent + (self.chunked and #fmt("%x\r\n\r\n", #sent) or 0)
     end
     self.complete = self.complete or ended
+    if ended or self.stored >= STORED_BYTES or flush == "always"
+      or flush == "unchanged" and sent == concat(pieces)
+    then
+      self:send_stored()
+    end
   end
 
 
@@ -200,7 +238,7 @@ return function(Server)
     elseif not self.host:headers_sent() then
       return nil, "nothing to flush"
     end
-    self:output({}, false)
+    self:output({}, false, "always")
     return 1
   end
 

@@ -135,11 +135,11 @@ local function send_answer(session)
   local upstream = session.upstream
   if session:send_head() then
     for i = 1, #upstream.chunks do
-      session:output({ upstream.chunks[i] }, false)
+      session:output({ upstream.chunks[i] }, false, upstream.flush)
     end
     if upstream.cut_off then
       -- nginx sends the data that it has. The end of the body never comes.
-      session:output({}, false)
+      session:output({}, false, "always")
       session:break_off()
     else
       session:output({}, true)

@@ -156,15 +156,15 @@ end
 
 -- Returns the body that a client reads, which ends after Content-Length bytes, and whether the end
 -- is missing.
-local function as_read(body, headers, has_body)
+local function as_read(body, headers, has_body, complete)
   if not has_body then
     return "", false
   end
   local length = tonumber(fields.find(headers, "content-length"))
-  if length and #body > length then
-    return sub(body, 1, length), false
+  if not length then
+    return body, not complete
   end
-  return body, length ~= nil and #body < length
+  return sub(body, 1, length), #body < length
 end
 
 
@@ -195,8 +195,8 @@ function _M.new(session)
   local headers = session.headers or {}
   -- nginx passes on the body of an upstream's 204 or 304, but no client reads it.
   local has_body = session.body_allowed and session.status ~= 204 and session.status ~= 304 or false
-  local body, missing = as_read(concat(session.chunks), headers, has_body)
-  local closed = session.closed or false
+  local body, truncated = as_read(concat(session.chunks), headers, has_body,
+                                  session.complete and not session.broken)
   return setmetatable({
     status = session.status or unsent_status(session, ctx),
     headers = setmetatable(headers, headers_mt),
@@ -204,9 +204,8 @@ function _M.new(session)
     chunks = session.chunks,
     source = session.functions.get_source(ctx),
     exited = ctx.KONG_EXITED == true,
-    closed = closed,
-    truncated = not closed and has_body
-                and (missing or session.broken or not session.complete) or false,
+    closed = session.closed or false,
+    truncated = truncated,
     phases = session.phases,
     log = session.log,
     hints = session.hints,

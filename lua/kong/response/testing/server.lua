@@ -31,7 +31,9 @@ local YIELDS = { rewrite = true, access = true, content = true, timer = true }
 --   request       `method`, `http_version`
 --   log           the lines of the log
 --   chunks        the sent chunks of the body
---   headers       the sent headers, nil before nginx sends them
+--   headers       the sent headers, nil before nginx sends them or if the client does not get them
+--   stored        the number of bytes of the output that nginx has not sent to the client yet
+--   received      the number of chunks that the client has got, nil before it has got the headers
 --   status        the sent status
 --   body_allowed  whether the client gets a body with these headers
 --   chunked       whether the body is chunked
@@ -184,8 +186,10 @@ function Server:finish_exit()
     -- In this case, nginx closes the connection in an orderly way.
     self.aborted = false
   end
-  if self.closed or code == -1 then
-    self.closed = true
+  if self.closed then
+    return false
+  elseif code == -1 then
+    self:break_off()
     return false
   end
   if not sent and host:get_status() == 0 and code >= 200 then
@@ -203,7 +207,7 @@ function Server:finish_exit()
     return not sent
   end
   if CLOSES[code] then
-    self.closed = true
+    self:break_off()
   elseif not sent and code < 200 then
     -- nginx ends the request, but has no page for this status.
     self.closed, self.unanswered = true, true
@@ -214,9 +218,18 @@ function Server:finish_exit()
 end
 
 
---- Breaks off the body.
+--- nginx closes the connection before the end of the response, and drops the stored output.
 function Server:break_off()
-  self.broken = not self.complete
+  if self.complete then
+    return
+  end
+  self.broken = true
+  if not self.received then
+    self.closed, self.headers = true, nil
+  end
+  for i = #self.chunks, (self.received or 0) + 1, -1 do
+    self.chunks[i] = nil
+  end
 end
 
 

@@ -80,7 +80,8 @@ function _M.new(given)
   end
   local headers = fields.headers(given.headers, "upstream.headers")
   local chunks = given.body or ""
-  if type(chunks) == "table" then
+  local has_chunks = type(chunks) == "table"
+  if has_chunks then
     fields.check_list(chunks, "upstream.body")
     for i = 1, #chunks do
       if type(chunks[i]) ~= "string" then
@@ -102,6 +103,8 @@ function _M.new(given)
     status = status,
     headers = headers,
     chunks = cut_off and cut(chunks) or chunks,
+    -- nginx sends what it gets while it waits for the rest of the body.
+    flush = has_chunks and "unchanged" or nil,
     cut_off = cut_off,
     failure = failure,
   }

@@ -6,6 +6,7 @@ local gateway = require "kong.response.testing.gateway"
 local handlers = require "kong.response.lifecycle.handlers"
 local phases = require "kong.response.testing.phases"
 local running = require "kong.response.testing.running"
+local servers = require "kong.response.testing.server"
 local worker_start = require "kong.response.testing.worker_start"
 
 
@@ -23,6 +24,11 @@ local type = type
 
 
 local ERR = 4
+
+-- The statuses whose pages `error_page` replaces in the configuration of docs/lifecycle.md.
+local PAGES = { [403] = true, [500] = true, [502] = true, [503] = true, [504] = true }
+
+local send_own_page = servers.Server.send_page
 
 
 -- The methods that replace those of a session with a gateway.
@@ -67,7 +73,11 @@ local function run_phase(session, phase, run)
   local goes_on = false
   if outcome == "failed" then
     session:write_log(ERR, tostring(err))
-    session:send_page(500)
+    if session.host:headers_sent() then
+      session:break_off()
+    else
+      session:send_page(500)
+    end
   elseif outcome == "exited" then
     goes_on = session:finish_exit()
   elseif session.host:headers_sent() then
@@ -81,11 +91,25 @@ local function run_phase(session, phase, run)
 end
 
 
+-- nginx redirects once to the location of `error_page`, and drops `ngx.ctx`. After that, it sends
+-- its own pages.
+function Methods:send_page(status)
+  if self.redirected or not PAGES[status] then
+    return send_own_page(self, status)
+  end
+  self.redirected = true
+  self:left_plugin()
+  self:replace_ctx({})
+  self.exited = nil
+  self.host:start_page(status)
+  run_phase(self, "error", self.life.error_page)
+end
+
+
 local function proxy(session)
   local failure = phases.ask(session)
   if failure and not session.upstream.cut_off then
-    session.host:set_status(failure.status)
-    return run_phase(session, "error", session.life.error_page)
+    return session:send_page(failure.status)
   end
   session.answered = true
   session.ngx.ctx.KONG_PROXIED = true
