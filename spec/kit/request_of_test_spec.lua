@@ -41,28 +41,72 @@ end)
 
 
 describe("the server of a test", function()
-  it("has the version of the test", function()
-    local function challenge()
-      kong.response.add_header("WWW-Authenticate", "Basic")
-      kong.response.add_header("WWW-Authenticate", "Bearer")
+  it("joins the headers of one name in a variable from nginx 1.23 on", function()
+    local function joined()
       return ngx.var.http_x_a
     end
     local request = { headers = { ["X-A"] = { "1", "2" } } }
-    local seen, result = ask(challenge, request)
-    assert.same({ "Basic", "Bearer" }, result.headers["WWW-Authenticate"])
-    assert.same({ "1, 2" }, seen)
-    seen, result = ask(challenge, request, { nginx_version = "1.22.1" })
-    assert.equal("Bearer", result.headers["WWW-Authenticate"])
-    assert.same({ "1" }, seen)
+    assert.same({ "1, 2" }, (ask(joined, request)))
+    assert.same({ "1, 2" }, (ask(joined, request, { nginx_version = "1.23.0" })))
+    assert.same({ "1" }, (ask(joined, request, { nginx_version = "1.22.1" })))
+  end)
+
+  it("sends several WWW-Authenticate from nginx 1.31 on", function()
+    local function challenge()
+      kong.response.add_header("WWW-Authenticate", "Basic")
+      kong.response.add_header("WWW-Authenticate", "Bearer")
+    end
+    for version, expected in pairs { ["1.22.1"] = "Bearer", ["1.27.1"] = "Bearer",
+                                     ["1.30.6"] = "Bearer", ["1.31.4"] = { "Basic", "Bearer" } } do
+      local _, result = ask(challenge, nil, { nginx_version = version })
+      assert.same(expected, result.headers["WWW-Authenticate"])
+    end
+  end)
+
+  it("ends a response for HTTP/1.0 with the phase that prints from nginx 1.29 on", function()
+    local upstream = { body = "upstream" }
+    for _, phase in ipairs { "rewrite", "access" } do
+      for _, gateway in ipairs { true, false } do
+        for version, expected in pairs { ["1.27.1"] = "upstream", ["1.30.6"] = "early" } do
+          local result = testing.run {
+            plugin = { [phase] = function() ngx.print("early") end },
+            request = { http_version = 1.0 }, upstream = upstream,
+            nginx_version = version, gateway = gateway,
+          }
+          assert.equal(expected, result.body)
+          assert.equal(tostring(#expected), result.headers["Content-Length"])
+        end
+      end
+    end
+  end)
+
+  it("leaves the phase of the body filter after the end of the body from nginx 1.29 on", function()
+    for version, expected in pairs { ["1.27.1"] = "body_filter", ["1.30.6"] = "access" } do
+      local seen
+      testing.run {
+        plugin = {
+          access = function()
+            ngx.print("x")
+            ngx.flush(true)
+            pcall(ngx.print, "late")
+            seen = ngx.get_phase()
+          end,
+          body_filter = function() ngx.arg[2] = true end,
+        },
+        nginx_version = version, strict = false,
+      }
+      assert.equal(expected, seen)
+    end
   end)
 
   it("tells its version to the plugin", function()
     local function versions()
-      return ngx.config.nginx_version, ngx.var.nginx_version
+      return ngx.config.nginx_version, ngx.config.ngx_lua_version, ngx.var.nginx_version
     end
-    assert.same({ 1027001, "1.27.1" }, (ask(versions)))
-    assert.same({ 1022001, "1.22.1" }, (ask(versions, nil, { nginx_version = "1.22.1" })))
-    assert.same({ 1031000, "1.31" }, (ask(versions, nil, { nginx_version = "1.31" })))
+    assert.same({ 1030006, 10029, "1.30.6" }, (ask(versions)))
+    assert.same({ 1022001, 10023, "1.22.1" }, (ask(versions, nil, { nginx_version = "1.22.1" })))
+    assert.same({ 1027001, 10028, "1.27.1" }, (ask(versions, nil, { nginx_version = "1.27.1" })))
+    assert.same({ 1031000, 10032, "1.31" }, (ask(versions, nil, { nginx_version = "1.31" })))
   end)
 
   it("drops the second ETag of an upstream from nginx 1.23 on", function()

@@ -13,6 +13,7 @@ local requests = require "kong.response.testing.request"
 local running = require "kong.response.testing.running"
 local stages = require "spec.support.stages"
 local variables = require "kong.response.testing.ngx.variables"
+local versions = require "kong.response.testing.versions"
 
 
 local ngx_table, restore_ngx, run_timers = kit.new()
@@ -258,8 +259,11 @@ Server.alarms = nginx.Server.alarms
 
 
 -- See `facts.lua`.
+local VERSION = versions.get(versions.DEFAULT)
 local FACTS = {
-  repeated_www_authenticate = false, joins_output = true, server_header = "nginx",
+  repeated_www_authenticate = VERSION.www_authenticate_repeats,
+  joins_output = not VERSION.ends_output,
+  server_header = "nginx",
 }
 
 

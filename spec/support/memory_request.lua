@@ -6,9 +6,12 @@ local log = require "kong.response.testing.log"
 local running = require "kong.response.testing.running"
 local servers = require "kong.response.testing.server"
 local variables = require "kong.response.testing.ngx.variables"
+local versions = require "kong.response.testing.versions"
 
 
 local ERR = 4
+
+local VERSION = versions.get(versions.DEFAULT)
 
 local Request = setmetatable({}, { __index = servers.Server })
 Request.__index = Request
@@ -71,7 +74,7 @@ function Request:active(phase)
       self:send_page(500)
     end
     return true
-  elseif phase ~= "content" and self.host:headers_sent() then
+  elseif phase ~= "content" and self:has_printed() then
     self:finish()
     return true
   end
@@ -189,10 +192,14 @@ function Request.new(fields)
     http_version = request.http_version,
     headers = request.headers,
     variables = request.variables,
-    www_authenticate_repeats = false,
-    drops_repeats = false,
+    www_authenticate_repeats = VERSION.www_authenticate_repeats,
+    drops_repeats = VERSION.drops_repeats,
     transform_underscores = not fields.underscores,
   }
+  fields.joins_headers = VERSION.joins_headers
+  fields.restores_ctx = VERSION.restores_ctx
+  fields.leaves_filter = VERSION.leaves_filter
+  fields.ends_output = VERSION.ends_output
   return servers.new(fields, Request)
 end
 

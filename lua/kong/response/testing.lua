@@ -37,6 +37,7 @@ local sessions = require "kong.response.testing.session"
 local stand_ins = require "kong.response.stand_ins"
 local upstreams = require "kong.response.testing.upstream"
 local vaults = require "kong.response.pdk.vault"
+local versions = require "kong.response.testing.versions"
 local without_gateway = require "kong.response.testing.without_gateway"
 local worker_start = require "kong.response.testing.worker_start"
 local workers = require "kong.response.testing.worker"
@@ -78,9 +79,6 @@ local FIELDS = {
   node = "table",
   version = "string",
 }
-
--- The version of the nginx in gateways.
-local NGINX_VERSION = "1.27.1"
 
 local ADDITIONS = { kong = "table", ngx = "table" }
 
@@ -195,7 +193,7 @@ local function run(given, worker)
     worker = worker or workers.new(given.shared),
     configuration = given.configuration,
     default_type = given.default_type,
-    nginx_version = given.nginx_version or NGINX_VERSION,
+    nginx_version = given.nginx_version or versions.DEFAULT,
     strict = given.strict ~= false,
   }
 

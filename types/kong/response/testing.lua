@@ -60,7 +60,7 @@ local testing = {}
 ---@field shared? table<string|integer, string> dictionaries of `ngx.shared`: names, or sizes by name (`"1m"`)
 ---@field services? table<string, kong.response.testing.Answer|kong.response.testing.AnswerFunction> by URL, or by path
 ---@field modules? table<string, any> the results of `require` in this test
----@field nginx_version? string `1.27.1` by default; before 1.23, nginx sends one WWW-Authenticate and repeats an ETag
+---@field nginx_version? string the nginx that the test imitates; `1.30.6` by default
 ---@field route? table the result of `kong.router.get_route`
 ---@field service? table the result of `kong.router.get_service`
 ---@field consumers? table[] for `kong.client.load_consumer`

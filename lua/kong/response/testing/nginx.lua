@@ -11,6 +11,7 @@ local services = require "kong.response.testing.services"
 local text = require "kong.response.testing.ngx.text"
 local threads = require "kong.response.testing.ngx.threads"
 local variables = require "kong.response.testing.ngx.variables"
+local versions = require "kong.response.testing.versions"
 
 
 local concat = table.concat
@@ -30,6 +31,9 @@ local type = type
 local CONSTANTS = constants.CONSTANTS
 
 local PRINTS = { rewrite = true, access = true, content = true }
+
+-- Until a test chooses another one.
+local VERSION = versions.get(versions.DEFAULT)
 
 local YIELDS = { rewrite = true, access = true, content = true, timer = true }
 
@@ -225,8 +229,8 @@ function _M.new()
       prefix = function()
         return "./"
       end,
-      nginx_version = 1027001,
-      ngx_lua_version = 10023,
+      nginx_version = VERSION.nginx_version,
+      ngx_lua_version = VERSION.ngx_lua_version,
     },
     null = json.null,
   }

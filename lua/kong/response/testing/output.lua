@@ -229,6 +229,12 @@ return function(Server)
   end
 
 
+  --- Returns whether code has printed, so that nginx ends the response with the phase.
+  function Server:has_printed()
+    return self.host:headers_sent() or self.ends_output and self.buffered ~= nil
+  end
+
+
   --- `ngx.flush`
   function Server:flush()
     if self.eof then

@@ -69,8 +69,7 @@ local function run_direct(session, phase)
     goes_on = session:finish_exit()
   elseif outcome == "failed" then
     answer_error(session, 500)
-  elseif session.host:headers_sent() then
-    -- A handler has printed a response.
+  elseif session:has_printed() then
     session:finish()
     goes_on = false
   end
@@ -110,7 +109,7 @@ local function run_access(session)
     answer(session, ctx.delayed_response_callback or send_stored, ctx, session)
   elseif outcome == "exited" then
     goes_on = session:finish_exit()
-  elseif session.host:headers_sent() then
+  elseif session:has_printed() then
     session:finish()
   else
     goes_on = true

@@ -48,6 +48,7 @@ local YIELDS = { rewrite = true, access = true, content = true, timer = true }
 --   closed        the connection was closed, in most cases without a response
 --   unanswered    `closed` is true, but nginx leaves the connection open, and the client waits
 --   leaves_filter lua-nginx-module leaves the phase of the body filter after the end of the body
+--   ends_output   output for a client of HTTP/1.0 ends the response with the phase that prints it
 --   restores_ctx  lua-nginx-module restores `ngx.ctx` after nginx has answered 412 itself
 --   aborted       nginx closes the connection after the response
 --   restarted     a filter has started the response again

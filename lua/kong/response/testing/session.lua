@@ -11,6 +11,7 @@ local position = require "kong.response.testing.position"
 local running = require "kong.response.testing.running"
 local servers = require "kong.response.testing.server"
 local strict = require "kong.response.testing.strict"
+local versions = require "kong.response.testing.versions"
 
 
 local concat = table.concat
@@ -18,12 +19,10 @@ local error = error
 local find = string.find
 local fmt = string.format
 local getmetatable = getmetatable
-local match = string.match
 local pairs = pairs
 local pcall = pcall
 local select = select
 local setmetatable = setmetatable
-local tonumber = tonumber
 local tostring = tostring
 local type = type
 
@@ -378,21 +377,6 @@ function Session:late(what)
 end
 
 
--- The first version of nginx that sends several WWW-Authenticate, joins several headers in a
--- variable, and drops the second ETag of an upstream and some other repeated headers.
-local NEWER = 1023000
-
-
--- Returns a version as in `ngx.config.nginx_version`: 1027001 for 1.27.1.
-local function number_of(version)
-  local major, minor, patch = match(version, "^(%d+)%.(%d+)%.?(%d*)")
-  if not major then
-    error(fmt("nginx_version must be a version such as \"1.27.1\", got %q", version), 0)
-  end
-  return major * 1000000 + minor * 1000 + (tonumber(patch) or 0)
-end
-
-
 local _M = {}
 
 
@@ -403,17 +387,22 @@ local _M = {}
 -- @tparam table requests the functions of `kong.response.pdk` that a server calls in the phases
 function _M.new(case, ngx, kong, requests)
   local request = case.request
-  local number = number_of(case.nginx_version)
-  local newer = number >= NEWER
-  ngx.config.nginx_version = number
+  local version = versions.get(case.nginx_version)
+  if not version then
+    error(fmt("nginx_version must be a version such as \"1.27.1\", got %q", case.nginx_version), 0)
+  end
+  ngx.config.nginx_version = version.nginx_version
+  ngx.config.ngx_lua_version = version.ngx_lua_version
   local self = servers.new({
     ngx = ngx,
     requests = requests,
     services = case.services,
     worker = case.worker,
     nginx_version = case.nginx_version,
-    joins_headers = newer,
-    restores_ctx = newer,
+    joins_headers = version.joins_headers,
+    restores_ctx = version.restores_ctx,
+    leaves_filter = version.leaves_filter,
+    ends_output = version.ends_output,
     kong_ctx = kong.ctx,
     plugins = case.plugins,
     request = request,
@@ -424,8 +413,8 @@ function _M.new(case, ngx, kong, requests)
       headers = request.headers,
       variables = request.variables,
       default_type = case.default_type or "",
-      www_authenticate_repeats = newer,
-      drops_repeats = newer,
+      www_authenticate_repeats = version.www_authenticate_repeats,
+      drops_repeats = version.drops_repeats,
     },
     log = log.new(),
     hints = {},

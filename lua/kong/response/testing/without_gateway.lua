@@ -80,7 +80,7 @@ local function run_phase(session, phase, run)
     end
   elseif outcome == "exited" then
     goes_on = session:finish_exit()
-  elseif session.host:headers_sent() then
+  elseif session:has_printed() then
     session:finish()
   else
     goes_on = true
