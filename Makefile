@@ -59,11 +59,12 @@ build-faults: ## build build/faults, in which tests cause panics; only for tests
 	@ci/add-native.sh $(BUILT)/debug/libkong_response.so build/faults kong/response/core
 	@ci/add-native.sh $(KIT_BUILT)/debug/libkong_response_testing.so build/faults $(KIT_NATIVE)
 
-demo: ## run plugins in two nginx servers on loopback, show their responses; seconds after the build
+demo: ## run plugins in two nginx servers on loopback, show their responses; 1 to 2 minutes the first time
 	@ci/install.sh $(SERVER_PACKAGES)
-	@$(MAKE) --no-print-directory build
-	@examples/demo/run.sh
-	@examples/openresty/run.sh
+	@# The demo does not need the test kit, and the kit takes half of the time of a build.
+	@$(MAKE) --no-print-directory build KIT=no
+	@LUALIB=build/lualib-without-kit examples/demo/run.sh
+	@LUALIB=build/lualib-without-kit examples/openresty/run.sh
 
 check: ## check formatting and lints, run the tests without a server; less than a minute after the build
 	@ci/install.sh $(TEST_PACKAGES)

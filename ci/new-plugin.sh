@@ -25,6 +25,23 @@ find "$dir" -type f -exec sed -i "s/my-plugin/$name/g" {} +
 sed -i -e "s|^\( *lpath = .*\)/usr/local/share/lua/5.1|\1$lua_dir|" \
   -e "s|^\( *cpath = .*\)/usr/local/share/lua/5.1|\1$clib_dir|" "$dir/.busted"
 
-echo "$dir has the plugin $name and its tests. Run them:"
+# missing WHAT COMMAND
+missing() {
+  echo "The tests need $1, which is not installed. Install it:"
+  echo
+  echo "  $2"
+  echo
+}
+
+echo "$dir has the plugin $name and its tests."
+if [ ! -e "$lua_dir/kong/response/testing.lua" ]; then
+  where=""
+  [ "$lua_dir" = /usr/local/share/lua/5.1 ] || where=" LUA_LIB_DIR=$lua_dir"
+  [ "$clib_dir" = "$lua_dir" ] || where="$where LUA_CLIB_DIR=$clib_dir"
+  missing "the library in $lua_dir" "make install$where"
+fi
+[ -x /usr/bin/luajit ] || missing "LuaJIT in /usr/bin/luajit" "apt install luajit2"
+[ -n "$(command -v busted)" ] || missing busted "apt install lua-busted"
+echo "Run the tests:"
 echo
 echo "  cd $dir && busted"

@@ -35,6 +35,15 @@ describe("not-modified", function()
     assert.response(result).has.jsonbody { price = 2.5 }
   end)
 
+  it("refuses other methods, for which a 304 would be wrong", function()
+    local request = { method = "POST", headers = { ["If-None-Match"] = '"7"' } }
+    local result = run { request = request }
+    assert.response(result).has.status(405)
+    assert.response(result).has.header("Allow", "GET, HEAD")
+    request.method = "HEAD"
+    assert.response(run { request = request }).has.status(304)
+  end)
+
   it("does more than a comparison by hand", function()
     local by_hand = {
       access = function()

@@ -10,6 +10,11 @@ local NotModified = { PRIORITY = 700 }
 
 
 function NotModified:access(config)
+  local method = kong.request.get_method()
+  if method ~= "GET" and method ~= "HEAD" then
+    -- nginx would answer 304 to these as well, which HTTP does not allow.
+    return kong.response.exit(405, { message = "Method not allowed" }, { Allow = "GET, HEAD" })
+  end
   return kong.response.exit(200, config.document, {
     ["ETag"] = '"' .. config.version .. '"',
     -- A client may keep the document, and asks each time whether it is still current.

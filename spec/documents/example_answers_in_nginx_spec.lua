@@ -314,6 +314,11 @@ end, function(server)
         assert.equal('"7"', response:header("ETag"))
         assert.equal("no-cache", response:header("Cache-Control"))
       end
+      local refused = ask("etag", "plain", {
+        method = "POST", headers = { ["If-None-Match"] = '"7"' },
+      })
+      assert.equal(405, refused.status)
+      assert.equal("GET, HEAD", refused:header("Allow"))
       local response = ask("etag", "plain", { headers = { ["If-None-Match"] = '"6"' } })
       assert.equal(200, response.status)
       assert.equal("espresso", response.body)

@@ -32,6 +32,22 @@ describe("the documents", function()
   end)
 
 
+  it("have lines with which get_source knows the upstream's responses", function()
+    local document = documents.read("docs/nginx.md")
+    local conf = documents.block(document, "nginx.conf")
+    conf = replace(conf, "      header_filter_by_lua_block", "\n",
+                   documents.find(document, "KONG_PROXIED"))
+    conf = conf:gsub('set_header%("X%-Plugin", "on"%)',
+                     'set_header("X-Plugin", kong.response.get_source())')
+    with_nginx(document, { ["nginx.conf"] = conf }, documents.inline(document, "^nginx "),
+               function(own, dir)
+      assert.equal(3, run_commands(document, "^curl .*8080/", own, dir))
+      local shown = followed.in_folder(dir, own "curl -i '127.0.0.1:8080/espresso?key=secret'")
+      assert.matches("X-Plugin: service", shown, 1, true)
+    end)
+  end)
+
+
   it("have a location that shows the version", function()
     local by_hand, document = documents.read("docs/nginx.md"), documents.read("docs/upgrading.md")
     local conf = documents.block(by_hand, "nginx.conf")

@@ -62,6 +62,28 @@ describe("make new-plugin", function()
     end
   end)
 
+  it("says what the tests need and what is not installed, with the commands", function()
+    local function output(folder, path, lua_dir, clib_dir)
+      return trees.run(("PATH=%s ci/new-plugin.sh hello '%s/%s' %s %s"):format(path, home, folder,
+                                                                               lua_dir, clib_dir))
+    end
+    assert.equal(("%s/complete has the plugin hello and its tests.\nRun the tests:\n\n"
+      .. "  cd %s/complete && busted\n"):format(home, home),
+      output("complete", '"$PATH"', nginx.lualib, nginx.lualib))
+
+    local tools = home .. "/tools"
+    trees.run("mkdir " .. tools .. " && for tool in bash dirname ls mkdir cp mv find sed env; do"
+      .. " ln -s $(command -v $tool) " .. tools .. "; done")
+    local incomplete = output("incomplete", tools, "/nonexistent/lua", "/nonexistent/so")
+    assert.matches("The tests need the library in /nonexistent/lua, which is not installed."
+      .. " Install it:\n\n"
+      .. "  make install LUA_LIB_DIR=/nonexistent/lua LUA_CLIB_DIR=/nonexistent/so\n",
+      incomplete, 1, true)
+    assert.matches("The tests need busted, which is not installed. Install it:\n\n"
+      .. "  apt install lua-busted\n", incomplete, 1, true)
+    assert.matches("cd " .. home .. "/incomplete && busted", incomplete, 1, true)
+  end)
+
   it("makes the plugin and the test that README shows", function()
     local readme = documents.read("README.md")
     for _, path in ipairs { "kong/plugins/hello/handler.lua", "spec/hello/handler_spec.lua" } do
