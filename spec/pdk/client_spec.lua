@@ -48,6 +48,22 @@ pdk.each("kong.client", {
     }, r.seen.log)
   end)
 
+  it("checks the phase of the functions that need a gateway", function()
+    local r = server:run { access = [[
+      local tls = kong.client.tls
+      note(fails(tls.request_client_certificate), fails(tls.disable_session_reuse),
+          fails(tls.get_full_client_certificate_chain))
+      ngx.ctx.KONG_PHASE = 0x200
+      note(fails(tls.get_full_client_certificate_chain))
+    ]] }
+    local text = "function cannot be called in access phase (only in: certificate)"
+    assert.same({
+      text, text, "kong.client.tls.get_full_client_certificate_chain needs a gateway",
+      "function cannot be called in header_filter phase (only in: rewrite, access, balancer, "
+        .. "response, log)",
+    }, r.seen.access)
+  end)
+
   it("stores the authenticated consumer and credential", function()
     local r = server:run {
       access = [[
@@ -152,7 +168,12 @@ pdk.each("kong.client behind a trusted proxy", {
       server:run({ headers = { "X-Forwarded-Proto: HTTPS" }, access = code }).seen.access)
     assert.same({ "http", "http" },
       server:run({ headers = { "X-Forwarded-Proto: http" }, access = code }).seen.access)
-    assert.same({ "http", nil, "Only one X-Forwarded-Proto header allowed" },
-      server:run({ headers = { "X-Forwarded-Proto: https,http" }, access = code }).seen.access)
+    for _, headers in ipairs {
+      { "X-Forwarded-Proto: https,http" },
+      { "X-Forwarded-Proto: https", "X-Forwarded-Proto: http" },
+    } do
+      assert.same({ "http", nil, "Only one X-Forwarded-Proto header allowed" },
+        server:run({ headers = headers, access = code }).seen.access)
+    end
   end)
 end)

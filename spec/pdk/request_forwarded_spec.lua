@@ -47,6 +47,20 @@ pdk.each("kong.request behind a trusted proxy", {
     assert.same({ "http", "host", "own", "/x", "none" }, seen())
   end)
 
+  it("takes the first of several headers", function()
+    assert.same({ "https", "a", 99, "/P", "/Q" }, seen(
+      "X-Forwarded-Proto: https", "X-Forwarded-Host: a:1", "X-Forwarded-Port: 99",
+      "X-Forwarded-Path: /P", "X-Forwarded-Prefix: /Q",
+      "X-Forwarded-Proto: http", "X-Forwarded-Host: b:2", "X-Forwarded-Port: 98",
+      "X-Forwarded-Path: /R", "X-Forwarded-Prefix: /S"))
+  end)
+
+  it("has an empty prefix before the router has run", function()
+    local code = "note(kong.request.get_forwarded_prefix())"
+    local r = server:run { rewrite = code, access = code, log = code }
+    assert.same({ { "" }, { nil }, { nil } }, { r.seen.rewrite, r.seen.access, r.seen.log })
+  end)
+
   it("reads the port of X-Forwarded-Host", function()
     assert.same({ "http", "a", 81, "/x", "none" }, seen "X-Forwarded-Host: a:81")
     assert.same({ "http", "a", 81, "/x", "none" }, seen "X-Forwarded-Host: me@a:81")

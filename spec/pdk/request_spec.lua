@@ -227,6 +227,19 @@ pdk.each("kong.request", { both_bindings = true }, function(server)
       assert.same({ "PATCH", { a = "b", c = true } }, r.seen.header_filter)
     end)
 
+    it("has the method of a request line without a path", function()
+      local r = server:run { port = "content_port", access = [[
+        ngx.ctx.KONG_PHASE, ngx.ctx.KONG_UNEXPECTED = 0x1000000, true
+        local var, line = ngx.var, "PUT"
+        ngx.var = { request = line }
+        note(kong.request.get_method(), kong.request.get_query())
+        ngx.var = {}
+        note(kong.request.get_method())
+        ngx.var = var
+      ]] }
+      assert.same({ "PUT", {}, "GET" }, r.seen.access)
+    end)
+
     it("has a start time in milliseconds", function()
       local r = server:run {
         access = [[

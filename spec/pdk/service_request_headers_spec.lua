@@ -160,6 +160,18 @@ pdk.each("kong.service.request", { both_bindings = true }, function(server)
       end
     end)
 
+    it("an array ends at its first hole", function()
+      local r = server:run { access = [[
+        local function holed() local list = { "a", "b", "c", "d" } list[2] = nil return list end
+        kong.service.request.set_header("X-Set", holed())
+        kong.service.request.add_header("X-Add", holed())
+        kong.service.request.set_headers { ["X-All"] = holed() }
+      ]] }
+      for _, name in ipairs { "x-set", "x-add", "x-all" } do
+        assert.same({ "a" }, r.upstream.headers[name])
+      end
+    end)
+
     it("values cannot add a second header", function()
       local r = server:run {
         access = [[

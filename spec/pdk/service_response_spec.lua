@@ -166,7 +166,8 @@ pdk.each("kong.service.response", { both_bindings = true }, function(server)
       note(response.get_body("application/x-www-form-urlencoded"))
       note(response.get_body("text/plain"))
       note(response.get_body("application/json"))
-      note(fails(response.get_body, nil, 0))
+      note(fails(response.get_body, "application/x-www-form-urlencoded", 0))
+      note(response.get_body("application/json", 0))
     ]] }
     assert.same({
       "", true, 418, nil, "missing content type",
@@ -175,6 +176,7 @@ pdk.each("kong.service.response", { both_bindings = true }, function(server)
       { a = { "1", "2" }, b = true }, nil, "application/x-www-form-urlencoded",
       nil, "unsupported content type 'text/plain'", "text/plain",
       nil, "invalid json body", "application/json", "max_args must be >= 1",
+      nil, "invalid json body", "application/json",
     }, r.seen.header_filter)
   end)
 end)

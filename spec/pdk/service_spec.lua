@@ -48,6 +48,9 @@ pdk.each("kong.service", { description = DESCRIPTION, servers = SERVERS }, funct
           fails(service.set_timeouts, 1, "x", 1), fails(service.set_timeouts, 1, 1),
           fails(service.set_timeouts, 1, 2147483647, 1), fails(service.set_timeouts, 1, 1, 0.5))
       note(service.set_upstream("none"))
+      note(fails(service.set_tls_cert_key, {}), fails(service.set_tls_cert_key, 1LL, {}),
+          fails(service.set_tls_verify, 1), fails(service.set_tls_verify_depth, "1"),
+          fails(service.set_tls_verify_store, 1), fails(service.set_tls_verify, true))
     ]] }
     assert.same({
       "host must be a string", "host must be a string", "port must be an integer",
@@ -63,6 +66,10 @@ pdk.each("kong.service", { description = DESCRIPTION, servers = SERVERS }, funct
       "write_timeout must be an integer between 1 and 2147483646: given 2147483647",
       "read_timeout must be an integer",
       nil, "could not find an Upstream named 'none'",
+      "chain must be a parsed cdata object", "key must be a parsed cdata object",
+      "argument must be a boolean", "argument must be a number",
+      "argument must be a resty.openssl.x509.store object",
+      "kong.service.set_tls_verify needs a gateway",
     }, r.seen.access)
     assert.equal("upstream", r.body)
   end)

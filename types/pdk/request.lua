@@ -58,7 +58,8 @@ function request.get_forwarded_port() end
 function request.get_forwarded_path() end
 
 
----Returns X-Forwarded-Prefix of a trusted proxy, otherwise the part of the path that the router has removed.
+---Returns X-Forwarded-Prefix of a trusted proxy, otherwise the part of the path that the router has removed. It is
+---`""` in rewrite, before the router has run.
 ---
 ---**Phases:** every phase of a request
 ---@return string? prefix
@@ -170,7 +171,7 @@ function request.get_raw_body(max_allowed_file_size) end
 ---
 ---**Phases:** rewrite, access, response, error, admin_api
 ---
----**Errors:**
+---**Errors:** for forms
 ---* `max_args must be a number`
 ---* `max_args must be >= 1`
 ---* `max_args must be <= 1000`
@@ -179,7 +180,7 @@ function request.get_raw_body(max_allowed_file_size) end
 ---@param max_allowed_file_size? integer as for `get_raw_body`
 ---@return table? body
 ---@return string? err
----@return string? mime the type without its parameters
+---@return string? mime the supported type, or the other type without its parameters
 function request.get_body(mimetype, max_args, max_allowed_file_size) end
 
 

@@ -71,19 +71,45 @@ function service.set_timeouts(connect_timeout, write_timeout, read_timeout) end
 
 
 ---Needs a gateway.
-function service.set_tls_cert_key() end
+---
+---**Phases:** rewrite, access, balancer, preread
+---
+---**Errors:**
+---* `chain must be a parsed cdata object`
+---* `key must be a parsed cdata object`
+---@param chain ffi.cdata*
+---@param key ffi.cdata*
+function service.set_tls_cert_key(chain, key) end
 
 
 ---Needs a gateway.
-function service.set_tls_verify() end
+---
+---**Phases:** rewrite, access, balancer, preread
+---
+---**Errors:**
+---* `argument must be a boolean`
+---@param on boolean
+function service.set_tls_verify(on) end
 
 
 ---Needs a gateway.
-function service.set_tls_verify_depth() end
+---
+---**Phases:** rewrite, access, balancer, preread
+---
+---**Errors:**
+---* `argument must be a number`
+---@param depth integer
+function service.set_tls_verify_depth(depth) end
 
 
 ---Needs a gateway.
-function service.set_tls_verify_store() end
+---
+---**Phases:** rewrite, access, balancer, preread
+---
+---**Errors:**
+---* `argument must be a resty.openssl.x509.store object`
+---@param store table
+function service.set_tls_verify_store(store) end
 
 
 return service

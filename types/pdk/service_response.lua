@@ -52,7 +52,7 @@ function response.get_raw_body() end
 ---
 ---**Phases:** response, header_filter, body_filter, log
 ---
----**Errors:** those of `get_raw_body`
+---**Errors:** those of `get_raw_body`, and for forms those of `get_headers` with `max_args`
 ---@param mimetype? string instead of the answer's Content-Type
 ---@param max_args? integer for forms; 100 by default
 ---@return table? body

@@ -16,14 +16,20 @@ function tls.set_client_verify(value) end
 
 
 ---Needs a gateway.
+---
+---**Phases:** certificate
 function tls.request_client_certificate() end
 
 
 ---Needs a gateway.
+---
+---**Phases:** certificate
 function tls.disable_session_reuse() end
 
 
 ---Needs a gateway.
+---
+---**Phases:** rewrite, access, balancer, response, log
 function tls.get_full_client_certificate_chain() end
 
 

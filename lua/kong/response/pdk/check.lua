@@ -9,6 +9,7 @@ local band = require("bit").band
 
 
 local error = error
+local ipairs = ipairs
 local pairs = pairs
 local tostring = tostring
 local type = type
@@ -107,10 +108,9 @@ local function header_mistake(name, value, values)
   end
   local kind = type(value)
   if kind == "table" then
-    for i = 1, #value do
-      if type(value[i]) ~= "string" then
-        return fmt("invalid header value in array %q: got %s, expected string", name,
-                   type(value[i]))
+    for _, item in ipairs(value) do
+      if type(item) ~= "string" then
+        return fmt("invalid header value in array %q: got %s, expected string", name, type(item))
       end
     end
   elseif kind ~= "string" and kind ~= "number" and kind ~= "boolean" then

@@ -126,7 +126,9 @@ return function(pdk)
     local forwarded = allow_terminated and pdk.is_trusted_client()
                       and ngx.var.http_x_forwarded_proto
     if forwarded then
-      if find(forwarded, ",", 1, true) then
+      -- Before nginx 1.23, the variable has only the first of several headers.
+      local listed = ngx.req.get_headers(0)["x-forwarded-proto"]
+      if type(listed) == "table" or find(forwarded, ",", 1, true) then
         return nil, "Only one X-Forwarded-Proto header allowed"
       elseif lower(forwarded) == "https" then
         return "https"

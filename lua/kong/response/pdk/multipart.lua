@@ -3,10 +3,12 @@
 local random = require "kong.response.pdk.random"
 
 
+local byte = string.byte
 local concat = table.concat
 local find = string.find
 local fmt = string.format
 local gmatch = string.gmatch
+local gsub = string.gsub
 local lower = string.lower
 local match = string.match
 local pairs = pairs
@@ -104,12 +106,14 @@ function _M.mistake(values)
 end
 
 
---- Writes values as a body. Returns the body and its boundary: that of the media type, or a random
--- one.
+--- Writes values as a body. Returns the body and its boundary: that of the media type, or random
+-- digits.
 function _M.encode(values, media_type)
   local boundary = _M.boundary(media_type)
   if not boundary then
-    boundary = random.hex(16)
+    boundary = gsub(random.hex(16), "%a", function(c)
+      return byte(c) % 10
+    end)
   end
 
   local names = {}

@@ -60,7 +60,9 @@ local _M = {
   LOG = set("log"),
   --- Phases in which the result of the client's certificate can be replaced.
   CLIENT_VERIFY = set("rewrite", "access", "balancer", "response"),
+  CLIENT_CERTIFICATE = set("rewrite", "access", "balancer", "response", "log"),
   INIT_WORKER = set("init_worker"),
+  CERTIFICATE = set("certificate"),
   --- Phases that could change TLS to the upstream.
   UPSTREAM_TLS = set("balancer", "preread"),
 }

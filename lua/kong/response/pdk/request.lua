@@ -22,6 +22,7 @@ local type = type
 local BEFORE_PROXY = phases.BEFORE_PROXY
 local INIT_WORKER = phases.INIT_WORKER
 local REQUEST = phases.REQUEST
+local REWRITE = phases.BITS.rewrite
 
 local MAX_ARGS = 100
 local MAX_HEADERS = 100
@@ -76,9 +77,18 @@ return function(pdk)
     return ngx.ctx.request_uri or ngx.var.request_uri or ""
   end
 
-  -- Returns the value of a header if the client is a trusted proxy.
-  local function forwarded(variable)
-    local value = ngx.var[variable]
+  -- Returns the first value of a header.
+  local function header(name)
+    local value = ngx.var[variable_of(name)]
+    if value and headers.is_list(value) then
+      return headers.first(value, ngx.req.get_headers(0), name)
+    end
+    return value
+  end
+
+  -- Returns the first value of a header if the client is a trusted proxy.
+  local function forwarded(name)
+    local value = header(name)
     if value and is_trusted() then
       return value
     end
@@ -110,25 +120,25 @@ return function(pdk)
 
   function request.get_forwarded_scheme()
     check(REQUEST)
-    local value = forwarded "http_x_forwarded_proto"
+    local value = forwarded "x-forwarded-proto"
     return value and lower(value) or scheme()
   end
 
 
   function request.get_forwarded_host()
     check(REQUEST)
-    local value = forwarded "http_x_forwarded_host"
+    local value = forwarded "x-forwarded-host"
     return value and split_host(value) or host()
   end
 
 
   function request.get_forwarded_port()
     check(REQUEST)
-    local port = read_port(forwarded "http_x_forwarded_port")
+    local port = read_port(forwarded "x-forwarded-port")
     if port then
       return port
     end
-    local value = forwarded "http_x_forwarded_host"
+    local value = forwarded "x-forwarded-host"
     if value then
       local _, text = split_host(value)
       port = read_port(text)
@@ -139,13 +149,19 @@ return function(pdk)
 
   function request.get_forwarded_path()
     check(REQUEST)
-    return forwarded "http_x_forwarded_path" or paths.normalize(paths.without_query(target()))
+    return forwarded "x-forwarded-path" or paths.normalize(paths.without_query(target()))
   end
 
 
   function request.get_forwarded_prefix()
     check(REQUEST)
-    return forwarded "http_x_forwarded_prefix" or ngx.var.upstream_x_forwarded_prefix
+    local prefix = forwarded "x-forwarded-prefix"
+    if prefix then
+      return prefix
+    end
+    -- The router runs between rewrite and access.
+    prefix = ngx.var.upstream_x_forwarded_prefix or ""
+    return (prefix ~= "" or ngx.ctx.KONG_PHASE == REWRITE) and prefix or nil
   end
 
 
@@ -157,10 +173,7 @@ return function(pdk)
 
   function request.get_method()
     check(REQUEST)
-    if is_unread(ngx.ctx) then
-      return match(ngx.var.request or "", "^(%S+)%s")
-    end
-    return ngx.req.get_method()
+    return is_unread(ngx.ctx) and match(ngx.var.request or "", "^%S+") or ngx.req.get_method()
   end
 
 
@@ -230,11 +243,7 @@ return function(pdk)
     if type(name) ~= "string" then
       error("header name must be a string", 2)
     end
-    local value = ngx.var[variable_of(name)]
-    if value and headers.is_list(value) then
-      return headers.first(value, ngx.req.get_headers(0), name)
-    end
-    return value
+    return header(name)
   end
 
 
@@ -261,7 +270,7 @@ return function(pdk)
     if not media_type then
       return nil, "missing content type"
     end
-    if max_args ~= nil then
+    if max_args ~= nil and bodies.is_form(media_type) then
       checks.limit("max_args", max_args)
     end
     return bodies.read(media_type, function()

@@ -9,6 +9,7 @@ local phases = require "kong.response.pdk.phases"
 
 local error = error
 local fmt = string.format
+local pairs = pairs
 local type = type
 
 local ACCESS = phases.ACCESS
@@ -16,8 +17,23 @@ local CONNECT = phases.CONNECT
 
 local MAX_TIMEOUT = 2147483646
 
--- Without a gateway, only nginx's configuration can set these.
-local TLS = { "set_tls_cert_key", "set_tls_verify", "set_tls_verify_depth", "set_tls_verify_store" }
+-- The functions that need a gateway: without one, only nginx's configuration can do this. Each
+-- value returns the error about the arguments, or nil.
+local NEED_GATEWAY = {
+  set_tls_cert_key = function(chain, key)
+    return type(chain) ~= "cdata" and "chain must be a parsed cdata object"
+           or type(key) ~= "cdata" and "key must be a parsed cdata object" or nil
+  end,
+  set_tls_verify = function(on)
+    return type(on) ~= "boolean" and "argument must be a boolean" or nil
+  end,
+  set_tls_verify_depth = function(depth)
+    return type(depth) ~= "number" and "argument must be a number" or nil
+  end,
+  set_tls_verify_store = function(store)
+    return type(store) ~= "table" and "argument must be a resty.openssl.x509.store object" or nil
+  end,
+}
 
 
 --- Makes `kong.service`.
@@ -110,11 +126,10 @@ return function(pdk)
   end
 
 
-  for i = 1, #TLS do
-    local name = TLS[i]
-    service[name] = function()
+  for name, mistake_of in pairs(NEED_GATEWAY) do
+    service[name] = function(...)
       check(CONNECT)
-      error("kong.service." .. name .. " needs a gateway", 2)
+      error(mistake_of(...) or "kong.service." .. name .. " needs a gateway", 2)
     end
   end
 

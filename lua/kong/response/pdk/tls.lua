@@ -7,12 +7,16 @@ local assert = assert
 local error = error
 local find = string.find
 local fmt = string.format
+local pairs = pairs
 local type = type
 
 local CLIENT_VERIFY = phases.CLIENT_VERIFY
 
-local HANDSHAKE = {
-  "request_client_certificate", "disable_session_reuse", "get_full_client_certificate_chain",
+-- The phases of the functions that need a gateway.
+local NEED_GATEWAY = {
+  request_client_certificate = phases.CERTIFICATE,
+  disable_session_reuse = phases.CERTIFICATE,
+  get_full_client_certificate_chain = phases.CLIENT_CERTIFICATE,
 }
 
 
@@ -21,9 +25,9 @@ return function(pdk)
   local ngx, check = pdk.ngx, pdk.check
 
   local tls = {}
-  for i = 1, #HANDSHAKE do
-    local name = HANDSHAKE[i]
+  for name, allowed in pairs(NEED_GATEWAY) do
     tls[name] = function()
+      check(allowed)
       error("kong.client.tls." .. name .. " needs a gateway", 2)
     end
   end

@@ -13,6 +13,7 @@ local byte = string.byte
 local error = error
 local fmt = string.format
 local gsub = string.gsub
+local ipairs = ipairs
 local lower = string.lower
 local pairs = pairs
 local pcall = pcall
@@ -48,8 +49,8 @@ local function header_value(value)
     return tostring(value)
   end
   local values = {}
-  for i = 1, #value do
-    values[i] = value[i] == "" and " " or value[i]
+  for i, item in ipairs(value) do
+    values[i] = item == "" and " " or item
   end
   return values
 end

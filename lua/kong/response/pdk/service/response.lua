@@ -169,7 +169,7 @@ return function(pdk)
     if not media_type then
       return nil, "missing content type"
     end
-    if max_args ~= nil then
+    if max_args ~= nil and bodies.is_form(media_type) then
       checks.limit("max_args", max_args)
     end
     return bodies.read(media_type, function()
