@@ -26,7 +26,7 @@ local REQUESTS = {
 -- Calls: the loop and the name. It leaves out loops that depend on the order of `pairs`, because
 -- their counts differ from run to run.
 local CALLS = {
-  { "get_header_hit", "get_header(name), there" },
+  { "get_header_hit", "get_header(name), present" },
   { "set_header", "set_header(name, value)" },
   { "set_header_number", "set_header(name, number)" },
   { "exit_string", "exit(200, string) in header_filter" },
