@@ -31,11 +31,28 @@ describe("grpc-guard", function()
     assert.response(result).has.header("grpc-message", "100 %25 Kaffee, f%C3%BCr sp%C3%A4ter")
   end)
 
+  it("refuses a gRPC-Web client over each version of HTTP", function()
+    for _, version in ipairs { 1.1, 2 } do
+      local request = grpc { ["Content-Type"] = "application/grpc-web-text" }
+      request.http_version = version
+      local result = run { request = request }
+      assert.response(result).has.header("Content-Type", "application/grpc-web-text")
+      assert.response(result).has.header("grpc-status", 16)
+      assert.response(result).has.header("grpc-message", "No valid token in the metadata x-token")
+      assert.response(result).has.body("")
+    end
+  end)
+
   it("refuses other clients as HTTP does", function()
     local result = run { request = { headers = { Accept = "application/json" } } }
     assert.response(result).has.status(401)
     assert.response(result).has_no.header("grpc-status")
     assert.response(result).has.jsonbody { message = "No valid token in the metadata x-token" }
+
+    -- gRPC needs HTTP/2.
+    local request = grpc {}
+    request.http_version = 1.1
+    assert.response(run { request = request }).has.status(401)
   end)
 
   it("refuses tokens that it does not know, or two of them", function()
