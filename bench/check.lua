@@ -99,7 +99,7 @@ local function write_record(rows)
     assert(file:write(("| %s | %.0f | %.0f |\n"):format(unpack(row))))
   end
   file:close()
-  print("written to " .. FILE)
+  print("The counts are in " .. FILE .. ".")
 end
 
 
@@ -114,7 +114,7 @@ local function compare(rows, recorded)
       local change = before and now / before - 1
       local is_more = not change or change > TOLERANCE
       local verdict = not change and "  not recorded" or is_more and "  too many"
-                      or change < -TOLERANCE and "  fewer: record them" or ""
+                      or change < -TOLERANCE and "  fewer: use RECORD=1" or ""
       print(("%-42s %12s %12.0f %8s%s"):format(
         name .. ", " .. mode, before or "", now,
         change and ("%+.1f %%"):format(change * 100) or "", verdict))

@@ -27,7 +27,8 @@ local function chosen(asked)
   end
   for _, part in ipairs(asked) do
     if not known[part] then
-      refuse(("ONLY: no part %q, there are %s"):format(part, table.concat(PARTS, " ")))
+      refuse(("ONLY: there is no part %q. The parts are: %s"):format(
+        part, table.concat(PARTS, " ")))
     end
   end
   return #asked > 0 and asked or PARTS
@@ -36,13 +37,13 @@ end
 
 local rounds = tonumber(os.getenv("ROUNDS") or ROUNDS)
 if not rounds or rounds < 1 or rounds % 1 ~= 0 then
-  refuse("ROUNDS: a whole number from 1 up")
+  refuse("ROUNDS must be a whole number, 1 or more")
 end
 local recording = os.getenv("RECORD") == "1"
 if recording and ... then
-  refuse("RECORD: all parts are recorded, or none")
+  refuse("RECORD=1 records all parts: leave out ONLY")
 elseif recording and rounds < LEAST_RECORDED then
-  refuse("RECORD: takes at least ROUNDS=" .. LEAST_RECORDED)
+  refuse("RECORD=1 needs ROUNDS=" .. LEAST_RECORDED .. " or more")
 end
 
 local before = record.describe()
@@ -51,9 +52,9 @@ if machine.is_loaded() then
   print("WARNING: other programs keep this machine busy, and the figures vary more than usual.")
 end
 print([[
-"peer" is the same work in plain Lua (bench/peer), except where docs/benchmarks.md names something
-else. The ratio is the peer's figure divided by ours: 2 is twice as fast. For memory it is ours
-divided by the peer's. "target" is the ratio that this project wants to reach.]])
+"peer" is the same work in plain Lua (bench/peer). For JSON, it is lua-cjson. The ratio is the
+peer's figure divided by ours: 2 means that the library is twice as fast. For memory, the ratio is
+our figure divided by the peer's. "target" is the ratio that this project wants to reach.]])
 
 local sections = {}
 for _, part in ipairs(chosen { ... }) do
@@ -65,5 +66,5 @@ end
 
 if recording then
   record.write(sections, rounds, before)
-  print("\nwritten to bench/record/ and docs/benchmarks.md")
+  print("\nThe results are in bench/record/ and docs/benchmarks.md.")
 end

@@ -77,16 +77,16 @@ pub fn print(tally: &Tally, watched: &Watched, log: &str, took: Duration) -> boo
     let counts = tally.counts();
     let requests: u64 = counts.sent.values().sum();
     println!("{requests} requests in {:.0} s: {}", took.as_secs_f64(), list(&counts.sent));
-    println!("right: {}", list(&counts.right));
+    println!("correct responses: {}", list(&counts.right));
     println!("{} MB of bodies compared", counts.bytes / 1_000_000);
     let hung_up: u64 = counts.hung_up.values().sum();
-    println!("{hung_up} clients hung up: {}", list(&counts.hung_up));
+    println!("{hung_up} clients disconnected: {}", list(&counts.hung_up));
     let deaths: u64 = counts.deaths.values().sum();
-    println!("{deaths} times the upstream died: {}", list(&counts.deaths));
+    println!("{deaths} upstreams failed: {}", list(&counts.deaths));
     let unanswered: u64 = counts.unanswered.values().sum();
     println!(
-        "{} reloads; {} answers cut off by worker_shutdown_timeout; {unanswered} requests sent \
-         again, to a connection closed by a reload",
+        "{} reloads; {} responses cut off by worker_shutdown_timeout; {unanswered} requests sent \
+         again, because a reload closed the connection",
         watched.reloads, counts.shut_down
     );
     for (why, count) in &counts.unanswered {
@@ -99,7 +99,7 @@ pub fn print(tally: &Tally, watched: &Watched, log: &str, took: Duration) -> boo
     }
 
     let (wait, case) = &counts.longest_wait;
-    println!("longest wait for more of an answer: {:.1} s, {case}", wait.as_secs_f64());
+    println!("longest wait for more of a response: {:.1} s, {case}", wait.as_secs_f64());
 
     let mut well = counts.wrong == 0 && counts.hanging == 0;
     well &= memory(watched);
@@ -121,7 +121,7 @@ pub fn print(tally: &Tally, watched: &Watched, log: &str, took: Duration) -> boo
     );
     counts.shown.iter().for_each(|line| println!("  {line}"));
     alarms.iter().take(20).for_each(|line| println!("  {line}"));
-    println!("{}", if well { "all is well" } else { "NOT WELL" });
+    println!("{}", if well { "passed" } else { "FAILED" });
     well
 }
 
