@@ -13,6 +13,41 @@ describe("the parts of kong in memory", function()
     return values
   end
 
+  -- Returns the values that `code()` returns in log.
+  local function in_log(case, code)
+    local values
+    case.plugin = case.plugin or {}
+    case.plugin.log = function() values = { code() } end
+    testing.run(case)
+    return values
+  end
+
+  it("kong.log.serialize has the attempt to send the request", function()
+    assert.same({ 1, "127.0.0.1", 81, true, true }, in_log({
+      service = { host = "upstream", port = 81 },
+    }, function()
+      local tries = kong.log.serialize().tries
+      return #tries, tries[1].ip, tries[1].port, tries[1].balancer_start > 0,
+             tries[1].state == nil
+    end))
+  end)
+
+  it("a buffered response has no variables of an upstream, because a subrequest asks", function()
+    local function values()
+      return kong.log.serialize().upstream_status, kong.service.response.get_status(),
+             ngx.var.upstream_status, ngx.var.upstream_http_x_foo, ngx.var.upstream_addr
+    end
+    local upstream = { status = 201, headers = { ["X-Foo"] = "bar" } }
+    assert.same({ "201", 201, "201", "bar", "127.0.0.1:80" },
+      in_log({ upstream = upstream }, values))
+    for _, gateway in ipairs { true, false } do
+      assert.same({ 201, 201 }, in_log({
+        upstream = upstream, gateway = gateway,
+        plugin = { access = function() kong.service.request.enable_buffering() end },
+      }, values))
+    end
+  end)
+
   for _, version in ipairs { "1.22.1", "1.27.1" } do
     describe("with nginx " .. version, function()
       it("kong.request takes the first of several forwarded headers", function()

@@ -66,6 +66,7 @@ function Plugin:header_filter()
   kong.response.set_header("X-Tail", kong.response.get_source())
   local buffered = ngx.ctx.buffered_body
   kong.response.set_header("X-Buffered", buffered and #buffered or "no")
+  kong.response.set_header("X-Upstream-Status", ngx.var.upstream_status or "none")
   for _, name in ipairs { "If-Match", "If-Unmodified-Since", "If-None-Match",
                           "If-Modified-Since" } do
     local value = kong.request.get_header(name)
@@ -181,6 +182,7 @@ served.describe("the response phase", start, function(server)
       ["Transfer-Encoding"] = "chunked", ["X-Length"] = tostring(#body),
       ["X-First-Byte"] = "P", ["X-Source"] = "service", ["X-Service-Status"] = "200",
       ["X-Second"] = "yes", ["X-Tail"] = "service", ["X-Buffered"] = tostring(#body),
+      ["X-Upstream-Status"] = "none", -- a subrequest has asked the upstream
     } do
       assert.same({ value }, r:values(name), name)
     end

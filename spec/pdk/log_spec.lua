@@ -74,6 +74,11 @@ pdk.each("kong.log", { log_level = "debug", both_bindings = true }, function(ser
         end
         ngx.ctx.KONG_LOG = nil
         kong.log.warn("in the core")
+        kong.log.set_format("%namespace %message")
+        kong.log.warn("in the core")
+        kong.log.set_format()
+        kong.log.warn("in the core")
+        kong.log.set_format("%file_src:%line_src %message")
       ]],
       header_filter = "kong.log.warn('in header_filter')",
       log = "kong.log.warn('in log')",
@@ -82,6 +87,8 @@ pdk.each("kong.log", { log_level = "debug", both_bindings = true }, function(ser
       "warn plugin.lua:1 [test-plugin] in rewrite",
       "warn plugin.lua:3 in a timer, context: ngx.timer",
       "warn plugin.lua:11 in the core",
+      "warn core in the core",
+      "warn plugin.lua:15 [core] in the core",
       "warn plugin.lua:1 [test-plugin] in header_filter",
       "warn plugin.lua:1 [test-plugin] in log",
     }, lines(r))
@@ -158,6 +165,11 @@ pdk.each("kong.log", { log_level = "debug", both_bindings = true }, function(ser
     }, texts)
   end)
 
+  it("prints the name of the core in the frame", function()
+    local r = server:run { access = "ngx.ctx.KONG_LOG = nil\nkong.log.inspect(1)" }
+    assert.equal("notice plugin.lua:?:2 [core] " .. ("-"):rep(92) .. "+", lines(r)[1])
+  end)
+
   it("logs deprecation notices", function()
     local r = server:run { access = [[
       kong.log.deprecation("a ", 1, { after = "1.0", removal = "2.0" })
@@ -229,5 +241,26 @@ describe("kong.log without access to nginx's raw log", function()
       ("8 [kong] log_spec.lua:%d c"):format(line + 4),
       ("8 [kong] log_spec.lua:%d d"):format(line + 6),
     }, written)
+  end)
+end)
+
+
+describe("kong.log.inspect", function()
+  local inspect = require "kong.response.pdk.log.inspect"
+
+  it("numbers the tables that appear several times", function()
+    local twice, loop = { 1 }, {}
+    loop.self = loop
+    assert.equal("{ <1>{ 1 }, <table 1>, {} }", inspect { twice, twice, {} })
+    assert.equal("<1>{\n  self = <table 1>\n}", inspect(loop))
+    assert.equal("{\n  [<1>{ 1 }] = <table 1>\n}", inspect { [twice] = twice })
+    assert.equal("<1>{ 1,\n  <metatable> = <table 1>\n}", inspect(setmetatable(twice, twice)))
+  end)
+
+  it("escapes control characters as inspect.lua does", function()
+    assert.equal([["\a\b\t\n\v\f\r\\ \0 \31 \127 \0001 \0319 \a1"]],
+      inspect "\a\b\t\n\v\f\r\\ \0 \31 \127 \0001 \0319 \a1")
+    assert.equal([['say "x"']], inspect 'say "x"')
+    assert.equal([["it's \"x\""]], inspect [[it's "x"]])
   end)
 end)

@@ -52,9 +52,11 @@ pdk.each("kong.log.serialize", {
       note(document.source, document.upstream_status, document.latencies.receive, #document.tries)
       ngx.ctx.KONG_PROXIED, ngx.ctx.KONG_EXITED = true, true
       note(kong.log.serialize().source)
+      ngx.ctx.balancer_data = nil
+      note(kong.log.serialize().tries == nil)
     ]] }
     assert.same({ "kong", "", "kong" }, { r.seen.log[1], r.seen.log[2], r.seen.log[5] })
-    assert.equal(0, r.seen.log[4])
+    assert.same({ 0, "kong", true }, { r.seen.log[4], r.seen.log[5], r.seen.log[6] })
   end)
 
   it("works in the log phase only", function()

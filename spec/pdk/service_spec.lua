@@ -15,6 +15,7 @@ local DESCRIPTION = [[
   upstreams = {
     both = { "127.0.0.1:%{one_port}", "127.0.0.1:%{two_port}" },
     broken = { "127.0.0.1:%{dead_port}", "127.0.0.1:%{one_port}" },
+    empty = {},
   },
 ]]
 
@@ -115,6 +116,35 @@ pdk.each("kong.service", { description = DESCRIPTION, servers = SERVERS }, funct
     assert.same({ "one", "two", "one", "two" }, bodies)
   end)
 
+  it("set_upstream() sends the first server as Host, unless a plugin has set one", function()
+    local ports = server.ports
+    for call, hosts in pairs {
+      ["kong.service.set_upstream('both')"] = {
+        "127.0.0.1:" .. ports.one_port, "127.0.0.1:" .. ports.two_port,
+      },
+      ["kong.service.set_upstream('both') kong.service.request.set_header('Host', 'h')"] = {
+        "h", "h",
+      },
+      ["kong.service.set_upstream('both') kong.service.set_upstream('broken')"] = {
+        "127.0.0.1:" .. ports.dead_port, "127.0.0.1:" .. ports.one_port,
+      },
+    } do
+      local found = {}
+      for i = 1, 2 do
+        found[i] = server:run({ access = call, log = "note(ngx.var.upstream_host)" }).seen.log[1]
+      end
+      table.sort(found)
+      table.sort(hosts)
+      assert.same(hosts, found)
+    end
+  end)
+
+  it("an upstream without servers gets no request", function()
+    local r = server:run { access = "kong.service.set_upstream('empty')" }
+    assert.equal(500, r.status)
+    assert.matches("no server to send the request to", r.log, 1, true)
+  end)
+
   it("tries the next server if one fails, and tells the plugin", function()
     local r = server:run {
       access = [[
@@ -127,10 +157,16 @@ pdk.each("kong.service", { description = DESCRIPTION, servers = SERVERS }, funct
       log = [[
         local tries = ngx.ctx.balancer_data.tries
         note(ngx.ctx.retried, #tries, tries[1].state, tries[1].ip, tries[2].state == nil)
+        local try = tries[1]
+        note(try.port, try.balancer_start > 1e12,
+            math.abs(try.balancer_start_ns - try.balancer_start * 1e6) < 1e6,
+            try.balancer_latency, try.balancer_latency_ns)
       ]],
     }
     assert.equal("one", r.body)
-    assert.same({ 1, 2, "failed", "127.0.0.1", true }, r.seen.log)
+    assert.same({
+      1, 2, "failed", "127.0.0.1", true, server.ports.dead_port, true, true, 0, 0,
+    }, r.seen.log)
   end)
 
   it("set_retries(0) does not try again", function()

@@ -3,6 +3,7 @@
 
 local ip = require "kong.response.pdk.ip"
 local phases = require "kong.response.pdk.phases"
+local tries = require "kong.response.pdk.tries"
 
 
 local error = error
@@ -16,32 +17,52 @@ local tostring = tostring
 local BALANCER = phases.BITS.balancer
 
 
---- Makes the function for `balancer_by_lua*`.
+--- Makes the functions of the balancer.
 -- @tparam table pdk `ngx`
--- @treturn function it raises an error if there is no server, or if nginx refuses the server
+-- @treturn function `balance()`, for `balancer_by_lua*`. It raises an error if there is no server,
+--   or if nginx refuses the server.
+-- @treturn function `first_target(data)` returns the host and the port of the first attempt, if a
+--   plugin has called `set_upstream`; otherwise nil
 return function(pdk)
   local ngx = pdk.ngx
   -- For each list of servers, the index (from 0) at which the next request starts.
   local starts = {}
 
 
-  --- Returns the address and the port of the server for this attempt.
-  local function choose(data)
+  --- Returns the address and the port of a server of the upstream.
+  -- @tparam table data
+  -- @tparam number attempt from 0
+  local function target_of(data, attempt)
     local targets = data.targets
-    if not targets then
-      local address = data.address or data.host
-      if address == "localhost" then
-        address = "127.0.0.1"
-      end
-      return address, data.port or 80
-    end
-    if data.try_count == 1 then
-      data.start = starts[targets] or 0
+    if not targets[1] then
+      return nil
+    elseif data.started ~= targets then
+      data.started, data.start = targets, starts[targets] or 0
       starts[targets] = (data.start + 1) % #targets
     end
-    local target = targets[(data.start + data.try_count - 1) % #targets + 1]
+    local target = targets[(data.start + attempt) % #targets + 1]
     local address, port = match(target, "^(.+):(%d+)$")
     return address or target, tonumber(port) or 80
+  end
+
+
+  --- Returns the address and the port of the server for this attempt.
+  local function choose(data)
+    if data.targets then
+      return target_of(data, data.try_count - 1)
+    end
+    local address = data.address or data.host
+    if address == "localhost" then
+      address = "127.0.0.1"
+    end
+    return address, data.port or 80
+  end
+
+
+  local function first_target(data)
+    if data.targets then
+      return target_of(data, 0)
+    end
   end
 
 
@@ -56,7 +77,7 @@ return function(pdk)
   end
 
 
-  return function()
+  local function balance()
     local balancer = require "ngx.balancer"
     local ctx = ngx.ctx
     local data = ctx.balancer_data
@@ -81,9 +102,7 @@ return function(pdk)
       address = "[" .. address .. "]"
     end
     data.ip = address
-    data.tries[data.try_count] = {
-      balancer_start = ngx.now() * 1000, balancer_latency = 0, ip = address, port = port,
-    }
+    data.tries[data.try_count] = tries.new(ngx, address, port)
     balancer.set_timeouts(data.connect_timeout / 1000, data.send_timeout / 1000,
                           data.read_timeout / 1000)
     local ok, err = balancer.set_current_peer(address, port)
@@ -92,4 +111,7 @@ return function(pdk)
       error(fmt("cannot send the request to %s:%d: %s", address, port, err), 0)
     end
   end
+
+
+  return balance, first_target
 end

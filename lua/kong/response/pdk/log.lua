@@ -72,7 +72,7 @@ return function(pdk)
   -- @tparam ?string namespace the name of the plugin; nil for code outside of plugins
   -- @tparam ?string format
   local function make(namespace, format)
-    local render = formats.compile(format or formats.default(namespace))
+    local render = formats.compile(format or formats.first(namespace))
     local log = {
       new = new,
       serialize = serialize,
@@ -112,7 +112,7 @@ return function(pdk)
       if text ~= nil and type(text) ~= "string" then
         error("format must be a string", 2)
       end
-      render = formats.compile(text or formats.default(namespace))
+      render = formats.compile(text or formats.DEFAULT)
     end
 
     local notice = log.notice

@@ -19,12 +19,12 @@ local DEFAULT_PORTS = { http = 80, https = 443, grpc = 80, grpcs = 443 }
 local _M = {}
 
 
---- Returns the value of the header Host for a service.
-local function host_of(service, scheme)
-  if not service.host or not service.port or service.port == DEFAULT_PORTS[scheme] then
-    return service.host
+--- Returns the value of the header Host for a server.
+local function host_of(host, port, scheme)
+  if not host or not port or port == DEFAULT_PORTS[scheme] then
+    return host
   end
-  return fmt("%s:%d", service.host, service.port)
+  return fmt("%s:%d", host, port)
 end
 
 
@@ -37,7 +37,8 @@ function _M.new(pdk)
   local workspace = random.uuid()
   local logs = {}
 
-  local requests = { balance = balancers(pdk) }
+  local balance, first_target = balancers(pdk)
+  local requests = { balance = balance }
 
 
   local function now()
@@ -149,8 +150,13 @@ function _M.new(pdk)
       end
     end
     if var.upstream_host == "" then
-      local scheme = var.upstream_scheme or ctx.balancer_data.scheme
-      set_variable("upstream_host", ctx.service and host_of(ctx.service, scheme) or ctx.host)
+      local data, service = ctx.balancer_data, ctx.service or {}
+      local host, port = first_target(data)
+      if not host then
+        host, port = service.host, service.port
+      end
+      set_variable("upstream_host", host_of(host, port, var.upstream_scheme or data.scheme)
+                                    or ctx.host)
     end
   end
 

@@ -2,6 +2,7 @@
 
 local fields = require "kong.response.testing.fields"
 local for_upstream = require("kong.response.testing.ngx.request").for_upstream
+local tries = require "kong.response.pdk.tries"
 
 
 local concat = table.concat
@@ -152,7 +153,11 @@ local function ask(session)
   session.upstream_called = true
   local sent = for_upstream(session.request, session.request.variables)
   local target = session.ngx.ctx.balancer_data
-  sent.host, sent.port = target and target.host, target and target.port
+  if target then
+    sent.host, sent.port = target.host, target.port
+    -- The kit resolves no names, and tries a server once.
+    target.tries = { tries.new(session.ngx, "127.0.0.1", target.port or 80) }
+  end
   session.upstream_request = sent
   if session.upstream.failure then
     session:write_log(ERR, session.upstream.failure.log)

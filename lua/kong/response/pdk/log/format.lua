@@ -7,7 +7,12 @@ local sub = string.sub
 local tostring = tostring
 
 
-local _M = {}
+local _M = {
+  --- The name of the log of code outside of plugins.
+  CORE = "core",
+  --- The format after `set_format(nil)`, and of the logs of plugins.
+  DEFAULT = "%file_src:%line_src [%namespace] %message",
+}
 
 
 --- Returns the base name of a function's file.
@@ -34,17 +39,14 @@ local FIELDS = {
     return message
   end,
   namespace = function(_, namespace)
-    return namespace or "core"
+    return namespace or _M.CORE
   end,
 }
 
 
---- Returns the default format of a log.
-function _M.default(namespace)
-  if not namespace then
-    return "%file_src:%line_src %message"
-  end
-  return "%file_src:%line_src [%namespace] %message"
+--- Returns the first format of a log.
+function _M.first(namespace)
+  return namespace and _M.DEFAULT or "%file_src:%line_src %message"
 end
 
 

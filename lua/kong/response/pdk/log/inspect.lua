@@ -1,4 +1,4 @@
---- Shows values as Lua, for people who debug.
+--- Shows values as Lua, for people who debug, in the format of inspect.lua 3.1.3.
 
 local concat = table.concat
 local find = string.find
@@ -17,7 +17,10 @@ local type = type
 
 local MAX_DEPTH = 30
 
-local ESCAPES = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ["\\"] = "\\\\" }
+local ESCAPES = {
+  ["\a"] = "\\a", ["\b"] = "\\b", ["\t"] = "\\t", ["\n"] = "\\n", ["\v"] = "\\v", ["\f"] = "\\f",
+  ["\r"] = "\\r", ["\\"] = "\\\\",
+}
 
 local ORDER = {
   number = 1, boolean = 2, string = 3, table = 4, ["function"] = 5, userdata = 6, thread = 7,
@@ -25,8 +28,9 @@ local ORDER = {
 
 
 local function quote(text)
-  text = gsub(text, "[%c\\\127]", function(c)
-    return ESCAPES[c] or fmt("\\%d", c:byte())
+  text = gsub(text, "([%c\\])(%d?)", function(c, digit)
+    local code = ESCAPES[c] or fmt(digit == "" and "\\%d" or "\\%03d", c:byte())
+    return code .. digit
   end)
   if find(text, '"', 1, true) and not find(text, "'", 1, true) then
     return "'" .. text .. "'"
@@ -70,6 +74,23 @@ local function number_of(state, value)
 end
 
 
+-- Counts how often each table appears.
+local function count_tables(value, counts)
+  if type(value) ~= "table" then
+    return
+  end
+  counts[value] = (counts[value] or 0) + 1
+  if counts[value] > 1 then
+    return
+  end
+  for key, item in pairs(value) do
+    count_tables(key, counts)
+    count_tables(item, counts)
+  end
+  count_tables(getmetatable(value), counts)
+end
+
+
 local show
 
 
@@ -80,6 +101,7 @@ local function show_table(state, value, depth)
     return "{...}"
   end
   state.shown[value] = true
+  local number = state.appearances[value] > 1 and fmt("<%d>", number_of(state, value)) or ""
 
   local length = length_of(value)
   local keys = {}
@@ -110,8 +132,8 @@ local function show_table(state, value, depth)
   end
 
   local is_long = #items > length
-  return "{" .. concat(items) .. (is_long and "\n" .. rep("  ", depth) or #items > 0 and " " or "")
-         .. "}"
+  return number .. "{" .. concat(items)
+         .. (is_long and "\n" .. rep("  ", depth) or #items > 0 and " " or "") .. "}"
 end
 
 
@@ -130,5 +152,7 @@ end
 
 --- Returns the text of a value.
 return function(value)
-  return show({ numbers = {}, counts = {}, shown = {} }, value, 0)
+  local appearances = {}
+  count_tables(value, appearances)
+  return show({ numbers = {}, counts = {}, shown = {}, appearances = appearances }, value, 0)
 end

@@ -24,8 +24,8 @@ return function(namespace, write)
 
   local function show(count, ...)
     local caller = getinfo(2, "Sln")
-    local head = fmt("[kong] %s:%s:%d%s ", formats.file(caller), caller.name or "?",
-                     caller.currentline, namespace and " [" .. namespace .. "]" or "")
+    local head = fmt("[kong] %s:%s:%d [%s] ", formats.file(caller), caller.name or "?",
+                     caller.currentline, namespace or formats.CORE)
     write(head .. rep("-", WIDTH + 1 - #head) .. "+")
 
     local texts = {}

@@ -98,7 +98,7 @@ local function serialize_request(pdk, ngx, kong)
       request = (tonumber(var.request_time) or 0) * 1000,
       receive = ctx.KONG_RECEIVE_TIME or 0,
     },
-    tries = setmetatable(tries and copies.deep(tries) or {}, json.array_mt),
+    tries = tries and setmetatable(copies.deep(tries), json.array_mt),
     authenticated_entity = credential
       and { id = credential.id, consumer_id = credential.consumer_id } or nil,
     route = copies.deep(ctx.route),

@@ -63,14 +63,21 @@ local function body_length(session)
 end
 
 
--- Returns the upstream if it has answered.
+-- Whether nginx has asked the upstream for this request. For a buffered response, a subrequest asks
+-- it.
+local function asked(session)
+  return session.upstream_called and not session.waits
+end
+
+
+-- Returns the upstream if it has answered this request.
 local function answered(session)
-  return session.answered and session.upstream or nil
+  return asked(session) and session.answered and session.upstream or nil
 end
 
 
 local function time_of_upstream(session)
-  return session.upstream_called and "0.000" or nil
+  return asked(session) and "0.000" or nil
 end
 
 
@@ -225,16 +232,16 @@ local COMPUTED = {
     if upstream then
       return tostring(upstream.status)
     end
-    local failure = session.upstream_called and session.upstream and session.upstream.failure
+    local failure = asked(session) and session.upstream.failure
     return failure and tostring(failure.status) or nil
   end,
   upstream_addr = function(session)
-    return session.upstream_called and "127.0.0.1:80" or nil
+    return asked(session) and "127.0.0.1:80" or nil
   end,
   upstream_response_time = time_of_upstream,
   upstream_connect_time = time_of_upstream,
   upstream_header_time = function(session)
-    return answered(session) and "0.000" or session.upstream_called and "-" or nil
+    return answered(session) and "0.000" or asked(session) and "-" or nil
   end,
   upstream_response_length = function(session)
     local upstream = answered(session)
