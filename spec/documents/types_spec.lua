@@ -273,7 +273,7 @@ describe("the types of arguments and results", function()
     local testing = require "kong.response.testing"
     local classes = types_of("kong.response.testing").classes
     for class, source in pairs {
-      Case = { "testing.lua", "FIELDS" },
+      Case = { "testing/cases.lua", "FIELDS" },
       Entry = { "testing/plugins.lua", "ENTRY_FIELDS" },
       Request = { "testing/request.lua", "FIELDS" },
       Client = { "testing/request.lua", "CLIENT_FIELDS" },

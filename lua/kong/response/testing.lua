@@ -20,11 +20,11 @@ if not rawget(_G, "jit") then
 end
 
 local instance = require "kong.response.instance"
+local cases = require "kong.response.testing.cases"
 local clock = require "kong.response.testing.clock"
 local fields = require "kong.response.testing.fields"
 local globals = require "kong.response.testing.globals"
 local matchers = require "kong.response.testing.matchers"
-local modules = require "kong.response.testing.modules"
 local phases = require "kong.response.testing.phases"
 local plugin_files = require "kong.response.plugin_files"
 local plugin_phases = require "kong.response.plugin_phases"
@@ -51,34 +51,6 @@ local pcall = pcall
 local tostring = tostring
 local type = type
 
-
-local FIELDS = {
-  plugin = "",
-  plugins = "table",
-  config = "table",
-  name = "string",
-  schema = "table string",
-  row = "table",
-  request = "table",
-  upstream = "table",
-  configuration = "table",
-  default_type = "string",
-  kong = "table",
-  ngx = "table",
-  strict = "boolean",
-  gateway = "boolean",
-  clock = "number",
-  shared = "table",
-  services = "table",
-  modules = "table",
-  nginx_version = "string",
-  route = "table",
-  service = "table",
-  consumers = "table",
-  upstreams = "table",
-  node = "table",
-  version = "string",
-}
 
 local ADDITIONS = { kong = "table", ngx = "table" }
 
@@ -112,8 +84,7 @@ end
 
 local function run_session(case)
   local given = case.given
-  globals.add(kong_table, given.kong, false)
-  globals.add(ngx_table, given.ngx, false)
+  globals.add(given, false)
   case.plugins = read_plugins(given)
   if given.kong or given.ngx then
     globals.restore()
@@ -125,8 +96,7 @@ local function run_session(case)
 
   ngx_table.ctx = {}
   globals.requests.start(case)
-  globals.add(kong_table, given.kong, true)
-  globals.add(ngx_table, given.ngx, true)
+  globals.add(given, true)
   if type(ngx_table.ctx) ~= "table" then
     error("ngx.ctx must be a table, got " .. type(ngx_table.ctx), 0)
   end
@@ -179,8 +149,7 @@ local function run(given, worker)
   if type(given) == "table" and given.plugins == nil and plugin_phases.is_plugin(given) then
     error("the test is a plugin itself: write { plugin = ..., config = ... }", 0)
   end
-  fields.check(given, FIELDS, "the test", "")
-  modules.check(given.modules)
+  cases.check(given, "the test")
   if not worker then
     clock.set(given.clock)
   end
@@ -209,7 +178,7 @@ end
 
 
 local function advance(seconds)
-  if type(seconds) ~= "number" or seconds < 0 then
+  if type(seconds) ~= "number" or not (seconds >= 0 and seconds < 1 / 0) then
     error(fmt("advance needs a number of seconds, got %s", tostring(seconds)), 0)
   end
   clock.move(seconds)
@@ -260,10 +229,11 @@ local function check_defaults(defaults)
   then
     error("the defaults are a plugin themselves: write { plugin = ..., config = ... }", 0)
   end
-  fields.check(defaults, FIELDS, "the defaults", "")
+  cases.check(defaults, "the defaults")
   plugins.check(defaults)
   requests.new(defaults.request)
   upstreams.new(defaults.upstream)
+  workers.new(defaults.shared)
 end
 
 
@@ -305,6 +275,8 @@ local function with(defaults, worker)
     register()
     if case ~= nil and type(case) ~= "table" then
       return checked(pcall(run_with, case))
+    elseif worker and case and (case.clock ~= nil or case.shared ~= nil) then
+      return checked(false, "clock and shared belong to the worker: pass them to testing.worker")
     end
     local merged = {}
     for name, value in pairs(defaults) do
@@ -338,7 +310,8 @@ end
 --- Makes a `run` with defaults whose requests run in one worker: they share dictionaries,
 -- `kong.cache`, timers and the clock. Make a worker in each test, so that tests share nothing.
 -- @tparam kong.response.testing.Case defaults `clock` and `shared` belong to the worker
--- @treturn function `run(case)`
+-- @treturn function `run(case)`. It raises `clock and shared belong to the worker: pass them to
+--   testing.worker`
 -- @raise as `with`
 -- @usage
 -- local run = testing.worker { plugin = "plugins.limit", shared = { "counters" } }
@@ -372,6 +345,12 @@ end
 
 
 local function validate(schema, config, extra)
+  if type(schema) ~= "string" and type(schema) ~= "table" then
+    error(fmt("validate needs a schema, its module or the name of a plugin, got %s", type(schema)),
+          0)
+  elseif extra ~= nil and type(extra) ~= "table" then
+    error(fmt("the other fields of validate must be a table, got %s", type(extra)), 0)
+  end
   if type(schema) == "string" then
     local _, beside = plugin_files.locate(schema)
     schema = load(beside or schema)
@@ -386,8 +365,10 @@ end
 -- @tparam ?table extra other fields of the plugin's row
 -- @treturn table|nil the row: fields without a value are `null`
 -- @treturn ?table messages by field
--- @raise `error initializing schema for plugin: error in definition of '<name>': <what>`, and the
---   errors of `require`
+-- @raise `validate needs a schema, its module or the name of a plugin, got <type>`,
+--   `the other fields of validate must be a table, got <type>`,
+--   `error initializing schema for plugin: error in definition of '<name>': <what>`, and the errors
+--   of `require`
 -- @usage
 -- local row, errors = testing.validate("key-check", { header = "a b" })
 function _M.validate(schema, config, extra)

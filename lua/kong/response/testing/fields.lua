@@ -80,6 +80,8 @@ local function value_of(value, name, what)
   local kind = type(value)
   if kind ~= "string" and kind ~= "number" and kind ~= "boolean" then
     error(fmt("%s[%q] must be a string or a list of strings, got %s", what, name, kind), 0)
+  elseif kind == "string" and find(value, "[\r\n%z]") then
+    error(fmt("%s[%q] must not have a line end or a zero byte, got %q", what, name, value), 0)
   end
   return tostring(value)
 end

@@ -9,13 +9,16 @@ local variables = require "kong.response.testing.ngx.variables"
 
 
 local error = error
+local fmt = string.format
 local getmetatable = getmetatable
+local gsub = string.gsub
 local loaded = package.loaded
 local pairs = pairs
 local pcall = pcall
 local rawget = rawget
 local rawset = rawset
 local require = require
+local tostring = tostring
 local type = type
 
 
@@ -58,26 +61,49 @@ function _M.install(given, names)
 end
 
 
+local function assign(target, name, value)
+  target[name] = value
+end
+
+
 --- Adds the fields of a case to `kong` or `ngx`. If both values are tables, it adds the fields of
 -- one to the other. But a table with a metatable, for example a spy, replaces the old value.
 -- Without a request, it leaves out the fields that need one (`ngx.header`, `ngx.status`).
-function _M.add(target, given, has_request)
+-- @tparam table target
+-- @tparam ?table given
+-- @tparam boolean has_request
+-- @tparam string path the name of the table in errors
+-- @raise `<path>.<name> must be a table, got <type>`
+local function add(target, given, has_request, path)
   for name, value in pairs(given or {}) do
-    local there = rawget(target, name)
+    local there, kind = rawget(target, name), type(value)
+    local own = path .. "." .. tostring(name)
     if target == ngx_table.var then
       if has_request then
         variables.give(running.session, name, value)
       end
-    elseif type(value) == "table" and type(there) == "table" and not getmetatable(value) then
+    elseif kind == "table" and type(there) == "table" and not getmetatable(value) then
       if has_request or not (getmetatable(there) or {}).__newindex then
-        _M.add(there, value, has_request)
+        add(there, value, has_request, own)
       end
+    elseif type(there) == "table" and kind ~= "table" and kind ~= "function" and value then
+      error(fmt("%s must be a table, got %s", own, kind), 0)
     elseif has_request then
-      target[name] = value
+      local ok, err = pcall(assign, target, name, value)
+      if not ok then
+        error(fmt("%s: %s", own, gsub(tostring(err), "^[^\n]-:%d+: ", "")), 0)
+      end
     else
       rawset(target, name, value)
     end
   end
+end
+
+
+--- Adds the fields `kong` and `ngx` of a case; see `add`.
+function _M.add(given, has_request)
+  add(kong_table, given.kong, has_request, "kong")
+  add(ngx_table, given.ngx, has_request, "ngx")
 end
 
 
@@ -94,9 +120,10 @@ function _M.call(kong, ngx, f, ...)
     return f(...)
   end
   local uninstall = _M.install()
-  _M.add(kong_table, kong, false)
-  _M.add(ngx_table, ngx, false)
-  local ok, result, err = pcall(f, ...)
+  local ok, result, err = pcall(_M.add, { kong = kong, ngx = ngx }, false)
+  if ok then
+    ok, result, err = pcall(f, ...)
+  end
   uninstall()
   if not ok then
     error(modules.explain(result), 0)

@@ -8,7 +8,6 @@ local splits = require "kong.response.testing.ngx.split"
 local threads = require "kong.response.testing.ngx.threads"
 
 
-local error = error
 local find = string.find
 local fmt = string.format
 local gsub = string.gsub
@@ -51,17 +50,6 @@ local KIT_MODULES = {
 local PACKAGES = { ["cjson"] = "lua-cjson", ["cjson.safe"] = "lua-cjson" }
 
 local _M = {}
-
-
---- Checks the field `modules` of a case.
--- @raise `modules must have the names of modules, got <type>`
-function _M.check(given)
-  for name in pairs(given or {}) do
-    if type(name) ~= "string" then
-      error(fmt("modules must have the names of modules, got %s", type(name)), 0)
-    end
-  end
-end
 
 
 -- Whether a module is the handler's module, or is in the same folder.

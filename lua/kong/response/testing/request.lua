@@ -1,7 +1,9 @@
 --- Reads the request of a case.
 
+local cases = require "kong.response.testing.cases"
 local clock = require "kong.response.testing.clock"
 local fields = require "kong.response.testing.fields"
+local is_address = require("kong.response.pdk.ip").is_address
 
 
 local char = string.char
@@ -49,6 +51,32 @@ local CLIENT_PORT = 40000
 local REQUEST_ID = "0123456789abcdef0123456789abcdef"
 
 
+local function check_port(port, what)
+  if port and not (port >= 1 and port <= 65535 and port % 1 == 0) then
+    error(fmt("%s must be a whole number from 1 to 65535, got %s", what, tostring(port)), 0)
+  end
+end
+
+
+local function check_address(address, what)
+  if address and not is_address(address) then
+    error(fmt("%s must be an IP address, got %q", what, address), 0)
+  end
+end
+
+
+local function check_client(client)
+  fields.check(client, CLIENT_FIELDS, "request.client")
+  check_address(client.ip, "request.client.ip")
+  check_address(client.forwarded_ip, "request.client.forwarded_ip")
+  check_port(client.port, "request.client.port")
+  check_port(client.forwarded_port, "request.client.forwarded_port")
+  if client.consumer then
+    cases.check_object(client.consumer, "consumer", "request.client.consumer")
+  end
+end
+
+
 local function decode(text)
   return (gsub(text, "%%(%x%x)", function(digits)
     return char(tonumber(digits, 16))
@@ -94,11 +122,14 @@ function _M.new(given)
   given = given or {}
   fields.check(given, FIELDS, "request")
   local client = given.client or {}
-  fields.check(client, CLIENT_FIELDS, "request.client")
+  check_client(client)
+  check_port(given.port, "request.port")
 
   local target = given.path or "/"
   if sub(target, 1, 1) ~= "/" then
     error(fmt("request.path must start with a slash, got %q", target), 0)
+  elseif find(target, "[%z\1-\32\127]") then
+    error(fmt("request.path must not have spaces or control characters, got %q", target), 0)
   end
   local mark = find(target, "?", 1, true)
   local path = mark and sub(target, 1, mark - 1) or target
@@ -119,6 +150,11 @@ function _M.new(given)
   end
 
   local scheme = given.scheme or "http"
+  if scheme ~= "http" and scheme ~= "https" then
+    error(fmt("request.scheme must be http or https, got %q", scheme), 0)
+  elseif given.host and not find(given.host, "^[^%z\1-\32\127/]+$") then
+    error(fmt("request.host must be the name of a host, got %q", given.host), 0)
+  end
   local headers = fields.headers(given.headers, "request.headers")
   local host = given.host or fields.find(headers, "host") or "localhost"
   if not fields.find(headers, "host") then
@@ -141,6 +177,8 @@ function _M.new(given)
     local kind = type(value)
     if type(name) ~= "string" then
       error(fmt("request.variables must have strings as names, got %s", type(name)), 0)
+    elseif not find(name, "^[%w_]+$") then
+      error(fmt("request.variables[%q] is not the name of a variable", name), 0)
     elseif kind ~= "string" and kind ~= "number" then
       error(fmt("request.variables[%q] must be a string, got %s", name, kind), 0)
     end

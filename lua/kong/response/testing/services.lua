@@ -1,5 +1,6 @@
 --- The other services of a test: `resty.http` and `ngx.location.capture` return their answers.
 
+local cases = require "kong.response.testing.cases"
 local fields = require "kong.response.testing.fields"
 local names = require "kong.response.names"
 local reason_of = require "kong.response.testing.reasons"
@@ -24,8 +25,6 @@ local upper = string.upper
 
 
 local PORTS = { http = 80, https = 443 }
-
-local ANSWER = { status = "number", headers = "table", body = "string", reason = "string" }
 
 
 -- Finds headers by name in any case.
@@ -83,7 +82,7 @@ local function ask(request, level)
       return nil, err or "connection refused"
     end
   end
-  fields.check(answer, ANSWER, fmt("the answer of %s", plain))
+  cases.check_answer(answer, fmt("the answer of %s", plain))
   return answer
 end
 

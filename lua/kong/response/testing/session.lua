@@ -388,9 +388,6 @@ local _M = {}
 function _M.new(case, ngx, kong, requests)
   local request = case.request
   local version = versions.get(case.nginx_version)
-  if not version then
-    error(fmt("nginx_version must be a version such as \"1.27.1\", got %q", case.nginx_version), 0)
-  end
   ngx.config.nginx_version = version.nginx_version
   ngx.config.ngx_lua_version = version.ngx_lua_version
   local self = servers.new({

@@ -23,14 +23,11 @@ local _M = {
 }
 
 
---- Returns what a version of nginx does, or nil if `version` is no version.
+--- Returns what a version of nginx does.
 -- @tparam string version for example `1.27.1`
--- @treturn[opt] table
+-- @treturn table
 function _M.get(version)
   local major, minor, patch = match(version, "^(%d+)%.(%d+)%.?(%d*)")
-  if not major then
-    return nil
-  end
   local nginx = major * 1000000 + minor * 1000 + (tonumber(patch) or 0)
   local module = module_of(nginx)
   return {
