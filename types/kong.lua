@@ -17,6 +17,7 @@
 ---@field router kong.router
 ---@field table kong.table
 ---@field vault kong.vault
+---@field default_workspace string the id of the only workspace
 ---@field version string
 ---@field version_num integer
 

@@ -82,12 +82,23 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
     ]])
   end)
 
+  it("returns no stale value if the callback throws an error", function()
+    assert.same({ nil, true, 2, nil, 3 }, seen [[
+      cache:get("k", { ttl = 0.05 }, function() return 1 end)
+      ngx.sleep(0.1)
+      local value, err = cache:get("k", nil, function() error("broken") end)
+      note(value, err:find("^failed to get from node cache: callback threw an error: ") ~= nil)
+      note(cache:get("k", nil, function() return 2 end))
+    ]])
+  end)
+
   it("calls l1_serializer once", function()
-    assert.same({ "<a>", nil, 3, "<a>", nil, 1 }, seen [[
+    assert.same({ "<a>", nil, 3, "<a>", nil, 1, 0, nil, "a" }, seen [[
       local opts = { l1_serializer = function(value) return "<" .. value .. ">" end }
       local function load() return "a" end
       note(cache:get("k", opts, load))
       note(cache:get("k", opts, load))
+      note(cache:probe("k"))
     ]])
   end)
 

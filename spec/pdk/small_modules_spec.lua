@@ -165,7 +165,8 @@ pdk.each("small modules", {
       role = "traditional", trusted_ips = { "10.0.0.0/8" }, host_ports = { [%{port}] = 443 },
       lua_max_uri_args = 2, lua_max_req_headers = 1,
     },
-    consumer = { id = "consumer-1" }, credential = { key = "k" },
+    consumers = { { id = "consumer-2", username = "bob", tags = { "new" } } },
+    consumer = { id = "consumer-1", tags = { "gold" } }, credential = { key = "k" },
   ]],
   init_worker = [[
     note(kong.version, fails(kong.request.get_path), fails(kong.client.get_ip))
@@ -212,9 +213,27 @@ pdk.each("small modules", {
     local text = "function cannot be called in rewrite phase (only in: access, response, "
       .. "header_filter, body_filter, log)"
     assert.same({ text, text }, r.seen.rewrite)
-    local expected = { { id = "route-1", protocols = { "http", "https" } }, "service-1" }
+    local expected = {
+      { id = "route-1", protocols = { "http", "https" }, service = { id = "service-1" } },
+      "service-1",
+    }
     assert.same(expected, r.seen.access)
     assert.same(expected, r.seen.log)
+  end)
+
+  it("have the items of sets as keys in entities", function()
+    local r = server:run { access = [[
+      local route = kong.router.get_route()
+      note(route.protocols.https, route.protocols.grpc, #route.protocols)
+      note(kong.client.get_consumer().tags.gold, kong.client.load_consumer("bob", true).tags.new)
+    ]] }
+    assert.same({ true, nil, 2, true, true }, r.seen.access)
+  end)
+
+  it("have one workspace", function()
+    local r = server:run { access = "note(kong.default_workspace, ngx.ctx.workspace)" }
+    local id = "0dc6f45b-8f8d-40d2-a504-473544ee190b"
+    assert.same({ id, id }, r.seen.access)
   end)
 
   it("set limits by kong.configuration, which is read-only", function()
@@ -231,7 +250,7 @@ pdk.each("small modules", {
     }
     assert.same({
       "traditional", { "10.0.0.0/8" }, true, "plugin.lua:3: cannot write to configuration",
-      "truncated", "truncated", 443, { id = "consumer-1" }, { key = "k" },
+      "truncated", "truncated", 443, { id = "consumer-1", tags = { "gold" } }, { key = "k" },
     }, r.seen.access)
   end)
 
@@ -311,8 +330,9 @@ pdk.each("kong.vault", { main = [[env PLAIN=open; env 'JSON={"a":"b","n":1}';]] 
           return calls == 2 and options.a or nil, "no"
         end, conf))
         note(vault.try(function() return nil, "once" end, {}))
+        note(vault.try(function(options) return options.a, 2, 3 end, conf))
       ]] }
-      assert.same({ true, "open", { "open", "" }, "open", "open", "no", nil, "once" },
+      assert.same({ true, "open", { "open", "" }, "open", "open", "no", nil, "once", "open", 2, 3 },
         r.seen.access)
     end)
   end)

@@ -69,6 +69,9 @@ local function assign(var, name, value)
 end
 
 
+-- The id of the workspace `default` in gateways without a database.
+local DEFAULT_WORKSPACE = "0dc6f45b-8f8d-40d2-a504-473544ee190b"
+
 -- The key of a request's own description in its context.
 local OF_REQUEST = {}
 
@@ -120,7 +123,7 @@ local _M = {
 --   `the description of kong has an unknown field "<name>"`,
 --   `the description of kong: <field> must be a <type>, got <type>`
 function _M.new(description, ngx, find_ctx, write_log)
-  local kong = {}
+  local kong = { default_workspace = DEFAULT_WORKSPACE }
   local pdk = { ngx = ngx, kong = kong, write_log = write_log }
   pdk.check, pdk.check_except = check.phase(ngx)
   pdk.find_ctx = find_ctx or function()

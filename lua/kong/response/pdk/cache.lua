@@ -86,8 +86,13 @@ return function(pdk)
   end
 
 
-  local function store(key, value, ttl)
-    local entry = { value = value }
+  --- Stores a value.
+  -- @tparam string key
+  -- @param value
+  -- @tparam ?number ttl
+  -- @param loaded the value before `l1_serializer`, which `probe` returns
+  local function store(key, value, ttl, loaded)
+    local entry = { value = value, loaded = loaded }
     if ttl and ttl > 0 then
       entry.expires = ngx.now() + ttl
     end
@@ -122,6 +127,7 @@ return function(pdk)
     if type(ttl) == "number" and ttl < 0 then
       return value
     end
+    local loaded = value
     local serializer = opts.l1_serializer
     if serializer and value ~= nil then
       local ok, result, err = pcall(serializer, value)
@@ -135,19 +141,20 @@ return function(pdk)
     if type(ttl) ~= "number" then
       ttl = value == nil and opts.neg_ttl or value ~= nil and opts.ttl or 0
     end
-    store(key, value, ttl)
+    store(key, value, ttl, loaded)
     return value
   end
 
 
-  --- Calls a callback. Returns true, the value and the ttl; or false and an error.
+  --- Calls a callback. Returns true, the value and the ttl; or false, an error, nil, and whether
+  -- the callback has thrown the error.
   local function load_value(callback, count, ...)
     local arguments = { ... }
     local ok, value, err, ttl = xpcall(function()
       return callback(unpack(arguments, 1, count))
     end, with_trace)
     if not ok then
-      return false, "callback threw an error: " .. tostring(value)
+      return false, "callback threw an error: " .. tostring(value), nil, true
     elseif value == nil and err ~= nil then
       return false, tostring(err)
     end
@@ -173,12 +180,12 @@ return function(pdk)
     end
 
     loading:set(key, { expires = ngx.now() + LOADING_SECONDS })
-    local ok, value, ttl = load_value(callback, select("#", ...), ...)
+    local ok, value, ttl, has_thrown = load_value(callback, select("#", ...), ...)
     loading:delete(key)
     if not ok then
       local resurrect_ttl = opts.resurrect_ttl or RESURRECT_TTL
-      if stale and resurrect_ttl > 0 then
-        store(key, stale.value, resurrect_ttl)
+      if stale and resurrect_ttl > 0 and not has_thrown then
+        store(key, stale.value, resurrect_ttl, stale.loaded)
         return stale.value, nil, 4
       end
       return nil, value
@@ -259,7 +266,7 @@ return function(pdk)
     elseif not TYPES[type(value)] then
       error("cannot cache value of type " .. type(value), 2)
     end
-    store(key, value)
+    store(key, value, nil, value)
     return true
   end
 
@@ -273,7 +280,7 @@ return function(pdk)
     if not entry or entry.expires and entry.expires <= now then
       return nil
     end
-    return entry.expires and entry.expires - now or 0, nil, entry.value
+    return entry.expires and entry.expires - now or 0, nil, entry.loaded
   end
 
 

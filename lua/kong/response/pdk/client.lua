@@ -1,5 +1,6 @@
 --- `kong.client`: the sender of the request.
 
+local entities = require "kong.response.pdk.entities"
 local phases = require "kong.response.pdk.phases"
 
 
@@ -32,7 +33,7 @@ return function(pdk)
     local consumers = pdk.description.consumers or {}
     for i = 1, #consumers do
       if consumers[i][field] == value then
-        return consumers[i]
+        return entities.copy(consumers[i])
       end
     end
   end

@@ -5,8 +5,8 @@
 -- `$upstream_scheme`, `$upstream_host` and `$upstream_uri`, if the configuration declares them.
 
 local balancers = require "kong.response.pdk.balancer"
+local entities = require "kong.response.pdk.entities"
 local paths = require "kong.response.pdk.path"
-local random = require "kong.response.pdk.random"
 
 
 local fmt = string.format
@@ -29,12 +29,12 @@ end
 
 
 --- Makes the functions.
--- @tparam table pdk `ngx`, `describe_request`, `description_of`, `log`, `host_port`, `set_variable`
+-- @tparam table pdk `ngx`, `kong`, `describe_request`, `description_of`, `log`, `host_port`,
+--   `set_variable`
 -- @treturn table
 function _M.new(pdk)
   local ngx = pdk.ngx
   local set_variable = pdk.set_variable
-  local workspace = random.uuid()
   local logs = {}
 
   local balance, first_target = balancers(pdk)
@@ -92,7 +92,7 @@ function _M.new(pdk)
     pdk.describe_request(ctx, description)
     ctx.KONG_PROCESSING_START = ngx.req.start_time() * 1000
     ctx.host_port = pdk.host_port()
-    ctx.workspace = workspace
+    ctx.workspace = pdk.kong.default_workspace
   end
 
 
@@ -104,11 +104,12 @@ function _M.new(pdk)
     end
     local var = ngx.var
     description = pdk.description_of(ctx)
-    local service = description.service
+    local of_request = entities.of(description)
+    local service = of_request.service
     ctx.KONG_ACCESS_START = now()
     ctx.scheme, ctx.host, ctx.request_uri = var.scheme, var.host, var.request_uri
-    ctx.route, ctx.service = description.route, service
-    ctx.authenticated_consumer = description.consumer
+    ctx.route, ctx.service = of_request.route, service
+    ctx.authenticated_consumer = of_request.consumer
     ctx.authenticated_credential = description.credential
     -- A plugin may have called `kong.service.set_target` in rewrite.
     local earlier = ctx.balancer_data

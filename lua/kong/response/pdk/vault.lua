@@ -155,17 +155,22 @@ return function()
   end
 
 
+  -- The arguments after `options` are the results of the first call.
+  local function try_again(callback, options, result, ...)
+    if result then
+      return result, ...
+    end
+    update(options, {})
+    return callback(options)
+  end
+
+
   function vault.try(callback, options)
     local has_references = type(options) == "table" and update(options, {})
     if not has_references then
       return callback(options)
     end
-    local result, err = callback(options)
-    if result then
-      return result, err
-    end
-    update(options, {})
-    return callback(options)
+    return try_again(callback, options, callback(options))
   end
 
 

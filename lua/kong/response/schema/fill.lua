@@ -2,6 +2,7 @@
 
 local json = require "kong.response.json"
 local random = require "kong.response.pdk.random"
+local sets = require "kong.response.pdk.sets"
 local validate = require "kong.response.schema.validate"
 local values = require "kong.response.schema.values"
 
@@ -162,18 +163,6 @@ end
 local select_value
 
 
-local function set_metatable(items)
-  if #items == 0 then
-    return json.array_mt
-  end
-  local has = {}
-  for i = 1, #items do
-    has[items[i]] = true
-  end
-  return { __index = has }
-end
-
-
 local function select_record(field, value, resolve)
   local selected, references = {}, nil
   for _, entry in ipairs(field.list) do
@@ -216,7 +205,7 @@ function select_value(field, value, resolve)
     for i = 1, #value do
       items[i] = select_value(field.elements, value[i], resolve)
     end
-    return setmetatable(items, kind == "set" and set_metatable(items) or json.array_mt)
+    return kind == "set" and sets.make(items) or setmetatable(items, json.array_mt)
   elseif kind == "map" then
     local items = {}
     for key, item in pairs(value) do
