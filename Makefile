@@ -129,7 +129,7 @@ debug: build ## build build/lualib for gdb, not optimised, with debug informatio
 	@ci/add-native.sh $(BUILT)/debug/libkong_response.so $(LUALIB) kong/response/core
 
 .PHONY: docs docs-lint docs-check
-docs: ## build the site of the documentation into build/docs; minutes the first time: it builds mdBook
+docs: ## build the site of the documentation into build/docs; up to 6 minutes the first time: it builds mdBook
 	@command -v cc > /dev/null || ci/install.sh gcc libc6-dev
 	@ci/docs.sh
 

@@ -30,7 +30,7 @@ FUNCTIONS = (
 # Searches of readers, and the page that each must find.
 SEARCHES = {
     **{name: f"docs/functions/{name}.html" for name in FUNCTIONS},
-    "kong.response.set_raw_body": "docs/functions/set_raw_body.html",
+    **{f"kong.response.{name}": f"docs/functions/{name}.html" for name in FUNCTIONS},
     "KONG_PHASE": "docs/phases.html",
     "error_templates": "docs/options.html",
     "testing.run": "docs/testing.html",
