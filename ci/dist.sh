@@ -67,15 +67,18 @@ build() {
   "${CARGO:-cargo}" zigbuild --release --locked --target "$target.$GLIBC" --package "$3"
 }
 
-# check FILE: checks which symbols a native file needs, and which it exports.
+# check FILE PAGE: checks which symbols a native file needs, and which it exports. PAGE is the largest page size of the
+# processor. Linux loads only files whose segments are aligned to its page size.
 check() {
-  local others
+  local others alignment
   at_most glibc "$(newest "$1" GLIBC)" "$GLIBC"
   at_most libgcc "$(newest "$1" GCC)" "$LIBGCC"
   objdump -p "$1" | grep -q 'NEEDED *libgcc_s\.so\.1$' || fail "the library does not need libgcc_s.so.1: it has its own unwinder"
   others=$(objdump -T "$1" | grep -v '\*UND\*' | awk 'NF >= 6 { print $NF }' \
     | grep -Ev '^(luaopen|kong_response)_' || true)
   [ -z "$others" ] || fail "the library exports symbols of other libraries: $others"
+  alignment=$(readelf -lW "$1" | awk '$1 == "LOAD" { print $NF }' | sort -u)
+  [ "$alignment" = "$2" ] || fail "the segments of the library are aligned to $alignment, not to $2"
 }
 
 # Makes the same tarball from the same files.
@@ -84,14 +87,14 @@ pack() {
     --directory "$OUT" "$2" | gzip -n -9 > "$OUT/$1.tar.gz"
 }
 
-# package PROCESSOR ARCHITECTURE: the architecture is Debian's name for the processor.
+# package PROCESSOR ARCHITECTURE PAGE: the architecture is Debian's name for the processor; PAGE is as for check.
 package() {
   local name=kong-response-$version-$1-linux-gnu target=$1-unknown-linux-gnu
   local stage=$OUT/$name built=${CARGO_TARGET_DIR:-target}/$1-unknown-linux-gnu/release
   build "$target" "$2" kong-response
   build "$target" "$2" kong-response-testing
-  check "$built/libkong_response.so"
-  check "$built/libkong_response_testing.so"
+  check "$built/libkong_response.so" "$3"
+  check "$built/libkong_response_testing.so" "$3"
 
   rm -rf "$stage"
   mkdir -p "$stage/licenses"
@@ -114,8 +117,8 @@ package() {
 
 rm -rf "$OUT"/*.tar.gz "$OUT"/*.sha256
 ci/docs.sh
-package x86_64 amd64
-package aarch64 arm64
+package x86_64 amd64 0x1000
+package aarch64 arm64 0x10000
 
 # The source as committed. The rockspec of the version builds it.
 source=kong-response-$version

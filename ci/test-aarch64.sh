@@ -29,14 +29,20 @@ run() {
 # Debian's cross compiler links the tests with LuaJIT's library for arm64.
 development=$PWD/build/rust/luajit-arm64
 ci/debian.sh --alone "$development" bookworm arm64 libluajit2-5.1-dev libluajit2-5.1-2
-run "Rust" rust.log env \
+rust_tests() {
   PKG_CONFIG_ALLOW_CROSS=1 PKG_CONFIG_SYSROOT_DIR="$development" \
   PKG_CONFIG_LIBDIR="$development/usr/lib/aarch64-linux-gnu/pkgconfig" \
   CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
   CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64-static -L $bookworm" \
   RUSTFLAGS="-L $development/usr/lib/aarch64-linux-gnu" RUSTC="$(ci/rustc-for.sh $TARGET)" \
   cargo test --locked --workspace --no-default-features --quiet --lib --target $TARGET \
-  --config profile.dev.package.kong-response.opt-level=1 -- --test-threads=1
+  --config profile.dev.package.kong-response.opt-level=1 -- --test-threads=1 "$@"
+}
+run "Rust" rust.log rust_tests
+# The kernels of some aarch64 systems have pages of 16 or 64 KiB. qemu imitates them.
+for size in 16384 65536; do
+  QEMU_PAGESIZE=$size run "Rust, the allocator with pages of $size bytes" "pages-$size.log" rust_tests allocator
+done
 
 run "Lua, the test kit in LuaJIT for aarch64" kit.log \
   env PATH="$server:$PATH" LUA_PATH="$LUALIB/?.lua;./?.lua" LUA_CPATH="$LUALIB/?.so" "$server/luajit" \
@@ -52,7 +58,7 @@ run "Lua, $sequences random plugins, with the JIT on and off" conformance.log en
 
 printf '\n== totals\n'
 awk '/^test result:/ { passed += $4; failed += $6 } END {
-  printf "Rust: %d passed, %d failed\n", passed, failed }' $logs/rust.log
+  printf "Rust: %d passed, %d failed\n", passed, failed }' $logs/rust.log $logs/pages-*.log
 awk '/ successes? \/ / { passed += $1; failed += $4 + $7 } / random plugins of seed / { sequences += $1 } END {
   printf "Lua: %d passed, %d failed; %d random plugins\n", passed, failed, sequences
 }' $logs/kit.log $logs/functions.log $logs/conformance.log
