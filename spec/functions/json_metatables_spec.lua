@@ -100,6 +100,20 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       end
     end)
 
+    it("handles metamethods that write their own table without end", function()
+      for _, source in ipairs {
+        "setmetatable({}, { __len = function(t) "
+          .. "return #assert(require('kong.response.json').encode(t)) end })",
+        "setmetatable({}, { __len = function() return 2 end, __index = function(t) "
+          .. "return assert(require('kong.response.json').encode(t)) end })",
+      } do
+        local found = json.encoded(server, source)[1]
+        assert.is_nil(found[1])
+        assert.equal(json.REFUSED, found[2]:sub(1, #json.REFUSED))
+        assert.matches("C stack overflow$", found[2])
+      end
+    end)
+
     it("reads holes through tables and functions", function()
       json.check(server, {
         { "setmetatable({ 1, nil, 3 }, { __index = { 7, 8, 9 } })", "[1,8,3]" },

@@ -294,13 +294,22 @@ pub unsafe fn next(state: *mut lua_State, table: c_int, code_ran: bool) -> Resul
     }
 }
 
+/// How deep protected calls can be nested, as in Lua 5.1 (`LUAI_MAXCCALLS`). LuaJIT has no limit of its own, and the C
+/// stack of a worker ends after thousands of them.
+const MAX_NESTED: u32 = 200;
+
+thread_local! {
+    /// The number of protected calls that have not returned.
+    static NESTED: Cell<u32> = const { Cell::new(0) };
+}
+
 /// Calls the function below the topmost `arguments` values in a protected call. `results` values replace function and
 /// arguments.
 ///
 /// # Errors
 ///
-/// The text of the error that the function raised, or `(error object is a <type> value)`. Then nothing replaces
-/// function and arguments.
+/// The text of the error that the function raised, or `(error object is a <type> value)`; `C stack overflow` inside of
+/// [`MAX_NESTED`] such calls. Then nothing replaces function and arguments.
 ///
 /// # Safety
 ///
@@ -310,10 +319,18 @@ pub unsafe fn pcall(
     arguments: c_int,
     results: c_int,
 ) -> Result<(), Vec<u8>> {
+    let nested = NESTED.get();
     // SAFETY: running, and the values are there. lua_pcall itself does not raise. After an error, the error object is
     // on top.
     unsafe {
-        if ffi::lua_pcall(state, arguments, results, 0) == 0 {
+        if nested == MAX_NESTED {
+            ffi::lua_pop(state, arguments + 1);
+            return Err(b"C stack overflow".to_vec());
+        }
+        NESTED.set(nested + 1);
+        let status = ffi::lua_pcall(state, arguments, results, 0);
+        NESTED.set(nested);
+        if status == 0 {
             return Ok(());
         }
         let text = match string(state, -1) {
