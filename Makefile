@@ -53,7 +53,7 @@ build: ## build the library into build/lualib; 1 to 3 minutes the first time
 		{ [ ! -d $(LUALIB) ] || mv $(LUALIB) $(LUALIB).old; } && mv $(LUALIB).new $(LUALIB); fi
 	@rm -rf $(LUALIB).old $(LUALIB).diff
 
-build-faults: ## build build/faults, in which tests cause panics; only for tests
+build-faults: ## build build/faults, in which tests cause panics; only for tests; a minute the first time
 	$(CARGO) build --locked --features fault-injection
 	$(CARGO) build --locked --features fault-injection --package kong-response-testing --target-dir $(KIT_BUILT)
 	@ci/add-native.sh $(BUILT)/debug/libkong_response.so build/faults kong/response/core
@@ -103,7 +103,7 @@ valgrind: ## search for invalid accesses and leaks, in memory and in nginx; seve
 	@$(MAKE) --no-print-directory build
 	@ci/valgrind.sh
 
-audit: ## check the dependencies: licences, sources, duplicates, known vulnerabilities
+audit: ## check the dependencies: licences, sources, duplicates, known vulnerabilities; minutes the first time
 	@ci/install.sh gcc libc6-dev git
 	@ci/cargo-tool.sh cargo-deny 0.20.2
 	@ci/audit.sh
