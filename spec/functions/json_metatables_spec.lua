@@ -19,6 +19,19 @@ hosts.each("a table body", { files = json.FILES }, function(server)
       })
     end)
 
+    it("has the length that __len returns, without its fraction", function()
+      local function with_length(length)
+        return "setmetatable({ 1, 2, 3 }, { __len = function() return " .. length .. " end })"
+      end
+      json.check(server, {
+        { with_length "2.9", "[1,2]" },
+        { with_length "4", "[1,2,3,null]" },
+        { with_length "0.5", "[]" },
+        { with_length "-1", "[]" },
+        { with_length "true", "[]" },
+      })
+    end)
+
     it("handles errors that are not text", function()
       for _, value in ipairs { "nil", "{}", "print", "true", "5", "null", "setmetatable({}, { "
         .. "__tostring = function() error('again') end })" } do

@@ -103,6 +103,24 @@ served.describe("with internal redirects,", redirects.start, function(server)
   end)
 
 
+  it("handlers run for a subrequest in the phases that nginx runs for it", function()
+    local noted = {}
+    for _, phase in ipairs { "rewrite", "access", "header_filter", "body_filter", "log" } do
+      noted[phase] = ("if ngx.ctx.seen ~= %q then ngx.ctx.seen = %q"
+        .. " note(ngx.var.uri, %q) end"):format(phase, phase, phase)
+    end
+    local r = server:run {
+      path = "/content", one = noted, content = "ngx.print(ngx.location.capture('/sub').body)",
+    }
+    assert.equal("nil nil", r.body)
+    assert.same({
+      "/content rewrite", "/content access",
+      "/sub rewrite", "/sub header_filter", "/sub body_filter",
+      "/content header_filter", "/content body_filter", "/content log",
+    }, r.notes)
+  end)
+
+
   describe("a handler", function()
     it("does not run again after an exit, or for the first time", function()
       local r = server:run {

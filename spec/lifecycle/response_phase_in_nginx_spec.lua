@@ -150,7 +150,7 @@ local function start()
             ngx.print("changed with ", condition)
           }
         }
-        location /status/404 { return 404 "not here"; }
+        location /status/404 { add_header X_Score a always; return 404 "not here"; }
         location /status/204 { return 204; }
         location /length {
           content_by_lua_block {
@@ -197,6 +197,8 @@ served.describe("the response phase", start, function(server)
     assert.equal(404, r.status)
     assert.equal("not here", r.body)
     assert.same({ "8" }, r:values("Content-Length"))
+    assert.same({ "a" }, r:values("X-Score"))
+    assert.same({}, r:values("X_Score"))
     r = server:get("/status/204")
     assert.equal(204, r.status)
     assert.same({}, r:values("Content-Length"))
