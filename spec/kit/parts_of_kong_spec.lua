@@ -48,6 +48,63 @@ describe("the parts of kong in memory", function()
     end
   end)
 
+  describe("kong.ctx", function()
+    it("belongs to the timer in a timer", function()
+      local seen
+      local function in_timer()
+        seen[#seen + 1] = kong.ctx.shared.of or "new"
+        seen[#seen + 1] = tostring(kong.ctx.plugin)
+        kong.ctx.shared.of = "timer"
+      end
+      for _, gateway in ipairs { true, false } do
+        seen = {}
+        local result = testing.run { gateway = gateway, plugin = { access = function()
+          kong.ctx.shared.of, kong.ctx.plugin.of = "request", "plugin"
+          ngx.timer.at(0, in_timer)
+          ngx.sleep(0)
+          ngx.timer.at(60, in_timer)
+          seen[#seen + 1] = kong.ctx.shared.of .. " " .. kong.ctx.plugin.of
+        end } }
+        testing.advance(60)
+        assert.same({ "new", "nil", "request plugin", "new", "nil" }, seen)
+        assert.equal("request", result.shared.of)
+      end
+    end)
+
+    it("is nil while a module is loaded", function()
+      package.preload["spec.reads_ctx"] = function()
+        return { shared = kong.ctx.shared, plugin = kong.ctx.plugin }
+      end
+      testing.run { plugin = {
+        access = function() kong.ctx.shared.x, kong.ctx.plugin.x = 1, 1 end,
+      } }
+      assert.same({}, testing.load "spec.reads_ctx")
+      package.preload["spec.reads_ctx"] = nil
+    end)
+
+    it("has one table per plugin, also if the case has the plugin twice", function()
+      for _, gateway in ipairs { true, false } do
+        local seen, ids = {}, {}
+        local plugin = { access = function(_, config)
+          seen[#seen + 1] = (kong.ctx.plugin.from or "none") .. " " .. config.name
+          kong.ctx.plugin.from = config.name
+          ids[#ids + 1] = kong.plugin.get_id()
+        end }
+        local result = testing.run { gateway = gateway, plugins = {
+          { plugin = plugin, config = { name = "one" }, name = "one" },
+          { plugin = plugin, config = { name = "two" }, name = "two" },
+          { name = "three", plugin = { access = function()
+            seen[#seen + 1] = kong.ctx.plugin.from or "none"
+            kong.log.err("three")
+          end } },
+        } }
+        assert.same({ "none one", "one two", "none" }, seen)
+        assert.are_not.equal(ids[1], ids[2])
+        assert.equal("three", result.log[1].plugin)
+      end
+    end)
+  end)
+
   for _, version in ipairs { "1.22.1", "1.27.1" } do
     describe("with nginx " .. version, function()
       it("kong.request takes the first of several forwarded headers", function()

@@ -93,7 +93,8 @@ end
 --
 -- It adds the missing parts to the global `kong`: `kong.response`, and the parts that
 -- `kong.response.pdk` makes. `kong.ctx.shared` is one table per request. `kong.ctx.plugin` is one
--- table per request and entry of the list, and nil outside of a plugin.
+-- table per request and plugin, and nil outside of a plugin. As in gateways, a plugin that is twice
+-- in the list has one table.
 -- @tparam table plugins an array of entries:
 --   `plugin`: the plugin's table, or its name;
 --   `config`: a table, by default an empty one;

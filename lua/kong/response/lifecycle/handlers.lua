@@ -21,11 +21,17 @@ local CONFIGURE_FAILED = "failed to execute plugin '%s:configure (%s)"
 local _M = {}
 
 
+-- The test kit needs the index.
+local function enter_plugin(requests, ctx, entry)
+  return requests.enter_plugin(ctx, entry.plugin, entry.name, entry.id, entry.index)
+end
+
+
 --- Calls a handler in a phase without delayed responses.
 -- @treturn boolean whether the handler has succeeded
 -- @treturn ?table the failure
 function _M.call(requests, state, entry, phase)
-  local outer, outer_log = requests.enter_plugin(state.ctx, entry, entry.name, entry.id)
+  local outer, outer_log = enter_plugin(requests, state.ctx, entry)
   local ok, failure = failures.call(entry.plugin[phase], entry.plugin, entry.config)
   requests.leave_plugin(state.ctx, outer, outer_log)
   return ok, failure
@@ -37,7 +43,7 @@ end
 -- @treturn boolean whether the handler has not failed
 -- @treturn ?table the failure
 function _M.call_until_response(requests, ctx, entry, phase)
-  requests.enter_plugin(ctx, entry, entry.name, entry.id)
+  enter_plugin(requests, ctx, entry)
   local handler = coroutine.create(entry.plugin[phase])
   local ok, err = coroutine.resume(handler, entry.plugin, entry.config)
   -- A handler that yields for another reason lets nginx's scheduler run, and continues later.

@@ -12,7 +12,6 @@ local current = running.current
 local getmetatable = getmetatable
 local keep = running.keep
 local pairs = pairs
-local rawset = rawset
 local setmetatable = setmetatable
 local type = type
 
@@ -84,6 +83,20 @@ local function make_cache(ngx)
 end
 
 
+-- Makes `kong.ctx`. `read(ctx, name)` returns a table of the request.
+local function make_ctx(read)
+  return setmetatable({}, {
+    __index = function(ctx, name)
+      local value = read(ctx, name)
+      if value == nil then
+        lacking.note("kong.ctx", name, { shared = true })
+      end
+      return value
+    end,
+  })
+end
+
+
 -- Wraps a function of `kong` to find calls with a colon. It ends in a tail call, so that errors
 -- name the line of the caller.
 local function watch_colon(path, name, part, code)
@@ -104,14 +117,17 @@ end
 -- @treturn table the functions that a server calls in the phases of a request, and `start(case)`,
 --   which is called before the first phase
 function _M.new(ngx)
-  local kong, requests = pdk.new(nil, ngx, nil, running.log)
+  local kong, requests = pdk.new(nil, ngx, function()
+    -- Without a test, the code of a module is loading.
+    return running.session and ngx.ctx
+  end, running.log)
 
   local log = kong.log
   setmetatable(kong, nil)
   kong.log = log
   kong.response = instance.for_tests(_M.OPTIONS)
   kong.cache = make_cache(ngx)
-  kong.ctx = {}
+  kong.ctx = make_ctx(getmetatable(kong.ctx).__index)
 
   local get_raw_body = kong.service.response.get_raw_body
   function kong.service.response.get_raw_body()
@@ -148,8 +164,6 @@ function _M.new(ngx)
   function requests.start(case)
     requests.describe(_M.description_of(case))
     kong.configuration = configuration
-    kong.ctx.shared = {}
-    rawset(kong.ctx, "plugin", nil)
   end
 
   return kong, function()

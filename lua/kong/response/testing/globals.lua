@@ -77,6 +77,9 @@ end
 local function add(target, given, has_request, path)
   for name, value in pairs(given or {}) do
     local there, kind = rawget(target, name), type(value)
+    if target == kong_table.ctx and has_request then
+      there = target[name]
+    end
     local own = path .. "." .. tostring(name)
     if target == ngx_table.var then
       if has_request then

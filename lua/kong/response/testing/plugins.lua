@@ -180,7 +180,6 @@ local function read_entry(i, given, what, path, env)
     warnings = warnings,
     not_run = phases_left_out(plugin, what),
     priority = priority,
-    ctx = {},
   }
 end
 

@@ -237,7 +237,7 @@ end
 --- Calls the handlers of the phase in order, until `go_on(outcome)` returns false. Returns that
 -- outcome.
 function Session:handlers(phase, go_on)
-  local kong_ctx = self.kong_ctx
+  local requests = self.requests
   for i = 1, #self.plugins do
     local entry = self.plugins[i]
     local handler = entry.plugin[phase]
@@ -247,8 +247,9 @@ function Session:handlers(phase, go_on)
       if type(handler) ~= "function" then
         handler = callable(handler)
       end
-      kong_ctx.plugin = entry.ctx
-      self.ngx.ctx.plugin_id = entry.id
+      local ctx = self.ngx.ctx
+      local outer_plugin, outer_log = requests.enter_plugin(ctx, entry.plugin, entry.name or "",
+                                                            entry.id)
       if self.strict then
         self.strict:before(handler)
       end
@@ -256,7 +257,7 @@ function Session:handlers(phase, go_on)
       if self.strict then
         self.strict:after()
       end
-      kong_ctx.plugin = nil
+      requests.leave_plugin(ctx, outer_plugin, outer_log)
       if type(self.ngx.ctx) ~= "table" then
         outcome, err = "failed", "ngx.ctx must be a table, got " .. type(self.ngx.ctx)
         self.ngx.ctx = {}

@@ -16,7 +16,7 @@ local getmetatable = getmetatable
 local lower = string.lower
 local pairs = pairs
 local pcall = pcall
-local rawset = rawset
+local remove = table.remove
 local require = require
 local setmetatable = setmetatable
 local tostring = tostring
@@ -152,18 +152,13 @@ local function fetch(session)
 end
 
 
-function Methods:entered_plugin(plugin, ctx)
-  for i = 1, #self.plugins do
-    local entry = self.plugins[i]
-    if entry.plugin == plugin then
-      self.running, self.handler = entry, plugin[self.phase]
-      rawset(self.kong_ctx, "plugin", entry.ctx)
-      ctx.plugin_id = entry.id
-      if self.strict and self.handler then
-        self.strict:before(self.handler)
-      end
-      return
-    end
+-- Notes that the handler of a plugin runs. `entry` is the plugin in the session, not that of the
+-- life cycle.
+function Methods:entered_plugin(entry, ctx)
+  self.running, self.handler = entry, entry.plugin[self.phase]
+  ctx.plugin_id = entry.id
+  if self.strict and self.handler then
+    self.strict:before(self.handler)
   end
 end
 
@@ -173,7 +168,6 @@ function Methods:left_plugin()
     self.strict:after()
   end
   self.running, self.handler = nil, nil
-  rawset(self.kong_ctx, "plugin", nil)
 end
 
 
@@ -182,18 +176,23 @@ end
 local function watch(requests)
   local enter, leave, new_failure = requests.enter_plugin, requests.leave_plugin, failures.new
   local failed_to_start = handlers.failed_to_start
+  -- For each handler that runs, the plugin whose handler it interrupts, or false.
+  local outer_entries = {}
 
-  function requests.enter_plugin(ctx, entry, ...)
-    local outer, outer_log = enter(ctx, entry, ...)
-    running.session:entered_plugin(entry.plugin, ctx)
+  function requests.enter_plugin(ctx, plugin, name, id, index)
+    local session = running.session
+    local outer, outer_log = enter(ctx, plugin, name, id)
+    outer_entries[#outer_entries + 1] = session.running or false
+    session:entered_plugin(session.plugins[index], ctx)
     return outer, outer_log
   end
 
   function requests.leave_plugin(ctx, outer, ...)
     leave(ctx, outer, ...)
     running.session:left_plugin()
-    if outer then
-      running.session:entered_plugin(outer.plugin, ctx)
+    local outer_entry = remove(outer_entries)
+    if outer and outer_entry then
+      running.session:entered_plugin(outer_entry, ctx)
     end
   end
 
