@@ -160,6 +160,11 @@ describe("a field of ngx or kong that the kit lacks", function()
       { ngx = { socket = { tcp = function() error("boom") end } } }))
   end)
 
+  it("does not count if only an earlier test has read it", function()
+    report { access = function() return kong.only_in_this_test end }
+    assert.same({}, hints { access = function() return ({}).only_in_this_test.x end })
+  end)
+
   it("stays nil", function()
     report { access = function()
       assert.is_nil(ngx.ssl)
@@ -168,6 +173,117 @@ describe("a field of ngx or kong that the kit lacks", function()
       assert.is_nil(kong.request[1])
       assert.is_nil(kong.log.nothing)
     end }
+  end)
+end)
+
+
+describe("a client of resty.http", function()
+  local function told(code)
+    local shown, result = report({ access = function() code(require("resty.http").new()) end },
+                                 { services = { ["http://a/"] = {} } })
+    return shown:match("\nhint: ([^\n]+)"), result.log.err[1]
+  end
+
+  it("has a hint for a misspelt method", function()
+    assert.equal('there is no client:requst_uri: did you mean "request_uri"?',
+      (told(function(client) client:requst_uri("http://a/") end)))
+    assert.equal('there is no response:read_bdy: did you mean "read_body"?',
+      (told(function(client) client:request_uri("http://a/"):read_bdy() end)))
+    assert.equal('the kit has no require("resty.http").nwe (docs/testing.md)',
+      (told(function() require("resty.http").nwe() end)))
+  end)
+
+  it("is called with a colon", function()
+    for name, code in pairs {
+      request_uri = function(client) client.request_uri("http://a/", {}) end,
+      request = function(client) client.request({ path = "/" }) end,
+      connect = function(client) client.connect("a", 80) end,
+      set_timeout = function(client) client.set_timeout(1) end,
+    } do
+      local _, err = told(code)
+      assert.matches("^" .. FILE .. ":%d+: client." .. name
+        .. "%(%.%.%.%) of resty.http: call it with a colon$", err)
+    end
+  end)
+
+  it("raises errors for wrong arguments at the plugin's line", function()
+    for message, code in pairs {
+      ["bad argument #1 to 'request_uri' (string expected, got nil)"] = function(client)
+        client:request_uri()
+      end,
+      ["bad argument #2 to 'request_uri' (table expected, got string)"] = function(client)
+        client:request_uri("http://a/", "GET")
+      end,
+      ["bad argument #1 to 'request' (table expected, got nil)"] = function(client)
+        client:request()
+      end,
+    } do
+      local _, err = told(code)
+      assert.matches("^" .. FILE .. ":%d+: ", err)
+      assert.equal(message, (err:gsub("^[^ ]+: ", "")))
+    end
+  end)
+
+  it("has its methods in the module as well", function()
+    local result = testing.run { plugin = { access = function()
+      local http = require "resty.http"
+      kong.response.exit(200, http:parse_uri("https://a/b?c")[4])
+    end } }
+    assert.equal("/b?c", result.body)
+  end)
+end)
+
+
+describe("a misspelt field of the config", function()
+  local SCHEMA = { name = "a", fields = { { config = { type = "record", fields = {
+    { claims = { type = "array", elements = { type = "string" } } },
+    { limits = { type = "record", fields = { { minute = { type = "number" } } } } },
+  } } } } }
+
+  local function told(code, schema)
+    return hints({ access = code }, {
+      schema = schema, config = { claims = { "sub" }, limits = { minute = 1 } },
+    })
+  end
+
+  it("is named if its value causes an error", function()
+    local hint = 'the config has no field "claimz": did you mean "claims"?'
+    for _, code in ipairs {
+      function(_, config) return next(config.claimz) .. "" end,
+      function(_, conf) return #conf.claimz + 1 end,
+      function(_, own) return own.claimz[1] .. "" end,
+      function(_, config) return table.concat(config.claimz) .. "" end,
+      function(_, config)
+        local claims = config.claimz
+        return claims[1] .. ""
+      end,
+    } do
+      assert.same({ hint }, told(code, SCHEMA))
+      assert.same({ hint }, told(code))
+    end
+    assert.same({ 'the config has no field "limits.minutes": did you mean "limits.minute"?' },
+      told(function(_, config) return config.limits.minutes + 1 end, SCHEMA))
+  end)
+
+  it("is not named if the field exists, or another value is nil", function()
+    assert.same({}, told(function(_, config) return config.limits.hour + 1 end, SCHEMA))
+    assert.same({}, told(function(_, config) return config.claims.x.y + 1 end, SCHEMA))
+    assert.same({}, told(function(_, config) error("no beans", config.claimz) end, SCHEMA))
+  end)
+end)
+
+
+describe("a value that the installed lua-cjson does not have", function()
+  it("is named", function()
+    local fake = { encode = tostring }
+    local line = line_here() + 3
+    local found = hints({ access = function()
+      local cjson = require "cjson"
+      return { cjson.empty_array, cjson.other, cjson.encode }
+    end }, { modules = { cjson = fake } })
+    assert.same({ ("cjson.empty_array at %s:%d is nil, because this lua-cjson does not have it: use"
+      .. " that of kong.response.json"):format(FILE, line) }, found)
+    assert.is_nil(getmetatable(fake))
   end)
 end)
 

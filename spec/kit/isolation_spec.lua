@@ -195,6 +195,37 @@ describe("inside of a test,", function()
     end)
   end)
 
+  it("a module that cannot be loaded raises the same error in each test", function()
+    package.preload["kit-failing"] = function() error("no beans", 0) end
+    package.preload["kit-needy"] = function() return require "kit-failing" end
+    finally(function()
+      package.preload["kit-failing"], package.preload["kit-needy"] = nil, nil
+    end)
+    for _ = 1, 2 do
+      for _, run in ipairs {
+        function() testing.run { plugin = "kit-needy" } end,
+        function() testing.load("kit-needy") end,
+      } do
+        local ok, err = pcall(run)
+        assert.is_false(ok)
+        assert.matches("no beans$", err)
+      end
+      local result = testing.run { plugin = { access = function() require "kit-needy" end } }
+      assert.equal("no beans", result.log.err[1])
+    end
+  end)
+
+  it("testing.load returns the kit's module after another require has failed", function()
+    local before = package.loaded["ngx.base64"]
+    finally(function()
+      package.preload["ngx.base64"], package.loaded["ngx.base64"] = nil, before
+    end)
+    package.loaded["ngx.base64"] = nil
+    package.preload["ngx.base64"] = function() error("needs nginx") end
+    assert.is_false(pcall(require, "ngx.base64"))
+    assert.equal("YQ", testing.load("ngx.base64").encode_base64url("a"))
+  end)
+
   it("testing.load raises the errors of require, and restores the globals", function()
     assert.error_matches(function() testing.load "no.such.module" end, "module 'no.such.module'")
     assert.is_nil(rawget(_G, "kong"))

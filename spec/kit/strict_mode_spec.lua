@@ -267,6 +267,25 @@ describe("a header's value that is a table with names", function()
     }))
   end)
 
+  it("is found for the request to the upstream", function()
+    local found, result = mistakes({
+      access = function()
+        kong.service.request.set_header("X-Foo", { a = 1 })
+        kong.service.request.add_header("X-Bar", { a = 1 })
+        kong.service.request.set_headers { ["X-Baz"] = { "b", a = 1 } }
+        kong.service.request.set_header("X-Qux", {})
+      end,
+    }, { request = { headers = { ["X-Foo"] = "1", ["X-Bar"] = "1" } } })
+    local call = "kong.service.request."
+    assert.same({
+      call .. 'set_header ignored the key "a" of the value of "X-Foo", and removed the header',
+      call .. 'add_header ignored the key "a" of the value of "X-Bar", and added nothing',
+      call .. 'set_headers ignored the key "a" of the value of "X-Baz"',
+    }, found)
+    local headers = result.upstream.request.headers
+    assert.same({ nil, "1", "b" }, { headers["X-Foo"], headers["X-Bar"], headers["X-Baz"] })
+  end)
+
   it("is not reported for lists, empty lists and calls that raise an error", function()
     assert.same({}, (mistakes {
       header_filter = function()
@@ -278,5 +297,71 @@ describe("a header's value that is a table with names", function()
         pcall(kong.response.set_header, nil, { "a" })
       end,
     }))
+  end)
+end)
+
+
+describe("what the upstream's answer replaces", function()
+  local STATUS = "set_status before the upstream's answer, whose status replaces it"
+  local TYPE = "Content-Type was set before the upstream's answer, whose Content-Type replaces it"
+  local UPSTREAM = { headers = { ["Content-Type"] = "text/plain" }, body = "x" }
+
+  it("is found", function()
+    for _, phase in ipairs { "rewrite", "access" } do
+      local line = line_here() + 2
+      local found, result = places({ [phase] = function()
+        kong.response.set_status(201)
+        kong.response.set_header("Content-Type", "a/b")
+      end }, { upstream = UPSTREAM })
+      assert.same({
+        ("%s, at %s:%d"):format(STATUS, FILE, line), ("%s, at %s:%d"):format(TYPE, FILE, line + 1),
+      }, found)
+      assert.equal(200, result.status)
+      assert.equal("text/plain", result.headers["Content-Type"])
+    end
+    assert.same({ TYPE }, (mistakes({
+      access = function() kong.response.set_headers { content_type = "a/b" } end,
+      response = function() end,
+    }, { upstream = UPSTREAM })))
+  end)
+
+  it("is no mistake if a plugin or nobody answers", function()
+    local function set()
+      kong.response.set_status(201)
+      kong.response.set_header("Content-Type", "a/b")
+    end
+    assert.same({}, (mistakes { access = function()
+      set()
+      kong.response.exit(200, "x")
+    end }))
+    assert.same({}, (mistakes({ access = set }, { upstream = { failure = "refused" } })))
+    assert.same({}, (mistakes({ header_filter = set }, { upstream = UPSTREAM })))
+    assert.same({}, (mistakes({ response = set }, { upstream = UPSTREAM })))
+    assert.same({}, (mistakes({ access = function()
+      kong.response.set_header("Content-Type", "a/b")
+    end })))
+  end)
+end)
+
+
+describe("LuaJIT", function()
+  it("compiles a handler of header_filter again after a test", function()
+    local function handler()
+      local sum = 0
+      for i = 1, 200 do
+        sum = sum + i
+      end
+      return sum
+    end
+    local started = 0
+    local function watch(what, _, code)
+      started = started + (what == "start" and code == handler and 1 or 0)
+    end
+    assert.same({}, (mistakes { header_filter = handler }))
+    jit.attach(watch, "trace")
+    handler()
+    handler()
+    jit.attach(watch)
+    assert.is_true(started > 0)
   end)
 end)

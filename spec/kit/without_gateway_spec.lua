@@ -169,6 +169,17 @@ describe("without a gateway,", function()
     end
   end)
 
+  it("a handler that replaces ngx.ctx with another value fails the test", function()
+    for _, phase in ipairs { "rewrite", "access", "header_filter", "body_filter", "log" } do
+      for _, value in ipairs { false, 5 } do
+        local ok, err = pcall(run, { plugin = { [phase] = function() ngx.ctx = value or nil end } })
+        assert.is_false(ok)
+        assert.matches("ngx.ctx must be a table, got " .. (value and "number" or "nil")
+          .. ", after the handler at spec/kit/without_gateway_spec.lua:%d+$", err)
+      end
+    end
+  end)
+
   it("no state stays after a test", function()
     local seen = {}
     local function look()

@@ -111,8 +111,12 @@ describe("a plugin's name", function()
   end)
 
   it("is refused if there is no such plugin", function()
-    assert.matches("plugins%[1%]: missing plugin is enabled but not installed;\n.*"
-      .. "module 'missing' not found", refusal { { plugin = "missing" } })
+    assert.matches("plugins[1]: missing plugin is enabled but not installed;\nthere is no plugin"
+      .. ' "missing": neither kong/plugins/missing/handler.lua nor a module of that name is in'
+      .. " package.path: " .. package.path, refusal { { plugin = "missing" } }, 1, true)
+    assert.matches("plugins[1]: kong.plugins.missing.handler plugin is enabled but not installed;\n"
+      .. 'there is no module "kong.plugins.missing.handler" in package.path: ' .. package.path,
+      refusal { { plugin = "kong.plugins.missing.handler" } }, 1, true)
     assert.matches('plugins%[1%]: plugin "broken" cannot be loaded: .*no such thing',
                    refusal { { plugin = "broken" } })
     assert.matches('plugins%[1%]: the module "kong%.plugins%.nothing%.handler" must return '

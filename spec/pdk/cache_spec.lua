@@ -224,3 +224,24 @@ pdk.each("kong.cache", { description = "cache_size = 100," }, function(server)
     assert.equal("plugin.lua:2: key must be a string", r.errors.access)
   end)
 end)
+
+
+describe("a table of a limited size", function()
+  it("removes the entries that were used least recently, also if its size has changed", function()
+    local table_of = require("kong.response.pdk.lru")(4)
+    for i = 1, 4 do
+      table_of:set(i, { value = i })
+    end
+    assert.equal(1, table_of:get(1).value)
+    table_of.size = 2
+    table_of:set(5, { value = 5 })
+    local left = {}
+    for i = 1, 5 do
+      left[i] = table_of:peek(i) ~= nil
+    end
+    assert.same({ true, false, false, false, true }, left)
+    table_of.size = 0
+    table_of:set(6, { value = 6 })
+    assert.equal(1, table_of.count)
+  end)
+end)

@@ -113,7 +113,7 @@ end
 --   `plugins[<i>] has a method "<name>", which is not a phase: did you mean "<phase>"?`,
 --   `plugins[<i>] has only phases that need a gateway: <phases>`,
 --   `plugins[<i>]: Plugin "<name>" can't be loaded because …`,
---   `plugins[<i>]: <name> plugin is enabled but not installed; …`,
+--   `plugins[<i>]: <name> plugin is enabled but not installed;`,
 --   `plugins[<i>]: schema violation (…)`,
 --   `the response phase of plugin "<name>" needs buffering = "<location>" in the description`,
 --   `the global kong must be a table, got <type>`, and the errors of `kong.response.pdk` about a

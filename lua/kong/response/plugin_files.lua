@@ -4,6 +4,7 @@
 local base_plugin = require "kong.response.stand_ins.base_plugin"
 
 
+local find = string.find
 local fmt = string.format
 local gsub = string.gsub
 local loaded = package.loaded
@@ -12,6 +13,7 @@ local preload = package.preload
 local rawget = rawget
 local searchpath = package.searchpath
 local setmetatable = setmetatable
+local tostring = tostring
 local type = type
 
 
@@ -52,6 +54,22 @@ function _M.locate(name)
   end
   local schema = folder and folder .. ".schema"
   return handler, schema and exists(schema) and schema or nil
+end
+
+
+--- Returns a text about a plugin that does not exist, or nil for another error of `require`.
+-- @tparam string err the error of `require`
+-- @tparam string name the name of the plugin, or of the module of its handler
+-- @tparam string handler the module of the handler, see `locate`
+-- @treturn ?string
+function _M.missing(err, name, handler)
+  if handler ~= name or not find(tostring(err), fmt("module '%s' not found", name), 1, true) then
+    return nil
+  elseif find(name, "[./]") then
+    return fmt("there is no module %q in package.path", name)
+  end
+  return fmt("there is no plugin %q: neither kong/plugins/%s/handler.lua nor a module of that name"
+             .. " is in package.path", name, name)
 end
 
 

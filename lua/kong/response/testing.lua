@@ -24,6 +24,7 @@ local cases = require "kong.response.testing.cases"
 local clock = require "kong.response.testing.clock"
 local fields = require "kong.response.testing.fields"
 local globals = require "kong.response.testing.globals"
+local lacking = require "kong.response.testing.lacking"
 local matchers = require "kong.response.testing.matchers"
 local phases = require "kong.response.testing.phases"
 local plugin_files = require "kong.response.plugin_files"
@@ -153,6 +154,7 @@ local function run(given, worker)
   if not worker then
     clock.set(given.clock)
   end
+  lacking.start()
 
   local case = {
     given = given,

@@ -100,7 +100,7 @@ function phases.error_page() end
 ---* `plugins[<i>]: <phase> must be a function, got <type>`
 ---* `plugins[<i>] has a method "<name>", which is not a phase: did you mean "<phase>"?`
 ---* `plugins[<i>] has only phases that need a gateway: <phases>`
----* `plugins[<i>]: <name> plugin is enabled but not installed; …`
+---* `plugins[<i>]: <name> plugin is enabled but not installed;`
 ---* `plugins[<i>]: plugin "<name>" cannot be loaded: …`
 ---* `plugins[<i>]: the module "<name>" must return a table, got <type>`
 ---* `plugins[<i>]: schema violation (…)`

@@ -164,9 +164,10 @@ end
 local function load(what, name, module)
   local ok, loaded = pcall(require, module)
   if not ok then
-    local is_missing = find(loaded, "module '" .. module .. "' not found", 1, true)
-    error(fmt(is_missing and "%s: %s plugin is enabled but not installed;\n%s"
-              or "%s: plugin \"%s\" cannot be loaded: %s", what, name, loaded), 0)
+    local missing = plugin_files.missing(loaded, name, module)
+    error(missing and fmt("%s: %s plugin is enabled but not installed;\n%s: %s", what, name,
+                          missing, package.path)
+          or fmt("%s: plugin \"%s\" cannot be loaded: %s", what, name, tostring(loaded)), 0)
   elseif type(loaded) ~= "table" then
     error(fmt("%s: the module %q must return a table, got %s%s", what, module, type(loaded),
               loaded == true and ": did you forget `return`?" or ""), 0)

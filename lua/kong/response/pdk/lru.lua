@@ -39,7 +39,7 @@ end
 --- Stores an entry. The entry is a table, and gets the fields `key`, `before` and `after`.
 function Lru:set(key, entry)
   self:delete(key)
-  if self.count >= self.size then
+  while self.count >= self.size and self.count > 0 do
     self:delete(self.ring.before.key)
   end
   entry.key = key

@@ -138,6 +138,18 @@ function _M.new(ngx)
     return get_raw_body()
   end
 
+  local to_upstream = kong.service.request
+  for _, name in pairs { "set_header", "add_header", "set_headers" } do
+    local set = to_upstream[name]
+    to_upstream[name] = function(...)
+      local session = current()
+      if session.strict then
+        session.strict:before_service_call(name, ...)
+      end
+      return set(...)
+    end
+  end
+
   local keeps = { keep(kong) }
   local function watch(path, part)
     for name, value in pairs(part) do

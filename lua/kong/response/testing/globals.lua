@@ -5,6 +5,7 @@ local gateway = require "kong.response.testing.gateway"
 local modules = require "kong.response.testing.modules"
 local nginx = require "kong.response.testing.nginx"
 local running = require "kong.response.testing.running"
+local sentinels = require "kong.response.testing.sentinels"
 local variables = require "kong.response.testing.ngx.variables"
 
 
@@ -46,6 +47,7 @@ function _M.install(given, names)
   local kong, ngx, module = rawget(_G, "kong"), rawget(_G, "ngx"), loaded[MODULE]
   local uninstall_coroutines = coroutines.install()
   local uninstall_modules = modules.install(given, names)
+  local uninstall_sentinels = sentinels.install()
   rawset(_G, "kong", kong_table)
   rawset(_G, "ngx", ngx_table)
   loaded[MODULE] = kong_table.response
@@ -54,6 +56,7 @@ function _M.install(given, names)
     rawset(_G, "kong", kong)
     rawset(_G, "ngx", ngx)
     loaded[MODULE] = module
+    uninstall_sentinels()
     uninstall_modules()
     uninstall_coroutines()
     _M.restore()
@@ -148,7 +151,7 @@ end
 
 --- Loads a module with the globals of a test, unless it is loaded.
 function _M.load(name, kong, ngx)
-  if loaded[name] ~= nil then
+  if modules.is_loaded(name) then
     return loaded[name]
   end
   return (_M.call(kong, ngx, load_module, name))

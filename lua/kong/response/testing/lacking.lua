@@ -1,18 +1,26 @@
---- Records the missing fields of `kong` and `ngx` that the tested code has read. Lua's error names
--- only the last part: `attempt to call field 'set_heder' (a nil value)`.
+--- Finds out which missing field causes an error of a plugin.
+--
+-- If code reads a field of `kong` or `ngx` that does not exist, the field is nil, as in nginx. This
+-- module records which missing fields code has read. Lua's error names only the last part:
+-- `attempt to call field 'set_heder' (a nil value)`.
 
 local names = require "kong.response.names"
+local position = require "kong.response.testing.position"
 
 
+local find = string.find
 local fmt = string.format
+local getinfo = debug.getinfo
+local gmatch = string.gmatch
 local match = string.match
-local open = io.open
 local pairs = pairs
+local tonumber = tonumber
 local type = type
 
 
--- The table and its path for each missing name that code has read.
-local missed = {}
+-- The table and its path for each missing name that code has read. A module runs its top only once,
+-- but all later tests use its local variables.
+local at_top, in_test = {}, {}
 
 -- Fields that are nil in a gateway as well, with the hint for each.
 local NIL_IN_GATEWAYS = {
@@ -22,23 +30,36 @@ local NIL_IN_GATEWAYS = {
 local _M = {}
 
 
---- Records a missing field.
--- @tparam string path the path of its table, for example `ngx.req`
+--- Forgets what the last test has read.
+function _M.start()
+  in_test = {}
+end
+
+
+-- Records a missing field. `level` is that of the code that reads it.
+local function record(path, name, known, level)
+  if type(name) == "string" then
+    local reader = getinfo(level + 1, "S")
+    local missed = reader and reader.what == "main" and at_top or in_test
+    missed[name] = { path = path, known = known }
+  end
+end
+
+
+--- Records a missing field. Call it in a function `__index`.
+-- @tparam string path the path of its table, for example `ngx.req`. `:` at the end stands for
+--   methods.
 -- @param name
 -- @tparam[opt] table known a table with the correct names as keys
 function _M.note(path, name, known)
-  if type(name) == "string" then
-    missed[name] = { path = path, known = known }
-  end
+  record(path, name, known, 3)
 end
 
 
 --- Makes an `__index` function that records missing fields.
 function _M.index(path, known)
   return function(_, name)
-    if type(name) == "string" then
-      missed[name] = { path = path, known = known }
-    end
+    record(path, name, known, 2)
   end
 end
 
@@ -54,17 +75,12 @@ local function meant_by(miss, name)
 end
 
 
--- Returns the field that a local name stands for: `encode_base64` for `b64`, if the file has
--- `local b64 = ngx.encode_base64`.
+-- Returns the expression that a local variable stands for: `ngx.encode_base64` for `b64`, if the
+-- file of the error has `local b64 = ngx.encode_base64`.
 local function aliased(message, alias)
-  local path = match(message, "([^\n:]+):%d+: attempt to ")
-  local file = path and open(path, "rb")
-  if not file then
-    return nil
-  end
-  local source = file:read("*a")
-  file:close()
-  return match(source, "%f[%w_]" .. alias .. "%s*=%s*[%w_.]+%.([%w_]+)")
+  local path = match(message, "([^\n:]+):%d+: ")
+  local source = path and position.read(path)
+  return source and match(source, "%f[%w_]" .. alias .. "%s*=%s*([%w_.]+%.[%w_]+)")
 end
 
 
@@ -74,24 +90,72 @@ function _M.hint(message)
   if not name then
     return nil
   end
-  local miss = missed[name]
+  local miss = in_test[name] or at_top[name]
   if not miss then
-    name = aliased(message, name)
-    miss = name and missed[name]
+    name = match(aliased(message, name) or "", "([%w_]+)$")
+    miss = name and (in_test[name] or at_top[name])
   end
   if not miss then
     return nil
   end
+  local full = miss.path .. (find(miss.path, ":$") and "" or ".") .. name
   local meant = meant_by(miss, name)
   if meant then
-    return fmt('there is no %s.%s: did you mean "%s"?', miss.path, name, meant)
+    return fmt('there is no %s: did you mean "%s"?', full, meant)
   end
   if miss.path == "ngx.shared" then
     return fmt("the case declares no dictionary %q: shared = { %q } (docs/testing.md)", name, name)
   end
-  return NIL_IN_GATEWAYS[miss.path .. "." .. name]
-         or fmt("the kit has no %s.%s: add it to the case's %s (docs/testing.md)", miss.path, name,
-                match(miss.path, "^%l+"))
+  local global = match(miss.path, "^kong%f[^%w]") or match(miss.path, "^ngx%f[^%w]")
+  return NIL_IN_GATEWAYS[full]
+         or global and fmt("the kit has no %s: add it to the case's %s (docs/testing.md)", full,
+                           global)
+         or fmt("the kit has no %s (docs/testing.md)", full)
+end
+
+
+-- Names of the config, beside that in the handler.
+local CONFIGS = { conf = true, config = true, plugin_conf = true }
+
+
+-- Returns the misspelt field in an expression such as `config.claimz`, and the right name.
+local function misspelt(expression, parameter, known)
+  local first, rest = match(expression, "^([%w_]+)%.(.*)$")
+  if not first or not CONFIGS[first] and first ~= parameter then
+    return nil
+  end
+  local path = ""
+  for name in gmatch(rest, "[%w_]+") do
+    if known[name] == nil then
+      local meant = names.nearest(name, known)
+      return meant and path .. name, meant and path .. meant
+    end
+    path, known = path .. name .. ".", known[name]
+    if type(known) ~= "table" then
+      return nil
+    end
+  end
+end
+
+
+--- Returns a hint for an error about nil in a line that reads a misspelt field of the config, or
+-- nil.
+-- @tparam string message
+-- @tparam ?string parameter the name of the config in the handler
+-- @tparam table known the names of the fields, each with the names of its own fields, or true
+function _M.config_hint(message, parameter, known)
+  local path, number, text = match(message, "^([^\n:]+):(%d+): ([^\n]*)")
+  if not path or not find(text, "%f[%w]nil%f[%W]") and not find(text, "no value", 1, true) then
+    return nil
+  end
+  local line = position.line_of(path, tonumber(number)) or ""
+  local alias = match(text, "local '([%w_]+)'") or match(text, "upvalue '([%w_]+)'")
+  for expression in gmatch(line .. " " .. (alias and aliased(message, alias) or ""), "[%w_.]+") do
+    local name, meant = misspelt(expression, parameter, known)
+    if name then
+      return fmt("the config has no field %q: did you mean %q?", name, meant)
+    end
+  end
 end
 
 

@@ -14,6 +14,8 @@ local gsub = string.gsub
 local loaded = package.loaded
 local match = string.match
 local pairs = pairs
+local require = require
+local setmetatable = setmetatable
 local sub = string.sub
 local type = type
 
@@ -46,10 +48,29 @@ local KIT_MODULES = {
 }
 
 
+for name, module in pairs(KIT_MODULES) do
+  setmetatable(module, { __index = lacking.index(fmt("require(%q)", name), module) })
+end
+
+-- The value of a module in `package.loaded` while `require` loads it, and after that has failed.
+local LOADING
+package.preload["kong.response.testing.loading"] = function(name)
+  LOADING = loaded[name]
+end
+require "kong.response.testing.loading"
+package.preload["kong.response.testing.loading"] = nil
+loaded["kong.response.testing.loading"] = nil
+
 -- The Debian packages of modules that most plugins need.
 local PACKAGES = { ["cjson"] = "lua-cjson", ["cjson.safe"] = "lua-cjson" }
 
 local _M = {}
+
+
+--- Whether a module is loaded. It is not if `require` has failed.
+function _M.is_loaded(name)
+  return loaded[name] ~= nil and loaded[name] ~= LOADING
+end
 
 
 -- Whether a module is the handler's module, or is in the same folder.
@@ -67,6 +88,10 @@ end
 -- @treturn function restores the modules
 function _M.install(given, handlers)
   local before, added = {}, {}
+  local failed = {}
+  for name, module in pairs(loaded) do
+    failed[name] = module == LOADING or nil
+  end
   local function replace(name, module)
     before[name] = loaded[name]
     added[name] = true
@@ -93,6 +118,13 @@ function _M.install(given, handlers)
     end
   end
   return function()
+    -- If a module has failed, the next test gets its error again. Otherwise, `require` would raise
+    -- `loop or previous error loading module`.
+    for name, module in pairs(loaded) do
+      if module == LOADING and not failed[name] then
+        loaded[name] = nil
+      end
+    end
     for i = 1, #(given and handlers or {}) do
       for name in pairs(loaded) do
         if is_of_plugin(name, handlers[i]) then

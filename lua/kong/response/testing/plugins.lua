@@ -10,13 +10,12 @@ local schemas = require "kong.response.schema"
 
 local concat = table.concat
 local error = error
-local find = string.find
 local fmt = string.format
 local ipairs = ipairs
+local next = next
 local pairs = pairs
 local pcall = pcall
 local sort = table.sort
-local tostring = tostring
 local type = type
 
 
@@ -117,9 +116,6 @@ local function read_config(given, schema, place, what, env)
     end
     return given.config or {}, {}
   end
-  if type(schema) == "string" then
-    schema = load_table(env.load, schema)
-  end
   local config, more = env.call(schemas.config, schema, given.config, env.resolve, place)
   if not config then
     error(fmt("the config of %s: %s", what, more), 0)
@@ -128,22 +124,14 @@ local function read_config(given, schema, place, what, env)
 end
 
 
---- Loads the handler of a plugin. If a name without a dot is missing, the error also names the file
--- of a plugin.
+--- Loads the handler of a plugin.
 local function load_handler(load, name, module, what)
   local ok, plugin = pcall(load_table, load, module)
   if ok then
     return plugin
   end
-  local is_missing = module == name
-                     and find(tostring(plugin), fmt("module '%s' not found", name), 1, true)
-  if is_missing and find(name, "[./]") then
-    error(fmt("%s: there is no module %q in package.path", what, name), 0)
-  elseif is_missing then
-    error(fmt("%s: there is no plugin %q: neither kong/plugins/%s/handler.lua nor a module of that"
-              .. " name is in package.path", what, name, name), 0)
-  end
-  error(plugin, 0)
+  local missing = plugin_files.missing(plugin, name, module)
+  error(missing and fmt("%s: %s", what, missing) or plugin, 0)
 end
 
 
@@ -169,6 +157,9 @@ local function read_entry(i, given, what, path, env)
   end
   -- The id is the same for each request, because the requests of a worker need the same id.
   local id = fmt("5b1f4f5c-0b5d-4a3f-8d52-%012x", i)
+  if type(schema) == "string" then
+    schema = load_table(env.load, schema)
+  end
   local config, warnings = read_config(given, schema, { id = id, index = i, row = given.row },
                                        what, env)
   return {
@@ -177,10 +168,50 @@ local function read_entry(i, given, what, path, env)
     name = name,
     plugin = plugin,
     config = config,
+    schema = schema,
     warnings = warnings,
     not_run = phases_left_out(plugin, what),
     priority = priority,
   }
+end
+
+
+-- Adds the names of a record's fields. The value of a name is true, or the fields of that record.
+local function add_fields(known, record)
+  for _, list in ipairs { record.fields or {}, record.shorthand_fields or {} } do
+    for _, field in ipairs(list) do
+      local name, definition = next(field)
+      known[name] = definition.type ~= "record" or add_fields({}, definition)
+    end
+  end
+  return known
+end
+
+
+-- A table may contain itself, so there is a maximum depth.
+local MAX_DEPTH = 5
+
+local function add_keys(known, config, depth)
+  for name, value in pairs(config) do
+    if type(name) == "string" and known[name] == nil then
+      known[name] = type(value) ~= "table" or depth == MAX_DEPTH or add_keys({}, value, depth + 1)
+    end
+  end
+  return known
+end
+
+
+--- Returns the names of the fields of an entry's config: those of its schema, and those that the
+-- config has.
+-- @treturn table the value of a name is true, or a table of the names in the field
+function _M.config_fields(entry)
+  local known = {}
+  for _, field in ipairs(entry.schema and entry.schema.fields or {}) do
+    if field.config then
+      add_fields(known, field.config)
+    end
+  end
+  return add_keys(known, entry.config, 0)
 end
 
 

@@ -4,7 +4,9 @@ local error = error
 local find = string.find
 local fmt = string.format
 local getinfo = debug.getinfo
+local gmatch = string.gmatch
 local match = string.match
+local open = io.open
 local type = type
 
 
@@ -41,6 +43,29 @@ end
 function _M.of_function(code)
   local info = type(code) == "function" and getinfo(code, "S")
   return info and info.linedefined > 0 and fmt("%s:%d", info.short_src, info.linedefined) or nil
+end
+
+
+--- Returns the text of a file, or nil.
+function _M.read(path)
+  local file = open(path, "rb")
+  local text = file and file:read("*a")
+  if file then
+    file:close()
+  end
+  return text
+end
+
+
+--- Returns a line of a file, or nil.
+function _M.line_of(path, number)
+  local n = 0
+  for line in gmatch(_M.read(path) or "", "([^\n]*)\n?") do
+    n = n + 1
+    if n == number then
+      return line
+    end
+  end
 end
 
 

@@ -2,6 +2,7 @@
 
 local cases = require "kong.response.testing.cases"
 local fields = require "kong.response.testing.fields"
+local lacking = require "kong.response.testing.lacking"
 local names = require "kong.response.names"
 local reason_of = require "kong.response.testing.reasons"
 local running = require "kong.response.testing.running"
@@ -133,6 +134,15 @@ local function request_of(scheme, host, port, path, options, level)
 end
 
 
+-- Raises Lua's error for a wrong argument of a client's method.
+local function check_argument(number, name, expected, value)
+  if type(value) ~= expected then
+    error(fmt("bad argument #%d to '%s' (%s expected, got %s)", number, name, expected,
+              type(value)), 3)
+  end
+end
+
+
 -- Makes a response of resty.http from an answer.
 local function response_of(answer)
   local body = answer.body or ""
@@ -154,12 +164,13 @@ local function response_of(answer)
   function response.read_trailers()
     return response
   end
+  setmetatable(response, { __index = lacking.index("response:", response) })
   return response, body
 end
 
 
-local Client = {}
-Client.__index = Client
+-- The methods of a client of resty.http.
+local Methods = {}
 
 
 local function accept()
@@ -171,16 +182,17 @@ for _, name in pairs {
   "set_timeout", "set_timeouts", "ssl_handshake", "set_keepalive", "close", "set_proxy_options",
   "connect_proxy",
 } do
-  Client[name] = accept
+  Methods[name] = accept
 end
 
 
-function Client.get_reused_times()
+function Methods.get_reused_times()
   return 0
 end
 
 
-function Client.parse_uri(_, uri, query_in_path)
+function Methods.parse_uri(_, uri, query_in_path)
+  check_argument(1, "parse_uri", "string", uri)
   local scheme, authority, path = match(uri, "^(%a[%w+.-]*)://([^/?]+)(.*)$")
   if not scheme or not PORTS[lower(scheme)] then
     return nil, "bad uri: " .. tostring(uri)
@@ -198,7 +210,7 @@ function Client.parse_uri(_, uri, query_in_path)
 end
 
 
-function Client:connect(options, port)
+function Methods:connect(options, port)
   if type(options) == "table" then
     local scheme = options.scheme or "http"
     self.peer = { scheme, options.host, tonumber(options.port) or PORTS[scheme] }
@@ -209,7 +221,8 @@ function Client:connect(options, port)
 end
 
 
-function Client:request(options)
+function Methods:request(options)
+  check_argument(1, "request", "table", options)
   local peer = self.peer
   if not peer then
     return nil, "not connected"
@@ -223,8 +236,10 @@ function Client:request(options)
 end
 
 
-function Client:request_uri(uri, options)
+function Methods:request_uri(uri, options)
+  check_argument(1, "request_uri", "string", uri)
   options = options or {}
+  check_argument(2, "request_uri", "table", options)
   local parsed, err = self:parse_uri(uri)
   if not parsed then
     return nil, err
@@ -240,6 +255,30 @@ function Client:request_uri(uri, options)
   response.body = body
   return response
 end
+
+
+local Client = {}
+
+-- Each method first checks that the call has a colon. It ends in a tail call, so that errors name
+-- the line of the caller.
+for name, method in pairs(Methods) do
+  Client[name] = function(self, ...)
+    if type(self) ~= "table" or self.parse_uri == nil then
+      error(fmt("client.%s(...) of resty.http: call it with a colon", name), 2)
+    end
+    return method(self, ...)
+  end
+end
+
+local client_mt = {
+  __index = function(_, name)
+    local method = Client[name]
+    if method == nil and name ~= "peer" then
+      lacking.note("client:", name, Client)
+    end
+    return method
+  end,
+}
 
 
 local _M = {}
@@ -259,14 +298,18 @@ local function check_phase(allowed, level)
 end
 
 
---- `require("resty.http")`
+--- `require("resty.http")`. It has all methods of a client, as in nginx.
 _M.http = {
   _VERSION = "0.17.1",
   new = function()
     check_phase(HAS_SOCKETS, 2)
-    return setmetatable({}, Client)
+    return setmetatable({}, client_mt)
   end,
 }
+
+for name, method in pairs(Client) do
+  _M.http[name] = method
+end
 
 
 -- Returns the name of a method by its number (`ngx.HTTP_…`).

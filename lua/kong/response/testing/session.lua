@@ -3,27 +3,20 @@
 local core = require "kong.response.core"
 local responses = require "kong.response.lifecycle.responses"
 local native = require "kong.response.testing.native"
+local add_reports = require "kong.response.testing.reports"
 local gateway = require "kong.response.testing.gateway"
-local modules = require "kong.response.testing.modules"
-local lacking = require "kong.response.testing.lacking"
 local log = require "kong.response.testing.log"
-local position = require "kong.response.testing.position"
 local running = require "kong.response.testing.running"
+local sentinels = require "kong.response.testing.sentinels"
 local servers = require "kong.response.testing.server"
 local strict = require "kong.response.testing.strict"
 local versions = require "kong.response.testing.versions"
 
 
-local concat = table.concat
-local error = error
-local find = string.find
-local fmt = string.format
-local getmetatable = getmetatable
 local pairs = pairs
 local pcall = pcall
 local select = select
 local setmetatable = setmetatable
-local tostring = tostring
 local type = type
 
 
@@ -45,11 +38,10 @@ local TEMPLATES = {
 
 local Server = servers.Server
 
--- A test waits for no time, so this takes less than a second.
-local MAX_WAITS = 100000
-
 local Session = setmetatable({}, { __index = Server })
 Session.__index = Session
+
+add_reports(Session)
 
 
 --- Adds a line to the log, with the gateway's phase and the plugin that runs in it.
@@ -59,47 +51,6 @@ function Session:write_log(level, message, handler)
     phase, entry = "timer", nil
   end
   log.add(self.log, level, message, phase, entry and entry.name, handler)
-end
-
-
---- Returns the place of the running plugin for messages: ` at <file>:<line>`. After a tail call, it
--- returns the place of the handler. Without a plugin, it returns an empty string.
-function Session:place()
-  if not self.handler then
-    return ""
-  end
-  local line = position.of_plugin()
-  local handler = not line and position.of_function(self.handler)
-  return line and " at " .. line or handler and " in the handler at " .. handler or ""
-end
-
-
---- Adds a hint for messages of failed tests.
-function Session:hint(text)
-  for i = 1, #self.hints do
-    if self.hints[i] == text then
-      return
-    end
-  end
-  self.hints[#self.hints + 1] = text
-end
-
-
---- Reports that code has called a function of `kong` with a colon: its first argument is its own
--- table.
--- @tparam string path the path of that table, for example `kong.request`
--- @tparam string name
-function Session:called_with_colon(path, name)
-  self:hint(fmt("%s:%s(...)%s: call it with a dot", path, name, self:place()))
-  if self.strict then
-    self.strict:called_with_colon(path, name)
-  end
-end
-
-
---- Reports that code has called a method of `kong.cache` with a dot: its first argument is missing.
-function Session:called_with_dot(name)
-  self:hint(fmt("kong.cache.%s(...)%s: call it with a colon", name, self:place()))
 end
 
 
@@ -120,103 +71,6 @@ function Session:enter(phase)
     self.ngx.ctx.KONG_PHASE = outer_bit
     host:set_phase(outer_nginx)
   end
-end
-
-
--- Whether an error is a failed assertion of busted, or a pending test.
-local function is_failure(err)
-  local kind = type(err) == "table" and (getmetatable(err) or {}).__type
-  return kind == "failure" or kind == "pending"
-end
-
-
--- For an error about an argument, returns the call and its arguments as text.
-local function explain_call(call, text)
-  if not call or not find(text, " must be ", 1, true) and not find(text, "invalid header", 1, true)
-  then
-    return nil
-  end
-  local shown = {}
-  for i = 1, call[2] do
-    local value = call[i + 2]
-    shown[i] = type(value) == "string" and fmt("%q", value) or type(value) == "table" and "{...}"
-               or tostring(value)
-  end
-  return fmt("the call was kong.response.%s(%s)", call[1], concat(shown, ", "))
-end
-
-
---- Returns the text of an error that a handler has raised. If the error is a failed assertion of
--- the test, it also fails the test.
--- @treturn string
-function Session:caught(err)
-  if is_failure(err) and not self.failure then
-    self.failure = err
-  end
-  local ok, text = pcall(tostring, err)
-  return ok and modules.shorten(text) or "(error object is a " .. type(err) .. " value)"
-end
-
-
---- Fails the test if its code waits so often that it would wait forever in nginx.
-function Session:count_wait()
-  self.wait_count = self.wait_count + 1
-  if self.wait_count > MAX_WAITS then
-    self.failure = self.failure or fmt(
-      "%s: the code has waited %d times in one test: what it waits for does not happen",
-      position.of_plugin() or "?", MAX_WAITS)
-    error(self.failure, 0)
-  end
-end
-
-
--- Adds a hint for a failure, and reports the failure to strict mode.
-local function explain(session, hint, text)
-  if hint then
-    session:hint(hint)
-  end
-  if session.strict then
-    session.strict:failed(text)
-  end
-end
-
-
---- Logs the error of a handler.
-function Session:failed(err)
-  local text = self:caught(err)
-  local has_position = find(text, "^[^\n]-:%d+: ")
-  self:write_log(ERR, text, not has_position and position.of_function(self.handler) or nil)
-  explain(self, lacking.hint(text) or explain_call(self.last_call, text), text)
-end
-
-
---- Reports the error of a handler that the life cycle has called. The life cycle logs the error.
-function Session:handler_failed(err)
-  local text = self:caught(err)
-  explain(self, lacking.hint(text) or explain_call(self.last_call, text), text)
-end
-
-
---- Reports the error of a timer, which is in the log.
-function Session:timer_failed(err)
-  local text = tostring(err)
-  local needs_request = find(text, "no phase in ngx.ctx.KONG_PHASE", 1, true)
-  local hint = needs_request and "a timer has no request: pass it the values that it needs"
-               or lacking.hint(text)
-  if hint then
-    self:hint(hint)
-  end
-  if self.strict then
-    self.strict:timer_failed(text)
-  end
-end
-
-
---- Logs the error of `init_worker` or `configure`.
-function Session:failed_to_start(err, level, message)
-  local text = self:caught(err)
-  self:write_log(level, message)
-  explain(self, lacking.hint(text), message)
 end
 
 
@@ -444,6 +298,7 @@ function _M.new(case, ngx, kong, requests)
   for i = 1, #loading do
     log.add(self.log, loading[i][1], loading[i][2], "init")
   end
+  sentinels.add_hints(self)
   self.functions = self.bind(gateway.OPTIONS)
   return self
 end

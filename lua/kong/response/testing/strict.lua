@@ -1,83 +1,26 @@
 --- Finds mistakes of plugins that nginx and gateways accept silently.
 
-local coroutines = require "kong.response.testing.coroutines"
+local add_exit_check = require "kong.response.testing.strict_exit"
 local fields = require "kong.response.testing.fields"
-local position = require "kong.response.testing.position"
 
 
 local concat = table.concat
 local error = error
 local find = string.find
 local fmt = string.format
-local gethook = debug.gethook
-local getinfo = debug.getinfo
-local gsub = string.gsub
-local io_open = io.open
-local is_of_coroutines = coroutines.is_here
-local is_ours = position.is_ours
-local jit_off = jit and jit.off
 local lower = string.lower
-local match = string.match
-local resumer = coroutines.resumer
 local pairs = pairs
-local running_coroutine = coroutine.running
 local setmetatable = setmetatable
-local sethook = debug.sethook
 local stray_key = fields.stray_key
 local tonumber = tonumber
 local tostring = tostring
 local type = type
 
 
--- Patterns of lines that only leave a function or a loop.
-local LEAVES = {
-  "^%s*end[%s%)%]},;]*$",
-  "^%s*else%s*$",
-  "^%s*break%s*;?%s*$",
-  "^%s*return%s*;?%s*$",
-  "^%s*return%s*;?%s+end[%s%)%]},;]*$",
-  "^%s*return%s+[%w_,%s]+;?%s*$",
-}
-
-
--- Returns the text of a line of a file, without a comment at its end.
-local function line_of(source, number)
-  local file = match(source, "^@(.*)") and io_open(match(source, "^@(.*)"), "rb")
-  if not file then
-    return nil
-  end
-  local text
-  local n = 0
-  for line in file:lines() do
-    n = n + 1
-    if n == number then
-      text = line
-      break
-    end
-  end
-  file:close()
-  return text and (match(text, "^(.-)%s*%-%-") or text)
-end
-
-
-local function only_leaves(info)
-  local text = line_of(info.source, info.currentline)
-  if not text then
-    return info.currentline == info.lastlinedefined and info.linedefined ~= info.lastlinedefined
-  end
-  -- Replace strings with a number, because the patterns allow only words as values.
-  text = gsub(text, "([\"'])[^\"'\\]*%1", "0")
-  for i = 1, #LEAVES do
-    if find(text, LEAVES[i]) then
-      return true
-    end
-  end
-  return false
-end
-
-
 local Strict = {}
 Strict.__index = Strict
+
+add_exit_check(Strict)
 
 
 --- Adds a mistake, unless it was added before.
@@ -130,78 +73,6 @@ function Strict:arg_set(index)
 end
 
 
---- Is called before a handler.
-function Strict:before(handler)
-  if self.session.phase == "header_filter" then
-    self.inside = true
-    -- LuaJIT does not call hooks in compiled code.
-    if jit_off then
-      jit_off(handler, true)
-    end
-  end
-end
-
-
---- Is called after a handler.
-function Strict:after()
-  if self.hooked then
-    sethook(self.hook, self.mask, self.count)
-    self.hooked = false
-  end
-  self.inside = false
-end
-
-
---- Is called when `ngx.exit` returns in header_filter. A hook then finds the next code that runs in
--- the handler, because the handler should end.
-function Strict:exited_in_filter()
-  if not self.inside or self.hooked then
-    return
-  end
-
-  -- The current line of each function on the stack: the rest of these lines may run.
-  local calling = {}
-  local thread, level = running_coroutine(), 2
-  local info = getinfo(level, "fl")
-  while info do
-    calling[info.func] = info.currentline
-    level = level + 1
-    info = getinfo(thread, level, "fl")
-    if not info then
-      thread, level = resumer(thread), 0
-      info = thread and getinfo(thread, level, "fl")
-    end
-  end
-
-  self.hooked = true
-  self.hook, self.mask, self.count = gethook()
-  sethook(function(event)
-    local at
-    if event == "line" then
-      at = getinfo(2, "Slf")
-      if is_ours(at.source) or calling[at.func] == at.currentline or only_leaves(at) then
-        return
-      end
-    elseif is_of_coroutines(getinfo(2, "S").source) then
-      -- The kit's own code only passes on the exit from the coroutine.
-      return
-    else
-      -- A call: take the line of the caller. After a tail call, there is only the called function.
-      at = getinfo(3, "Slf")
-      if not at then
-        at = getinfo(2, "Slf")
-      elseif is_ours(at.source) then
-        return
-      end
-    end
-    sethook(self.hook, self.mask, self.count)
-    self.hooked = false
-    self:mistake("code ran after an exit in header_filter, at %s:%d", at.short_src,
-                 at.currentline)
-  end, "cl")
-end
-
-
 local function listed(host, name)
   local value = host:get_header(name)
   if type(value) == "table" then
@@ -235,8 +106,25 @@ function Strict:before_head()
 end
 
 
+-- Reports a status and a Content-Type that the upstream's answer has replaced.
+local function check_replaced(self)
+  local upstream = self.session.upstream
+  if self.early_status then
+    self:mistake_at(self.early_status, "set_status before the upstream's answer, whose status"
+                    .. " replaces it")
+  end
+  if self.early_type and fields.find(upstream.headers, "content-type") then
+    self:mistake_at(self.early_type, "Content-Type was set before the upstream's answer, whose"
+                    .. " Content-Type replaces it")
+  end
+end
+
+
 --- Is called after the headers were sent.
 function Strict:after_head()
+  if self.session.answered then
+    check_replaced(self)
+  end
   for i = 1, #self.session.headers do
     local header = self.session.headers[i]
     local name = lower(header[1])
@@ -309,7 +197,7 @@ function Strict:check_value(call, name, value)
   end
   local key = stray_key(value)
   if key then
-    local outcome = value[1] ~= nil and "" or call == "add_header" and ", and added nothing"
+    local outcome = value[1] ~= nil and "" or find(call, "add_header$") and ", and added nothing"
                     or ", and removed the header"
     self:mistake_at(self:place(), "%s ignored the key %s of the value of %q%s", call, key, name,
                     outcome)
@@ -355,17 +243,37 @@ function BODY_CHECKS.set_raw_body(self, body)
 end
 
 
+-- The phases before the upstream's answer, whose status and Content-Type replace those of plugins.
+local BEFORE_UPSTREAM = { rewrite = true, access = true }
+
 -- Checks before the functions that change the head.
 local HEAD_CHECKS = {}
 
 
+local function is_early(self)
+  local phase = self.session.phase
+  return BEFORE_UPSTREAM[phase] and self.session.host:get_phase() == phase
+end
+
+
 function HEAD_CHECKS.set_status(self, status)
   self.status_place = has_no_body(status) and self:place() or nil
+  if type(status) == "number" and is_early(self) then
+    self.early_status = self:place()
+  end
+end
+
+
+local function note_early_type(self, name)
+  if type(name) == "string" and find(lower(name), "^content[-_]type$") and is_early(self) then
+    self.early_type = self:place()
+  end
 end
 
 
 function HEAD_CHECKS.set_header(self, name, value)
   self:check_value("set_header", name, value)
+  note_early_type(self, name)
 end
 
 
@@ -376,6 +284,9 @@ end
 
 function HEAD_CHECKS.set_headers(self, headers)
   self:check_values("set_headers", headers)
+  for name in pairs(type(headers) == "table" and headers or {}) do
+    note_early_type(self, name)
+  end
 end
 
 
@@ -392,6 +303,17 @@ end
 
 function HEAD_CHECKS.error(self, _, _, headers)
   self:check_values("error", headers)
+end
+
+
+--- Is called before a function of `kong.service.request` that sets headers, with its arguments.
+function Strict:before_service_call(name, ...)
+  local call = "kong.service.request." .. name
+  if name == "set_headers" then
+    self:check_values(call, ...)
+  else
+    self:check_value(call, ...)
+  end
 end
 
 

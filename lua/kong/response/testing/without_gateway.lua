@@ -5,6 +5,7 @@ local failures = require "kong.response.failures"
 local gateway = require "kong.response.testing.gateway"
 local handlers = require "kong.response.lifecycle.handlers"
 local phases = require "kong.response.testing.phases"
+local position = require "kong.response.testing.position"
 local running = require "kong.response.testing.running"
 local servers = require "kong.response.testing.server"
 local worker_start = require "kong.response.testing.worker_start"
@@ -12,6 +13,7 @@ local worker_start = require "kong.response.testing.worker_start"
 
 local concat = table.concat
 local error = error
+local fmt = string.format
 local getmetatable = getmetatable
 local lower = string.lower
 local pairs = pairs
@@ -46,10 +48,10 @@ function Methods:filter_head()
   end
   local leave = self:enter "header_filter"
   local outcome, err = self:call(self.life.header_filter)
-  leave()
   if outcome == "failed" then
     self:write_log(ERR, tostring(err))
   end
+  leave()
   return outcome ~= "failed"
 end
 
@@ -164,6 +166,13 @@ end
 
 
 function Methods:left_plugin()
+  local ctx = self.ngx.ctx
+  if type(ctx) ~= "table" then
+    local place = position.of_function(self.handler)
+    self.failure = self.failure or fmt("ngx.ctx must be a table, got %s, after the handler at %s",
+                                       type(ctx), place or "?")
+    self.ngx.ctx = {}
+  end
   if self.strict and self.handler then
     self.strict:after()
   end
