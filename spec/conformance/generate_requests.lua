@@ -61,7 +61,7 @@ local NEW_PATHS = {
   "/a/../b", "/a%20b", "/\127\1", "x", "", 1, true,
 }
 
-local NEW_QUERIES = { "", "a=1", "a=1&a=2", "?x", "a=%20", "\195\169", "&&", "x\r\n", 1, true }
+local NEW_QUERIES = { "", "a=1", "a=1&a=2", "?x", "a=%20", "\195\169", "&&", "x \t\r\n", 1, true }
 
 local GETTERS = {
   "get_scheme", "get_host", "get_port", "get_forwarded_scheme", "get_forwarded_host",

@@ -105,6 +105,35 @@ describe("the parts of kong in memory", function()
     end)
   end)
 
+  it("kong.node.get_memory_stats has the dictionaries of the case", function()
+    assert.same({ 1048576, 0, "1.0 MiB" }, in_access({ shared = { cache = "1m" } }, function()
+      local node = kong.node
+      local cache = node.get_memory_stats().lua_shared_dicts.cache
+      return cache.capacity, cache.allocated_slabs,
+             node.get_memory_stats("m", 1).lua_shared_dicts.cache.capacity
+    end))
+    assert.same({ {} }, in_access({}, function()
+      return kong.node.get_memory_stats().lua_shared_dicts
+    end))
+  end)
+
+  it("the log names a secret that is not available", function()
+    local schema = { name = "secret", fields = { { config = { type = "record", fields = {
+      { token = { type = "string", referenceable = true } },
+    } } } } }
+    for _, gateway in ipairs { true, false } do
+      local result = testing.run {
+        gateway = gateway, schema = schema, config = { token = "{vault://env/no-such-token}" },
+        plugin = { access = function(_, config) kong.log.err("<", config.token, ">") end },
+      }
+      assert.same({ "<>" }, result.log.err)
+      assert.same({
+        "the secret {vault://env/no-such-token} is not available: unable to load value "
+          .. "(no-such-token) from vault (env): not found [{vault://env/no-such-token}]",
+      }, result.log.warn)
+    end
+  end)
+
   for _, version in ipairs { "1.22.1", "1.27.1" } do
     describe("with nginx " .. version, function()
       it("kong.request takes the first of several forwarded headers", function()

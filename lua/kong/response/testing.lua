@@ -49,9 +49,14 @@ local fmt = string.format
 local loaded = package.loaded
 local pairs = pairs
 local pcall = pcall
+local rawget = rawget
+local rawset = rawset
 local tostring = tostring
 local type = type
 
+
+-- nginx's number of the level.
+local WARN = 5
 
 local ADDITIONS = { kong = "table", ngx = "table" }
 
@@ -64,9 +69,15 @@ local last
 
 local vault = vaults({})
 
--- Returns the secret of a vault's reference, for configs.
+-- Returns the secret of a vault's reference, for configs. The log of the next test says if there is
+-- none.
 local function resolve(reference)
-  return vault.get(reference) or ""
+  local secret, err = vault.get(reference)
+  if not secret then
+    running.start_loading()
+    running.log(WARN, fmt("the secret %s is not available: %s", reference, err))
+  end
+  return secret or ""
 end
 
 
@@ -98,6 +109,12 @@ local function run_session(case)
   ngx_table.ctx = {}
   globals.requests.start(case)
   globals.add(given, true)
+  -- `pairs` lists these dictionaries.
+  for name, dictionary in pairs(case.worker.shared) do
+    if rawget(ngx_table.shared, name) == nil then
+      rawset(ngx_table.shared, name, dictionary)
+    end
+  end
   if type(ngx_table.ctx) ~= "table" then
     error("ngx.ctx must be a table, got " .. type(ngx_table.ctx), 0)
   end

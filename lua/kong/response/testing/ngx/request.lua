@@ -240,9 +240,9 @@ function req.set_uri_args(args)
     error(fmt("bad argument #1 to 'set_uri_args' (string, number, or table expected, but got %s)",
               kind), 2)
   end
-  args = escape_control(tostring(args))
-  local request = current().request
-  request.args = args
+  current().request.args = gsub(tostring(args), "[%z\1-\32\127]", function(c)
+    return fmt("%%%02X", byte(c))
+  end)
 end
 
 
