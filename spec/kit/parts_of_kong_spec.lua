@@ -134,6 +134,98 @@ describe("the parts of kong in memory", function()
     end
   end)
 
+  describe("the request to the upstream", function()
+    -- Returns the headers that the upstream gets.
+    local function headers_for(case)
+      return testing.run(case).upstream.request.headers
+    end
+
+    local OWN = {
+      ["X-Forwarded-For"] = "192.0.2.1", ["X-Forwarded-Proto"] = "https",
+      ["X-Forwarded-Host"] = "client.example", ["X-Forwarded-Port"] = "443",
+      ["X-Forwarded-Path"] = "/client", ["X-Forwarded-Prefix"] = "/prefix",
+      ["X-Real-IP"] = "192.0.2.1", ["X-Kong-Request-Id"] = "client's",
+    }
+
+    local function expect(expected, headers)
+      for name in pairs(OWN) do
+        assert.equal(expected[name], headers[name:lower()], name)
+      end
+    end
+
+    it("has a gateway's headers, whatever the client and plugins set", function()
+      local id = ("0123456789abcdef"):rep(2)
+      expect({
+        ["X-Forwarded-For"] = "192.0.2.1, 10.0.0.1", ["X-Forwarded-Proto"] = "http",
+        ["X-Forwarded-Host"] = "h", ["X-Forwarded-Port"] = "8000", ["X-Forwarded-Path"] = "/a",
+        ["X-Real-IP"] = "10.0.0.2", ["X-Kong-Request-Id"] = id,
+      }, headers_for {
+        plugin = { access = function()
+          for name in pairs(OWN) do
+            kong.service.request.set_header(name, "plugin's")
+          end
+        end },
+        request = {
+          path = "/a?b", host = "h", port = 8000, headers = OWN, id = id,
+          client = { ip = "10.0.0.1", forwarded_ip = "10.0.0.2" },
+        },
+      })
+    end)
+
+    it("has the headers of a trusted proxy", function()
+      expect({
+        ["X-Forwarded-For"] = "192.0.2.1, 127.0.0.1", ["X-Forwarded-Proto"] = "https",
+        ["X-Forwarded-Host"] = "client.example", ["X-Forwarded-Port"] = "443",
+        ["X-Forwarded-Path"] = "/client", ["X-Forwarded-Prefix"] = "/prefix",
+        ["X-Real-IP"] = "127.0.0.1", ["X-Kong-Request-Id"] = ("0"):rep(32),
+      }, headers_for {
+        plugin = {}, configuration = { trusted_ips = { "127.0.0.0/8" } },
+        request = { headers = OWN, id = ("0"):rep(32) },
+      })
+    end)
+
+    it("has what a plugin writes into a gateway's variables in access", function()
+      local headers = headers_for {
+        plugin = {
+          rewrite = function() ngx.var.upstream_x_forwarded_host = "lost" end,
+          access = function() ngx.var.upstream_x_forwarded_for = "changed" end,
+        },
+        request = { host = "h" },
+      }
+      assert.equal("changed", headers["x-forwarded-for"])
+      assert.equal("h", headers["x-forwarded-host"])
+    end)
+
+    it("has no hop-by-hop headers", function()
+      local headers = headers_for {
+        plugin = {},
+        request = { headers = {
+          Connection = "close, X-Hop", ["X-Hop"] = "1", Proxy = "p", ["Proxy-Connection"] = "q",
+          ["X-End"] = "2",
+        } },
+      }
+      assert.is_nil(headers["x-hop"])
+      assert.is_nil(headers.proxy)
+      assert.is_nil(headers["proxy-connection"])
+      assert.equal("2", headers["x-end"])
+    end)
+
+    it("has the headers of the client and of plugins without a gateway", function()
+      local headers = headers_for {
+        gateway = false,
+        plugin = { access = function()
+          kong.service.request.set_header("X-Forwarded-Proto", "plugin's")
+          kong.log.err(tostring(ngx.var.upstream_x_forwarded_for),
+            pcall(function() ngx.var.upstream_x_forwarded_for = "x" end))
+        end },
+        request = { headers = OWN },
+      }
+      assert.equal("plugin's", headers["x-forwarded-proto"])
+      assert.equal("192.0.2.1", headers["x-forwarded-for"])
+      assert.equal("client's", headers["x-kong-request-id"])
+    end)
+  end)
+
   for _, version in ipairs { "1.22.1", "1.27.1" } do
     describe("with nginx " .. version, function()
       it("kong.request takes the first of several forwarded headers", function()

@@ -1,6 +1,7 @@
 --- Runs a request through its phases, like a gateway.
 
 local fields = require "kong.response.testing.fields"
+local forwarded = require "kong.response.testing.forwarded"
 local for_upstream = require("kong.response.testing.ngx.request").for_upstream
 local tries = require "kong.response.pdk.tries"
 
@@ -95,6 +96,7 @@ local function run_access(session)
   local leave = session:enter "access"
   local ctx = session.ngx.ctx
   session.requests.access(ctx)
+  forwarded.start(session)
   ctx.delay_response = true
 
   local outcome = session:handlers("access", function(outcome)
@@ -152,6 +154,9 @@ end
 local function ask(session)
   session.upstream_called = true
   local sent = for_upstream(session.request, session.request.variables)
+  if not session.life then
+    forwarded.apply(session, sent)
+  end
   local target = session.ngx.ctx.balancer_data
   if target then
     sent.host, sent.port = target.host, target.port

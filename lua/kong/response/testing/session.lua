@@ -249,6 +249,7 @@ function _M.new(case, ngx, kong, requests)
     ngx = ngx,
     requests = requests,
     services = case.services,
+    configuration = case.configuration or {},
     worker = case.worker,
     nginx_version = case.nginx_version,
     joins_headers = version.joins_headers,

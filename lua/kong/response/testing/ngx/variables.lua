@@ -2,6 +2,7 @@
 
 local clock = require "kong.response.testing.clock"
 local fields = require "kong.response.testing.fields"
+local forwarded = require "kong.response.testing.forwarded"
 local names = require "kong.response.names"
 local running = require "kong.response.testing.running"
 
@@ -258,10 +259,8 @@ COMPUTED.query_string = COMPUTED.args
 -- Variables of nginx that have no value for the requests of tests.
 local EMPTY = {}
 for name in gmatch([[
-  upstream_cache_status upstream_bytes_received upstream_bytes_sent upstream_x_forwarded_prefix
+  upstream_cache_status upstream_bytes_received upstream_bytes_sent
   upstream_http_upgrade upstream_trailer_x upstream_connection upstream_upgrade upstream_te
-  upstream_x_forwarded_for upstream_x_forwarded_proto upstream_x_forwarded_host
-  upstream_x_forwarded_port upstream_x_forwarded_path
   ssl_protocol ssl_cipher ssl_session_id ssl_session_reused ssl_server_name ssl_client_cert
   ssl_client_raw_cert ssl_client_escaped_cert ssl_client_s_dn ssl_client_i_dn ssl_client_serial
   ssl_client_fingerprint ssl_client_verify ssl_client_v_start ssl_client_v_end ssl_client_v_remain
@@ -274,6 +273,11 @@ end
 
 -- The variables that the location of a gateway declares.
 local DECLARED = { upstream_scheme = true, upstream_host = true, upstream_uri = true }
+
+-- Returns whether the location declares a variable.
+local function is_declared(session, name)
+  return DECLARED[name] or forwarded.VARIABLES[name] and not session.life
+end
 
 local CHANGEABLE = { args = true, limit_rate = true }
 
@@ -358,7 +362,7 @@ end
 -- Returns the names of all variables, for suggestions.
 local function known_names(given)
   local known = {}
-  for _, some in ipairs { COMPUTED, EMPTY, DECLARED, given } do
+  for _, some in ipairs { COMPUTED, EMPTY, DECLARED, forwarded.VARIABLES, given } do
     for name in pairs(some) do
       known[name] = true
     end
@@ -380,9 +384,9 @@ function _M.get(session, name)
   local compute = COMPUTED[name]
   if compute then
     return compute(session, request)
-  elseif DECLARED[name] then
+  elseif is_declared(session, name) then
     return ""
-  elseif EMPTY[name] then
+  elseif EMPTY[name] or forwarded.VARIABLES[name] then
     return nil
   end
   local find_value, rest = prefixed(name)
@@ -403,7 +407,7 @@ function _M.set(session, name, value)
     return
   end
   local is_given = request.variables[name] ~= nil
-  if not is_given and not DECLARED[name] and not CHANGEABLE[name] then
+  if not is_given and not is_declared(session, name) and not CHANGEABLE[name] then
     if COMPUTED[name] or EMPTY[name] then
       error(fmt('variable "%s" not changeable', name), 3)
     end
