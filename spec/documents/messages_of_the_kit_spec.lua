@@ -168,6 +168,13 @@ local PROVOKED = {
       end,
     }
   end,
+  ['the config has no field "<name>": did you mean "<name>"?'] = function()
+    return failed({
+      access = function(_, config)
+        return #config.claimz
+      end,
+    }, { config = { claims = { "sub" } } })
+  end,
   ['the case declares no dictionary "<name>": shared = { "<name>" } (docs/testing.md)']
   = function()
     return failed {
@@ -207,6 +214,15 @@ local PROVOKED = {
         return kong.response.exit(201)
       end,
     }, { strict = false })
+  end,
+  ["cjson.<name> at <line> is nil, because this lua-cjson does not have it: use that of"
+    .. " kong.response.json"]
+  = function()
+    return failed({
+      access = function()
+        return #require("cjson").array_mt
+      end,
+    }, { modules = { cjson = { encode = nothing } } })
   end,
   ["kong.ctx.plugin is nil in init_worker, in configure and in timers"] = function()
     return failed({
@@ -276,6 +292,25 @@ local PROVOKED = {
           ngx.header["X-Foo"] = "a"
         end,
       },
+    }
+  end,
+  ["set_status before the upstream's answer, whose status replaces it"] = function()
+    return refused {
+      plugin = {
+        access = function()
+          kong.response.set_status(201)
+        end,
+      },
+    }
+  end,
+  ["Content-Type was set before the upstream's answer, whose Content-Type replaces it"] = function()
+    return refused {
+      plugin = {
+        access = function()
+          kong.response.set_header("Content-Type", "text/plain")
+        end,
+      },
+      upstream = { headers = { ["Content-Type"] = "text/html" }, body = "a" },
     }
   end,
   ['<name> ignored the key <key> of the value of "<header>", and removed the header'] = function()
