@@ -376,14 +376,16 @@ describe("the environment of plugins", function()
         access = function()
           kong.log("a ", 1)
           kong.log.err("b", nil, true)
-          ngx.log(ngx.WARN, "c", { "d" })
+          ngx.log(ngx.WARN, "c", ngx.null, setmetatable({}, {
+            __tostring = function() return "d" end,
+          }))
           kong.log.debug("e")
         end,
       },
     }
     assert.same({ "a 1" }, result.log.notice)
     assert.same({ "bniltrue" }, result.log.err)
-    assert.same({ "cd" }, result.log.warn)
+    assert.same({ "cnulld" }, result.log.warn)
     assert.same({ "e" }, result.log.debug)
     assert.same({}, result.log.crit)
     assert.same({ level = "err", message = "bniltrue", phase = "access" }, result.log[2])

@@ -128,6 +128,8 @@ describe("a field of ngx or kong that the kit lacks", function()
       in_timer(function() kong.ctx.plugin.x = 1 end))
     assert.same({ "a timer has no request: pass it the values that it needs" },
       in_timer(function() kong.request.get_header("x") end))
+    assert.same({ "a timer has no request: pass it the values that it needs" },
+      in_timer(function() return ngx.var.uri end))
   end)
 
   it("is named if the plugin has it in a local variable", function()

@@ -1,11 +1,13 @@
 -- The kit's `ngx` answers as nginx's: the same calls in both.
 
 local nginx = require "spec.support.nginx"
+local process = require "spec.support.process"
 local served = require "spec.support.served"
 local testing = require "kong.response.testing"
 
 
 local CALLS = "spec/kit/fixtures/ngx_calls.lua"
+local IN_PHASES = "spec/kit/fixtures/ngx_in_phases.lua"
 
 
 local function lines_of(text)
@@ -81,6 +83,125 @@ end, function(server)
       end
       assert.is_true(#expected > 5)
       assert.same({}, different)
+    end)
+  end
+end)
+
+
+local PHASES = { "rewrite", "access", "header_filter", "body_filter", "log" }
+
+-- Notes what the phase sees, and at the end of the log phase also what a timer sees.
+local NOTE = [[
+  if ngx.var.uri == "/in_phases" then
+    require("noted").phase()
+  end
+]]
+
+local NOTED = [==[
+local calls = assert(loadfile("%{dir}/calls.lua"))()
+local in_phases = assert(loadfile("%{dir}/in_phases.lua"))()
+
+local _M = { calls = calls, in_phases = in_phases }
+local noted = {}
+
+function _M.phase()
+  local phase = ngx.get_phase()
+  if noted[phase] then
+    return
+  end
+  noted[phase] = calls.outcomes_of(in_phases.in_phases)
+  if phase == "log" then
+    ngx.timer.at(0, function()
+      noted.timer = calls.outcomes_of(in_phases.in_phases)
+      for name, text in pairs(noted) do
+        local file = assert(io.open("%{dir}/noted." .. name, "wb"))
+        file:write(text)
+        file:close()
+      end
+      ngx.log(ngx.NOTICE, "all <<noted>>")
+    end)
+  end
+end
+
+return _M
+]==]
+
+
+local function case_of(path, plugin)
+  return testing.run {
+    plugin = plugin, gateway = false, strict = false, shared = { d = "1m" },
+    nginx_version = "1.22.1", upstream = { body = "hello" },
+    request = {
+      method = "POST", path = path, body = "p=1", variables = { foo = "" }, host = "127.0.0.1",
+    },
+  }
+end
+
+
+served.describe("in the kit as in nginx,", function()
+  local settings = {
+    http = "lua_shared_dict d 1m;",
+    files = {
+      ["calls.lua"] = nginx.read("../kit/fixtures/ngx_calls.lua"),
+      ["in_phases.lua"] = nginx.read("../kit/fixtures/ngx_in_phases.lua"), ["noted.lua"] = NOTED,
+    },
+  }
+  local directives = {}
+  for i, phase in ipairs(PHASES) do
+    directives[i] = phase .. "_by_lua_block { " .. NOTE .. " }"
+  end
+  settings.locations = "location /in_phases { set $foo ''; " .. table.concat(directives, "\n") .. [[
+      content_by_lua_block { ngx.print("hello") }
+    }
+    location / {
+      access_by_lua_block {
+        local noted = require "noted"
+        ngx.header["Content-Type"] = "text/plain"
+        local text = noted.calls.outcomes_of(noted.in_phases[ngx.var.uri:sub(2)])
+        ngx.print("\n", text)
+        return ngx.exit(200)
+      }
+    }
+  ]]
+  return nginx.start(settings)
+end, function(server)
+  it("functions work in the same phases", function()
+    server:request { method = "POST", path = "/in_phases", body = "p=1" }
+    assert.equal("noted", server:wait_log("all <<(noted)>>"))
+
+    local calls, in_phases = dofile(CALLS), nil
+    local noted, plugin = {}, {}
+    local function note(name)
+      in_phases = in_phases or dofile(IN_PHASES)
+      noted[name] = noted[name] or calls.outcomes_of(in_phases.in_phases)
+    end
+    for _, phase in ipairs(PHASES) do
+      plugin[phase] = function()
+        note(phase)
+        if phase == "log" then
+          ngx.timer.at(0, function() note("timer") end)
+        end
+      end
+    end
+    case_of("/in_phases", plugin)
+    for phase, text in pairs(noted) do
+      local of_nginx = process.read_file(server.dir .. "/noted." .. phase)
+      assert.same(lines_of(of_nginx), lines_of(text), phase)
+    end
+    assert.is_string(noted.timer)
+  end)
+
+  for _, group in ipairs { "outputs", "arguments" } do
+    it("functions take the same arguments: " .. group, function()
+      local r = server:request { method = "POST", path = "/" .. group, body = "p=1" }
+      local result = case_of("/" .. group, { access = function()
+        local in_phases = dofile(IN_PHASES)
+        ngx.header["Content-Type"] = "text/plain"
+        local text = dofile(CALLS).outcomes_of(in_phases[group])
+        ngx.print("\n", text)
+        return ngx.exit(200)
+      end })
+      assert.same(lines_of(r.body), lines_of(result.body))
     end)
   end
 end)

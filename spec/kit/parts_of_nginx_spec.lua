@@ -66,10 +66,12 @@ describe("a timer", function()
 
   it("raises an error without a delay and a function", function()
     testing.run { plugin = { access = function()
-      assert.has_error(function() ngx.timer.at(-1, print) end,
-        "bad argument #1 to 'at' (delay expected, got -1)")
+      assert.has_error(function() ngx.timer.at("x", print) end,
+        "bad argument #1 to 'at' (number expected, got string)")
       assert.has_error(function() ngx.timer.at(0, "x") end,
-        "bad argument #2 to 'at' (function expected, got string)")
+        "bad argument #2 to 'at' (Lua function expected)")
+      assert.has_error(function() ngx.timer.every(-1, function() end) end,
+        "delay cannot be negative")
     end } }
   end)
 end)
@@ -113,7 +115,7 @@ describe("code that waits", function()
       local second = semaphore:wait(3)
       seen = { first, reason, second, semaphore:count(), ngx.now() }
     end } }
-    assert.same({ nil, "timeout", true, 0, 105 }, seen)
+    assert.same({ false, "timeout", true, 0, 105 }, seen)
   end)
 end)
 

@@ -4,8 +4,8 @@ use kong_response::date;
 use kong_response::error::Error;
 use mlua::{Lua, LuaString, Result, Table, UserData, Value};
 
-use super::errors::{of_lua, raising_function};
-use super::values::{bytes, misuse, number};
+use super::errors::{of_lua, raising_function, returning_status};
+use super::values::{Taker, bytes, misuse, number};
 use crate::{regex, text};
 
 /// A compiled expression as a userdata.
@@ -77,6 +77,12 @@ fn http_time(_: &Lua, seconds: Value) -> Outcome<Option<String>> {
     Ok(seconds.map(|seconds| date::format(seconds as i64)))
 }
 
+/// `join(array, argument, is_strict) -> true, text | false, err`: the text of an array of pieces. `argument` is the
+/// beginning of nginx's error, for example `#1 to 'print'`.
+fn join(lua: &Lua, (array, argument, is_strict): (Table, String, bool)) -> Outcome<LuaString> {
+    string(lua, Taker { argument: &argument, is_strict }.join(lua, &array)?)
+}
+
 /// The functions, by name.
 pub fn table(lua: &Lua) -> Result<Table> {
     let table = lua.create_table()?;
@@ -85,6 +91,7 @@ pub fn table(lua: &Lua) -> Result<Table> {
     table.raw_set("find", raising_function(lua, find)?)?;
     table.raw_set("parse_http_time", raising_function(lua, parse_http_time)?)?;
     table.raw_set("http_time", raising_function(lua, http_time)?)?;
+    table.raw_set("join", returning_status(lua, join)?)?;
     let unknown_option = |lua: &Lua, options: Value| {
         let letter = regex::Regex::unknown_option(&given(&options)?);
         letter.map(|letter| string(lua, [letter])).transpose()

@@ -137,7 +137,7 @@ const MAX_CHUNK_DEPTH: usize = 100;
 pub fn chunk(lua: &Lua, value: &Value) -> Result<Vec<Bytes>, Error> {
     match value {
         Value::Nil => Ok(Vec::new()),
-        Value::Table(array) => pieces(lua, array, &mut Vec::new()),
+        Value::Table(array) => SET_ARG.pieces(lua, array, &mut Vec::new()),
         value => {
             let refused = || misuse(format!("bad chunk data type: {}", type_name(value)));
             Ok(vec![text(lua, value)?.ok_or_else(refused)?])
@@ -145,24 +145,88 @@ pub fn chunk(lua: &Lua, value: &Value) -> Result<Vec<Bytes>, Error> {
     }
 }
 
-/// The pieces in an array. `outer` has the tables that contain it.
-fn pieces(lua: &Lua, array: &Table, outer: &mut Vec<*const c_void>) -> Result<Vec<Bytes>, Error> {
-    let table = array.to_pointer();
-    if outer.len() == MAX_CHUNK_DEPTH || outer.contains(&table) {
-        return Err(misuse("bad chunk: tables nested too deep".to_owned()));
+/// A function of nginx that takes an array of pieces.
+#[derive(Debug, Clone, Copy)]
+pub struct Taker<'a> {
+    /// The argument, as in `bad argument #3 to '__newindex'`.
+    pub argument: &'a str,
+    /// Whether it refuses nil, booleans and `ngx.null` as pieces. Otherwise, they are their names.
+    pub is_strict: bool,
+}
+
+/// `ngx.arg[1] = table`
+const SET_ARG: Taker = Taker { argument: "#3 to '__newindex'", is_strict: true };
+
+impl Taker<'_> {
+    /// The bytes of an array of pieces.
+    ///
+    /// # Errors
+    ///
+    /// The errors of nginx, and `bad chunk: tables nested too deep`.
+    pub fn join(&self, lua: &Lua, array: &Table) -> Result<Bytes, Error> {
+        Ok(joined(self.pieces(lua, array, &mut Vec::new())?.iter()))
     }
-    outer.push(table);
-    let mut read = Vec::new();
-    for i in 1..=array_length(array)? {
-        let piece: Value = array.raw_get(i).map_err(of_lua)?;
-        let refused = || bad_argument(&format!("bad data type {} found", type_name(&piece)));
-        read.push(match &piece {
-            Value::Table(inner) => joined(pieces(lua, inner, outer)?.iter()),
-            piece => text(lua, piece)?.ok_or_else(refused)?,
-        });
+
+    /// The pieces in an array. `outer` has the tables that contain it.
+    fn pieces(
+        &self,
+        lua: &Lua,
+        array: &Table,
+        outer: &mut Vec<*const c_void>,
+    ) -> Result<Vec<Bytes>, Error> {
+        let table = array.to_pointer();
+        if outer.len() == MAX_CHUNK_DEPTH || outer.contains(&table) {
+            return Err(misuse("bad chunk: tables nested too deep".to_owned()));
+        }
+        outer.push(table);
+        let mut read = Vec::new();
+        for i in 1..=self.length(array)? {
+            let piece: Value = array.raw_get(i).map_err(of_lua)?;
+            let refused = || self.refused(&format!("bad data type {} found", type_name(&piece)));
+            read.push(match &piece {
+                Value::Table(inner) => joined(self.pieces(lua, inner, outer)?.iter()),
+                piece => match self.name(piece) {
+                    Some(name) => Bytes::from_static(name.as_bytes()),
+                    None => text(lua, piece)?.ok_or_else(refused)?,
+                },
+            });
+        }
+        outer.pop();
+        Ok(read)
     }
-    outer.pop();
-    Ok(read)
+
+    /// The text of nil, a boolean or `ngx.null`.
+    fn name(&self, piece: &Value) -> Option<&'static str> {
+        match piece {
+            _ if self.is_strict => None,
+            Value::Nil => Some("nil"),
+            Value::Boolean(true) => Some("true"),
+            Value::Boolean(false) => Some("false"),
+            Value::LightUserData(pointer) if pointer.0.is_null() => Some("null"),
+            _ => None,
+        }
+    }
+
+    /// The greatest index of an array.
+    ///
+    /// # Errors
+    ///
+    /// An error if a key is not a whole number from 1 up.
+    fn length(&self, array: &Table) -> Result<usize, Error> {
+        let mut length = 0.0;
+        for pair in array.pairs::<Value, Value>() {
+            let (key, _) = pair.map_err(of_lua)?;
+            match as_number(&key) {
+                Some(index) if index >= 1.0 && index.fract() == 0.0 => length = index.max(length),
+                _ => return Err(self.refused("non-array table found")),
+            }
+        }
+        Ok(length as usize)
+    }
+
+    fn refused(&self, reason: &str) -> Error {
+        misuse(format!("bad argument {} ({reason})", self.argument))
+    }
 }
 
 /// The bytes of a string, or of a number as Lua's `tostring` writes it. `None` for other types.
@@ -174,26 +238,4 @@ fn text(lua: &Lua, value: &Value) -> Result<Option<Bytes>, Error> {
         }
         _ => Ok(None),
     }
-}
-
-/// The greatest index of an array.
-///
-/// # Errors
-///
-/// An error if a key is not a whole number from 1 up.
-fn array_length(array: &Table) -> Result<usize, Error> {
-    let mut length = 0.0;
-    for pair in array.pairs::<Value, Value>() {
-        let (key, _) = pair.map_err(of_lua)?;
-        match as_number(&key) {
-            Some(index) if index >= 1.0 && index.fract() == 0.0 => length = index.max(length),
-            _ => return Err(bad_argument("non-array table found")),
-        }
-    }
-    Ok(length as usize)
-}
-
-/// nginx's error for a wrong table in `ngx.arg[1] = table`.
-fn bad_argument(reason: &str) -> Error {
-    misuse(format!("bad argument #3 to '__newindex' ({reason})"))
 }

@@ -2,6 +2,9 @@
 -- phases do not have. lua-nginx-module keeps Lua's own functions under other names, such as
 -- `_create`.
 
+local running_test = require "kong.response.testing.running"
+
+
 local coroutine = coroutine
 local error = error
 local pairs = pairs
@@ -34,11 +37,57 @@ local function after_resume(ok, value, ...)
 end
 
 
+-- The phases in which nginx runs coroutines, and those in which its scheduler runs the handler.
+local HAS_COROUTINES = {
+  init = true, rewrite = true, access = true, content = true, timer = true, header_filter = true,
+  body_filter = true,
+}
+local HAS_SCHEDULER = { rewrite = true, access = true, content = true, timer = true }
+
+
+-- Raises nginx's error if the phase has no coroutines. Returns the phase.
+local function check_phase()
+  local session = running_test.session
+  local phase = session and session.host:get_phase()
+  if phase and not HAS_COROUTINES[phase] then
+    error(running_test.disabled_in(phase), 3)
+  end
+  return phase
+end
+
+
+local function create_in_phase(code)
+  check_phase()
+  return create(code)
+end
+
+
+local function status_in_phase(co)
+  check_phase()
+  return status(co)
+end
+
+
+local function yield_in_phase(...)
+  local phase = check_phase()
+  if phase and not HAS_SCHEDULER[phase] and not resumers[running()] then
+    error("attempt to yield across C-call boundary", 0)
+  end
+  return yield(...)
+end
+
+
 local function resume_or_exit(co, ...)
   if co then
     resumers[co] = running()
   end
   return after_resume(resume(co, ...))
+end
+
+
+local function resume_in_phase(co, ...)
+  check_phase()
+  return resume_or_exit(co, ...)
 end
 
 
@@ -50,7 +99,8 @@ local function unwrap(ok, ...)
 end
 
 
-local function wrap_or_exit(code)
+local function wrap_in_phase(code)
+  check_phase()
   local co = create(code)
   return function(...)
     return unwrap(resume_or_exit(co, ...))
@@ -59,11 +109,11 @@ end
 
 
 local FOR_PLUGINS = {
-  create = create,
-  resume = resume_or_exit,
-  status = status,
-  wrap = wrap_or_exit,
-  yield = yield,
+  create = create_in_phase,
+  resume = resume_in_phase,
+  status = status_in_phase,
+  wrap = wrap_in_phase,
+  yield = yield_in_phase,
 }
 
 

@@ -1,5 +1,6 @@
 --- The `ngx` of a test: the functions of lua-nginx-module that plugins use.
 
+local arguments = require "kong.response.testing.ngx.arguments"
 local clock = require "kong.response.testing.clock"
 local constants = require "kong.response.testing.ngx.constants"
 local json = require "kong.response.json"
@@ -14,10 +15,12 @@ local variables = require "kong.response.testing.ngx.variables"
 local versions = require "kong.response.testing.versions"
 
 
-local concat = table.concat
 local current = running.current
+local of_request = running.request
 local error = error
+local floor = math.floor
 local fmt = string.format
+local getinfo = debug.getinfo
 local keep = running.keep
 local pairs = pairs
 local rawset = rawset
@@ -37,6 +40,8 @@ local VERSION = versions.get(versions.DEFAULT)
 
 local YIELDS = { rewrite = true, access = true, content = true, timer = true }
 
+local EXECS = { rewrite = true, access = true, content = true }
+
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 
 -- The tables in `ngx`, except those whose metatables read and write the request.
@@ -53,31 +58,13 @@ local EXITS = {
 local function check_phase(session, allowed)
   local phase = session.host:get_phase()
   if not allowed[phase] then
-    error(fmt("API disabled in the context of %s_by_lua*", phase), 3)
+    error(running.disabled_in(phase), 3)
   end
-end
-
-
-local function flatten(pieces, count, texts)
-  for i = 1, count do
-    local piece = pieces[i]
-    if type(piece) == "table" then
-      flatten(piece, #piece, texts)
-    else
-      texts[#texts + 1] = tostring(piece)
-    end
-  end
-  return texts
-end
-
-
-local function text_of(...)
-  return concat(flatten({ ... }, select("#", ...), {}))
 end
 
 
 local function response_headers(max, raw)
-  local headers, err = current().host:get_headers(max, raw)
+  local headers, err = of_request().host:get_headers(max, raw)
   return headers, err
 end
 
@@ -87,9 +74,12 @@ local function make_fields()
 
   function status.__index(ngx, name)
     if name == "status" then
-      return current().host:get_status()
+      return of_request().host:get_status()
     elseif name == "headers_sent" then
-      return current().host:headers_sent()
+      return of_request().host:headers_sent()
+    elseif name == "is_subrequest" then
+      of_request()
+      return false
     elseif name == "ctx" then
       current()
     end
@@ -101,7 +91,7 @@ local function make_fields()
       rawset(ngx, name, value)
       return
     end
-    local session = current()
+    local session = of_request()
     if session.host:headers_sent() then
       session:late("ngx.status")
       return
@@ -116,15 +106,18 @@ end
 local function make_header()
   return setmetatable({}, {
     __index = function(_, name)
-      return current().host:get_header(name)
+      return of_request().host:get_header(tostring(name))
     end,
     __newindex = function(_, name, value)
-      local session = current()
+      local session = of_request()
       if session.host:headers_sent() then
         session:late(fmt("ngx.header[%q]", tostring(name)))
         return
       end
-      return session.host:set_header(name, value)
+      if value == json.null then
+        value = tostring(value)
+      end
+      return session.host:set_header(tostring(name), value)
     end,
   })
 end
@@ -142,7 +135,7 @@ local function make_arg()
     __newindex = function(_, index, value)
       local session = current()
       if session.host:get_phase() ~= "body_filter" then
-        error(fmt("API disabled in the context of %s_by_lua*", session.host:get_phase()), 2)
+        error(running.disabled_in(session.host:get_phase()), 2)
       end
       if session.strict then
         session.strict:arg_set(index)
@@ -192,6 +185,7 @@ end
 
 local function no_socket(name)
   return function()
+    check_phase(current(), YIELDS)
     error(fmt("the kit has no sockets: %s. Describe the other server in the case's services, for"
               .. " resty.http (docs/testing.md)", name), 2)
   end
@@ -219,7 +213,7 @@ function _M.new()
     location = { capture = services.capture, capture_multi = services.capture_multi },
     socket = {
       tcp = no_socket "ngx.socket.tcp", udp = no_socket "ngx.socket.udp",
-      connect = no_socket "ngx.socket.connect",
+      connect = no_socket "ngx.socket.connect", stream = no_socket "ngx.socket.stream",
     },
     resp = { get_headers = response_headers },
     timer = {},
@@ -228,6 +222,9 @@ function _M.new()
       debug = false,
       prefix = function()
         return "./"
+      end,
+      nginx_configure = function()
+        return ""
       end,
       nginx_version = VERSION.nginx_version,
       ngx_lua_version = VERSION.ngx_lua_version,
@@ -249,23 +246,36 @@ function _M.new()
     return session and session.host:get_phase() or "init"
   end
 
-  function ngx.log(level, ...)
-    if type(level) ~= "number" then
-      error(fmt("bad argument #1 to 'log' (number expected, got %s)", type(level)), 2)
+  function ngx.log(...)
+    local level = floor(arguments.check_number(1, "log", (...), select("#", ...)))
+    if level < 0 or level > CONSTANTS.DEBUG then
+      error(fmt("bad argument #1 to 'log' (bad log level: %d)", level), 2)
     end
-    running.log(level, text_of(...))
+    local line, err = arguments.logged(select(2, ...))
+    if not line then
+      error(err, 2)
+    end
+    running.log(level, line)
   end
 
   function ngx.print(...)
     local session = current()
     check_phase(session, PRINTS)
-    return session:print(text_of(...))
+    local output, err = arguments.printed("print", ...)
+    if not output then
+      error(err, 2)
+    end
+    return session:print(output)
   end
 
   function ngx.say(...)
     local session = current()
     check_phase(session, PRINTS)
-    return session:print(text_of(...) .. "\n")
+    local output, err = arguments.printed("say", ...)
+    if not output then
+      error(err, 2)
+    end
+    return session:print(output .. "\n")
   end
 
   function ngx.send_headers()
@@ -300,6 +310,11 @@ function _M.new()
   function ngx.redirect(uri, status)
     local session = current()
     check_phase(session, PRINTS)
+    if uri == nil then
+      error("expecting one or two arguments", 2)
+    elseif type(uri) ~= "string" and type(uri) ~= "number" then
+      error(fmt("bad argument #1 to 'redirect' (string expected, got %s)", type(uri)), 2)
+    end
     status = status or 302
     if not REDIRECTS[status] then
       error("only ngx.HTTP_MOVED_TEMPORARILY, ngx.HTTP_MOVED_PERMANENTLY,"
@@ -313,6 +328,7 @@ function _M.new()
   end
 
   function ngx.exec()
+    check_phase(current(), EXECS)
     error("ngx.exec cannot redirect, because the kit has only one location", 2)
   end
 
@@ -324,16 +340,18 @@ function _M.new()
   end
 
   function ngx.on_abort()
-    return 1
+    return nil, "lua_check_client_abort is off"
   end
 
   -- A test does not wait: the clock moves instead.
-  function ngx.sleep(seconds)
-    seconds = tonumber(seconds)
-    if not seconds then
-      error("bad argument #1 to 'sleep' (number expected)", 2)
-    elseif seconds < 0 then
-      error("invalid sleep duration \"" .. seconds .. "\"", 2)
+  function ngx.sleep(...)
+    local count = select("#", ...)
+    if count ~= 1 then
+      error(fmt("attempt to pass %d arguments, but accepted 1", count), 2)
+    end
+    local seconds = arguments.check_number(1, "sleep", (...))
+    if seconds < 0 then
+      error(fmt("invalid sleep duration \"%d\"", seconds * 1000), 2)
     end
     local session = current()
     check_phase(session, YIELDS)
@@ -342,24 +360,35 @@ function _M.new()
     run_timers(session)
   end
 
-  local function add_timer(name, delay, interval, callback, ...)
-    if type(delay) ~= "number" or delay < 0 then
-      error(fmt("bad argument #1 to '%s' (delay expected, got %s)", name, tostring(delay)), 3)
-    elseif type(callback) ~= "function" then
-      error(fmt("bad argument #2 to '%s' (function expected, got %s)", name, type(callback)), 3)
-    elseif interval == 0 then
-      error("delay cannot be zero", 3)
+  -- Checks the arguments of a timer. Returns the delay.
+  local function check_timer(name, count, delay, callback)
+    if count < 2 then
+      error(fmt("expecting at least 2 arguments but got %d", count), 3)
     end
-    current():add_timer(delay, interval, callback, ...)
+    delay = arguments.check_number(1, name, delay, count, 4)
+    if type(callback) ~= "function" or getinfo(callback, "S").what == "C" then
+      error(fmt("bad argument #2 to '%s' (Lua function expected)", name), 3)
+    end
+    return delay
+  end
+
+  function ngx.timer.at(...)
+    local delay = check_timer("at", select("#", ...), ...)
+    -- nginx runs a timer with a negative delay at once.
+    current():add_timer(delay > 0 and delay or 0, nil, select(2, ...))
     return 1
   end
 
-  function ngx.timer.at(delay, callback, ...)
-    return (add_timer("at", delay, nil, callback, ...))
-  end
-
-  function ngx.timer.every(delay, callback, ...)
-    return (add_timer("every", delay, delay, callback, ...))
+  function ngx.timer.every(...)
+    local interval = check_timer("every", select("#", ...), ...)
+    if interval == 0 then
+      error("delay cannot be zero", 2)
+    elseif interval < 0 then
+      -- nginx would run it without a pause.
+      error("delay cannot be negative", 2)
+    end
+    current():add_timer(interval, interval, select(2, ...))
+    return 1
   end
 
   function ngx.timer.running_count()

@@ -161,6 +161,7 @@ return function(Session)
   function Session:timer_failed(err)
     local text = tostring(err)
     local needs_request = find(text, "no phase in ngx.ctx.KONG_PHASE", 1, true)
+                          or find(text, "API disabled in the current context", 1, true)
     local hint = needs_request and "a timer has no request: pass it the values that it needs"
                  or lacking.hint(text)
     if hint then

@@ -2,6 +2,7 @@
 -- the same in all tests, and find the running test here.
 
 local error = error
+local fmt = string.format
 local next = next
 local rawset = rawset
 
@@ -21,6 +22,32 @@ function _M.current()
     error("no test of kong.response.testing is running", 3)
   end
   return session
+end
+
+
+-- The phases without a request.
+local WITHOUT_REQUEST = { timer = true, init_worker = true }
+
+
+--- Returns the session of the running test, for functions that need a request.
+-- @raise `no test of kong.response.testing is running`, `API disabled in the current context`
+function _M.request()
+  local session = _M.session
+  if not session then
+    error("no test of kong.response.testing is running", 3)
+  elseif WITHOUT_REQUEST[session.host:get_phase()] then
+    error("API disabled in the current context", 3)
+  end
+  return session
+end
+
+
+--- Returns nginx's error for a function that a phase does not allow.
+function _M.disabled_in(phase)
+  if phase == "timer" then
+    return "API disabled in the context of ngx.timer"
+  end
+  return fmt("API disabled in the context of %s_by_lua*", phase)
 end
 
 

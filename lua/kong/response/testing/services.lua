@@ -4,6 +4,7 @@ local cases = require "kong.response.testing.cases"
 local fields = require "kong.response.testing.fields"
 local lacking = require "kong.response.testing.lacking"
 local names = require "kong.response.names"
+local native = require("kong.response.testing.native").ngx
 local reason_of = require "kong.response.testing.reasons"
 local running = require "kong.response.testing.running"
 local text = require "kong.response.testing.ngx.text"
@@ -105,13 +106,11 @@ local function body_of(body, level)
     end
     return table.concat(pieces)
   elseif type(body) == "table" then
-    for key in pairs(body) do
-      if type(key) ~= "number" then
-        -- The error of nginx's sockets.
-        error("bad argument #1 to 'send' (non-array table found)", level + 1)
-      end
+    local ok, joined = native.join(body, "#1 to 'send'", true)
+    if not ok then
+      error(joined, level + 1)
     end
-    return table.concat(body)
+    return joined
   end
   return body and tostring(body) or ""
 end
@@ -293,7 +292,7 @@ local HAS_SUBREQUESTS = { rewrite = true, access = true, content = true }
 local function check_phase(allowed, level)
   local phase = current().host:get_phase()
   if not allowed[phase] then
-    error(fmt("API disabled in the context of %s_by_lua*", phase), level + 1)
+    error(running.disabled_in(phase), level + 1)
   end
 end
 
@@ -324,8 +323,14 @@ local function method_name(number)
 end
 
 
-local function capture(uri, options, level)
+local function capture(uri, options, level, number)
   check_phase(HAS_SUBREQUESTS, level + 1)
+  if type(uri) ~= "string" and type(uri) ~= "number" then
+    error("expecting one or two arguments", level + 1)
+  elseif options ~= nil and type(options) ~= "table" then
+    error(fmt("expecting table as the 2nd argument for subrequest %d, but got %s", number,
+              type(options)), level + 1)
+  end
   options = options or {}
   local query = query_of(options.args) or match(uri, "%?(.*)$")
   local path = match(uri, "^[^?]*")
@@ -349,7 +354,7 @@ end
 
 --- `ngx.location.capture`
 function _M.capture(uri, options)
-  return (capture(uri, options, 2))
+  return (capture(uri, options, 2, 0))
 end
 
 
@@ -357,7 +362,7 @@ end
 function _M.capture_multi(requests)
   local answers = {}
   for i = 1, #requests do
-    answers[i] = capture(requests[i][1], requests[i][2], 2)
+    answers[i] = capture(requests[i][1], requests[i][2], 2, i - 1)
   end
   return unpack(answers, 1, #requests)
 end

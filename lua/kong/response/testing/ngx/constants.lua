@@ -42,6 +42,8 @@ local constants = {
   INFO = 7,
   DEBUG = 8,
 
+  HTTP_CONTINUE = 100,
+  HTTP_SWITCHING_PROTOCOLS = 101,
   HTTP_OK = 200,
   HTTP_CREATED = 201,
   HTTP_ACCEPTED = 202,

@@ -11,6 +11,7 @@ local text = require "kong.response.testing.ngx.text"
 local byte = string.byte
 local concat = table.concat
 local current = running.current
+local of_request = running.request
 local error = error
 local fmt = string.format
 local gmatch = string.gmatch
@@ -116,7 +117,7 @@ local function set_header(name, value, overrides)
     error("bad 'name' argument: string expected, got nil", 3)
   end
   name = tostring(name)
-  local session = current()
+  local session = of_request()
   local request = session.request
   if value == nil and not overrides then
     error("bad 'value' argument: string or table expected, got nil", 3)
@@ -148,7 +149,7 @@ end
 local function check_phase()
   local phase = current().host:get_phase()
   if not READS[phase] then
-    error(fmt("API disabled in the context of %s_by_lua*", phase), 3)
+    error(running.disabled_in(phase), 3)
   end
 end
 
@@ -157,7 +158,7 @@ local req = {}
 
 
 function req.get_method()
-  return current().request.method
+  return of_request().request.method
 end
 
 
@@ -169,19 +170,19 @@ function req.set_method(method)
   if not name then
     error("unsupported HTTP method: " .. method, 2)
   end
-  local session = current()
+  local session = of_request()
   session.request.method = name
   update(session)
 end
 
 
 function req.http_version()
-  return current().request.http_version
+  return of_request().request.http_version
 end
 
 
 function req.get_headers(max, raw)
-  local list = current().request.headers
+  local list = of_request().request.headers
   -- nginx converts the limit to a C integer.
   max = max and modf(max) or MAX_HEADERS
   if max < 0 then
@@ -201,18 +202,13 @@ function req.set_header(name, value)
 end
 
 
-function req.add_header(name, value)
-  set_header(name, value, false)
-end
-
-
 function req.clear_header(name)
   set_header(name, nil, true)
 end
 
 
 function req.raw_header(no_request_line)
-  local request = current().request
+  local request = of_request().request
   local lines = {}
   if not no_request_line then
     lines[1] = fmt("%s %s HTTP/%.1f", request.method, request.target, request.http_version)
@@ -225,11 +221,8 @@ end
 
 
 function req.get_uri_args(max)
-  return text.query_arguments(current().request.args or "", max)
+  return text.query_arguments(of_request().request.args or "", max)
 end
-
-
-req.get_query_args = req.get_uri_args
 
 
 function req.set_uri_args(args)
@@ -240,7 +233,7 @@ function req.set_uri_args(args)
     error(fmt("bad argument #1 to 'set_uri_args' (string, number, or table expected, but got %s)",
               kind), 2)
   end
-  current().request.args = gsub(tostring(args), "[%z\1-\32\127]", function(c)
+  of_request().request.args = gsub(tostring(args), "[%z\1-\32\127]", function(c)
     return fmt("%%%02X", byte(c))
   end)
 end
@@ -264,25 +257,25 @@ function req.set_uri(uri, jump, binary)
   elseif jump then
     error("ngx.req.set_uri cannot jump, because the kit has only one location", 2)
   end
-  local request = current().request
+  local request = of_request().request
   request.uri, request.sets_uri = uri, true
 end
 
 
 function req.read_body()
   check_phase()
-  current().request.body_read = true
+  of_request().request.body_read = true
 end
 
 
 function req.discard_body()
   check_phase()
-  current().request.body = ""
+  of_request().request.body = ""
 end
 
 
 function req.get_body_data()
-  local request = current().request
+  local request = of_request().request
   if request.body_read and request.body ~= "" then
     return request.body
   end
@@ -292,6 +285,7 @@ end
 
 -- The kit keeps bodies of any size in memory.
 function req.get_body_file()
+  of_request()
   return nil
 end
 
@@ -300,7 +294,7 @@ function req.set_body_data(body)
   if type(body) ~= "string" and type(body) ~= "number" then
     error(fmt("bad argument #1 to 'set_body_data' (string expected, got %s)", type(body)), 2)
   end
-  local session = current()
+  local session = of_request()
   local request = session.request
   if not request.body_read then
     error("request body not read yet", 2)
@@ -314,7 +308,7 @@ end
 
 
 function req.get_post_args(max)
-  local request = current().request
+  local request = of_request().request
   if not request.body_read then
     error("no request body found; maybe you should turn on lua_need_request_body?", 2)
   end
@@ -324,7 +318,7 @@ end
 
 -- For nginx, a request is internal after code has set its path.
 function req.is_internal()
-  return current().request.sets_uri or false
+  return of_request().request.sets_uri or false
 end
 
 

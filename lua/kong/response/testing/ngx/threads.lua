@@ -20,6 +20,9 @@ local unpack = unpack
 
 local EXIT = coroutines.EXIT
 
+-- The phases in which code can wait.
+local WAITS = { rewrite = true, access = true, content = true, timer = true }
+
 
 -- The state of each thread, by its coroutine: `results`, `waited`, `killed`.
 local threads = setmetatable({}, { __mode = "k" })
@@ -42,8 +45,12 @@ local thread = {}
 
 
 function thread.spawn(code, ...)
+  local phase = running.current().host:get_phase()
+  if not WAITS[phase] then
+    error(running.disabled_in(phase), 2)
+  end
   if type(code) ~= "function" then
-    error(fmt("bad argument #1 to 'spawn' (function expected, got %s)", type(code)), 2)
+    error("bad argument #1 to 'spawn' (Lua function expected)", 2)
   end
   local co = co_create(code)
   threads[co], parents[co] = {}, running_coroutine()
@@ -75,7 +82,7 @@ function thread.wait(...)
   end
   for i = 1, #given do
     if type(given[i]) ~= "thread" then
-      error("attempt to wait on an object that is not a coroutine", 2)
+      error(fmt("bad argument #%d to 'wait' (lua thread expected)", i), 2)
     elseif not threads[given[i]] then
       error("attempt to wait on a coroutine that is not a user thread", 2)
     elseif parents[given[i]] ~= running_coroutine() then
@@ -104,7 +111,10 @@ end
 
 
 function thread.kill(co)
-  local state = type(co) == "thread" and threads[co]
+  if type(co) ~= "thread" then
+    error("bad argument #1 to 'kill' (lua thread expected)", 2)
+  end
+  local state = threads[co]
   if not state then
     return nil, "not user thread"
   elseif parents[co] ~= running_coroutine() then
@@ -130,7 +140,10 @@ function Semaphore:wait(seconds)
   if seconds < 0 then
     error("no negative number", 2)
   end
-  if self.resources > 0 then
+  local phase = running.current().host:get_phase()
+  if not WAITS[phase] then
+    return nil, running.disabled_in(phase)
+  elseif self.resources > 0 then
     self.resources = self.resources - 1
     return true
   elseif seconds > 0 then
@@ -139,6 +152,7 @@ function Semaphore:wait(seconds)
     if self.resources > 0 then
       return self:wait(0)
     end
+    return false, "timeout"
   end
   return nil, "timeout"
 end

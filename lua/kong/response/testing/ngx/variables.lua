@@ -9,7 +9,7 @@ local running = require "kong.response.testing.running"
 
 local char = string.char
 local concat = table.concat
-local current = running.current
+local of_request = running.request
 local date = os.date
 local error = error
 local find = string.find
@@ -434,13 +434,13 @@ function _M.new()
       elseif type(name) ~= "string" then
         error("bad variable name", 2)
       end
-      return _M.get(current(), lower(name))
+      return _M.get(of_request(), lower(name))
     end,
     __newindex = function(_, name, value)
       if type(name) ~= "string" then
         error("bad variable name", 2)
       end
-      return _M.set(current(), lower(name), value)
+      return _M.set(of_request(), lower(name), value)
     end,
   })
 end
