@@ -37,6 +37,9 @@ local function after_resume(ok, value, ...)
 end
 
 
+-- The coroutines in which the kit runs handlers.
+local of_kit = setmetatable({}, { __mode = "k" })
+
 -- The phases in which nginx runs coroutines, and those in which its scheduler runs the handler.
 local HAS_COROUTINES = {
   init = true, rewrite = true, access = true, content = true, timer = true, header_filter = true,
@@ -56,6 +59,13 @@ local function check_phase()
 end
 
 
+local function create_for_kit(code)
+  local co = create(code)
+  of_kit[co] = true
+  return co
+end
+
+
 local function create_in_phase(code)
   check_phase()
   return create(code)
@@ -70,7 +80,7 @@ end
 
 local function yield_in_phase(...)
   local phase = check_phase()
-  if phase and not HAS_SCHEDULER[phase] and not resumers[running()] then
+  if phase and not HAS_SCHEDULER[phase] and of_kit[running()] then
     error("attempt to yield across C-call boundary", 0)
   end
   return yield(...)
@@ -119,7 +129,7 @@ local FOR_PLUGINS = {
 
 local _M = {
   EXIT = EXIT,
-  create = create,
+  create = create_for_kit,
   resume = resume,
   status = status,
   yield = yield,
