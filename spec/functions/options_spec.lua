@@ -170,8 +170,11 @@ hosts.each("the options", {
         instance.exit(200, "hello", { ["Content-Length"] = "9", ["Transfer-Encoding"] = "x" })
       ]]
       assert.equal("hello", r.body)
-      local line = "2 5 " .. TRANSFER
-      assert.same({ table.concat({ line, line, line }, "\n") }, r.notes)
+      local lines = {}
+      for line = 8, 10 do
+        table.insert(lines, "2 5 plugin.lua:" .. line .. ": " .. TRANSFER)
+      end
+      assert.same({ table.concat(lines, "\n") }, r.notes)
       assert.is_nil(server:log():find("%[warn%]"))
     end)
 
@@ -187,8 +190,8 @@ hosts.each("the options", {
           new { log = function(level, message) seen[#seen + 1] = level .. " " .. message end }.]]
           .. call, { log = "table.sort(ngx.ctx.seen) note(table.concat(ngx.ctx.seen, '\\n'))" })
         assert.same({
-          "5 Content-Length 9 does not match the body's " .. #r.body .. " bytes: corrected\n5 "
-            .. TRANSFER,
+          "5 plugin.lua:3: Content-Length 9 does not match the body's " .. #r.body
+            .. " bytes: corrected\n5 plugin.lua:3: " .. TRANSFER,
         }, r.notes)
       end
     end)

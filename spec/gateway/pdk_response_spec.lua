@@ -256,7 +256,7 @@ end, function(server)
     end
 
     it("is kong.log if it exists", function()
-      assert.matches("kong.log.warn <<" .. WARNING .. ">>", logged(WARN), 1, true)
+      assert.matches("kong.log.warn <<plugin.lua:1: " .. WARNING .. ">>", logged(WARN), 1, true)
     end)
 
     it("is the current kong.log", function()
@@ -264,7 +264,7 @@ end, function(server)
         local before = kong.log
         kong.log = { warn = function(text) ngx.log(ngx.NOTICE, "mine <<", text, ">>") end }
       ]] .. WARN .. " kong.log = before")
-      assert.matches("mine <<" .. WARNING .. ">>", log, 1, true)
+      assert.matches("mine <<plugin.lua:3: " .. WARNING .. ">>", log, 1, true)
       assert.not_matches("kong.log.warn", log, 1, true)
     end)
 

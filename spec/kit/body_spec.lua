@@ -178,10 +178,14 @@ describe("the body filter", function()
     assert.equal(4, #chunks)
     assert.same({ "abcdef", "ghi" }, result.chunks)
     assert.equal("abcdefghi", result.body)
+    local warnings = {}
+    for i, warning in ipairs(result.log.warn) do
+      warnings[i] = warning:gsub("^spec/kit/body_spec%.lua:%d+: ", "", 1)
+    end
     assert.same({
       "get_raw_body lets the body pass: " .. err,
       "set_raw_body leaves the body as it is: " .. err,
-    }, result.log.warn)
+    }, warnings)
   end)
 
   it("is the only phase with ngx.arg", function()

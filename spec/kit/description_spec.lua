@@ -391,12 +391,16 @@ describe("the environment of plugins", function()
     assert.same({ level = "err", message = "bniltrue", phase = "access" }, result.log[2])
   end)
 
-  it("has the warnings of kong.response in the log", function()
+  it("has the warnings of kong.response in the log, with the plugin's line", function()
+    local line = debug.getinfo(1, "l").currentline
     local result = testing.run {
       plugin = {
         access = function() kong.response.set_header("Transfer-Encoding", "chunked") end,
       },
     }
-    assert.same({ "manually setting Transfer-Encoding. Ignored." }, result.log.warn)
+    assert.same({
+      ("spec/kit/description_spec.lua:%d: manually setting Transfer-Encoding. Ignored.")
+        :format(line + 3),
+    }, result.log.warn)
   end)
 end)

@@ -161,8 +161,9 @@ pub trait Callbacks {
     /// Last-Modified in the list of headers, which only Lua can read.
     fn last_modified(&self) -> Option<Vec<u8>>;
 
-    /// Logs with the user's own function. Returns false if there is none, or if it raises an error.
-    fn log(&self, level: Level, message: &[u8]) -> bool;
+    /// Logs with the user's own function. Returns the line if the server must log it: if there is no such function, or if
+    /// it raises an error. The line of a warning has the position of the call.
+    fn log<'line>(&self, level: Level, message: &'line [u8]) -> Option<Cow<'line, [u8]>>;
 }
 
 /// The body of a response in the body filter.

@@ -1,5 +1,6 @@
 //! nginx as a [`Server`]: finds the request of the running coroutine and its `ngx.ctx`.
 
+use std::borrow::Cow;
 use std::ffi::c_int;
 use std::ptr::NonNull;
 
@@ -94,8 +95,8 @@ impl Callbacks for NoCallbacks {
         None
     }
 
-    fn log(&self, _: Level, _: &[u8]) -> bool {
-        false
+    fn log<'line>(&self, _: Level, message: &'line [u8]) -> Option<Cow<'line, [u8]>> {
+        Some(Cow::Borrowed(message))
     }
 }
 

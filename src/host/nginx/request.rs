@@ -325,11 +325,9 @@ impl Host for Request<'_> {
     }
 
     fn log(&self, level: Level, message: &[u8]) {
-        if !self.callbacks.log(level, message) {
-            // SAFETY: the caller of `Request::new` keeps the request alive for 'call. The module copies the message.
-            unsafe {
-                (self.api.raw_log)(self.raw(), level as c_int, message.as_ptr(), message.len())
-            };
+        if let Some(line) = self.callbacks.log(level, message) {
+            // SAFETY: the caller of `Request::new` keeps the request alive for 'call. The module copies the line.
+            unsafe { (self.api.raw_log)(self.raw(), level as c_int, line.as_ptr(), line.len()) };
         }
     }
 

@@ -54,6 +54,8 @@ impl Needs {
 pub struct Call<S> {
     pub state: *mut lua_State,
     pub server: S,
+    /// The function whose line warnings name. With `None`, they name no line.
+    pub caller: Option<Caller>,
     /// The bits of `ngx.ctx.KONG_PHASE`, if `ngx.ctx` was read and has that field.
     pub phase: Option<u32>,
     /// The index of `ngx.ctx` on the stack, or 0 if it is not there.
@@ -89,7 +91,7 @@ pub unsafe fn begin<S: Server>(state: *mut lua_State, caller: Caller, needs: Nee
     // SAFETY: running, bound. `lua_settop` drops further arguments, so the slots are free.
     unsafe {
         ffi::lua_settop(state, needs.arguments);
-        match open::<S>(state, needs) {
+        match open::<S>(state, caller, needs) {
             Ok(call) => call,
             Err(error) => raise(state, caller, error),
         }
@@ -169,13 +171,17 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 /// # Safety
 ///
 /// As [`begin`].
-unsafe fn open<S: Server>(state: *mut lua_State, needs: Needs) -> Result<Call<S>, Error> {
+unsafe fn open<S: Server>(
+    state: *mut lua_State,
+    caller: Caller,
+    needs: Needs,
+) -> Result<Call<S>, Error> {
     // SAFETY: the caller guarantees running and bound, and `begin` the slots. `push_ctx` may raise, and this is step 1.
     unsafe {
         let (server, client) = S::current(state)?;
         let has_ctx = S::has_ctx(state, client);
         let is_served = client == Client::Real || needs.only_ctx && has_ctx;
-        let mut call = Call { state, server, phase: None, ctx: 0 };
+        let mut call = Call { state, server, caller: Some(caller), phase: None, ctx: 0 };
         // Fast path: the phase is allowed, so skip the gateway lookup.
         if let Some(phases) = needs.phases
             && is_served

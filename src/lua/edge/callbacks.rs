@@ -1,5 +1,7 @@
 //! The calls of the rules into Lua: the HTTP version of the request, Last-Modified, and the log.
 
+use std::borrow::Cow;
+
 use http::Version;
 use mlua::ffi::{self, lua_State};
 
@@ -35,26 +37,33 @@ impl<S: Server> Callbacks for Call<S> {
         }
     }
 
-    fn log(&self, level: Level, message: &[u8]) -> bool {
+    fn log<'line>(&self, level: Level, message: &'line [u8]) -> Option<Cow<'line, [u8]>> {
         let state = self.state;
-        // SAFETY: as in `http_version`. Pushing the message may raise, so it runs under `protect`.
+        // SAFETY: as in `http_version`. Pushing the line may raise, so it runs under `protect`.
         unsafe {
-            // The option `warnings` is checked here, because all lines that a call logs pass here.
-            if level == Level::Warn && !warnings_enabled(state) {
-                return true;
+            let mut line = Cow::Borrowed(message);
+            if level == Level::Warn {
+                // The option `warnings` is checked here, because all lines that a call logs pass here.
+                if !warnings_enabled(state) {
+                    return None;
+                }
+                let position = self.position();
+                if !position.is_empty() {
+                    line = Cow::Owned([position.as_bytes(), message].concat());
+                }
             }
             push_slot(state, Slot::Log);
             if ffi::lua_type(state, -1) != ffi::LUA_TFUNCTION {
                 ffi::lua_pop(state, 1);
-                return false;
+                return Some(line);
             }
-            stack::protect(state, 1, 0, &mut |state| {
+            let logged = stack::protect(state, 1, 0, &mut |state| {
                 ffi::lua_pushnumber(state, f64::from(level as i32));
-                push_bytes(state, message);
+                push_bytes(state, &line);
                 ffi::lua_call(state, 2, 0);
                 0
-            })
-            .is_ok()
+            });
+            logged.err().map(|_| line)
         }
     }
 }

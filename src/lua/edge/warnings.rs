@@ -2,37 +2,40 @@
 
 use std::ffi::{CStr, c_int};
 
-use mlua::ffi::{self, lua_State};
+use mlua::ffi;
 
-use super::call::{Call, Caller};
+use super::call::Call;
 use super::server::Server;
 use crate::host::{Host, Level};
 use crate::response::warning::Warning;
 
 /// Logs a warning, unless it was logged before.
-pub fn emit<S: Server>(call: &Call<S>, caller: Caller, warning: &Warning) {
-    let position = position(call.state, caller as c_int);
+pub fn emit<S: Server>(call: &Call<S>, warning: &Warning) {
+    let position = call.position();
     call.with_request(|request| {
         if request.is_new(&format!("{position}{}", warning.cause())) {
-            request.log(Level::Warn, format!("{position}{}", warning.text()).as_bytes());
+            request.log(Level::Warn, warning.text().as_bytes());
         }
     });
 }
 
-/// The position of the function at `level`, as `luaL_where` writes it: `plugin.lua:12: `. It allocates no memory of
-/// Lua, so it cannot raise an error.
-fn position(state: *mut lua_State, level: c_int) -> String {
-    // SAFETY: running: `emit` gets the state from the `Call` of the running function, so the frames and their names
-    // stay while they are read. Zeroes are a valid lua_Debug.
-    unsafe {
-        let mut frame = std::mem::zeroed::<ffi::lua_Debug>();
-        if ffi::lua_getstack(state, level, &mut frame) == 0
-            || ffi::lua_getinfo(state, c"Sl".as_ptr(), &mut frame) == 0
-            || frame.currentline <= 0
-        {
-            return String::new();
+impl<S: Server> Call<S> {
+    /// The position of the caller, as `luaL_where` writes it: `plugin.lua:12: `. It allocates no memory of Lua, so it
+    /// cannot raise an error.
+    pub fn position(&self) -> String {
+        let (state, Some(caller)) = (self.state, self.caller) else { return String::new() };
+        // SAFETY: running: `Call` exists during the running call only, so the frames and their names stay while they
+        // are read. Zeroes are a valid lua_Debug.
+        unsafe {
+            let mut frame = std::mem::zeroed::<ffi::lua_Debug>();
+            if ffi::lua_getstack(state, caller as c_int, &mut frame) == 0
+                || ffi::lua_getinfo(state, c"Sl".as_ptr(), &mut frame) == 0
+                || frame.currentline <= 0
+            {
+                return String::new();
+            }
+            let source = CStr::from_ptr(frame.short_src.as_ptr()).to_string_lossy();
+            format!("{source}:{}: ", frame.currentline)
         }
-        let source = CStr::from_ptr(frame.short_src.as_ptr()).to_string_lossy();
-        format!("{source}:{}: ", frame.currentline)
     }
 }

@@ -41,7 +41,7 @@ pub unsafe extern "C-unwind" fn get_raw_body<S: Server>(state: *mut lua_State) -
                     if warnings_enabled(state)
                         && let Some(warning) = warning::of_reading(&request, body)
                     {
-                        warnings::emit(&call, caller, &warning);
+                        warnings::emit(&call, &warning);
                         body::note_read(&request);
                     }
                 };
@@ -109,7 +109,7 @@ pub unsafe extern "C-unwind" fn set_raw_body<S: Server>(state: *mut lua_State) -
                     let label = warning::of_relabelling(&request, body)
                         .filter(|_| replaced == Replaced::Wanted);
                     for warning in length.iter().chain(&label) {
-                        warnings::emit(&call, caller, warning);
+                        warnings::emit(&call, warning);
                     }
                 }
                 Ok(replaced)

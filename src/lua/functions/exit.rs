@@ -86,6 +86,8 @@ pub unsafe extern "C-unwind" fn flush<S: Server>(state: *mut lua_State) -> c_int
             CALLER,
             Needs { arguments: 1, phases: None, ctx: false, only_ctx: false },
         );
+        // The gateway calls it, not the plugin.
+        call.caller = None;
         call.ctx = unpack_delayed(state);
         let outcome = guard(state, CALLER, || {
             call.phase = phase_of(state, call.ctx)?;

@@ -103,8 +103,8 @@ impl Host for Shared<'_> {
     }
 
     fn log(&self, level: Level, message: &[u8]) {
-        if !self.callbacks.log(level, message) {
-            self.memory.borrow().log(level, message);
+        if let Some(line) = self.callbacks.log(level, message) {
+            self.memory.borrow().log(level, &line);
         }
     }
 
