@@ -188,10 +188,18 @@ describe("the parts of kong in memory", function()
       local headers = headers_for {
         plugin = {
           rewrite = function() ngx.var.upstream_x_forwarded_host = "lost" end,
-          access = function() ngx.var.upstream_x_forwarded_for = "changed" end,
+          access = function()
+            ngx.var.upstream_x_forwarded_for = "changed"
+            ngx.var.upstream_te = "trailers"
+            kong.service.request.set_header("TE", "other")
+            kong.service.request.set_header("Via", "1.1 plugin")
+          end,
         },
-        request = { host = "h" },
+        request = { host = "h", headers = { Via = "1.0 client" } },
       }
+      assert.equal("trailers", headers.te)
+      assert.equal("1.0 client", headers.via)
+      assert.is_nil(headers.connection)
       assert.equal("changed", headers["x-forwarded-for"])
       assert.equal("h", headers["x-forwarded-host"])
     end)

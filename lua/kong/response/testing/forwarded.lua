@@ -13,6 +13,10 @@ local tostring = tostring
 
 -- The headers, and their variables. Plugins can change the variables in access.
 local FROM_VARIABLES = {
+  { "Connection", "upstream_connection" },
+  { "Upgrade", "upstream_upgrade" },
+  { "TE", "upstream_te" },
+  { "Via", "upstream_via" },
   { "X-Forwarded-For", "upstream_x_forwarded_for" },
   { "X-Forwarded-Proto", "upstream_x_forwarded_proto" },
   { "X-Forwarded-Host", "upstream_x_forwarded_host" },
@@ -56,6 +60,9 @@ function _M.start(session)
   set("port", tostring(session.ngx.ctx.host_port))
   set("path", match(request.target, "^[^?]*"))
   set("prefix", nil)
+
+  -- A gateway also adds itself.
+  request.variables.upstream_via = var.http_via
 
   local before = var.http_x_forwarded_for
   request.variables.upstream_x_forwarded_for = (before and before .. ", " or "")

@@ -260,7 +260,7 @@ COMPUTED.query_string = COMPUTED.args
 local EMPTY = {}
 for name in gmatch([[
   upstream_cache_status upstream_bytes_received upstream_bytes_sent
-  upstream_http_upgrade upstream_trailer_x upstream_connection upstream_upgrade upstream_te
+  upstream_http_upgrade upstream_trailer_x
   ssl_protocol ssl_cipher ssl_session_id ssl_session_reused ssl_server_name ssl_client_cert
   ssl_client_raw_cert ssl_client_escaped_cert ssl_client_s_dn ssl_client_i_dn ssl_client_serial
   ssl_client_fingerprint ssl_client_verify ssl_client_v_start ssl_client_v_end ssl_client_v_remain
