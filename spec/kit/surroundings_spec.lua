@@ -159,7 +159,10 @@ describe("a module of a test", function()
     local NAME = "kong.plugins.kit-layout."
     package.preload[NAME .. "handler"] = function()
       local helper = require(NAME .. "helper")
-      return { access = function() return kong.response.exit(200, helper.text()) end }
+      return {
+        PRIORITY = 1, VERSION = "1.0",
+        access = function() return kong.response.exit(200, helper.text()) end,
+      }
     end
     package.preload[NAME .. "helper"] = function()
       return { text = require("kit-utils").text }

@@ -12,6 +12,7 @@ local MODULES = {
     local kong = kong
     return {
       PRIORITY = 10,
+      VERSION = "1.0.0",
       access = function(_, config)
         return kong.response.exit(200, {
           header = config.header, list = config.list, id = config.__plugin_id,
@@ -276,5 +277,100 @@ describe("a plugin for gateways before 3.0", function()
       'body_filter executing plugin "old": body_filter',
       'log executing plugin "old": log',
     }, lines)
+  end)
+end)
+
+
+describe("a gateway", function()
+  local function refusal(plugin, case)
+    local run = testing.with { plugin = plugin }
+    local ok, err = pcall(run, case)
+    return not ok and err:gsub("^[^ ]+:%d+: ", "") or nil
+  end
+
+  local PRIORITY = 'Plugin "%s" cannot be loaded because its PRIORITY field is not a valid integer'
+    .. ' number, got: "%s".'
+  local VERSION = 'Plugin "%s" cannot be loaded because its VERSION field does not follow the'
+    .. ' "x.y.z" format, got: "%s".'
+
+  it("refuses a plugin with a wrong PRIORITY or VERSION", function()
+    for _, value in ipairs { 1.5, 1 / 0, 0 / 0 } do
+      local plugin = { PRIORITY = value, access = function() end }
+      assert.equal(PRIORITY:format("the test", tostring(value)), refusal(plugin))
+      assert.equal(PRIORITY:format("mine", tostring(value)), refusal(plugin, { name = "mine" }))
+    end
+    for _, value in ipairs { 5, "x", "", "1.2.3.4", "1..2", "v1" } do
+      assert.equal(VERSION:format("the test", tostring(value)),
+        refusal { VERSION = value, access = function() end })
+    end
+    for _, value in ipairs { "1", "1.2", "1.2.3", "0.1-t", "2.0.0rc1" } do
+      assert.is_nil(refusal { PRIORITY = -5, VERSION = value, access = function() end })
+    end
+    assert.is_nil(refusal({ VERSION = "x", access = function() end }, { gateway = false }))
+  end)
+
+  it("needs both fields of a plugin in its layout", function()
+    local plugin = { access = function() end }
+    package.preload["kong.plugins.kit-bare.handler"] = function() return plugin end
+    finally(function()
+      package.preload["kong.plugins.kit-bare.handler"] = nil
+      package.loaded["kong.plugins.kit-bare.handler"] = nil
+    end)
+    assert.equal(PRIORITY:format("kit-bare", "nil"), refusal("kit-bare"))
+    plugin.PRIORITY = 1
+    assert.equal(VERSION:format("kit-bare", "nil"), refusal("kong.plugins.kit-bare.handler"))
+    assert.is_nil(refusal("kit-bare", { gateway = false }))
+    plugin.VERSION = "1.0"
+    assert.is_nil(refusal("kit-bare"))
+  end)
+
+  it("runs plugins with the same priority by name, the last one first", function()
+    local ran
+    local function plugin(name, priority)
+      return { name = name, plugin = { PRIORITY = priority, access = function()
+        ran[#ran + 1] = name or "-"
+      end } }
+    end
+    local list = {
+      plugin("a", 5), plugin("c", 5), plugin("b", 5), plugin("d", 9), plugin("y", 0),
+      plugin("z", 0), plugin(nil, 5),
+    }
+    for gateway, expected in pairs { [true] = "d c b a - y z", [false] = "d a c b - y z" } do
+      ran = {}
+      testing.run { plugins = list, gateway = gateway }
+      assert.equal(expected, table.concat(ran, " "))
+    end
+  end)
+
+  it("runs rewrite only for plugins that are not bound to an object", function()
+    local schema = { name = "a", fields = { { config = { type = "record", fields = {} } } } }
+    local ran
+    local plugin = {
+      rewrite = function() ran[#ran + 1] = "rewrite" end,
+      access = function() ran[#ran + 1] = "access" end,
+    }
+    for _, kind in ipairs { "route", "service", "consumer" } do
+      ran = {}
+      testing.run {
+        plugin = plugin, schema = schema,
+        row = { [kind] = { id = "5b1f4f5c-0b5d-4a3f-8d52-0f3b5ac1d001" } },
+      }
+      assert.same({ "access" }, ran)
+    end
+    ran = {}
+    testing.run { plugin = plugin, schema = schema, row = {} }
+    assert.same({ "rewrite", "access" }, ran)
+  end)
+
+  it("waits in init_worker", function()
+    local times = {}
+    testing.run { clock = 100, plugin = { init_worker = function()
+      ngx.sleep(5)
+      times[1] = ngx.now()
+    end } }
+    assert.same({ 105 }, times)
+    assert.error_matches(function()
+      testing.run { gateway = false, plugin = { init_worker = function() ngx.sleep(5) end } }
+    end, "API disabled in the context of init_worker_by_lua*", 1, true)
   end)
 end)

@@ -130,6 +130,36 @@ function _M.refusal(plugin, name)
 end
 
 
+local PRIORITY = "Plugin \"%s\" cannot be loaded because its PRIORITY field is not a valid integer"
+  .. " number, got: \"%s\"."
+local VERSION = "Plugin \"%s\" cannot be loaded because its VERSION field does not follow the"
+  .. " \"x.y.z\" format, got: \"%s\"."
+
+
+-- Whether a version has one to three numbers. A suffix may follow.
+local function is_version(version)
+  local numbers = type(version) == "string" and match(version, "^[%d.]+")
+  return numbers and (find(numbers, "^%d+$") or find(numbers, "^%d+%.%d+$")
+                      or find(numbers, "^%d+%.%d+%.%d+$")) and true or false
+end
+
+
+--- Returns the error with which gateways refuse the PRIORITY or the VERSION of a plugin, or nil.
+-- @tparam table plugin
+-- @tparam string name
+-- @tparam boolean needs_both whether the plugin must have both fields, as in a gateway
+function _M.wrong_field(plugin, name, needs_both)
+  local priority, version = plugin.PRIORITY, plugin.VERSION
+  if (priority ~= nil or needs_both)
+    and (type(priority) ~= "number" or priority % 1 ~= 0)
+  then
+    return fmt(PRIORITY, name, tostring(priority))
+  elseif (version ~= nil or needs_both) and not is_version(version) then
+    return fmt(VERSION, name, tostring(version))
+  end
+end
+
+
 --- Returns the name of a plugin for messages, from the name of its module.
 function _M.name_of(module)
   return (gsub(gsub(module, "^kong%.plugins%.", ""), "%.handler$", ""))

@@ -17,11 +17,6 @@ local function while_returned(outcome)
 end
 
 
-local function always()
-  return true
-end
-
-
 -- Runs code of the gateway that answers the request.
 local function answer(session, code, ...)
   local outcome, err = session:call(code, ...)
@@ -215,7 +210,9 @@ function _M.run(session)
     proxy(session)
   end
   local leave = session:enter "log"
-  session:handlers("log", always)
+  session:handlers("log", function(outcome)
+    return outcome ~= "failed"
+  end)
   leave()
 end
 

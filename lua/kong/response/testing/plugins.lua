@@ -10,6 +10,7 @@ local schemas = require "kong.response.schema"
 
 local concat = table.concat
 local error = error
+local find = string.find
 local fmt = string.format
 local ipairs = ipairs
 local next = next
@@ -135,7 +136,19 @@ local function load_handler(load, name, module, what)
 end
 
 
-local function read_entry(i, given, what, path, env)
+-- Checks what only a gateway checks when it loads a plugin. Plugins in a gateway's layout must have
+-- a PRIORITY and a VERSION.
+local function check_for_gateway(plugin, given, name)
+  local module = type(given.plugin) == "string" and plugin_files.locate(given.plugin) or ""
+  local is_in_layout = find(module, "^kong%.plugins%..+%.handler$")
+  local refusal = plugin_files.wrong_field(plugin, plugin_files.name_of(name), is_in_layout ~= nil)
+  if refusal then
+    error(refusal, 0)
+  end
+end
+
+
+local function read_entry(i, given, what, path, env, gateway)
   check_entry(given, what, path)
   local plugin, name, schema = given.plugin, given.name, given.schema
   if type(plugin) == "string" then
@@ -154,6 +167,8 @@ local function read_entry(i, given, what, path, env)
   local priority = plugin.PRIORITY or 0
   if type(priority) ~= "number" then
     error(fmt("%s: PRIORITY must be a number, got %s", what, type(priority)), 0)
+  elseif gateway ~= false then
+    check_for_gateway(plugin, given, name or what)
   end
   -- The id is the same for each request, because the requests of a worker need the same id.
   local id = fmt("5b1f4f5c-0b5d-4a3f-8d52-%012x", i)
@@ -171,6 +186,7 @@ local function read_entry(i, given, what, path, env)
     schema = schema,
     warnings = warnings,
     not_run = phases_left_out(plugin, what),
+    is_bound = given.row ~= nil and next(given.row) ~= nil,
     priority = priority,
   }
 end
@@ -223,6 +239,18 @@ local function runs_before(one, other)
 end
 
 
+-- The order of a gateway: with the same priority, the name that is later in the alphabet is first.
+-- With the priority 0, a gateway has no order.
+local function runs_before_in_gateway(one, other)
+  if one.priority == other.priority and one.priority ~= 0 and one.has_name and other.has_name
+    and one.name ~= other.name
+  then
+    return one.name > other.name
+  end
+  return runs_before(one, other)
+end
+
+
 local function check_choice(case)
   if case.plugins and (case.plugin ~= nil or case.config or case.name or case.schema or case.row)
   then
@@ -255,16 +283,18 @@ function _M.read(case, env)
       plugin = case.plugin, config = case.config, name = case.name, schema = case.schema,
       row = case.row,
     }
-    return { read_entry(1, entry, "the test", "plugin", env) }
+    return { read_entry(1, entry, "the test", "plugin", env, case.gateway) }
   end
 
   local entries = {}
   for i = 1, #case.plugins do
     local what = fmt("plugins[%d]", i)
-    entries[i] = read_entry(i, case.plugins[i], what, what .. ".plugin", env)
-    entries[i].name = entries[i].name or what
+    local entry = read_entry(i, case.plugins[i], what, what .. ".plugin", env, case.gateway)
+    entry.has_name = entry.name ~= nil
+    entry.name = entry.name or what
+    entries[i] = entry
   end
-  sort(entries, runs_before)
+  sort(entries, case.gateway ~= false and runs_before_in_gateway or runs_before)
   return entries
 end
 

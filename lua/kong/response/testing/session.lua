@@ -95,7 +95,8 @@ function Session:handlers(phase, go_on)
   for i = 1, #self.plugins do
     local entry = self.plugins[i]
     local handler = entry.plugin[phase]
-    if handler then
+    -- In rewrite, a gateway does not know the route yet.
+    if handler and not (phase == "rewrite" and entry.is_bound) then
       local outer, outer_handler = self.running, self.handler
       self.running, self.handler = entry, handler
       if type(handler) ~= "function" then
