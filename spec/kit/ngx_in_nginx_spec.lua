@@ -91,11 +91,7 @@ end)
 local PHASES = { "rewrite", "access", "header_filter", "body_filter", "log" }
 
 -- Notes what the phase sees, and at the end of the log phase also what a timer sees.
-local NOTE = [[
-  if ngx.var.uri == "/in_phases" then
-    require("noted").phase()
-  end
-]]
+local NOTE = [[ require("noted").phase() ]]
 
 local NOTED = [==[
 local calls = assert(loadfile("%{dir}/calls.lua"))()
@@ -106,13 +102,17 @@ local noted = {}
 
 function _M.phase()
   local phase = ngx.get_phase()
-  if noted[phase] then
+  if phase == "rewrite" then
+    noted = { group = ngx.var.uri:sub(2) }
+  elseif noted[phase] then
     return
   end
-  noted[phase] = calls.outcomes_of(in_phases.in_phases)
+  local group = noted.group
+  noted[phase] = calls.outcomes_of(in_phases[group])
   if phase == "log" then
     ngx.timer.at(0, function()
-      noted.timer = calls.outcomes_of(in_phases.in_phases)
+      noted.timer = calls.outcomes_of(in_phases[group])
+      noted.group = nil
       for name, text in pairs(noted) do
         local file = assert(io.open("%{dir}/noted." .. name, "wb"))
         file:write(text)
@@ -130,9 +130,18 @@ return _M
 local function case_of(path, plugin)
   return testing.run {
     plugin = plugin, gateway = false, strict = false, shared = { d = "1m" },
-    nginx_version = "1.22.1", upstream = { body = "hello" },
+    nginx_version = "1.22.1",
+    upstream = {
+      body = "hello",
+      headers = {
+        ["X-Out"] = "out", ["Content-Type"] = "text/plain", ["Set-Cookie"] = "a=b; Path=/",
+      },
+    },
     request = {
-      method = "POST", path = path, body = "p=1", variables = { foo = "" }, host = "127.0.0.1",
+      method = "POST", path = path, body = "p=1", variables = { foo = "" },
+      headers = {
+        Host = "Example", ["X-In"] = "in", Cookie = "b=1; c=2", ["Content-Type"] = "text/x",
+      },
     },
   }
 end
@@ -153,6 +162,11 @@ served.describe("in the kit as in nginx,", function()
   settings.locations = "location /in_phases { set $foo ''; " .. table.concat(directives, "\n") .. [[
       content_by_lua_block { ngx.print("hello") }
     }
+    location /variables {
+      proxy_http_version 1.1;
+      proxy_pass http://127.0.0.1:%{upstream_port};
+    ]] .. table.concat(directives, "\n") .. [[
+    }
     location / {
       access_by_lua_block {
         local noted = require "noted"
@@ -163,33 +177,50 @@ served.describe("in the kit as in nginx,", function()
       }
     }
   ]]
+  settings.servers = [[
+    server {
+      listen 127.0.0.1:%{upstream_port};
+      location / {
+        content_by_lua_block {
+          ngx.header["X-Out"], ngx.header["Content-Type"] = "out", "text/plain"
+          ngx.header["Set-Cookie"], ngx.header["Content-Length"] = "a=b; Path=/", 5
+          ngx.print("hello")
+        }
+      }
+    }
+  ]]
   return nginx.start(settings)
 end, function(server)
-  it("functions work in the same phases", function()
-    server:request { method = "POST", path = "/in_phases", body = "p=1" }
-    assert.equal("noted", server:wait_log("all <<(noted)>>"))
+  for _, group in ipairs { "in_phases", "variables" } do
+    it("functions and variables work in the same phases: " .. group, function()
+      server:request {
+        method = "POST", path = "/" .. group .. "?a=1", body = "p=1",
+        headers = { "Host: Example", "X-In: in", "Cookie: b=1; c=2", "Content-Type: text/x" },
+      }
+      assert.equal("noted", server:wait_log("all <<(noted)>>"))
 
-    local calls, in_phases = dofile(CALLS), nil
-    local noted, plugin = {}, {}
-    local function note(name)
-      in_phases = in_phases or dofile(IN_PHASES)
-      noted[name] = noted[name] or calls.outcomes_of(in_phases.in_phases)
-    end
-    for _, phase in ipairs(PHASES) do
-      plugin[phase] = function()
-        note(phase)
-        if phase == "log" then
-          ngx.timer.at(0, function() note("timer") end)
+      local calls, in_phases = dofile(CALLS), nil
+      local noted, plugin = {}, {}
+      local function note(name)
+        in_phases = in_phases or dofile(IN_PHASES)
+        noted[name] = noted[name] or calls.outcomes_of(in_phases[group])
+      end
+      for _, phase in ipairs(PHASES) do
+        plugin[phase] = function()
+          note(phase)
+          if phase == "log" then
+            ngx.timer.at(0, function() note("timer") end)
+          end
         end
       end
-    end
-    case_of("/in_phases", plugin)
-    for phase, text in pairs(noted) do
-      local of_nginx = process.read_file(server.dir .. "/noted." .. phase)
-      assert.same(lines_of(of_nginx), lines_of(text), phase)
-    end
-    assert.is_string(noted.timer)
-  end)
+      case_of("/" .. group .. "?a=1", plugin)
+      for phase, text in pairs(noted) do
+        local of_nginx = process.read_file(server.dir .. "/noted." .. phase)
+        assert.same(lines_of(of_nginx), lines_of(text), phase)
+      end
+      assert.is_string(noted.timer)
+    end)
+  end
 
   for _, group in ipairs { "outputs", "arguments" } do
     it("functions take the same arguments: " .. group, function()

@@ -82,6 +82,8 @@ local function time_of_upstream(session)
 end
 
 
+local DOCUMENT_ROOT = "/usr/share/nginx/html"
+
 -- The variables that nginx computes, by name.
 local COMPUTED = {
   request_method = function(_, request)
@@ -162,8 +164,8 @@ local COMPUTED = {
   request_body = function(_, request)
     return request.body_read and request.body ~= "" and request.body or nil
   end,
-  request_completion = function()
-    return ""
+  request_completion = function(session)
+    return session.complete and session.host:get_phase() == "log" and "OK" or ""
   end,
   content_type = function(_, request)
     return fields.find(request.headers, "content-type")
@@ -210,7 +212,10 @@ local COMPUTED = {
     return "0"
   end,
   document_root = function()
-    return "/usr/share/nginx/html"
+    return DOCUMENT_ROOT
+  end,
+  request_filename = function(_, request)
+    return DOCUMENT_ROOT .. request.uri
   end,
   proxy_protocol_addr = function()
     return ""
@@ -264,7 +269,7 @@ for name in gmatch([[
   ssl_protocol ssl_cipher ssl_session_id ssl_session_reused ssl_server_name ssl_client_cert
   ssl_client_raw_cert ssl_client_escaped_cert ssl_client_s_dn ssl_client_i_dn ssl_client_serial
   ssl_client_fingerprint ssl_client_verify ssl_client_v_start ssl_client_v_end ssl_client_v_remain
-  proxy_host proxy_port proxy_add_x_forwarded_for realpath_root request_filename request_body_file
+  proxy_host proxy_port proxy_add_x_forwarded_for realpath_root request_body_file
   limit_req_status limit_conn_status tcpinfo_rtt tcpinfo_rttvar gzip_ratio
   proxy_protocol_port proxy_protocol_server_addr proxy_protocol_server_port http_kong_debug
 ]], "%S+") do
@@ -328,7 +333,9 @@ local PREFIXES = {
   end,
   sent_http = function(session, _, name)
     local value
-    if session.headers then
+    if name == "connection" then
+      value = session.host:get_headers(0).connection
+    elseif session.headers then
       value = all(session.headers, name)
     else
       value = session.host:get_header((gsub(name, "_", "-")))
@@ -344,7 +351,15 @@ local PREFIXES = {
   end,
   sent_trailer = function() end,
   upstream_trailer = function() end,
-  upstream_cookie = function() end,
+  upstream_cookie = function(session, _, name)
+    local upstream = answered(session)
+    for _, line in ipairs(upstream and all(upstream.headers, "set-cookie") or {}) do
+      local key, value = match(line, "^%s*([^=;]-)%s*=%s*([^;]*)")
+      if key and lower(key) == name then
+        return value
+      end
+    end
+  end,
 }
 
 
