@@ -50,7 +50,7 @@ run "Lua, the test kit in LuaJIT for aarch64" kit.log \
   --exclude-pattern=_in_nginx_spec -o plainTerminal spec/kit
 
 # nginx runs under qemu. The specs run natively and send requests to it.
-export NGINX=$server/nginx NGINX_START_SECONDS=120 LUALIB
+export NGINX=$server/nginx NGINX_SECONDS=120 LUALIB
 run "Lua, the functions in nginx for aarch64" functions.log \
   busted --lua=/usr/bin/luajit --exclude-tags=memory -o plainTerminal spec/functions
 run "Lua, $sequences random plugins, with the JIT on and off" conformance.log env CONFORMANCE_N="$sequences" \

@@ -2,6 +2,7 @@
 -- would take longer than a request.
 
 local ffi = require "ffi"
+local process = require "spec.support.process"
 
 
 ffi.cdef [[
@@ -184,7 +185,7 @@ local function prepare(spec, port)
   set("URL", "http://127.0.0.1:" .. port .. "/")
   set("REQUEST_TARGET", spec.path or "/")
   set("HTTP_VERSION", VERSIONS[spec.http2 and "2" or spec.http_version or "1.1"])
-  set("TIMEOUT_MS", (spec.max_time or 10) * 1000)
+  set("TIMEOUT_MS", (spec.max_time or process.NGINX_SECONDS) * 1000)
   set("NOPROXY", "*")
   set("NOSIGNAL", 1)
   -- as curl does: with the default of 16 KB, libcurl 7.88 can miss the end of an HTTP/2 response

@@ -31,8 +31,7 @@ local SIGHUP, SIGKILL, SIGTERM = process.SIGHUP, process.SIGKILL, process.SIGTER
 local WNOHANG = process.WNOHANG
 
 local START_ATTEMPTS = 5
--- In an emulator, nginx needs more time to start.
-local START_SECONDS = tonumber(os.getenv("NGINX_START_SECONDS") or 10)
+local START_SECONDS = process.NGINX_SECONDS
 -- A tool like valgrind makes nginx many times slower.
 local START_SECONDS_UNDER = 120
 local STOP_SECONDS = 5

@@ -48,6 +48,8 @@ local _M = {
   SIGHUP = 1,
   SIGKILL = 9,
   SIGTERM = SIGTERM,
+  -- How long nginx may take to start, and for a response. It is slow in an emulator.
+  NGINX_SECONDS = tonumber(os.getenv("NGINX_SECONDS") or 10),
   WNOHANG = 1,
 }
 
