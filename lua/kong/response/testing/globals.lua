@@ -143,6 +143,7 @@ local function load_module(name)
   running.start_loading()
   local ok, module = pcall(require, name)
   if not ok then
+    modules.forget_failed()
     error(modules.explain(module), 0)
   end
   return module

@@ -67,6 +67,17 @@ local PACKAGES = { ["cjson"] = "lua-cjson", ["cjson.safe"] = "lua-cjson" }
 local _M = {}
 
 
+--- Removes the modules that `require` could not load. The next `require` then raises the error of
+-- the module again, not `loop or previous error loading module`. Call it after an error.
+function _M.forget_failed()
+  for name, module in pairs(loaded) do
+    if module == LOADING then
+      loaded[name] = nil
+    end
+  end
+end
+
+
 --- Whether a module is loaded. It is not if `require` has failed.
 function _M.is_loaded(name)
   return loaded[name] ~= nil and loaded[name] ~= LOADING
@@ -88,10 +99,6 @@ end
 -- @treturn function restores the modules
 function _M.install(given, handlers)
   local before, added = {}, {}
-  local failed = {}
-  for name, module in pairs(loaded) do
-    failed[name] = module == LOADING or nil
-  end
   local function replace(name, module)
     before[name] = loaded[name]
     added[name] = true
@@ -118,13 +125,6 @@ function _M.install(given, handlers)
     end
   end
   return function()
-    -- If a module has failed, the next test gets its error again. Otherwise, `require` would raise
-    -- `loop or previous error loading module`.
-    for name, module in pairs(loaded) do
-      if module == LOADING and not failed[name] then
-        loaded[name] = nil
-      end
-    end
     for i = 1, #(given and handlers or {}) do
       for name in pairs(loaded) do
         if is_of_plugin(name, handlers[i]) then

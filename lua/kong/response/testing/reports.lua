@@ -121,6 +121,7 @@ return function(Session)
   -- the test, it also fails the test.
   -- @treturn string
   function Session:caught(err)
+    modules.forget_failed()
     if is_failure(err) and not self.failure then
       self.failure = err
     end
