@@ -272,7 +272,7 @@ function _M.new(sequence, ngx, make)
           return
         end
       end
-      self:note(fmt("logs %d %s", level, values.source(message)))
+      self:note(fmt("logs %d %s", level, values.source(clean(message))))
     end,
     max_body_size = sequence.max_body_size,
     request_id = function()
