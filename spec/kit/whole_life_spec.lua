@@ -362,6 +362,21 @@ describe("a gateway", function()
     assert.same({ "rewrite", "access" }, ran)
   end)
 
+  it("does not buffer the response to an upgrade", function()
+    for _, gateway in ipairs { true, false } do
+      local ran = false
+      local result = testing.run {
+        gateway = gateway, plugin = { response = function() ran = true end },
+        request = { headers = { Upgrade = "websocket", Connection = "upgrade" } },
+        upstream = { status = 101 },
+      }
+      assert.is_false(ran)
+      assert.equal(101, result.status)
+      assert.same({ "response buffering was turned off: connection upgrade (websocket)" },
+        result.log.notice)
+    end
+  end)
+
   it("waits in init_worker", function()
     local times = {}
     testing.run { clock = 100, plugin = { init_worker = function()

@@ -1,5 +1,6 @@
 --- Runs a request through its phases, like a gateway.
 
+local buffering = require "kong.response.lifecycle.buffering"
 local fields = require "kong.response.testing.fields"
 local forwarded = require "kong.response.testing.forwarded"
 local for_upstream = require("kong.response.testing.ngx.request").for_upstream
@@ -170,7 +171,9 @@ local function proxy(session)
   local upstream, ctx = session.upstream, session.ngx.ctx
   session.requests.proxy(ctx)
   ctx.KONG_PROXIED = true
-  session.waits = has_handler(session, "response") or ctx.buffered_proxying or false
+  session.waits = (has_handler(session, "response") or ctx.buffered_proxying or false)
+                  and buffering.is_possible()
+  ctx.buffered_proxying = session.waits or nil
   local failure = ask(session)
   if failure and (session.waits or not upstream.cut_off) then
     return answer_error(session, failure.status)
@@ -178,7 +181,6 @@ local function proxy(session)
 
   session.answered = true
   if session.waits then
-    ctx.buffered_proxying = true
     ctx.buffered_status = upstream.status
     ctx.buffered_headers = fields.by_name(upstream.headers)
     ctx.buffered_body = session.request.method ~= "HEAD" and concat(upstream.chunks) or ""
