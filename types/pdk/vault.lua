@@ -36,7 +36,7 @@ function vault.update(options) end
 
 ---Calls a function with a table, after it has replaced the references in the table. If the function returns nothing, it
 ---reads the secrets and calls the function again.
----@param callback fun(options: table): ...
+---@param callback fun(options: table): ...any
 ---@param options table
 ---@return any ... the results of the last call
 function vault.try(callback, options) end
