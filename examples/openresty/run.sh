@@ -15,6 +15,7 @@ show "Unknown key: exit(403), and the page of error_page" "$gateway" /coffee \
 show "Too much: error(429, message)" "$gateway" /coffee -H "$key" -H "X-Wanted: 101" \
   -H "Accept: application/xml"
 show "The upstream times out" "$gateway" /slow -H "$key" -H "Accept: text/html"
+show "nginx cannot read the request" "$gateway" /%00 -H "Accept: application/json"
 show "A plugin fails" "$gateway" /coffee -H "$key" -H "X-Wanted: many" -H "Accept: application/json"
 
 printf '%sThe access log: status, source, id, request%s\n' "$bold" "$plain"

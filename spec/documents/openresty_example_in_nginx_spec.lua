@@ -53,6 +53,14 @@ describe("examples/openresty", function()
     assert.matches("^Forbidden\nrequest_id: %x+$", answer.body)
   end)
 
+  it("answers in the client's format if nginx cannot read the request", function()
+    local answer = answers["nginx cannot read the request"]
+    assert.equal(400, answer.status)
+    assert.equal("application/json; charset=utf-8", answer.headers["content-type"])
+    assert.equal("error", answer.headers["x-source"])
+    assert.matches('"message":"Bad request"', answer.body, 1, true)
+  end)
+
   it("transforms a proxied body", function()
     assert.equal("PHP/5.3", answers["Before"].headers["x-powered-by"])
     local answer = answers["Proxied"]
@@ -108,6 +116,7 @@ describe("examples/openresty", function()
       "403 exit GET /coffee HTTP/1.1",
       "429 exit GET /coffee HTTP/1.1",
       "504 error GET /slow HTTP/1.1",
+      "400 error GET /%00 HTTP/1.1",
       "500 error GET /coffee HTTP/1.1",
     }, lines)
     local page = answers["The upstream times out"].body

@@ -30,6 +30,7 @@ local entries_of = require "kong.response.lifecycle.entries"
 local failures = require "kong.response.failures"
 local globals = require "kong.response.lifecycle.globals"
 local handlers = require "kong.response.lifecycle.handlers"
+local missing_calls = require "kong.response.lifecycle.missing_calls"
 local responses = require "kong.response.lifecycle.responses"
 local stand_ins = require "kong.response.stand_ins"
 
@@ -139,6 +140,7 @@ function _M.new(plugins, description)
               lists.response[1].name), 2)
   end
 
+  local called, check_calls = missing_calls.new(lists)
   local self = {}
 
   --- For `init_worker_by_lua*`. Calls the handlers `init_worker`, and then the handlers `configure`
@@ -158,6 +160,8 @@ function _M.new(plugins, description)
 
 
   local function run_until_response(phase)
+    called(phase)
+    check_calls(phase)
     local ctx, state = enter(phase)
     if state.capture and ngx.is_subrequest then
       return
@@ -263,6 +267,8 @@ function _M.new(plugins, description)
   -- because nginx cannot interrupt this phase. If a handler fails, the others do not run, and the
   -- client gets a 500 without the headers of the old response.
   function self.header_filter()
+    called "header_filter"
+    check_calls "header_filter"
     filter("header_filter", filter_head)
   end
 
@@ -309,6 +315,7 @@ function _M.new(plugins, description)
   -- the client sees that the body is not complete. If a header filter has failed, the client gets
   -- the 500 unchanged.
   function self.body_filter()
+    called "body_filter"
     local failure = filter("body_filter", filter_body)
     if failure then
       error(failure, 0)
@@ -318,6 +325,7 @@ function _M.new(plugins, description)
 
   --- For `log_by_lua*`. If a handler fails, the log says so, and the next one runs.
   function self.log()
+    check_calls "log"
     local ctx, state = enter("log")
     responses.tell_source(ctx)
 
