@@ -362,6 +362,31 @@ describe("a gateway", function()
     assert.same({ "rewrite", "access" }, ran)
   end)
 
+  it("sets the times of the phases in ngx.ctx", function()
+    local result = testing.run {
+      clock = 100, upstream = { body = "x" },
+      plugin = {
+        rewrite = function() ngx.sleep(1) end,
+        access = function()
+          assert.equal(1000, ngx.ctx.KONG_REWRITE_TIME)
+          ngx.sleep(2)
+        end,
+        log = function() assert.equal(0, ngx.ctx.KONG_HEADER_FILTER_TIME) end,
+      },
+    }
+    local ctx, times = result.ctx, {}
+    for _, name in ipairs {
+      "REWRITE_START", "REWRITE_ENDED_AT", "ACCESS_START", "ACCESS_ENDED_AT", "ACCESS_TIME",
+      "PROXY_LATENCY", "HEADER_FILTER_START", "HEADER_FILTER_ENDED_AT", "BODY_FILTER_START",
+      "BODY_FILTER_ENDED_AT", "BODY_FILTER_TIME", "LOG_START",
+    } do
+      times[#times + 1] = ctx["KONG_" .. name]
+    end
+    assert.same({
+      100000, 101000, 101000, 103000, 2000, 3000, 103000, 103000, 103000, 103000, 0, 103000,
+    }, times)
+  end)
+
   it("does not buffer the response to an upgrade", function()
     for _, gateway in ipairs { true, false } do
       local ran = false

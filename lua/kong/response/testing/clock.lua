@@ -23,6 +23,12 @@ function _M.now()
 end
 
 
+--- Returns the time in milliseconds, as the fields of `ngx.ctx` have it.
+function _M.milliseconds()
+  return _M.now() * 1000
+end
+
+
 --- Moves the clock by a number of seconds.
 function _M.move(seconds)
   time = _M.now() + seconds

@@ -8,6 +8,7 @@ local tries = require "kong.response.pdk.tries"
 
 
 local concat = table.concat
+local milliseconds = require("kong.response.testing.clock").milliseconds
 
 
 local ERR = 4
@@ -58,10 +59,17 @@ end
 -- @treturn boolean whether the request continues with the next phase
 local function run_direct(session, phase)
   local leave = session:enter(phase)
+  local ctx = session.ngx.ctx
   if phase == "rewrite" then
-    session.requests.rewrite(session.ngx.ctx)
+    ctx.KONG_REWRITE_START = milliseconds()
+    session.requests.rewrite(ctx)
   end
   local outcome = session:handlers(phase, while_returned)
+  if phase == "rewrite" then
+    ctx = session.ngx.ctx
+    ctx.KONG_REWRITE_ENDED_AT = milliseconds()
+    ctx.KONG_REWRITE_TIME = ctx.KONG_REWRITE_ENDED_AT - (ctx.KONG_REWRITE_START or 0)
+  end
   local goes_on = not outcome
   if outcome == "exited" then
     goes_on = session:finish_exit()
@@ -212,6 +220,7 @@ function _M.run(session)
     proxy(session)
   end
   local leave = session:enter "log"
+  session.ngx.ctx.KONG_LOG_START = milliseconds()
   session:handlers("log", function(outcome)
     return outcome ~= "failed"
   end)

@@ -13,6 +13,7 @@ local strict = require "kong.response.testing.strict"
 local versions = require "kong.response.testing.versions"
 
 
+local milliseconds = require("kong.response.testing.clock").milliseconds
 local pairs = pairs
 local pcall = pcall
 local select = select
@@ -145,9 +146,12 @@ function Session:filter_head()
   -- `filter_body` sets the end before an empty chunk, so nginx keeps it.
   self.ngx.ctx.KONG_RESPONSE_KEEPS_EMPTY_BODY = true
   local outcome = self:handlers("header_filter", until_failed)
+  local ctx = self.ngx.ctx
+  ctx.KONG_HEADER_FILTER_ENDED_AT = milliseconds()
+  ctx.KONG_HEADER_FILTER_TIME = ctx.KONG_HEADER_FILTER_ENDED_AT
+                                - (ctx.KONG_HEADER_FILTER_START or 0)
   local ok = true
   if outcome == "failed" then
-    local ctx = self.ngx.ctx
     local exited = ctx.KONG_EXITED
     ctx.KONG_UNEXPECTED = true
     responses.clear_headers(self.ngx)
@@ -182,8 +186,11 @@ end
 function Session:filter_body(is_last)
   local host = self.host
   local leave = self:enter "body_filter"
+  local ctx = self.ngx.ctx
+  ctx.KONG_BODY_FILTER_START = ctx.KONG_BODY_FILTER_START or milliseconds()
   if is_last then
-    self.requests.body_end(self.ngx.ctx)
+    self.requests.body_end(ctx)
+    ctx.KONG_BODY_FILTER_TIME = ctx.KONG_BODY_FILTER_ENDED_AT - ctx.KONG_BODY_FILTER_START
   end
   local replaced, outcome = self.ngx.ctx.response_body, nil
   if replaced then
