@@ -23,7 +23,15 @@ KIT_BUILT := $(BUILT)/kit
 # Optimisation across crates does not make the kit faster, but it would make this step the longest of a build.
 KIT_CARGO := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 $(CARGO)
 INSTALL := DESTDIR="$(DESTDIR)" QUIET="$(QUIET)" ci/install-lualib.sh
-INSTALLED := "$(abspath $(LUA_LIB_DIR))" "$(abspath $(LUA_CLIB_DIR))"
+# nginx needs absolute paths. With `make -C`, a relative folder would be in this folder, not in the caller's.
+folder = $(if $(filter /%,$(firstword $($1))),$(abspath $($1)),$(error $1 must be an absolute path, got "$($1)"))
+INSTALLED := "$(call folder,LUA_LIB_DIR)" "$(call folder,LUA_CLIB_DIR)"
+
+# Without this check, `make install LUA_LIBDIR=...` would install into the default folder.
+ALLOWED := LUA_LIB_DIR LUA_CLIB_DIR LUA_PATH LUA_CPATH LUA_INIT
+$(foreach name,$(filter-out $(ALLOWED),$(filter LUA% %LIBDIR %LIB_DIR prefix,$(.VARIABLES))),\
+	$(if $(filter command,$(firstword $(origin $(name)))),\
+		$(error there is no variable $(name): use LUA_LIB_DIR, LUA_CLIB_DIR or PREFIX)))
 
 SERVER_PACKAGES := nginx libnginx-mod-http-lua lua-resty-core curl
 TEST_PACKAGES := $(SERVER_PACKAGES) luajit2 libluajit2-5.1-dev pkg-config lua-busted lua-check \

@@ -39,6 +39,9 @@ if [ ! -e "$lua_dir/kong/response/testing.lua" ]; then
   [ "$lua_dir" = /usr/local/share/lua/5.1 ] || where=" LUA_LIB_DIR=$lua_dir"
   [ "$clib_dir" = "$lua_dir" ] || where="$where LUA_CLIB_DIR=$clib_dir"
   missing "the library in $lua_dir" "make install$where"
+  echo "If the library is in another folder, write that folder into $dir/.busted."
+  echo "For the next plugin, name it: make new-plugin LUA_LIB_DIR=..."
+  echo
 fi
 [ -x /usr/bin/luajit ] || missing "LuaJIT in /usr/bin/luajit" "apt install luajit2"
 [ -n "$(command -v busted)" ] || missing busted "apt install lua-busted"

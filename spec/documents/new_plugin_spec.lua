@@ -77,7 +77,9 @@ describe("make new-plugin", function()
     local incomplete = output("incomplete", tools, "/nonexistent/lua", "/nonexistent/so")
     assert.matches("The tests need the library in /nonexistent/lua, which is not installed."
       .. " Install it:\n\n"
-      .. "  make install LUA_LIB_DIR=/nonexistent/lua LUA_CLIB_DIR=/nonexistent/so\n",
+      .. "  make install LUA_LIB_DIR=/nonexistent/lua LUA_CLIB_DIR=/nonexistent/so\n\n"
+      .. "If the library is in another folder, write that folder into " .. home
+      .. "/incomplete/.busted.\nFor the next plugin, name it: make new-plugin LUA_LIB_DIR=...\n",
       incomplete, 1, true)
     assert.matches("The tests need busted, which is not installed. Install it:\n\n"
       .. "  apt install lua-busted\n", incomplete, 1, true)

@@ -88,12 +88,33 @@ describe("make install", function()
     assert.same(trees.files(BUILT), installed(dir .. "/usr/local/openresty/site/lualib"))
   end)
 
-  it("installs to a relative LUA_LIB_DIR", function()
-    local relative = "build/installed." .. dir:match("[^/]+$")
-    make("install LUA_LIB_DIR=" .. relative)
-    local files = installed(trees.root .. "/" .. relative)
-    trees.remove(trees.root .. "/" .. relative)
-    assert.same(trees.files(BUILT), files)
+  -- What make prints if it refuses these variables. It installs nothing, not even to DESTDIR.
+  local function refusal(variables)
+    local text = make("install DESTDIR=" .. dir .. " " .. variables .. " 2>&1 || true")
+    assert.same({}, trees.files(dir))
+    return text:match("%*%*%* (.-)  Stop%.")
+  end
+
+  it("refuses a relative folder, because nginx needs an absolute path", function()
+    assert.equal('LUA_LIB_DIR must be an absolute path, got "build/lib".',
+                 refusal "LUA_LIB_DIR=build/lib")
+    assert.equal('LUA_CLIB_DIR must be an absolute path, got "~/so".',
+                 refusal "LUA_CLIB_DIR='~/so'")
+    assert.equal('LUA_LIB_DIR must be an absolute path, got "lua/share/lua/5.1".',
+                 refusal "PREFIX=lua")
+  end)
+
+  it("refuses a misspelt name of a folder", function()
+    for _, name in ipairs { "LUA_LIBDIR", "LUALIB_DIR", "LUALIB", "LIBDIR", "prefix" } do
+      assert.equal("there is no variable " .. name .. ": use LUA_LIB_DIR, LUA_CLIB_DIR or PREFIX.",
+                   refusal(name .. "=/nonexistent"))
+    end
+  end)
+
+  it("does not refuse Lua's own variables, or those of the environment", function()
+    make("install LUA_PATH=';;' DESTDIR=" .. dir)
+    trees.run("LUA_LIBDIR=/nonexistent make --no-print-directory install DESTDIR=" .. dir)
+    assert.same(trees.files(BUILT), installed(dir .. "/usr/local/share/lua/5.1"))
   end)
 
   it("puts the native part into LUA_CLIB_DIR", function()
