@@ -11,8 +11,8 @@ refuse() {
   exit 2
 }
 
-[[ $name =~ ^[a-z][a-z0-9-]*$ ]] ||
-  refuse "give a name of lower-case letters, digits and dashes, and a folder: make new-plugin NAME=my-plugin DIR=../my-plugin"
+[[ $name =~ ^[a-z][a-z0-9_-]*$ ]] ||
+  refuse "give a name of lower-case letters, digits, dashes and underscores, and a folder: make new-plugin NAME=my-plugin DIR=../my-plugin"
 [ -n "$dir" ] || refuse "give a folder that does not exist: DIR=../$name"
 [ ! -e "$dir" ] || [ -z "$(ls -A "$dir")" ] || refuse "$dir is not empty"
 
@@ -24,6 +24,10 @@ done
 find "$dir" -type f -exec sed -i "s/my-plugin/$name/g" {} +
 sed -i -e "s|^\( *lpath = .*\)/usr/local/share/lua/5.1|\1$lua_dir|" \
   -e "s|^\( *cpath = .*\)/usr/local/share/lua/5.1|\1$clib_dir|" "$dir/.busted"
+# The workflow installs the library where .busted finds it.
+folders=$lua_dir
+[ "$clib_dir" = "$lua_dir" ] || folders="$lua_dir $clib_dir"
+sed -i "s|install\.sh /usr/local/share/lua/5.1$|install.sh $folders|" "$dir/.github/workflows/test.yml"
 
 # missing WHAT COMMAND
 missing() {

@@ -41,6 +41,27 @@ describe("make new-plugin", function()
     assert.matches("1 success ", run("busted --filter=asks.for.a.key"), 1, true)
   end)
 
+  it("accepts a name with an underscore", function()
+    new_plugin("say_hello", home .. "/underscore")
+    local output = followed.in_folder(home .. "/underscore",
+                                      "busted && luacheck --no-color kong spec")
+    assert.matches(PASSED, output, 1, true)
+    assert.matches("0 warnings / 0 errors", output, 1, true)
+    assert.is_true(trees.files(home .. "/underscore")["kong/plugins/say_hello/handler.lua"] ~= nil)
+  end)
+
+  it("has a workflow that installs the library where the tests search it", function()
+    local function command(name, lua_dir, clib_dir)
+      trees.run(("ci/new-plugin.sh hello %s/%s %s %s"):format(home, name, lua_dir, clib_dir))
+      local workflow = documents.text(home .. "/" .. name .. "/.github/workflows/test.yml")
+      return workflow:match("install%.sh ([^\n]+)")
+    end
+    assert.equal("/opt/lua", command("one-folder", "/opt/lua", "/opt/lua"))
+    assert.equal("/opt/lua /opt/so", command("two-folders", "/opt/lua", "/opt/so"))
+    assert.equal("/usr/local/share/lua/5.1",
+                 command("default", "/usr/local/share/lua/5.1", "/usr/local/share/lua/5.1"))
+  end)
+
   it("has settings that allow a plugin's state in kong.ctx", function()
     run([[printf 'kong.ctx.plugin.a = 1\nlocal kong = kong\nkong.ctx.shared.a = 1\n']]
       .. " > kong/plugins/hello/state.lua")
@@ -51,8 +72,11 @@ describe("make new-plugin", function()
 
   it("refuses an invalid name and a folder that is not empty", function()
     for _, case in ipairs {
-      { "Hello", home .. "/other", "give a name of lower-case letters, digits and dashes" },
-      { "", home .. "/other", "give a name of lower-case letters, digits and dashes" },
+      { "Hello", home .. "/other",
+        "give a name of lower-case letters, digits, dashes and underscores" },
+      { "", home .. "/other", "give a name of lower-case letters, digits, dashes and underscores" },
+      { "_hello", home .. "/other",
+        "give a name of lower-case letters, digits, dashes and underscores" },
       { "other", "", "give a folder that does not exist: DIR=../other" },
       { "other", dir, dir .. " is not empty" },
     } do
@@ -135,7 +159,8 @@ describe("make new-plugin", function()
     local installed = home .. "/installed"
     trees.run("sed -i 's|" .. nginx.lualib .. "|" .. installed .. "|' " .. dir .. "/.busted")
     for _, step in ipairs(steps) do
-      local _, exit = followed.in_folder(dir, (step:gsub("/usr/local/share/lua/5.1", installed)))
+      step = step:gsub(nginx.lualib:gsub("%p", "%%%0"), installed)
+      local _, exit = followed.in_folder(dir, step)
       assert.equal(0, exit, step)
     end
     assert.matches("failures='0'", documents.text(dir .. "/junit.xml"), 1, true)
