@@ -128,24 +128,30 @@ local PROVOKED = {
     }
   end,
   ["no service is described for <method> <url>"] = function()
-    return failed {
-      access = function()
-        require("resty.http").new():request_uri("https://idp.example/token")
-      end,
+    return refused {
+      plugin = {
+        access = function()
+          require("resty.http").new():request_uri("https://idp.example/token")
+        end,
+      },
     }
   end,
   ["the kit has no sockets: <name>"] = function()
-    return failed {
-      access = function()
-        ngx.socket.tcp()
-      end,
+    return refused {
+      plugin = {
+        access = function()
+          ngx.socket.tcp()
+        end,
+      },
     }
   end,
   ["ngx.exec cannot redirect, because the kit has only one location"] = function()
-    return failed {
-      access = function()
-        ngx.exec("/other")
-      end,
+    return refused {
+      plugin = {
+        access = function()
+          ngx.exec("/other")
+        end,
+      },
     }
   end,
   ["the code has waited <n> times in one test: what it waits for does not happen"] = function()

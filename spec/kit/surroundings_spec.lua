@@ -114,19 +114,114 @@ describe("another service", function()
     assert.equal(204, status)
   end)
 
-  it("causes an error if the test does not describe it", function()
-    local result = run(function()
-      require("resty.http").new():request_uri("https://idp.example/token")
-    end, { services = { ["https://idp.example/tokens"] = {} } })
-    assert.matches("surroundings_spec.lua:%d+: no service is described for GET "
-      .. "https://idp.example/token: add %[\"https://idp.example/token\"%] to the case's services"
-      .. ': did you mean "https://idp.example/tokens"%?', result.log.err[1])
-  end)
+end)
 
-  it("cannot be reached through a socket", function()
-    local result = run(function() ngx.socket.tcp() end)
-    assert.matches("surroundings_spec.lua:%d+: the kit has no sockets: ngx.socket.tcp.",
-      result.log.err[1])
+
+describe("a mistake of the test that the plugin gets as an error", function()
+  local URL = "https://idp.example/token"
+  local HERE = "^spec/kit/surroundings_spec.lua:"
+  -- How a plugin may catch an error.
+  local CATCH = {
+    ["the gateway"] = function(code)
+      return code()
+    end,
+    ["pcall"] = function(code)
+      return pcall(code)
+    end,
+    ["a coroutine"] = function(code)
+      return coroutine.resume(coroutine.create(code))
+    end,
+    ["kong.cache"] = function(code)
+      return kong.cache:get("key", nil, code)
+    end,
+    ["a thread"] = function(code)
+      return ngx.thread.wait(ngx.thread.spawn(code))
+    end,
+    ["a timer"] = function(code)
+      return ngx.timer.at(0, code)
+    end,
+  }
+
+  -- Runs the code, whose errors the plugin catches. Returns the error of the test, without the
+  -- line of the test.
+  local function fails(catch, code, case)
+    for _, strict in ipairs { true, false } do
+      for _, gateway in ipairs { true, false } do
+        case = case or {}
+        case.strict, case.gateway = strict, gateway
+        local err = select(2, pcall(run, function()
+          catch(code)
+          return kong.response.exit(503)
+        end, case))
+        if not gateway then
+          return err
+        end
+      end
+    end
+  end
+
+  local function fetch()
+    local answer = require("resty.http").new():request_uri(URL)
+    return answer and answer.status
+  end
+
+  for name, catch in pairs(CATCH) do
+    it("fails the test at its end, though " .. name .. " catches the error", function()
+      local line = debug.getinfo(fetch, "S").linedefined + 1
+      local err = fails(catch, fetch, { services = { [URL .. "s"] = {} } })
+      assert.matches(HERE .. line .. ": no service is described for GET " .. URL
+        .. ': add %["' .. URL .. [["%] to the case's services: did you mean "]] .. URL .. 's"%?$',
+        err)
+      local function service()
+        return { stats = 200 }
+      end
+      local place = "surroundings_spec.lua:" .. debug.getinfo(service, "S").linedefined
+      err = fails(catch, fetch, { services = { [URL] = service } })
+      assert.matches(HERE .. line .. ': unknown field "stats" of the answer of services%["' .. URL
+        .. '"%]: did you mean "status"%? %(the function at spec/kit/' .. place .. "%)$", err)
+      err = fails(catch, fetch, { services = { [URL] = function()
+        error "boom"
+      end } })
+      assert.matches(HERE .. line .. ': the function services%["' .. URL
+        .. '"%] failed: spec/kit/surroundings_spec.lua:%d+: boom$', err)
+      err = fails(catch, fetch, { services = { [URL] = function(request)
+        assert.equal("POST", request.method)
+      end } })
+      assert.matches("Expected objects to be equal", tostring(err), 1, true)
+      err = fails(catch, function() return (ngx.socket.tcp()) end)
+      assert.matches(HERE .. "%d+: the kit has no sockets: ngx.socket.tcp%. ", err)
+    end)
+  end
+
+  for _, name in ipairs { "pcall", "the gateway", "kong.cache", "a thread" } do
+    it("fails the test: another location, though " .. name .. " catches the error", function()
+      local err = fails(CATCH[name], function() ngx.location.capture("/auth") end)
+      assert.matches(HERE .. "%d+: no service is described for GET /auth: ", err)
+      err = fails(CATCH[name], function() ngx.exec("/auth") end)
+      assert.matches(HERE .. "%d+: ngx.exec cannot redirect", err)
+      err = fails(CATCH[name], function() ngx.req.set_uri("/auth", true) end)
+      assert.matches(HERE .. "%d+: ngx.req.set_uri cannot jump", err)
+      err = fails(CATCH[name], function() ngx.req.socket() end)
+      assert.matches(HERE .. "%d+: the kit has no sockets: ngx.req.socket", err)
+    end)
+  end
+
+  for _, name in ipairs { "kong.cache", "a thread", "a timer" } do
+    it("fails the test: something that the kit lacks, in " .. name, function()
+      local err = fails(CATCH[name], function() return kong.db.keys:select("a") end)
+      assert.matches(HERE .. "%d+: attempt to index field 'db' %(a nil value%)\n"
+        .. "the kit has no kong.db: add it to the case's kong %(docs/testing.md%)$", err)
+      err = fails(CATCH[name], function() return ngx.shared.keys:get("a") end)
+      assert.matches('\nthe case declares no dictionary "keys": shared', err, 1, true)
+      err = fails(CATCH[name], function() assert.equal(1, 2) end)
+      assert.matches("Expected objects to be equal", tostring(err), 1, true)
+    end)
+  end
+
+  it("is forgotten in the next test", function()
+    assert.is_false(pcall(run, fetch))
+    testing.advance(1)
+    assert.equal(200, run(function() end).status)
   end)
 end)
 

@@ -187,8 +187,10 @@ local function run(given, worker)
 
   local session, result = installed(given.modules, given.modules and handler_modules(given),
                                     run_session, case)
-  if session.failure then
-    error(session.failure, 0)
+  local failure = session.failure
+  if failure then
+    session.failure = nil
+    error(failure, 0)
   elseif session.strict then
     session.strict:finish(result)
   end
@@ -211,8 +213,10 @@ local function advance(seconds)
       ngx_table.ctx = {}
       run_timers(last)
     end)
-    if last.failure then
-      error(last.failure, 0)
+    local failure = last.failure
+    if failure then
+      last.failure = nil
+      error(failure, 0)
     end
   end
 end

@@ -56,13 +56,9 @@ local function mistake_of(key, opts, callback)
 end
 
 
-local function with_trace(err)
-  return traceback(tostring(err), 2)
-end
-
-
 --- Makes `kong.cache`.
--- @tparam table pdk `ngx`, `description`
+-- @tparam table pdk `ngx`, `description`, and optionally `callback_failed(err)`, which is called if
+--   a callback throws an error
 -- @treturn table
 return function(pdk)
   local ngx = pdk.ngx
@@ -72,6 +68,14 @@ return function(pdk)
   local loading = lru(SIZE)
 
   local cache = {}
+
+
+  local function with_trace(err)
+    if pdk.callback_failed then
+      pdk.callback_failed(err)
+    end
+    return traceback(tostring(err), 2)
+  end
 
 
   --- Returns the entry of a key. If it has expired, returns nil and the stale entry.

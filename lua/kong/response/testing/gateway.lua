@@ -65,7 +65,12 @@ local function make_cache(ngx)
       local session = current()
       local worker = session.worker
       if not worker.cache then
-        worker.cache = caches { ngx = ngx, description = {} }
+        worker.cache = caches {
+          ngx = ngx, description = {},
+          callback_failed = function(err)
+            current():passed_on(err)
+          end,
+        }
       end
       local method = worker.cache[name]
       if method == nil then

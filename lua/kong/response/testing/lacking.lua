@@ -85,6 +85,8 @@ end
 
 
 --- Returns a hint for an error about a missing field of `kong` or `ngx`, or nil.
+-- @treturn ?string
+-- @treturn ?boolean whether the test can add the field
 function _M.hint(message)
   local name = match(message, "attempt to %l+ [%l ]+ '([%w_]+)' %(a nil value%)")
   if not name then
@@ -104,13 +106,15 @@ function _M.hint(message)
     return fmt('there is no %s: did you mean "%s"?', full, meant)
   end
   if miss.path == "ngx.shared" then
-    return fmt("the case declares no dictionary %q: shared = { %q } (docs/testing.md)", name, name)
+    return fmt("the case declares no dictionary %q: shared = { %q } (docs/testing.md)", name,
+               name), true
   end
   local global = match(miss.path, "^kong%f[^%w]") or match(miss.path, "^ngx%f[^%w]")
-  return NIL_IN_GATEWAYS[full]
-         or global and fmt("the kit has no %s: add it to the case's %s (docs/testing.md)", full,
-                           global)
-         or fmt("the kit has no %s (docs/testing.md)", full)
+  if NIL_IN_GATEWAYS[full] then
+    return NIL_IN_GATEWAYS[full]
+  end
+  local advice = global and fmt(": add it to the case's %s", global) or ""
+  return fmt("the kit has no %s%s (docs/testing.md)", full, advice), true
 end
 
 

@@ -185,9 +185,11 @@ end
 
 local function no_socket(name)
   return function()
-    check_phase(current(), YIELDS)
-    error(fmt("the kit has no sockets: %s. Describe the other server in the case's services, for"
-              .. " resty.http (docs/testing.md)", name), 2)
+    local session = current()
+    check_phase(session, YIELDS)
+    session:fail_test(fmt("the kit has no sockets: %s. Describe the other server in the case's"
+                          .. " services, for resty.http, or add a stub to the case's ngx"
+                          .. " (docs/testing.md)", name))
   end
 end
 
@@ -328,8 +330,9 @@ function _M.new()
   end
 
   function ngx.exec()
-    check_phase(current(), EXECS)
-    error("ngx.exec cannot redirect, because the kit has only one location", 2)
+    local session = current()
+    check_phase(session, EXECS)
+    session:fail_test("ngx.exec cannot redirect, because the kit has only one location")
   end
 
   function ngx.eof()

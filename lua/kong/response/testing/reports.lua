@@ -12,6 +12,7 @@ local find = string.find
 local fmt = string.format
 local getlocal = debug.getlocal
 local getmetatable = getmetatable
+local match = string.match
 local pcall = pcall
 local tostring = tostring
 local type = type
@@ -130,6 +131,35 @@ return function(Session)
   end
 
 
+  --- Fails the test at its end, because the test has a mistake. Raises the error as well, but the
+  -- plugin may catch it.
+  -- @raise the text, with the line of the plugin
+  function Session:fail_test(text)
+    local line = position.of_plugin()
+    text = line and line .. ": " .. text or text
+    self.failure = self.failure or text
+    error(text, 0)
+  end
+
+
+  --- Looks for the cause of an error that the plugin gets as a value, for example from a callback
+  -- of `kong.cache` or a thread. If the kit lacks something, this fails the test at its end.
+  function Session:passed_on(err)
+    if is_failure(err) then
+      self.failure = self.failure or err
+      return
+    end
+    local text = tostring(err)
+    local hint, is_of_test = lacking.hint(text)
+    hint = hint or config_hint(self, text)
+    if is_of_test then
+      self.failure = self.failure or match(text, "^[^\n]*") .. "\n" .. hint
+    elseif hint then
+      self:hint(hint)
+    end
+  end
+
+
   --- Fails the test if its code waits so often that it would wait forever in nginx.
   function Session:count_wait()
     self.wait_count = self.wait_count + 1
@@ -160,6 +190,7 @@ return function(Session)
 
   --- Reports the error of a timer, which is in the log.
   function Session:timer_failed(err)
+    self:passed_on(err)
     local text = tostring(err)
     local needs_request = find(text, "no phase in ngx.ctx.KONG_PHASE", 1, true)
                           or find(text, "API disabled in the current context", 1, true)

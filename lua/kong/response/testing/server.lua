@@ -13,6 +13,7 @@ local co_create = coroutines.create
 local co_resume = coroutines.resume
 local co_status = coroutines.status
 local co_yield = coroutines.yield
+local error = error
 local pairs = pairs
 local setmetatable = setmetatable
 
@@ -243,6 +244,17 @@ end
 
 --- Is called if a timer has failed.
 function Server:timer_failed(err) -- luacheck: no unused args
+end
+
+
+--- Is called if the plugin gets an error as a value.
+function Server:passed_on(err) -- luacheck: no unused args
+end
+
+
+--- Raises an error about a mistake of the test.
+function Server:fail_test(text) -- luacheck: no self
+  error(text, 3)
 end
 
 

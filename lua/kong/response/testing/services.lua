@@ -6,6 +6,7 @@ local lacking = require "kong.response.testing.lacking"
 local names = require "kong.response.names"
 local native = require("kong.response.testing.native").ngx
 local reason_of = require "kong.response.testing.reasons"
+local position = require "kong.response.testing.position"
 local running = require "kong.response.testing.running"
 local text = require "kong.response.testing.ngx.text"
 
@@ -17,6 +18,7 @@ local fmt = string.format
 local lower = string.lower
 local match = string.match
 local pairs = pairs
+local pcall = pcall
 local setmetatable = setmetatable
 local sub = string.sub
 local tonumber = tonumber
@@ -62,8 +64,23 @@ local function note(session, request)
 end
 
 
---- Asks a service. Raises an error at the plugin's line if the test does not describe the service.
-local function ask(request, level)
+-- Calls the test's function for a service. An error of the function fails the test.
+local function call_service(session, plain, service, request)
+  local ok, answer, err = pcall(service, request)
+  if ok then
+    return answer, err
+  elseif type(answer) == "string" then
+    session:fail_test(fmt("the function services[%q] failed: %s", plain, answer))
+  end
+  -- For example an assertion of the test.
+  session:passed_on(answer)
+  error(answer, 0)
+end
+
+
+--- Asks a service. If the test does not describe the service or its answer is wrong, the test
+-- fails at its end, because the plugin may catch the error.
+local function ask(request)
   local session = current()
   local services = session.services or {}
   local url = request.url
@@ -73,18 +90,23 @@ local function ask(request, level)
     answer = services[plain]
   end
   if answer == nil then
-    error(fmt("no service is described for %s %s: add [%q] to the case's services%s",
-              request.method, url, plain, names.suggestion(plain, services)), level + 1)
+    session:fail_test(fmt("no service is described for %s %s: add [%q] to the case's services%s",
+                          request.method, url, plain, names.suggestion(plain, services)))
   end
   note(session, request)
-  local err
-  if type(answer) == "function" then
-    answer, err = answer(request)
+  local service = answer
+  if type(service) == "function" then
+    local err
+    answer, err = call_service(session, plain, service, request)
     if answer == nil then
       return nil, err or "connection refused"
     end
   end
-  cases.check_answer(answer, fmt("the answer of %s", plain))
+  local ok, mistake = pcall(cases.check_answer, answer, fmt("the answer of services[%q]", plain))
+  if not ok then
+    local place = position.of_function(service)
+    session:fail_test(mistake .. (place and fmt(" (the function at %s)", place) or ""))
+  end
   return answer
 end
 
@@ -227,7 +249,7 @@ function Methods:request(options)
     return nil, "not connected"
   end
   local request = request_of(peer[1], peer[2], peer[3], options.path or "/", options, 2)
-  local answer, err = ask(request, 2)
+  local answer, err = ask(request)
   if not answer then
     return nil, err
   end
@@ -246,7 +268,7 @@ function Methods:request_uri(uri, options)
   local request = request_of(parsed[1], parsed[2], parsed[3], options.path or parsed[4],
                              options, 2)
   local answer
-  answer, err = ask(request, 2)
+  answer, err = ask(request)
   if not answer then
     return nil, err
   end
@@ -341,7 +363,7 @@ local function capture(uri, options, level, number)
     query = query,
     headers = copy(fields.by_name(current().request.headers)),
     body = options.body or "",
-  }, level + 1)
+  })
   if not answer then
     error(err, level + 1)
   end

@@ -255,7 +255,7 @@ function req.set_uri(uri, jump, binary)
     error(fmt('unsafe byte "0x%02x" in uri "%s" (maybe you want to set the \'binary\' argument?)',
               byte(unsafe), shown), 2)
   elseif jump then
-    error("ngx.req.set_uri cannot jump, because the kit has only one location", 2)
+    current():fail_test("ngx.req.set_uri cannot jump, because the kit has only one location")
   end
   local request = of_request().request
   request.uri, request.sets_uri = uri, true
@@ -328,7 +328,8 @@ end
 
 
 function req.socket()
-  error("the kit has no sockets: ngx.req.socket", 2)
+  current():fail_test("the kit has no sockets: ngx.req.socket. Add a stub to the case's ngx"
+                      .. " (docs/testing.md)")
 end
 
 

@@ -37,6 +37,9 @@ local function store_results(co, ok, ...)
     return co_yield(EXIT)
   elseif co_status(co) == "dead" then
     threads[co].results = { ok, select("#", ...), ... }
+    if not ok then
+      running.current():passed_on((...))
+    end
   end
 end
 
