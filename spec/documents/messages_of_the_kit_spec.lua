@@ -76,6 +76,13 @@ local PROVOKED = {
       return result.stats
     end)))
   end,
+  ["the config of <what>: <n> schema violations (<fields>)"] = function()
+    return refused {
+      plugin = { access = nothing },
+      schema = { name = "any", fields = { { config = { type = "record", fields = {} } } } },
+      config = { a = 1, b = 2 },
+    }
+  end,
   ["the config of <what>: schema violation (<fields>)"] = function()
     return refused {
       plugin = { access = nothing },

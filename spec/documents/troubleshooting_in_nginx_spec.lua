@@ -1,5 +1,6 @@
 --- Each message of docs/troubleshooting.md is provoked: it has to be what users see.
--- `messages_of_the_kit_spec.lua` provokes the messages of the test kit.
+-- `troubleshooting_at_the_start_in_nginx_spec.lua` provokes those of the first chapters, and
+-- `messages_of_the_kit_spec.lua` the messages of the test kit.
 
 local documents = require "spec.support.documents"
 local nginx = require "spec.support.nginx"
@@ -51,6 +52,7 @@ local PLUGINS = {
   grpc = 'function P:access() return kong.response.exit(200, { 1 }) end',
   path = 'function P:access() kong.service.request.set_path("/a%2Fb") end',
   limit = 'function P:body_filter() own.get_raw_body() end',
+  dot = 'function P.access(config) return config.name.first end',
   prints = 'function P:access() ngx.print("few") error("no") end',
   not_gzip = BODY_CHANGED:format '"espresso"',
   unbuffered = 'function P:header_filter() kong.service.response.get_raw_body() end',
@@ -63,20 +65,12 @@ local WRONG_CALLS = {
   ["code must be a number between 100 and 599"] = "exit(1000)",
   ["body must be a nil, string or table"] = "exit(200, 42)",
   ["headers must be a nil or table"] = 'exit(401, nil, "X-Foo: a")',
+  ["Cannot serialise <type>: type not supported"] = "exit(200, { print })",
+  ["Cannot serialise number: must not be NaN or Infinity"] = "exit(200, { 0 / 0 })",
+  ["Cannot serialise, excessive nesting (1001)"] = "exit(200, endless)",
   ["invalid header name <name>: got <type>, expected string"] = 'set_headers { "X-Foo: value" }',
   ["invalid header value for <name>: got <type>"] = 'set_header("X-Foo", print)',
 }
-
-
--- The message of a failed assertion about a plugin in the test kit.
-local function failure_in_the_kit(plugin)
-  local result = require("kong.response.testing").run { plugin = plugin }
-  local ok, message = pcall(function()
-    assert.response(result).has.status(200)
-  end)
-  assert.is_false(ok)
-  return tostring(message)
-end
 
 
 local function start()
@@ -106,6 +100,8 @@ local function start()
       ["lists.lua"] = [[
         local lifecycle = require "kong.response.lifecycle"
         own = require("kong.response.instance").new { max_body_size = 4 }
+        endless = {}
+        endless[1] = endless
         local _M = {}
       ]] .. table.concat(lists) .. "return _M",
     },
@@ -114,6 +110,29 @@ local function start()
         proxy_pass http://127.0.0.1:%{upstream_port}/;
         header_filter_by_lua_block { error("no") }
       }
+      location /no_body_filter {
+        proxy_pass http://127.0.0.1:%{upstream_port}/;
+        header_filter_by_lua_block {
+          ngx.ctx.KONG_PHASE = 0x200
+          require("kong.response").exit(404, "no such coffee", { ["Content-Type"] = "text/plain" })
+        }
+      }
+      location /no_phases {
+        proxy_pass http://127.0.0.1:%{upstream_port}/;
+        body_filter_by_lua_block {
+          local ctx = kong.ctx
+          kong.ctx = nil
+          local _, message = pcall(function() kong.response.set_status(201) end)
+          kong.ctx = ctx
+          ngx.log(ngx.ERR, message)
+        }
+      }
+      location /captured { return 200 captured; }
+      location /captures {
+        content_by_lua_block { ngx.print(ngx.location.capture("/captured").body) }
+      }
+      error_page 400 @error_page;
+      location @error_page { return 400; }
       location /gunzip {
         gunzip on;
         proxy_pass http://127.0.0.1:%{port}/not_gzip/encoded;
@@ -146,22 +165,6 @@ local function by_hand(init, code, filter)
 end
 
 
--- The output of a Lua with these paths for `require(module)`.
-local function required(lua, module, paths)
-  return trees.run(([[%s -e '%s require "%s"' || true]]):format(lua, paths, module))
-end
-
-
-local function path(dir)
-  return ('package.path = "%s/?.lua"'):format(dir)
-end
-
-
-local function cpath(dir)
-  return ('package.cpath = "%s/?.so"'):format(dir)
-end
-
-
 served.describe("docs/troubleshooting.md", start, function(server)
   local function curl(options, location, h2)
     local port = server.ports[h2 and "h2_port" or "port"]
@@ -182,81 +185,38 @@ served.describe("docs/troubleshooting.md", start, function(server)
     return server:log()
   end
 
-  local lualib = nginx.lualib
-
   local PROVOKED = {
-    ["module 'kong.response' not found"] = function()
-      return required("luajit", "kong.response", path "/nonexistent")
-    end,
-    ["kong.response <version> does not find its native part kong.response.core in package.cpath"]
-    = function()
-      return required("luajit", "kong.response", path(lualib) .. cpath "/nonexistent")
-    end,
-    ["kong.response: the version of the Lua files is <version> and the version of the native part"
-      .. " <file> is <version>"]
-    = function()
-      local dir = trees.temporary()
-      finally(function()
-        trees.remove(dir)
+    ["lifecycle.access() was never called in this worker"] = function()
+      local text
+      nginx.once({
+        init = [[
+          lifecycle = require("kong.response.lifecycle").new {
+            { plugin = { access = function() end }, name = "keys" },
+          }
+        ]],
+        locations = [[
+          log_by_lua_block { lifecycle.log() }
+          location / { proxy_pass http://127.0.0.1:%{upstream_port}; }
+        ]],
+        servers = "server { listen 127.0.0.1:%{upstream_port}; return 200 espresso; }",
+      }, function(own)
+        own:get("/")
+        own:wait_log("never called")
+        text = own:log()
       end)
-      trees.run("cp -r " .. lualib .. "/kong " .. dir
-        .. " && sed -i 's/VERSION = \".*\"/VERSION = \"9.9.9\"/' " .. dir
-        .. "/kong/response/native.lua")
-      return required("luajit", "kong.response", path(dir) .. cpath(lualib))
+      return text
     end,
-    ["plugins[<n>]: <name> plugin is enabled but not installed"] = function()
-      local new = path(lualib) .. cpath(lualib)
-        .. 'require("kong.response.lifecycle").new { { plugin = "absent" } }'
-      return trees.run("luajit -e '" .. new .. "' || true")
+    ["empty URI in redirect to named location"] = function()
+      local client = server:connect()
+      client:send("COFFEE\r\n\r\n")
+      client:read { seconds = 2, pattern = "</html>" }
+      client:close()
+      return server:log()
     end,
-    ["module 'resty.http' not found"] = function()
-      return required("luajit", "resty.http", path "/nonexistent")
-    end,
-    ["kong.response needs LuaJIT: busted --lua=/usr/bin/luajit"] = function()
-      return required("lua5.1", "kong.response.testing", path(lualib) .. cpath(lualib))
-    end,
-    ["attempt to index global 'kong' (a nil value)"] = function()
-      return by_hand(nil, "kong.response.exit(200)")
-    end,
-    ["attempt to index field 'request' (a nil value)"] = function()
-      return by_hand('kong = { response = require "kong.response" }',
-                     'kong.request.get_header("apikey")')
-    end,
-    ["hint: the kit has no ngx.<name>: add it to the case's ngx (docs/testing.md)"] = function()
-      return failure_in_the_kit {
-        access = function()
-          return rawget(_G, "ngx").nothing.of_this_name()
-        end,
-      }
-    end,
-    ["attempt to index upvalue 'kong' (a nil value)"] = function()
-      local plugin = assert(loadstring [[
-        local kong = kong
-        return { access = function() kong.response.exit(200) end }
-      ]])()
-      return failure_in_the_kit(plugin)
-    end,
-    ["attempt to index global 'ngx' (a nil value)"] = function()
-      return (select(2, pcall(function() return ngx.encode_base64("x") end)))
-    end,
-    ["module 'kong.response.testing' not found"] = function()
-      return required("luajit", "kong.response.testing", path "/nonexistent")
-    end,
-    ['add it to the case\'s modules: modules = { ["<name>"] = ... } (docs/testing.md)'] = function()
-      local testing = require "kong.response.testing"
-      package.preload["a.plugin"] = function()
-        return require "nothing.of.this.name"
-      end
-      local _, message = pcall(testing.run, { plugin = "a.plugin" })
-      package.preload["a.plugin"] = nil
-      return tostring(message)
-    end,
-    ['there is no plugin "<name>": neither kong/plugins/<name>/handler.lua nor a module of that'
-      .. " name is in package.path"]
-    = function()
-      local testing = require "kong.response.testing"
-      local _, message = pcall(testing.run, { plugin = "nothing-of-this-name" })
-      return tostring(message)
+    ["http2 requests not supported yet"] = function()
+      -- Later versions of lua-nginx-module have subrequests over HTTP/2.
+      local shown = curl("", "captures", true)
+      return shown == "captured" and "http2 requests not supported yet" or server:log()
     end,
     ["An unexpected error occurred"] = function()
       local shown = curl("", "index_nil/")
@@ -303,10 +263,16 @@ served.describe("docs/troubleshooting.md", start, function(server)
       return shown
     end,
     ["curl: (18) transfer closed with <n> bytes remaining to read"] = function()
+      local shown = curl("-H 'Connection: close'", "no_body_filter/")
+      assert.matches("curl: (18) transfer closed with 6 bytes remaining to read", shown, 1, true)
+      assert.matches("espresso", shown, 1, true)
       return curl("-H 'Connection: close'", "short/")
     end,
     ["curl: (28) Operation timed out after <n> milliseconds with <n> out of <n> bytes received"]
     = function()
+      local shown = curl("", "no_body_filter/")
+      assert.matches("with 8 out of 14 bytes received", shown, 1, true)
+      assert.matches("espresso", shown, 1, true)
       return curl("", "short/")
     end,
     ["curl: (92) HTTP/2 stream 1 was not closed cleanly: PROTOCOL_ERROR (err 1)"] = function()
@@ -341,6 +307,8 @@ served.describe("docs/troubleshooting.md", start, function(server)
     end,
     ["headers have already been sent"] = function()
       assert.matches("headers have already been sent", closed("prints/"), 1, true)
+      server:clear_log()
+      assert.matches("headers have already been sent", logged("", "no_phases/"), 1, true)
       server:clear_log()
       return logged("", "sent/")
     end,
@@ -411,13 +379,23 @@ served.describe("docs/troubleshooting.md", start, function(server)
     end,
   }
 
+  it("gives a handler with a dot the plugin instead of its config", function()
+    assert.matches("attempt to index field 'name' (a nil value)", logged("", "dot/"), 1, true)
+  end)
+
+  it("reports a wrong argument of a function that a plugin calls with a colon", function()
+    local text = logged("-G --data-urlencode 'code=kong.response:exit(401)'", "code/")
+    assert.matches("code must be a number", text, 1, true)
+  end)
+
   for message, call in pairs(WRONG_CALLS) do
     PROVOKED[message] = function()
       return logged("-G --data-urlencode 'code=kong.response." .. call .. "'", "code/")
     end
   end
 
-  local entries = documents.messages(documents.text(DOCUMENT), nil, "Messages of the test kit")
+  local entries = documents.messages(documents.text(DOCUMENT), "My plugin does not run",
+                                     "Messages of the test kit")
   for message in pairs(entries) do
     it("has the message: " .. message, function()
       local provoke = assert(PROVOKED[message], "not provoked: " .. message)
