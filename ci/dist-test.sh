@@ -21,7 +21,7 @@ run() {
 # Moves build/lualib away, so that no spec uses it instead of the package.
 rm -rf $aside
 mv build/lualib $aside
-run spec/dist
+run --run=dist
 run spec/packages/loading_spec.lua
 run examples
-run spec/{functions,lifecycle,gateway,kit,server,security,documents,conformance,bench}
+run spec/{functions,lifecycle,gateway,pdk,schema,kit,plugins,server,security,documents,conformance,bench}
