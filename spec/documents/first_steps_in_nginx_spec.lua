@@ -9,12 +9,23 @@ local run_commands = followed.run_commands
 local with_nginx = followed.with_nginx
 
 
+-- The log phase of the example, after its three requests.
+local function assert_statuses_are_logged(dir)
+  local log = documents.text(dir .. "/error.log")
+  for _, status in ipairs { 401, 200, 404 } do
+    assert.matches("the client got " .. status, log, 1, true)
+  end
+  assert.is_nil(log:find("[error]", 1, true), log)
+end
+
+
 describe("the documents", function()
   it("have a configuration that calls a plugin and runs without changes", function()
     local document = documents.read("docs/nginx.md")
     with_nginx(document, { ["nginx.conf"] = documents.block(document, "nginx.conf") },
                documents.inline(document, "^nginx "), function(own, dir)
       assert.equal(3, run_commands(document, "^curl .*8080/", own, dir))
+      assert_statuses_are_logged(dir)
     end)
   end)
 
@@ -23,11 +34,12 @@ describe("the documents", function()
     local document = documents.read("docs/nginx.md")
     local conf = documents.block(document, "nginx.conf")
     conf = replace(conf, "    kong = {", "\n", documents.find(document, "ctx = {}"))
-    conf = replace(conf, "      access_by_lua_block", "plugin.body_filter() }\n",
+    conf = replace(conf, "      access_by_lua_block", "plugin.log() }\n",
                    documents.find(document, "KONG_PHASE = 0x20 "))
     with_nginx(document, { ["nginx.conf"] = conf }, documents.inline(document, "^nginx "),
                function(own, dir)
       assert.equal(3, run_commands(document, "^curl .*8080/", own, dir))
+      assert_statuses_are_logged(dir)
     end)
   end)
 
@@ -63,7 +75,7 @@ describe("the documents", function()
   it("have a life cycle for that configuration", function()
     local by_hand, document = documents.read("docs/nginx.md"), documents.read("docs/lifecycle.md")
     local conf = documents.block(by_hand, "nginx.conf")
-    conf = replace(conf, "  init_by_lua_block", "plugin.body_filter() }\n    }\n  }\n",
+    conf = replace(conf, "  init_by_lua_block", "plugin.log() }\n    }\n  }\n",
                    documents.find(document, "init_by_lua_block"))
     conf = replace(conf, "  lua_package_path", "\n", documents.block(document, "lua_package_path"))
     local files = { ["nginx.conf"] = conf }
