@@ -65,6 +65,14 @@ local LISTS = {
   },
 }
 
+-- In nginx, the upstream's server also gives the answers of the auth service.
+local SERVICES = {}
+for _, name in ipairs { "verified", "rejected", "failing" } do
+  local url = "http://auth.example/" .. name
+  LISTS[name] = { { plugin = "examples.auth-service.plugin", config = { url = url } } }
+  SERVICES[url] = name
+end
+
 
 local function gzip(text)
   return (zlib.deflate(9, 31)(text, "finish"))
@@ -99,16 +107,26 @@ local UPSTREAMS = {
   grpc = { headers = { ["Content-Type"] = "application/grpc" }, body = "\0\0\0\0\0" },
   many = { headers = many(300), body = "espresso" },
   ["too-many"] = { headers = many(1100), body = "espresso" },
+  verified = { headers = JSON, body = '{"name":"alice"}' },
+  rejected = { status = 401, body = "no" },
+  failing = { status = 500, body = "no" },
   foreign = { headers = { ["Access-Control-Allow-Origin"] = "*", Vary = "Accept" }, body = "x" },
 }
 
+for url, name in pairs(SERVICES) do
+  SERVICES[url] = UPSTREAMS[name]
+end
+
 
 served.describe("in nginx, the example", function()
-  return examples.start(LISTS, UPSTREAMS)
+  return examples.start(LISTS, UPSTREAMS, { init = [[
+    package.path = "%{root}/spec/plugins/nginx/?.lua;" .. package.path
+    require("resty.http").port = %{upstream_port}
+  ]] })
 end, function(server)
   --- Returns nginx's answer. The answer in memory must be the same.
   local function ask(list, upstream, request, options)
-    local case = { list = list, upstream = upstream, request = request }
+    local case = { list = list, upstream = upstream, request = request, services = SERVICES }
     local real, memory = examples.both(server, LISTS, UPSTREAMS, case)
     if not (options and options.broken) then
       assert.same(examples.comparable(real), examples.comparable(memory))
@@ -303,6 +321,33 @@ end, function(server)
       assert.matches("<h1>That did not work</h1>", response.body, 1, true)
       assert.matches('dir="auto">We are back at &lt;noon&gt;</p>', response.body, 1, true)
       assert.matches("<code>%x+</code>", response.body)
+    end)
+  end)
+
+  describe("auth-service", function()
+    it("lets a token pass that the service confirms, twice", function()
+      for _ = 1, 2 do
+        local response = ask("verified", "plain", { headers = { Authorization = "Bearer one" } })
+        assert.equal(COFFEE, response.body)
+      end
+    end)
+
+    it("refuses requests without a token, and an invalid token", function()
+      local response = ask("rejected", "plain")
+      assert.equal(401, response.status)
+      assert.equal("Bearer", response:header("WWW-Authenticate"))
+      response = ask("rejected", "plain", { headers = { Authorization = "Bearer one" } })
+      assert.equal(401, response.status)
+      assert.equal('Bearer error="invalid_token"', response:header("WWW-Authenticate"))
+    end)
+
+    it("answers 503 if the service fails", function()
+      server:clear_log()
+      local response = ask("failing", "plain", { headers = { Authorization = "Bearer one" } })
+      assert.equal(503, response.status)
+      assert.matches("Tokens cannot be checked at the moment", response.body, 1, true)
+      assert.is_truthy(server:wait_log("the token cannot be checked: "
+        .. "failed to get from node cache: status 500"))
     end)
   end)
 

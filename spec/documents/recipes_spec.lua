@@ -71,6 +71,86 @@ describe("docs/recipes.md", function()
     end
   end)
 
+  describe("about an auth service", function()
+    local URL = "https://auth.example/verify"
+    local request = { headers = { Authorization = "Bearer secret" } }
+
+    before_each(function()
+      package.preload["my-auth"] = assert(loadstring(documents.find(document, "Auth:access")))
+    end)
+
+    after_each(function()
+      package.preload["my-auth"], package.loaded["my-auth"] = nil, nil
+    end)
+
+    it("has a plugin and a test that runs", function()
+      local code = documents.find(document, 'plugin = "my%-auth"')
+      local environment = setmetatable({ testing = testing, assert = assert }, { __index = _G })
+      setfenv(assert(loadstring(code)), environment)()
+    end)
+
+    it("has a plugin that answers the client and sets a header for the upstream", function()
+      for _, case in ipairs {
+        { answer = { status = 200, body = "alice" }, status = 200 },
+        { answer = { status = 401 }, status = 401 },
+        { answer = { status = 500 }, status = 503 },
+        { answer = function() return nil, "timeout" end, status = 503 },
+      } do
+        local result = testing.run {
+          plugin = "my-auth",
+          config = { url = URL },
+          services = { [URL] = case.answer },
+          request = { headers = {
+            Authorization = "Bearer secret", ["X-Credential-Identifier"] = "admin",
+          } },
+        }
+        assert.response(result).has.status(case.status)
+        if case.status == 200 then
+          assert.upstream(result).has.header("X-Credential-Identifier", "alice")
+        end
+      end
+      local result = testing.run { plugin = "my-auth", config = { url = URL } }
+      assert.response(result).has.status(401)
+    end)
+
+    it("is correct about a cached failure", function()
+      local failing = true
+      local run = testing.worker {
+        plugin = {
+          access = function()
+            local user = kong.cache:get("key", { neg_ttl = 10 }, function()
+              return not failing and "alice" or nil
+            end)
+            if not user then
+              return kong.response.exit(401)
+            end
+          end,
+        },
+        clock = 1000,
+      }
+      assert.response(run()).has.status(401)
+      failing = false
+      assert.response(run()).has.status(401)
+      testing.advance(11)
+      assert.response(run()).has.status(200)
+    end)
+
+    it("is correct about the phases without sockets", function()
+      for _, phase in ipairs { "header_filter", "body_filter", "log" } do
+        local message
+        testing.run {
+          plugin = { [phase] = function()
+            local _, err = pcall(require("resty.http").new)
+            message = message or err
+          end },
+          request = request,
+          strict = false,
+        }
+        assert.matches("API disabled in the context of " .. phase .. "_by_lua*", message, 1, true)
+      end
+    end)
+  end)
+
   it("is correct about a preflight without the plugin for CORS", function()
     local result = testing.run {
       plugin = "examples.key-check.plugin",

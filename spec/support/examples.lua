@@ -143,7 +143,7 @@ end
 
 --- Returns the response of nginx, and the result in memory.
 -- @tparam table server a result of `start`
--- @tparam table case `list`, `upstream` (names), `request` (as for the test kit)
+-- @tparam table case `list`, `upstream` (names), `request`, `services` (as for the test kit)
 -- @treturn table the response of nginx
 -- @treturn table the result in memory
 function _M.both(server, lists, upstreams, case)
@@ -163,6 +163,7 @@ function _M.both(server, lists, upstreams, case)
     },
     upstream = upstreams[case.upstream],
     ngx = case.ngx,
+    services = case.services,
   }
   return real, memory
 end
