@@ -151,3 +151,73 @@ describe("the body of a HEAD request in the response phase", function()
     assert.equal("", result.body)
   end)
 end)
+
+
+describe("a body that does not fit into the buffer", function()
+  local BODY = ("x"):rep(10240)
+
+  local function run(code, case)
+    case = case or {}
+    case.plugin = { access = code }
+    case.request = case.request or { method = "POST", body = BODY }
+    return testing.run(case)
+  end
+
+  local function raw_body(limit, case)
+    local seen
+    run(function() seen = { kong.request.get_raw_body(limit) } end, case)
+    return unpack(seen, 1, 2)
+  end
+
+  it("is read from a file that is at most as large as the argument allows", function()
+    local body, err = raw_body()
+    assert.is_nil(body)
+    assert.matches("did not fit into client body buffer", err, 1, true)
+    body, err = raw_body(10239)
+    assert.is_nil(body)
+    assert.equal("request body file too big: 10240 > 10239", err)
+    assert.equal(BODY, (raw_body(10240)))
+    assert.equal(BODY, (raw_body(0)))
+    assert.equal(BODY, (raw_body(nil, { client_body_buffer_size = 8193 })))
+    assert.is_nil((raw_body(nil, { gateway = false })))
+  end)
+
+  it("reaches the upstream", function()
+    assert.equal(BODY, run(function() end).upstream.request.body)
+    assert.equal(BODY, run(function() kong.request.get_raw_body(0) end).upstream.request.body)
+  end)
+
+  it("has a file until the request ends, also if the test fails", function()
+    local path, there
+    local function look()
+      ngx.req.read_body()
+      path = ngx.req.get_body_file()
+      assert.equal(path, ngx.var.request_body_file)
+    end
+    local function has_file()
+      local file = io.open(path)
+      return file ~= nil and file:close()
+    end
+    run(function()
+      look()
+      there = has_file()
+    end)
+    assert.is_true(there)
+    assert.is_false(has_file())
+    assert.is_false(pcall(run, function()
+      look()
+      assert.is_true(false)
+    end))
+    assert.is_false(has_file())
+  end)
+
+  it("has no file after code has set another body", function()
+    run(function()
+      ngx.req.read_body()
+      assert.is_nil(ngx.req.get_body_data())
+      kong.service.request.set_raw_body("short")
+      assert.is_nil(ngx.req.get_body_file())
+      assert.equal("short", ngx.req.get_body_data())
+    end)
+  end)
+end)

@@ -20,6 +20,8 @@ end
 
 -- The options, and the error for each.
 local WRONG = {
+  { { client_body_buffer_size = 0.5 },
+    "client_body_buffer_size must be a whole number of bytes, got 0.5" },
   { { services = { ["http://a/"] = "text" } },
     'services["http://a/"] must be a response or a function, got string' },
   { { services = { "text" } },

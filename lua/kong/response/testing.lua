@@ -20,6 +20,7 @@ if not rawget(_G, "jit") then
 end
 
 local instance = require "kong.response.instance"
+local body_files = require "kong.response.testing.ngx.body_files"
 local cases = require "kong.response.testing.cases"
 local clock = require "kong.response.testing.clock"
 local fields = require "kong.response.testing.fields"
@@ -57,6 +58,9 @@ local type = type
 
 -- nginx's number of the level.
 local WARN = 5
+
+-- nginx's default for client_body_buffer_size, which is also that of a gateway.
+local DEFAULT_BUFFER = 8192
 
 local ADDITIONS = { kong = "table", ngx = "table" }
 
@@ -125,6 +129,7 @@ local function run_session(case)
     worker_start.start(session)
     phases.run(session)
   end
+  body_files.remove(case.request)
   run_timers(session)
   return session, results.new(session)
 end
@@ -137,6 +142,9 @@ local function installed(given, names, code, ...)
   running.session = nil
   instance.test = nil
   uninstall()
+  if last then
+    body_files.remove(last.request)
+  end
   if not ok then
     error(session, 0)
   end
@@ -184,6 +192,8 @@ local function run(given, worker)
     nginx_version = given.nginx_version or versions.DEFAULT,
     strict = given.strict ~= false,
   }
+
+  case.request.buffer_size = given.client_body_buffer_size or DEFAULT_BUFFER
 
   local session, result = installed(given.modules, given.modules and handler_modules(given),
                                     run_session, case)

@@ -54,6 +54,7 @@ local testing = {}
 ---@field upstream? kong.response.testing.Upstream
 ---@field configuration? table `kong.configuration`
 ---@field default_type? string the Content-Type of a response without one; none by default
+---@field client_body_buffer_size? integer a larger request body is in a temporary file; 8192 bytes by default
 ---@field kong? table other parts of `kong`
 ---@field ngx? table other parts of `ngx`
 ---@field clock? number the time for `ngx.now`, which then stands still; the default is the time of the system

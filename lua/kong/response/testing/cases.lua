@@ -26,6 +26,7 @@ local FIELDS = {
   upstream = "table",
   configuration = "table",
   default_type = "string",
+  client_body_buffer_size = "number",
   kong = "table",
   ngx = "table",
   strict = "boolean",
@@ -126,6 +127,13 @@ end
 function CHECKS.clock(clock)
   if not (clock >= 0 and clock < 1 / 0) then
     error(fmt("clock must be a number of seconds since 1970, got %s", tostring(clock)), 0)
+  end
+end
+
+
+function CHECKS.client_body_buffer_size(size)
+  if not (size >= 1 and size < 1 / 0 and size % 1 == 0) then
+    error(fmt("client_body_buffer_size must be a whole number of bytes, got %s", tostring(size)), 0)
   end
 end
 

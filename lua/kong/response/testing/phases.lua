@@ -1,5 +1,6 @@
 --- Runs a request through its phases, like a gateway.
 
+local body_files = require "kong.response.testing.ngx.body_files"
 local buffering = require "kong.response.lifecycle.buffering"
 local fields = require "kong.response.testing.fields"
 local forwarded = require "kong.response.testing.forwarded"
@@ -157,6 +158,7 @@ end
 -- Records the request to the upstream. Returns the failure of the upstream, or nil.
 local function ask(session)
   session.upstream_called = true
+  body_files.read_by_nginx(session.request)
   local sent = for_upstream(session.request, session.request.variables)
   if not session.life then
     forwarded.apply(session, sent)

@@ -1,6 +1,7 @@
 --- `ngx.req`: the request of the client, with the changes of plugins. The upstream gets the changed
 -- request.
 
+local body_files = require "kong.response.testing.ngx.body_files"
 local constants = require "kong.response.testing.ngx.constants"
 local fields = require "kong.response.testing.fields"
 local headers_mt = require "kong.response.header_table"
@@ -275,18 +276,12 @@ end
 
 
 function req.get_body_data()
-  local request = of_request().request
-  if request.body_read and request.body ~= "" then
-    return request.body
-  end
-  return nil
+  return body_files.in_memory(of_request().request)
 end
 
 
--- The kit keeps bodies of any size in memory.
 function req.get_body_file()
-  of_request()
-  return nil
+  return body_files.path(of_request().request)
 end
 
 
@@ -299,6 +294,7 @@ function req.set_body_data(body)
   if not request.body_read then
     error("request body not read yet", 2)
   end
+  body_files.remove(request)
   request.body, request.sets_body = tostring(body), true
   if fields.find(request.headers, "content-length") or session.host:get_status() ~= 400 then
     write_header(request, "Content-Length", tostring(#request.body), true)
@@ -311,6 +307,9 @@ function req.get_post_args(max)
   local request = of_request().request
   if not request.body_read then
     error("no request body found; maybe you should turn on lua_need_request_body?", 2)
+  end
+  if body_files.is_in_file(request) then
+    return nil, "request body in temp file not supported"
   end
   return text.arguments(request.body, max)
 end

@@ -1,5 +1,6 @@
 --- `ngx.var`: nginx's variables of a request.
 
+local body_files = require "kong.response.testing.ngx.body_files"
 local clock = require "kong.response.testing.clock"
 local fields = require "kong.response.testing.fields"
 local forwarded = require "kong.response.testing.forwarded"
@@ -162,7 +163,15 @@ local COMPUTED = {
     return fmt("%.3f", clock.now() - request.started)
   end,
   request_body = function(_, request)
-    return request.body_read and request.body ~= "" and request.body or nil
+    if request.body == "" then
+      local has_body = fields.find(request.headers, "content-length")
+                       or fields.find(request.headers, "transfer-encoding")
+      return request.body_read and has_body and "" or nil
+    end
+    return body_files.in_memory(request)
+  end,
+  request_body_file = function(_, request)
+    return body_files.path(request)
   end,
   request_completion = function(session)
     return session.complete and session.host:get_phase() == "log" and "OK" or ""
@@ -269,7 +278,7 @@ for name in gmatch([[
   ssl_protocol ssl_cipher ssl_session_id ssl_session_reused ssl_server_name ssl_client_cert
   ssl_client_raw_cert ssl_client_escaped_cert ssl_client_s_dn ssl_client_i_dn ssl_client_serial
   ssl_client_fingerprint ssl_client_verify ssl_client_v_start ssl_client_v_end ssl_client_v_remain
-  proxy_host proxy_port proxy_add_x_forwarded_for realpath_root request_body_file
+  proxy_host proxy_port proxy_add_x_forwarded_for realpath_root
   limit_req_status limit_conn_status tcpinfo_rtt tcpinfo_rttvar gzip_ratio
   proxy_protocol_port proxy_protocol_server_addr proxy_protocol_server_port http_kong_debug
 ]], "%S+") do
