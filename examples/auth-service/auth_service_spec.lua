@@ -127,6 +127,17 @@ describe("auth-service", function()
     assert.upstream(result).has_no.header("X-Consumer-Username")
   end)
 
+  it("keeps other headers, also if kong.constants has more of them, as in a gateway", function()
+    local more = { HEADERS = { SOME = "X-Some" } }
+    for name, header in pairs(require("kong.constants").HEADERS) do
+      more.HEADERS[name] = header
+    end
+    local result = run {
+      request = with("one", { ["X-Some"] = "1" }), modules = { ["kong.constants"] = more },
+    }
+    assert.upstream(result).has.header("X-Some", "1")
+  end)
+
   it("tells later plugins who the client is", function()
     local seen
     testing.run {

@@ -16,6 +16,11 @@ local AuthService = { PRIORITY = 1000 }
 
 
 local HEADERS = constants.HEADERS
+-- The headers that tell the upstream who the client is.
+local OF_USER = {
+  HEADERS.CONSUMER_ID, HEADERS.CONSUMER_CUSTOM_ID, HEADERS.CONSUMER_USERNAME,
+  HEADERS.CREDENTIAL_IDENTIFIER, HEADERS.ANONYMOUS, HEADERS.AUTHENTICATED_GROUPS,
+}
 local TTL = 60
 local NEGATIVE_TTL = 10
 local TIMEOUT = 1000 -- milliseconds
@@ -76,10 +81,8 @@ function AuthService:access(config)
   end
 
   -- Only this plugin may set these headers, not the client.
-  for _, name in pairs(HEADERS) do
-    if name ~= HEADERS.VIA then
-      kong.service.request.clear_header(name)
-    end
+  for _, name in ipairs(OF_USER) do
+    kong.service.request.clear_header(name)
   end
 
   local authorization = kong.request.get_header("Authorization") or ""
