@@ -177,7 +177,7 @@ matrix: ## SUITES="trixie sid" NGINX=/path N=10000: run the specs on other serve
 	@$(MAKE) --no-print-directory build build-faults
 	@N=$(or $(filter-out 100000,$(N)),10000) ci/matrix.sh $(SUITES)
 
-test-aarch64: dist ## test the aarch64 package with qemu-user; about 15 minutes
+test-aarch64: dist ## test the aarch64 package with qemu-user; about 40 minutes
 	@ci/install.sh $(TEST_PACKAGES) qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 	@$(MAKE) --no-print-directory build
 	@ci/test-aarch64.sh
