@@ -172,6 +172,12 @@ describe("reading a body that is encoded", function()
     assert.same(expected, read {
       after = function(body) return kong.response.exit(200, body .. "!") end,
     })
+    assert.same({ "Content-Encoding: gzip was left in place, and exit replaced the body" }, read {
+      after = function() return kong.response.exit(200, "plain") end,
+    })
+    assert.same({}, read {
+      after = function() return kong.response.exit(200, "\31\139 and so on") end,
+    })
     -- who decodes it says so in the head
     assert.same({}, read {
       after = function(body)
@@ -253,10 +259,36 @@ describe("replacing an encoded body without reading it", function()
     assert.same({ TEXT:format "BR" }, replacing("BR", {}))
   end)
 
-  it("is reported once, as reading, if the body was read", function()
-    assert.same({ "get_raw_body read a body with Content-Encoding: gzip" }, replacing("gzip", {
-      body_filter = function() kong.response.get_raw_body() end,
-    }))
+  it("is reported once if the body was read", function()
+    local read = { body_filter = function() kong.response.get_raw_body() end }
+    assert.same({ TEXT:format "gzip" }, replacing("gzip", read))
+    assert.same({ TEXT:format "br" }, replacing("br", read))
+  end)
+
+  it("is not reported if the plugin encodes the body that it has read", function()
+    local read = { body_filter = function() kong.response.get_raw_body() end }
+    assert.same({}, replacing("gzip", read, "\31\139 and so on"))
+    assert.same({}, replacing("deflate", read, "\120\156 and so on"))
+    assert.same({}, replacing("br", read, "\11\2\128packed"))
+  end)
+
+  it("is reported for each plugin", function()
+    local function reader(body)
+      return { plugin = { body_filter = function()
+        if kong.response.get_raw_body() and body then
+          kong.response.set_raw_body(body)
+        end
+      end } }
+    end
+    local case = { upstream = {
+      headers = { ["Content-Encoding"] = "gzip" }, body = { "\31\139", "packed" },
+    } }
+    assert.same({}, (mistakes({ reader "\31\139again" }, case)))
+    assert.same({ TEXT:format "gzip" }, (mistakes({ reader "plain" }, case)))
+    local read = { "get_raw_body read a body with Content-Encoding: gzip" }
+    assert.same(read, (mistakes({ reader "\31\139packed" }, case)))
+    assert.same(read, (mistakes({ reader "\31\139packed and more" }, case)))
+    assert.same(read, (mistakes({ reader "\31\139again", reader() }, case)))
   end)
 
   it("is not reported if the headers are right", function()

@@ -1,5 +1,6 @@
 --- Finds mistakes of plugins that nginx and gateways accept silently.
 
+local add_encoding_checks = require "kong.response.testing.strict_encoding"
 local add_exit_check = require "kong.response.testing.strict_exit"
 local fields = require "kong.response.testing.fields"
 
@@ -20,6 +21,7 @@ local type = type
 local Strict = {}
 Strict.__index = Strict
 
+add_encoding_checks(Strict)
 add_exit_check(Strict)
 
 
@@ -131,9 +133,7 @@ function Strict:after_head()
     if name == "content-length" then
       self.length = header[2]
     elseif name == "content-encoding" and self.service_body_read and is_encoded(header[2]) then
-      self:mistake_at(self.service_body_read,
-                      "kong.service.response.get_raw_body read a body with Content-Encoding: %s",
-                      header[2])
+      self.service_encoding = header[2]
     end
   end
   local replaced = self.session.ngx.ctx.response_body
@@ -221,8 +221,7 @@ local BODY_CHECKS = {}
 function BODY_CHECKS.get_raw_body(self)
   local encoding = listed(self.session.host, "Content-Encoding")
   if encoding and is_encoded(encoding) then
-    self.encoded_body_read = true
-    self:mistake_at(self:place(), "get_raw_body read a body with Content-Encoding: %s", encoding)
+    self:encoded_body_read(encoding)
   end
 end
 
@@ -236,7 +235,7 @@ function BODY_CHECKS.set_raw_body(self, body)
   if body ~= "" then
     self:body_without_right()
   end
-  local mistake = not self.encoded_body_read and host:relabelling(body)
+  local mistake = not self:encoded_body_set(body) and host:relabelling(body)
   if mistake then
     self:mistake_at(self:place(), "%s", mistake)
   end
@@ -344,6 +343,8 @@ function Strict:finish(result)
         sent)
     end
   end
+
+  self:check_encodings()
 
   if #self.mistakes > 0 then
     error(fmt("strict mode found:\n  %s\n\n%s", concat(self.mistakes, "\n  "), result:describe()),
