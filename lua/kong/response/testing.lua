@@ -59,9 +59,6 @@ local type = type
 -- nginx's number of the level.
 local WARN = 5
 
--- nginx's default for client_body_buffer_size, which is also that of a gateway.
-local DEFAULT_BUFFER = 8192
-
 local ADDITIONS = { kong = "table", ngx = "table" }
 
 local kong_table, ngx_table = globals.kong, globals.ngx
@@ -193,7 +190,7 @@ local function run(given, worker)
     strict = given.strict ~= false,
   }
 
-  case.request.buffer_size = given.client_body_buffer_size or DEFAULT_BUFFER
+  case.request.buffer_size = given.client_body_buffer_size
 
   local session, result = installed(given.modules, given.modules and handler_modules(given),
                                     run_session, case)

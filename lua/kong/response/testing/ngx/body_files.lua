@@ -11,6 +11,10 @@ local remove = os.remove
 local tmpname = os.tmpname
 
 
+-- nginx's default for client_body_buffer_size, which is also that of a gateway.
+local DEFAULT_BUFFER = 8192
+
+
 local _M = {}
 
 
@@ -20,7 +24,7 @@ function _M.is_in_file(request)
   if not request.body_read or request.sets_body then
     return false
   end
-  local size = request.buffer_size
+  local size = request.buffer_size or DEFAULT_BUFFER
   if fields.find(request.headers, "transfer-encoding") then
     return #request.body >= size
   end
