@@ -1,7 +1,7 @@
 --- Each message of the test kit in docs/troubleshooting.md is provoked: users have to see it.
 
-local documents = require "spec.support.documents"
 local testing = require "kong.response.testing"
+local troubleshooting = require "spec.support.troubleshooting"
 
 
 local function nothing()
@@ -395,19 +395,5 @@ local PROVOKED = {
 
 
 describe("docs/troubleshooting.md", function()
-  local text = documents.text("docs/troubleshooting.md")
-  local entries = documents.messages(text, "Messages of the test kit")
-
-  for message in pairs(entries) do
-    it("has a message of the kit: " .. message, function()
-      local provoke = assert(PROVOKED[message], "not provoked: " .. message)
-      assert.matches(documents.pattern_of(message), provoke())
-    end)
-  end
-
-  it("has all messages of this spec", function()
-    for message in pairs(PROVOKED) do
-      assert.is_true(entries[message], message)
-    end
-  end)
+  troubleshooting.compare(PROVOKED, "Messages of the test kit")
 end)

@@ -6,6 +6,7 @@ local documents = require "spec.support.documents"
 local nginx = require "spec.support.nginx"
 local served = require "spec.support.served"
 local trees = require "spec.support.trees"
+local troubleshooting = require "spec.support.troubleshooting"
 
 
 local DOCUMENT = "docs/troubleshooting.md"
@@ -148,20 +149,6 @@ local function start()
       }
     ]],
   }
-end
-
-
--- A server whose plugin is called by hand, with the library in `kong` or without it.
-local function by_hand(init, code, filter)
-  local text
-  nginx.once({
-    init = init,
-    locations = "location / { content_by_lua_block { " .. code .. " } " .. (filter or "") .. " }",
-  }, function(server)
-    server:get("/")
-    text = server:log()
-  end)
-  return text
 end
 
 
@@ -337,7 +324,7 @@ served.describe("docs/troubleshooting.md", start, function(server)
     ["no phase in ngx.ctx.KONG_PHASE, (need one of response, header_filter, body_filter, log,"
       .. " error, admin_api)"]
     = function()
-      return by_hand('kong = { response = require "kong.response", ctx = {} }', "",
+      return troubleshooting.by_hand('kong = { response = require "kong.response", ctx = {} }', "",
                      "header_filter_by_lua_block { kong.response.get_status() }")
     end,
     ["Content-Length: <m> was left in place, and set_raw_body made the body <n> bytes"] = function()
@@ -394,18 +381,5 @@ served.describe("docs/troubleshooting.md", start, function(server)
     end
   end
 
-  local entries = documents.messages(documents.text(DOCUMENT), "My plugin does not run",
-                                     "Messages of the test kit")
-  for message in pairs(entries) do
-    it("has the message: " .. message, function()
-      local provoke = assert(PROVOKED[message], "not provoked: " .. message)
-      assert.matches(documents.pattern_of(message), provoke())
-    end)
-  end
-
-  it("has all messages of this spec", function()
-    for message in pairs(PROVOKED) do
-      assert.is_true(entries[message], message)
-    end
-  end)
+  troubleshooting.compare(PROVOKED, "My plugin does not run", "Messages of the test kit")
 end)
