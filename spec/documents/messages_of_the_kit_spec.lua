@@ -247,6 +247,18 @@ local PROVOKED = {
       end,
     }, { strict = false })
   end,
+  ["rewrite does not run, because row binds the plugin to a <kind>: a gateway runs rewrite only for"
+   .. " global plugins"] = function()
+    return failed({
+      rewrite = nothing,
+      access = function()
+        return kong.response.exit(201)
+      end,
+    }, {
+      schema = { name = "a", fields = { { config = { type = "record", fields = {} } } } },
+      row = { route = { id = "5b1f4f5c-0b5d-4a3f-8d52-0f3b5ac1d001" } },
+    })
+  end,
 
   -- Strict mode
   ["code ran after an exit in header_filter, at <line>"] = function()

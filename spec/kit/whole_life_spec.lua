@@ -351,15 +351,32 @@ describe("a gateway", function()
     }
     for _, kind in ipairs { "route", "service", "consumer" } do
       ran = {}
-      testing.run {
+      local case = {
         plugin = plugin, schema = schema,
         row = { [kind] = { id = "5b1f4f5c-0b5d-4a3f-8d52-0f3b5ac1d001" } },
       }
+      local result = testing.run(case)
       assert.same({ "access" }, ran)
+      local told = "rewrite does not run, because row binds the plugin to a " .. kind
+        .. ": a gateway runs rewrite only for global plugins"
+      assert.same({ told }, result.log.notice)
+      assert.matches("\nhint: " .. told, result:describe(), 1, true)
+      case.gateway, ran = false, {}
+      result = testing.run(case)
+      assert.same({ "rewrite", "access" }, ran)
+      assert.is_nil(result:describe():find("hint:", 1, true))
     end
-    ran = {}
-    testing.run { plugin = plugin, schema = schema, row = {} }
-    assert.same({ "rewrite", "access" }, ran)
+    for _, row in ipairs { {}, { instance_name = "one" } } do
+      ran = {}
+      local result = testing.run { plugin = plugin, schema = schema, row = row }
+      assert.same({ "rewrite", "access" }, ran)
+      assert.same({}, result.log.notice)
+    end
+    local result = testing.run {
+      plugin = { access = plugin.access }, schema = schema,
+      row = { route = { id = "5b1f4f5c-0b5d-4a3f-8d52-0f3b5ac1d001" } },
+    }
+    assert.same({}, result.log.notice)
   end)
 
   it("sets the times of the phases in ngx.ctx", function()

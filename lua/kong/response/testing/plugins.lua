@@ -148,6 +148,16 @@ local function check_for_gateway(plugin, given, name)
 end
 
 
+-- Returns the kind of object to which the row binds a plugin, or nil.
+local function bound_to(row)
+  for _, kind in ipairs { "route", "service", "consumer" } do
+    if type(row[kind]) == "table" then
+      return kind
+    end
+  end
+end
+
+
 local function read_entry(i, given, what, path, env, gateway)
   check_entry(given, what, path)
   local plugin, name, schema = given.plugin, given.name, given.schema
@@ -186,7 +196,7 @@ local function read_entry(i, given, what, path, env, gateway)
     schema = schema,
     warnings = warnings,
     not_run = phases_left_out(plugin, what),
-    is_bound = given.row ~= nil and next(given.row) ~= nil,
+    bound_to = bound_to(given.row or {}),
     priority = priority,
   }
 end

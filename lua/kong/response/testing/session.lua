@@ -14,6 +14,7 @@ local versions = require "kong.response.testing.versions"
 
 
 local milliseconds = require("kong.response.testing.clock").milliseconds
+local fmt = string.format
 local pairs = pairs
 local pcall = pcall
 local select = select
@@ -21,7 +22,7 @@ local setmetatable = setmetatable
 local type = type
 
 
-local ERR = 4
+local ERR, NOTICE = 4, 6
 
 -- The bits of `ngx.ctx.KONG_PHASE`.
 local PHASES = core.phases
@@ -89,6 +90,18 @@ local function callable(handler)
 end
 
 
+-- Reports a plugin whose rewrite does not run.
+function Session:left_out(entry)
+  local text = fmt("rewrite does not run, because row binds the plugin to a %s: a gateway runs"
+                   .. " rewrite only for global plugins", entry.bound_to)
+  self:hint(text)
+  local outer = self.running
+  self.running = entry
+  self:write_log(NOTICE, text)
+  self.running = outer
+end
+
+
 --- Calls the handlers of the phase in order, until `go_on(outcome)` returns false. Returns that
 -- outcome.
 function Session:handlers(phase, go_on)
@@ -96,8 +109,10 @@ function Session:handlers(phase, go_on)
   for i = 1, #self.plugins do
     local entry = self.plugins[i]
     local handler = entry.plugin[phase]
-    -- In rewrite, a gateway does not know the route yet.
-    if handler and not (phase == "rewrite" and entry.is_bound) then
+    if handler and phase == "rewrite" and entry.bound_to then
+      -- A gateway does not know the route yet.
+      self:left_out(entry)
+    elseif handler then
       local outer, outer_handler = self.running, self.handler
       self.running, self.handler = entry, handler
       if type(handler) ~= "function" then
