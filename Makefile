@@ -165,7 +165,7 @@ dist: ## build packages for Linux on x86-64 and aarch64, and of the source; abou
 	@ci/install.sh gcc libc6-dev binutils ca-certificates python3 python3-venv
 	@ci/dist.sh
 
-dist-test: ## unpack the x86-64 package in another folder, run the specs on it; about 10 minutes
+dist-test: ## unpack the x86-64 package in another folder, run the specs on it; about 20 minutes
 	@ci/install.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory build build-faults dist
 	@ci/dist-test.sh
