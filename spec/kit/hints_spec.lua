@@ -267,10 +267,20 @@ describe("a misspelt field of the config", function()
       told(function(_, config) return config.limits.minutes + 1 end, SCHEMA))
   end)
 
+  it("is named wherever code reads it, if the config has a schema", function()
+    local function deep(value)
+      return value + 1
+    end
+    assert.same({ 'the config has no field "limits.minutes": did you mean "limits.minute"?' },
+      told(function(_, config) return (deep(config.limits.minutes)) end, SCHEMA))
+    assert.same({ 'the config has no field "claimz": did you mean "claims"?' },
+      told(function(_, config) return config.claimz end, SCHEMA))
+  end)
+
   it("is not named if the field exists, or another value is nil", function()
     assert.same({}, told(function(_, config) return config.limits.hour + 1 end, SCHEMA))
     assert.same({}, told(function(_, config) return config.claims.x.y + 1 end, SCHEMA))
-    assert.same({}, told(function(_, config) error("no beans", config.claimz) end, SCHEMA))
+    assert.same({}, told(function(_, config) error("no beans", config.claimz) end))
   end)
 end)
 

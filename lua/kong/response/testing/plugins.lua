@@ -1,6 +1,7 @@
 --- Reads the plugins of a case.
 
 local fields = require "kong.response.testing.fields"
+local watch_config = require "kong.response.testing.config_reads"
 local base_plugin = require "kong.response.stand_ins.base_plugin"
 local names = require "kong.response.names"
 local plugin_files = require "kong.response.plugin_files"
@@ -121,6 +122,7 @@ local function read_config(given, schema, place, what, env)
   if not config then
     error(fmt("the config of %s: %s", what, more), 0)
   end
+  watch_config(schema, config)
   return config, more
 end
 

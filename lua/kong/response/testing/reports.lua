@@ -64,7 +64,7 @@ end
 local function explain(session, text, message)
   local hint = lacking.hint(text) or config_hint(session, text)
                or not message and explain_call(session.last_call, text)
-  if hint then
+  if hint and not (session.strict and session.strict.noted[hint]) then
     session:hint(hint)
   end
   text = message or text
@@ -107,6 +107,18 @@ return function(Session)
     self:hint(fmt("%s:%s(...)%s: call it with a dot", path, name, self:place()))
     if self.strict then
       self.strict:called_with_colon(path, name)
+    end
+  end
+
+
+  --- Reports that code has read a misspelt field of its config.
+  -- @tparam string text
+  -- @tparam ?string line
+  function Session:misread(text, line)
+    if self.strict then
+      self.strict:mistake_at(line and ", at " .. line or "", "%s", text)
+    else
+      self:hint(text)
     end
   end
 
@@ -154,7 +166,7 @@ return function(Session)
     hint = hint or config_hint(self, text)
     if is_of_test then
       self.failure = self.failure or match(text, "^[^\n]*") .. "\n" .. hint
-    elseif hint then
+    elseif hint and not (self.strict and self.strict.noted[hint]) then
       self:hint(hint)
     end
   end
