@@ -247,6 +247,28 @@ local PROVOKED = {
       end,
     }, { strict = false })
   end,
+  ['there is no kong.<part>.<name>: did you mean "kong.<part>.<name>"?'] = function()
+    return failed {
+      access = function()
+        kong.service.set_header("X-Foo", "a")
+      end,
+    }
+  end,
+  ["cjson.<name> at <line> is nil, because this lua-cjson does not have it: use kong.response.json"
+   .. " instead"] = function()
+    return failed({
+      access = function()
+        require("cjson.safe").decode_array_with_array_mt(true)
+      end,
+    }, { modules = { ["cjson.safe"] = {} } })
+  end,
+  ["<phase>(<name>) at <line> gets the plugin, not the config"] = function()
+    return failed {
+      access = function(conf)
+        return kong.response.exit(conf.status)
+      end,
+    }
+  end,
   ["rewrite does not run, because row binds the plugin to a <kind>: a gateway runs rewrite only for"
    .. " global plugins"] = function()
     return failed({

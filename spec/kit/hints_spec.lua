@@ -297,6 +297,62 @@ describe("a value that the installed lua-cjson does not have", function()
       .. " that of kong.response.json"):format(FILE, line) }, found)
     assert.is_nil(getmetatable(fake))
   end)
+
+  it("is named if it is a function", function()
+    for _, name in ipairs {
+      "decode_array_with_array_mt", "encode_empty_table_as_object", "encode_escape_forward_slash",
+      "encode_skip_unsupported_value_types", "decode_allow_comment",
+    } do
+      local line = line_here() + 2
+      local found = hints({ access = function()
+        require("cjson.safe")[name](true)
+      end }, { modules = { ["cjson.safe"] = { encode = tostring } } })
+      assert.same({ ("cjson.%s at %s:%d is nil, because this lua-cjson does not have it: use"
+        .. " kong.response.json instead"):format(name, FILE, line) }, found)
+    end
+  end)
+end)
+
+
+describe("a function that is in another part of kong", function()
+  it("is named", function()
+    for name, code in pairs {
+      ['kong.service.set_header: did you mean "kong.service.request.set_header"?'] = function()
+        kong.service.set_header("A", "b")
+      end,
+      ['kong.service.response.status: did you mean "kong.service.response.get_status"?']
+      = function()
+        kong.service.response.status()
+      end,
+      ['kong.response.get_consumer: did you mean "kong.client.get_consumer"?'] = function()
+        kong.response.get_consumer()
+      end,
+    } do
+      assert.same({ "there is no " .. name }, hints { access = code })
+    end
+    assert.same({ "the kit has no kong.db: add it to the case's kong (docs/testing.md)" },
+      hints { access = function() kong.db.keys() end })
+  end)
+end)
+
+
+describe("a method that is written with a dot", function()
+  it("is named if the test fails", function()
+    local Plugin = {}
+    function Plugin.access(conf) -- luacheck: ignore
+      return kong.response.exit(conf.status)
+    end
+    local line = line_here() - 3
+    local found = hints(Plugin, { config = { status = 403 } })
+    assert.equal(("access(conf) at %s:%d gets the plugin, not the config: write `function"
+      .. " Plugin:access(conf)`, or add a first parameter"):format(FILE, line), found[#found])
+  end)
+
+  it("is not reported if it needs no config, or has two parameters", function()
+    assert.same({}, hints { access = function(self) return self.x end,
+                            rewrite = function(_) end, log = function() end,
+                            header_filter = function(a, b) return a, b end })
+  end)
 end)
 
 

@@ -175,6 +175,7 @@ function _M.new(ngx)
     end
   end
   setmetatable(kong, { __index = lacking.index("kong", kong) })
+  lacking.kong = kong
 
   local configuration = kong.configuration
 

@@ -30,6 +30,10 @@ local NIL_IN_GATEWAYS = {
 local _M = {}
 
 
+--- The table `kong`, with all its parts.
+_M.kong = {}
+
+
 --- Forgets what the last test has read.
 function _M.start()
   in_test = {}
@@ -75,6 +79,38 @@ local function meant_by(miss, name)
 end
 
 
+-- Returns the path of a function of `kong` with this name, or with `get_` before it. It prefers the
+-- part in which the name was read, and then the first path in the alphabet.
+local function elsewhere(path, name)
+  local best
+  local function look(part, own)
+    for key, value in pairs(part) do
+      if type(value) == "table" and type(key) == "string" then
+        look(value, own .. "." .. key)
+      elseif key == name or key == "get_" .. name then
+        local found = own .. "." .. key
+        local is_near = find(found, path .. ".", 1, true) == 1
+        local best_is_near = best and find(best, path .. ".", 1, true) == 1
+        if type(value) == "function" and (key == name or is_near)
+          and (not best or is_near and not best_is_near
+               or is_near == best_is_near and found < best)
+        then
+          best = found
+        end
+      end
+    end
+  end
+  if find(path, "^kong%.") then
+    for key, part in pairs(_M.kong) do
+      if type(part) == "table" and type(key) == "string" and key ~= "configuration" then
+        look(part, "kong." .. key)
+      end
+    end
+  end
+  return best
+end
+
+
 -- Returns the expression that a local variable stands for: `ngx.encode_base64` for `b64`, if the
 -- file of the error has `local b64 = ngx.encode_base64`.
 local function aliased(message, alias)
@@ -104,6 +140,10 @@ function _M.hint(message)
   local meant = meant_by(miss, name)
   if meant then
     return fmt('there is no %s: did you mean "%s"?', full, meant)
+  end
+  local other = elsewhere(miss.path, name)
+  if other then
+    return fmt('there is no %s: did you mean "%s"?', full, other)
   end
   if miss.path == "ngx.shared" then
     return fmt("the case declares no dictionary %q: shared = { %q } (docs/testing.md)", name,

@@ -1,18 +1,20 @@
 --- Reads the plugins of a case.
 
-local fields = require "kong.response.testing.fields"
-local watch_config = require "kong.response.testing.config_reads"
 local base_plugin = require "kong.response.stand_ins.base_plugin"
+local fields = require "kong.response.testing.fields"
 local names = require "kong.response.names"
 local plugin_files = require "kong.response.plugin_files"
 local plugin_phases = require "kong.response.plugin_phases"
+local position = require "kong.response.testing.position"
 local schemas = require "kong.response.schema"
+local watch_config = require "kong.response.testing.config_reads"
 
 
 local concat = table.concat
 local error = error
 local find = string.find
 local fmt = string.format
+local getlocal = debug.getlocal
 local ipairs = ipairs
 local next = next
 local pairs = pairs
@@ -240,6 +242,27 @@ function _M.config_fields(entry)
     end
   end
   return add_keys(known, entry.config, 0)
+end
+
+
+-- Names of the only parameter of a method that does not need the config.
+local OF_PLUGIN = { self = true, plugin = true, _ = true, this = true }
+
+
+--- Adds a hint for each method that seems to be written with a dot: it gets the plugin, not the
+-- config.
+function _M.add_hints(entries, lines)
+  for i = 1, #entries do
+    for _, phase in ipairs(plugin_phases.OF_REQUEST) do
+      local method = entries[i].plugin[phase]
+      local first = type(method) == "function" and getlocal(method, 1)
+      if first and not OF_PLUGIN[first] and not getlocal(method, 2) then
+        lines[#lines + 1] = fmt("hint: %s(%s) at %s gets the plugin, not the config: write"
+                                .. " `function Plugin:%s(%s)`, or add a first parameter", phase,
+                                first, position.of_function(method), phase, first)
+      end
+    end
+  end
 end
 
 

@@ -1,6 +1,7 @@
 --- The result of a test: the client's response, the log, and the requests to other servers.
 
 local fields = require "kong.response.testing.fields"
+local plugins = require "kong.response.testing.plugins"
 local json = require "kong.response.json"
 local names = require "kong.response.names"
 local position = require "kong.response.testing.position"
@@ -108,6 +109,7 @@ function Result:describe()
   for i = 1, #self.hints do
     lines[#lines + 1] = "hint: " .. self.hints[i]
   end
+  plugins.add_hints(self.hints.plugins, lines)
   return concat(lines, "\n")
 end
 

@@ -16,7 +16,14 @@ local setmetatable = setmetatable
 local type = type
 
 
-local NAMES = { empty_array = true, array_mt = true, empty_array_mt = true }
+-- What to do instead, by name.
+local VALUE, CALL = "use that of kong.response.json", "use kong.response.json instead"
+local NAMES = {
+  empty_array = VALUE, array_mt = VALUE, empty_array_mt = VALUE,
+  decode_array_with_array_mt = CALL, encode_empty_table_as_object = CALL,
+  encode_escape_forward_slash = CALL, encode_skip_unsupported_value_types = CALL,
+  decode_allow_comment = CALL, encode_indent = CALL,
+}
 
 local MODULES = { "cjson", "cjson.safe" }
 
@@ -31,8 +38,8 @@ function watch.__index(_, name)
     return nil
   end
   local place = position.of_plugin()
-  local hint = fmt("cjson.%s%s is nil, because this lua-cjson does not have it: use that of"
-                   .. " kong.response.json", name, place and " at " .. place or "")
+  local hint = fmt("cjson.%s%s is nil, because this lua-cjson does not have it: %s", name,
+                   place and " at " .. place or "", NAMES[name])
   if getinfo(2, "S").what == "main" then
     at_top[hint] = true
   end

@@ -293,7 +293,7 @@ function _M.new(case, ngx, kong, requests)
       drops_repeats = version.drops_repeats,
     },
     log = log.new(),
-    hints = {},
+    hints = { plugins = case.plugins },
     wait_count = 0,
     phases = {}, -- in the order in which they ran
     ran = { error = true }, -- in which no plugin's code runs
