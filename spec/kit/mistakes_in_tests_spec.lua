@@ -249,3 +249,32 @@ describe("a test", function()
     assert.equal("kong.response needs LuaJIT: busted --lua=/usr/bin/luajit\n", said)
   end)
 end)
+
+
+describe("a misspelt name", function()
+  it("of a case's consumer is named with its place", function()
+    assert.equal('unknown field "consumer" of the test: '
+      .. "write request = { client = { consumer = ... } }", raised(function()
+        testing.run { plugin = {}, consumer = { id = "1" } }
+      end))
+  end)
+
+  it("of a plugin is named by validate", function()
+    assert.matches('^there is no plugin "json%-gaurd"', raised(function()
+      testing.validate("json-gaurd", {})
+    end))
+  end)
+
+  it("of a module is named", function()
+    local _, err = pcall(testing.load, "cjson.saef")
+    assert.matches('^module \'cjson.saef\' not found: did you mean "cjson.safe"%?', err)
+  end)
+
+  it("of the kit's function is named", function()
+    assert.equal('the test kit has no function "valiate": did you mean "validate"?',
+      raised(function()
+        return (testing.valiate("a", {}))
+      end))
+    assert.is_nil(testing.other)
+  end)
+end)

@@ -36,6 +36,7 @@ local results = require "kong.response.testing.result"
 local running = require "kong.response.testing.running"
 local schemas = require "kong.response.schema"
 local sessions = require "kong.response.testing.session"
+local spelling = require "kong.response.names"
 local stand_ins = require "kong.response.stand_ins"
 local upstreams = require "kong.response.testing.upstream"
 local vaults = require "kong.response.pdk.vault"
@@ -52,6 +53,7 @@ local pairs = pairs
 local pcall = pcall
 local rawget = rawget
 local rawset = rawset
+local setmetatable = setmetatable
 local tostring = tostring
 local type = type
 
@@ -382,8 +384,13 @@ local function validate(schema, config, extra)
     error(fmt("the other fields of validate must be a table, got %s", type(extra)), 0)
   end
   if type(schema) == "string" then
-    local _, beside = plugin_files.locate(schema)
-    schema = load(beside or schema)
+    local module, beside = plugin_files.locate(schema)
+    local ok, loaded_schema = pcall(load, beside or schema)
+    if not ok then
+      local missing = plugin_files.missing(loaded_schema, schema, module)
+      error(missing or loaded_schema, 0)
+    end
+    schema = loaded_schema
   end
   return globals.call(nil, nil, schemas.validate, schema, config, extra)
 end
@@ -431,4 +438,11 @@ function _M.load(name, additions)
 end
 
 
-return _M
+return setmetatable(_M, {
+  __index = function(_, name)
+    local meant = type(name) == "string" and spelling.nearest(name, _M)
+    if meant then
+      error(fmt("the test kit has no function %q: did you mean %q?", name, meant), 2)
+    end
+  end,
+})

@@ -232,6 +232,10 @@ end
 -- @tparam string what the name of the table in errors
 -- @raise see `run` in types/kong/response/testing.lua and docs/testing.md
 function _M.check(given, what)
+  if type(given) == "table" and given.consumer ~= nil then
+    error(fmt("unknown field \"consumer\" of %s: write request = { client = { consumer = ... } }",
+              what), 0)
+  end
   fields.check(given, FIELDS, what, "")
   for name, value in pairs(given) do
     local check = CHECKS[name]

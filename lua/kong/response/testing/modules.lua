@@ -64,6 +64,15 @@ loaded["kong.response.testing.loading"] = nil
 -- The Debian packages of modules that most plugins need.
 local PACKAGES = { ["cjson"] = "lua-cjson", ["cjson.safe"] = "lua-cjson" }
 
+-- The modules that a misspelt name may mean.
+local SUGGESTED = {}
+for name in pairs(KIT_MODULES) do
+  SUGGESTED[name] = true
+end
+for name in pairs(PACKAGES) do
+  SUGGESTED[name] = true
+end
+
 local _M = {}
 
 
@@ -169,7 +178,7 @@ function _M.shorten(message)
   local package = PACKAGES[name]
   local told = fmt("module '%s' not found%s\n%sadd it to the case's modules: "
                    .. "modules = { [%q] = ... } (docs/testing.md)",
-                   name, names.suggestion(name, KIT_MODULES),
+                   name, package and "" or names.suggestion(name, SUGGESTED),
                    package and fmt("install it (on Debian: apt install %s), or ", package) or "",
                    name)
   return sub(message, 1, from - 1) .. told .. sub(message, after_searched(message, to + 1)), true
