@@ -352,6 +352,10 @@ describe("a schema", function()
       "test.config.f: default: expected a number" },
     { "has no such type", { { type = "strin" } },
       'test.config.f: strin is no type of a field: did you mean "string"?' },
+    { "has a type of C", { { type = "int" } },
+      'test.config.f: int is no type of a field: did you mean "integer"?' },
+    { "has a short name of a type", { { type = "bool" } },
+      'test.config.f: bool is no type of a field: did you mean "boolean"?' },
     { "is described too briefly", { { type = "string", description = "short" } },
       "test.config.f: description: must have 10 to 500 characters" },
   }

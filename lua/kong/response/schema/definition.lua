@@ -77,6 +77,13 @@ for _, allowed in pairs(OF_TYPE) do
 end
 
 
+-- Names of types in other tools.
+local OF_OTHERS = {
+  int = "integer", long = "integer", float = "number", double = "number", bool = "boolean",
+  str = "string", text = "string", list = "array", object = "record", table = "record",
+  dict = "map",
+}
+
 local _M = {}
 
 
@@ -93,8 +100,9 @@ local function check_attributes(field, path)
   if kind == nil then
     refuse(path, "missing type declaration")
   elseif not OF_TYPE[kind] then
+    local meant = OF_OTHERS[kind]
     refuse(path, "%s is no type of a field%s", tostring(kind),
-           names.suggestion(tostring(kind), OF_TYPE))
+           meant and fmt(": did you mean %q?", meant) or names.suggestion(tostring(kind), OF_TYPE))
   end
   for name in pairs(field) do
     if not COMMON[name] and not OF_TYPE[kind][name] then
