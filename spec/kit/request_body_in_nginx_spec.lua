@@ -79,7 +79,9 @@ served.describe("the body of a request", function()
         client_body_buffer_size 1m;
         content_by_lua_block {
           ngx.req.read_body()
-          ngx.print(#(ngx.req.get_body_data() or ""))
+          local size = tostring(#(ngx.req.get_body_data() or ""))
+          ngx.header["Content-Length"] = #size
+          ngx.print(size)
         }
       }
     ]],
