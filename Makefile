@@ -172,7 +172,7 @@ dist-test: ## unpack the x86-64 package in another folder, run the specs on it; 
 
 .PHONY: matrix test-aarch64 deb deb-test release workflows
 SUITES ?= bookworm trixie forky sid
-matrix: ## SUITES="trixie sid" NGINX=/path N=10000: run the specs on other servers; about 20 minutes
+matrix: ## SUITES="trixie sid" NGINX=/path N=10000: run the specs on other servers; about 10 minutes
 	@ci/install.sh $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory build build-faults
 	@N=$(or $(filter-out 100000,$(N)),10000) ci/matrix.sh $(SUITES)
