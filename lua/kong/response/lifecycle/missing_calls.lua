@@ -7,9 +7,6 @@ local next = next
 local tonumber = tonumber
 
 
--- The functions that run before the upstream gets the request.
-local BEFORE_UPSTREAM = { "rewrite", "access" }
-
 local NEVER_CALLED = "lifecycle.%s() was never called in this worker, so %s: add %s_by_lua_block "
                      .. "{ lifecycle.%s() }"
 
@@ -65,9 +62,8 @@ function _M.new(lists)
     if ngx.is_subrequest or not var.upstream_status then
       return
     end
-    for i = 1, #BEFORE_UPSTREAM do
-      warn(BEFORE_UPSTREAM[i])
-    end
+    warn "rewrite"
+    warn "access"
     if phase == "log" then
       warn "header_filter"
       if tonumber(var.body_bytes_sent) > 0 and var.request_method ~= "HEAD" then

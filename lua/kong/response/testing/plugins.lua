@@ -16,7 +16,6 @@ local find = string.find
 local fmt = string.format
 local getlocal = debug.getlocal
 local ipairs = ipairs
-local next = next
 local pairs = pairs
 local pcall = pcall
 local sort = table.sort
@@ -206,18 +205,6 @@ local function read_entry(i, given, what, path, env, gateway)
 end
 
 
--- Adds the names of a record's fields. The value of a name is true, or the fields of that record.
-local function add_fields(known, record)
-  for _, list in ipairs { record.fields or {}, record.shorthand_fields or {} } do
-    for _, field in ipairs(list) do
-      local name, definition = next(field)
-      known[name] = definition.type ~= "record" or add_fields({}, definition)
-    end
-  end
-  return known
-end
-
-
 -- A table may contain itself, so there is a maximum depth.
 local MAX_DEPTH = 5
 
@@ -231,17 +218,11 @@ local function add_keys(known, config, depth)
 end
 
 
---- Returns the names of the fields of an entry's config: those of its schema, and those that the
--- config has.
--- @treturn table the value of a name is true, or a table of the names in the field
+--- Returns the names of the fields of an entry's config, if the plugin has no schema. With a
+-- schema, `config_reads` finds misspelt names.
+-- @treturn ?table the value of a name is true, or a table of the names in the field
 function _M.config_fields(entry)
-  local known = {}
-  for _, field in ipairs(entry.schema and entry.schema.fields or {}) do
-    if field.config then
-      add_fields(known, field.config)
-    end
-  end
-  return add_keys(known, entry.config, 0)
+  return not entry.schema and add_keys({}, entry.config, 0) or nil
 end
 
 

@@ -50,9 +50,10 @@ end
 -- Returns a hint for an error about a misspelt field of the config, or nil.
 local function config_hint(session, text)
   local entry, handler = session.running, session.handler
-  if entry then
+  local known = entry and plugins.config_fields(entry)
+  if known then
     return lacking.config_hint(text, type(handler) == "function" and getlocal(handler, 2) or nil,
-                               plugins.config_fields(entry))
+                               known)
   end
 end
 
